@@ -1,0 +1,127 @@
+# What each target needs is made first: the environment once, the sample once per SCALE.
+#
+#   make dump load                                the sample shop into the embedded server
+#   make dump load SETTINGS=mysite.settings PYTHONPATH=/path/to/site TARGET=mysql://user@host/name
+#
+# A TARGET or SOURCE with a password in it is better set in the environment than typed here:
+# the shell's history and the list of processes show what stands on a command line.
+
+SCALE   ?= 1
+VENV    ?= .venv
+PYTHON  ?=
+ARGS    ?=
+WORKDIR ?=
+
+# ---- which project
+
+# make takes a PYTHONPATH from the environment for its own. Only one that was given to make
+# itself says where the project lies.
+ifdef SETTINGS
+  settings := $(SETTINGS)
+  pythonpath := $(if $(filter command line,$(origin PYTHONPATH)),$(PYTHONPATH))
+  data :=
+else
+  settings := bookshop.settings
+  pythonpath := samples/bookshop
+  data := sample
+endif
+
+# URLs may hold a password, so they travel in the environment. `value` keeps a `$` in it a `$`.
+ifneq ($(origin SOURCE),undefined)
+  export FIXTUREPIPE_SOURCE := $(value SOURCE)
+endif
+ifneq ($(origin TARGET),undefined)
+  export FIXTUREPIPE_TARGET := $(value TARGET)
+endif
+
+python := $(VENV)/bin/python
+manage := $(python) samples/bookshop/manage.py
+fixturepipe = $(python) -m fixturepipe --settings '$(settings)' \
+  $(if $(pythonpath),--pythonpath '$(pythonpath)') $(if $(WORKDIR),--workdir '$(WORKDIR)')
+
+# Stamps, so that a second run installs nothing.
+ready := $(VENV)/.ready
+ready-dev := $(VENV)/.ready-dev
+installer := pyproject.toml scripts/setup.sh
+
+.DEFAULT_GOAL := help
+# The stages are steps of one migration: -j must not run them side by side.
+.NOTPARALLEL:
+.PHONY: help setup sample check dump arrange load verify run status inspect test lint bench clean
+
+help: ## show this list
+	@echo 'fixturepipe: a Django project'\''s data from one database to another. Try: make dump load'
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## /  \1@/p' $(firstword $(MAKEFILE_LIST)) | \
+	  while IFS=@ read -r name words; do printf '  %-9s %s\n' $$name "$$words"; done
+	@echo
+	@echo 'Variables: SETTINGS, PYTHONPATH, SOURCE, TARGET, WORKDIR, ARGS (more options for the command),'
+	@echo '           SCALE (size of the sample), VENV (default .venv), PYTHON (the interpreter for it)'
+
+setup: $(ready) ## install what is missing: system packages, the environment in .venv
+	@echo '==> $(VENV) is ready'
+
+$(ready): $(installer)
+	@echo '==> setup: the environment $(VENV), on the first run and when pyproject.toml changed'
+	@PYTHON='$(PYTHON)' scripts/setup.sh '$(VENV)'
+	@touch $@
+
+$(ready-dev): $(installer)
+	@echo '==> setup: the environment $(VENV) with the tools of test and lint'
+	@PYTHON='$(PYTHON)' scripts/setup.sh --dev '$(VENV)'
+	@touch $(ready) $@
+
+sample: $(ready) ## make the sample shop's SQLite file (SCALE=1: about 20,000 objects)
+	@echo '==> sample: the bookshop at scale $(SCALE)'
+	@$(manage) make_sample --scale '$(SCALE)'
+
+check: $(ready) $(data) ## find what would fail or change on the way, writing nothing
+	@echo '==> check: reads the source and the target of $(settings)'
+	@$(fixturepipe) check $(ARGS)
+
+dump: $(ready) $(data) ## write each app's rows to 1-dump/<app>.json
+	@echo '==> dump: the rows of $(settings), one file an app'
+	@$(fixturepipe) dump $(ARGS)
+
+arrange: $(ready) ## order and split the dumps into 2-chunks/
+	@echo '==> arrange: the dumps, in the order of their dependencies, split into chunks'
+	@$(fixturepipe) arrange $(ARGS)
+
+load: $(ready) ## load the chunks that are not in the target yet (arranges first if needed)
+	@echo '==> load: the chunks that the target does not hold yet'
+	@$(fixturepipe) load $(ARGS)
+
+verify: $(ready) ## compare source and target, row by row
+	@echo '==> verify: source and target, row by row'
+	@$(fixturepipe) verify $(ARGS)
+
+run: $(ready) $(data) ## all of it: migrate the target, check, dump, arrange, load, verify
+	@echo '==> run: migrate the target, check, dump, arrange, load, verify'
+	@$(fixturepipe) run $(ARGS)
+
+status: $(ready) ## show where the run stands and what comes next
+	@echo '==> status: where the run stands'
+	@$(fixturepipe) status $(ARGS)
+
+inspect: $(ready) ## show what is in the dumps and chunks (ARGS='--model shop.product --pk 7')
+	@echo '==> inspect: what is in the dumps and chunks'
+	@$(fixturepipe) inspect $(ARGS)
+
+test: $(ready-dev) ## run the tests (FIXTUREPIPE_TEST_SERVERS: more servers to run them on)
+	@echo '==> test: pytest'
+	@$(python) -m pytest $(ARGS)
+
+lint: $(ready-dev) ## ruff, mypy and the direction of imports
+	@echo '==> lint: ruff, mypy, the structure of the package'
+	@$(python) -m ruff check .
+	@$(python) -m ruff format --check .
+	@$(python) -m mypy
+	@$(python) -m pytest -q tests/test_structure.py
+
+bench: $(ready-dev) ## time each stage on the sample (SCALE=10 for a longer look)
+	@echo '==> bench: each stage on the sample at scale $(SCALE), timed'
+	@$(python) scripts/bench.py --scale '$(SCALE)' $(ARGS)
+
+clean: $(ready) ## remove the run's files and its ledger, after asking
+	@echo '==> clean: the run directory and the ledger'
+	@$(fixturepipe) clean $(ARGS)

@@ -1,0 +1,228 @@
+#!/usr/bin/env bash
+# Makes the virtual environment, on a machine that may have nothing but git, make and python3.
+#
+#   scripts/setup.sh [--dev] VENV
+#
+# --dev adds what tests and linters need. PYTHON names the interpreter (default: the first of
+# python3, python3.13 … that is 3.11 or newer). System packages are installed only where something
+# is found missing by trying it, so a machine that has it from elsewhere, or a user without root
+# on a machine that was set up before, needs no apt at all.
+set -euo pipefail
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+oldest=3.11
+ca_bundle=/etc/ssl/certs/ca-certificates.crt
+log=
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { # fail REASON NEXT-STEP
+  printf 'setup: %s\n       next: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+extra=
+if [ "${1-}" = --dev ]; then
+  extra='[dev]'
+  shift
+fi
+[ $# = 1 ] || fail "it takes one argument, the directory of the virtual environment" "make setup"
+venv=$1
+
+# ------------------------------------------------------------------ system packages
+
+packages=()
+need() { # need PACKAGE REASON
+  packages+=("$1")
+  say "missing: $1 ($2)"
+}
+
+available() { # the package has a version that apt could install
+  [ -n "$(apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p' | grep -v '^(none)$')" ]
+}
+
+# sudo must not stop to ask where nobody can answer.
+may_sudo() { has sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  else
+    # sudo empties the environment; apt may need the proxy that stands there.
+    sudo env ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} "$@"
+  fi
+}
+
+apt_get() { # waits for another apt rather than failing beside it
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null
+}
+
+install_packages() {
+  [ ${#packages[@]} -gt 0 ] || return 0
+  local line="apt-get install -y --no-install-recommends ${packages[*]}" name
+  has apt-get || fail "this machine has no apt-get to install them with" \
+    "install what these Debian packages contain, then run make again: ${packages[*]}"
+  [ "$(id -u)" = 0 ] || may_sudo || fail "installing them needs root, and there is no sudo that works here" \
+    "as root: apt-get update && $line"
+  for name in "${packages[@]}"; do
+    if ! available "$name"; then
+      say "running apt-get update ($name is not in its lists)"
+      apt_get update || fail "apt-get update failed" "mend the machine's apt sources, then run make again"
+      break
+    fi
+  done
+  say "running $line"
+  if ! apt_get install -y --no-install-recommends "${packages[@]}"; then
+    say "that failed; once more with fresh package lists"
+    { apt_get update && apt_get install -y --no-install-recommends "${packages[@]}"; } ||
+      fail "apt-get could not install them" "as root: apt-get update && $line"
+  fi
+  packages=()
+}
+
+first_available() { # the first of the names that apt knows, else the first
+  local name
+  for name in "$@"; do
+    if has apt-cache && available "$name"; then
+      echo "$name"
+      return
+    fi
+  done
+  echo "$1"
+}
+
+# ------------------------------------------------------------------ what is there
+
+new_enough() {
+  "$1" -c "import sys; sys.exit(sys.version_info < tuple(map(int, '$oldest'.split('.'))))" 2>/dev/null
+}
+
+find_python() {
+  local name
+  if [ -n "${PYTHON-}" ]; then
+    has "$PYTHON" || fail "PYTHON=$PYTHON is no program" "leave PYTHON out, or give the path of a Python $oldest+"
+    new_enough "$PYTHON" || fail "PYTHON=$PYTHON is older than $oldest" "give the path of a newer one"
+    python=$PYTHON
+    return 0
+  fi
+  for name in python3 python3.13 python3.12 python3.11 python3.14; do
+    if has "$name" && new_enough "$name"; then
+      python=$name
+      return 0
+    fi
+  done
+  return 1
+}
+
+install_python() { # an older Debian or Ubuntu may carry a second, newer Python
+  local name
+  name=$(first_available python3.13 python3.12 python3.11)
+  need "$name" "python3 is missing or older than $oldest"
+  install_packages
+  find_python || fail "there is still no Python $oldest or newer" "install one and run: make setup PYTHON=/path/to/python"
+}
+
+py() { "$python" -c "$1" 2>/dev/null; }
+
+# mysqlclient has no Linux wheels: without a compiled one in the environment it is built here.
+has_mysqlclient() { [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import MySQLdb' 2>/dev/null; }
+
+need_build_tools() {
+  local version header name found=
+  version=$(py 'import sys; print("%d.%d" % sys.version_info[:2])')
+  header=$(py 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+  has cc || has gcc || need gcc "compiles mysqlclient"
+  # `gcc` only recommends the C library's headers, and recommendations are not installed here.
+  [ -e /usr/include/stdio.h ] || need libc6-dev "the C headers mysqlclient is compiled with"
+  [ -e "$header" ] || need "python$version-dev" "the Python headers mysqlclient is compiled with"
+  if has pkg-config; then
+    for name in mysqlclient mariadb libmariadb perconaserverclient; do
+      if pkg-config --exists "$name"; then found=$name; fi
+    done
+  else
+    need pkg-config "tells mysqlclient where the client library is"
+    # Without pkg-config there is no asking; the package's own file is the next best.
+    if [ -n "$(find /usr/lib -name libmariadb.pc -o -name mysqlclient.pc 2>/dev/null)" ]; then found=file; fi
+  fi
+  [ -n "$found" ] || need libmariadb-dev "the MariaDB client library that mysqlclient is built on"
+}
+
+# Debian keeps servers in /usr/sbin, which is not on every user's PATH.
+has_program() { PATH=$PATH:/usr/sbin:/usr/local/sbin has "$1"; }
+
+need_server() {
+  # The *-core packages hold the programs only: no service is started, no system user made.
+  # Debian 11 and Ubuntu 22.04 have their version in the packages' names.
+  has_program mariadbd ||
+    need "$(first_available mariadb-server-core mariadb-server-core-10.6 mariadb-server-core-10.5)" \
+      "mariadbd, the embedded server"
+  has_program mariadb-install-db ||
+    case " ${packages[*]-} " in
+      *mariadb-server-core*) ;;
+      *) need mariadb-server "mariadb-install-db, which prepares the embedded server's data" ;;
+    esac
+  # mariadb-install-db asks my_print_defaults, which is packed with the client.
+  has_program my_print_defaults ||
+    need "$(first_available mariadb-client-core mariadb-client-core-10.6 mariadb-client-core-10.5)" \
+      "my_print_defaults, which mariadb-install-db calls"
+}
+
+# ------------------------------------------------------------------ the environment
+
+make_venv() {
+  if [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import pip' 2>/dev/null; then
+    new_enough "$venv/bin/python" ||
+      fail "$venv holds a Python older than $oldest" "remove that directory or give another: make setup VENV=…"
+    return 0
+  fi
+  say "making the virtual environment $venv with $("$python" --version)"
+  # On a directory that an interrupted run left half made, this completes it.
+  "$python" -m venv "$venv" || fail "$python could not make $venv" "remove that directory and run make again"
+}
+
+# pip brings certificates of its own, which do not know the authority of a company's proxy.
+# The machine's store does. What the user has set for pip goes first.
+use_machine_certificates() {
+  [ -z "${PIP_CERT-}${SSL_CERT_FILE-}${REQUESTS_CA_BUNDLE-}" ] || return 0
+  [ -r "$ca_bundle" ] || return 0
+  "$venv/bin/python" -m pip config list 2>/dev/null | grep -Eq '^(global|install)\.cert=' && return 0
+  export PIP_CERT=$ca_bundle
+}
+
+install_project() {
+  say "installing fixturepipe$extra and what it needs into $venv"
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
+  (cd "$project" && "$pip_python" -m pip --disable-pip-version-check install --quiet --editable ".$extra") 2>&1 |
+    tee "$log" || {
+    local reason
+    reason=$(grep -iE 'error|could not|failed' "$log" | head -n 1)
+    fail "pip could not install into $venv: ${reason:-see above}" \
+      "read pip's words above; behind a proxy set https_proxy or pip's index, then run make again"
+  }
+}
+
+find_python || install_python
+py 'import ensurepip, venv' || {
+  version=$(py 'import sys; print("%d.%d" % sys.version_info[:2])')
+  need "python$version-venv" "makes the virtual environment: this Python comes without ensurepip"
+}
+has_mysqlclient || need_build_tools
+# Who names a server as target can do without the embedded one.
+case "${FIXTUREPIPE_TARGET-}" in
+  '' | embedded) need_server ;;
+esac
+if has apt-get && [ ! -e "$ca_bundle" ]; then
+  need ca-certificates "the certificates that pip checks the package index with"
+fi
+install_packages
+
+make_venv
+# An absolute path, because pip runs from the project's directory.
+pip_python=$(cd "$venv" && pwd)/bin/python
+use_machine_certificates
+install_project
+has_mysqlclient || fail "mysqlclient is installed but does not load: $("$venv/bin/python" -c 'import MySQLdb' 2>&1 | tail -n 1)" \
+  "remove $venv and run make again"
+say "ready: $venv"
