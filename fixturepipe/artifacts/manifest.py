@@ -1,0 +1,215 @@
+"""The manifest: what was dumped, in which order it is to be loaded, and what the models are.
+
+`manifest.json` is the only thing that the stages tell each other besides the fixture files.
+It carries a version; a version that this code does not know is refused. It is written whole
+to a temporary file and renamed, after each step that must survive a crash.
+
+A *label* is "app_label.model_name" in lower case, as fixtures write it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
+from fixturepipe.errors import RunDirectoryError
+
+VERSION = 1
+
+
+class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A foreign key, one-to-one key or parent link of a model.
+
+    `field` is its name in an object's "fields", or "pk" where it is the primary key itself;
+    `model` the label it points at; `to` the field of that model whose value it holds ("pk" for
+    the primary key). `constrained` is false for `db_constraint=False`, which may point at
+    nothing on purpose. `parent` marks multi-table inheritance.
+    """
+
+    field: str
+    model: str
+    to: str = "pk"
+    null: bool = False
+    constrained: bool = True
+    parent: bool = False
+
+
+class GenericReference(msgspec.Struct, frozen=True):
+    """A generic foreign key: the names of its content type field and its object id field."""
+
+    content_type: str
+    object_id: str
+
+
+class Links(msgspec.Struct, frozen=True):
+    """A many-to-many field: the through model and its two foreign keys' names.
+
+    `symmetrical` fields stand for a row in each direction when a fixture lists them.
+    """
+
+    field: str
+    through: str
+    source: str
+    target: str
+    symmetrical: bool = False
+
+
+class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the pure stages need to know of a model.
+
+    `fields` are the names that may stand in an object's "fields" (many-to-many lists, which
+    only fixtures from elsewhere hold, are in `links`). `natural_key` gives the fields that
+    make up the natural key, in order, as look-up paths ("content_type__app_label"); it is empty
+    where the model has none or computes it. `natural_primary` models are written without a
+    primary key (content types and permissions, which every target makes itself).
+    `depends` are the labels that `natural_key.dependencies` name.
+    """
+
+    label: str
+    table: str
+    pk: str
+    fields: tuple[str, ...]
+    references: tuple[Reference, ...] = ()
+    generic_references: tuple[GenericReference, ...] = ()
+    links: tuple[Links, ...] = ()
+    natural_key: tuple[str, ...] = ()
+    natural_primary: bool = False
+    depends: tuple[str, ...] = ()
+    managed: bool = True
+
+
+class NotCovered(msgspec.Struct, frozen=True):
+    """A model or a table that the dump leaves out, and why."""
+
+    name: str
+    reason: str
+
+
+class Dump(msgspec.Struct, frozen=True):
+    """One app's finished dump. `models` counts its objects by label, in file order.
+
+    `file` is relative to the run directory; `sha256` of its bytes; `fingerprint` of what
+    it was made from and how, so that an unchanged app is not dumped again.
+    """
+
+    app: str
+    file: str
+    objects: int
+    bytes: int
+    sha256: str
+    models: dict[str, int]
+    fingerprint: str = ""
+
+
+class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One fixture file that `load` takes as a transaction.
+
+    `after` lists the chunks it needs as inclusive ranges of numbers. `component` numbers the
+    group of models that was ordered together. `cyclic` says that its objects refer to each
+    other in a circle, so that foreign keys hold only once the whole chunk is in.
+    """
+
+    number: int
+    file: str
+    models: dict[str, int]
+    objects: int
+    bytes: int
+    sha256: str
+    after: tuple[tuple[int, int], ...] = ()
+    component: int = 0
+    cyclic: bool = False
+
+
+class Arrangement(msgspec.Struct, frozen=True):
+    """The finished plan. `inputs` maps each fixture that was read to its sha256."""
+
+    inputs: dict[str, str]
+    chunk_objects: int
+    chunk_bytes: int
+    chunks: tuple[Chunk, ...]
+    objects: int
+    models: dict[str, int]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where the dumps came from: alias, database vendor, a name without password.
+
+    `fingerprint` maps names of marks (schema, counts, highest keys, …) to their values at
+    the time of the snapshot.
+    """
+
+    alias: str
+    vendor: str
+    name: str
+    fingerprint: dict[str, Any]
+
+
+class Manifest(msgspec.Struct, kw_only=True):
+    """The record of one run. `run` is its id (32 hex digits), which the ledger repeats.
+
+    `sequences` maps a table to the highest key that its source ever gave out.
+    `json_nulls` maps label and field of a nullable JSON field to the primary keys that
+    hold JSON null where the fixture's null would mean SQL NULL, or to "all".
+    """
+
+    version: int = VERSION
+    run: str
+    created: str
+    settings: str = ""
+    source: Source | None = None
+    migrations: list[tuple[str, str]] = []
+    schema: list[ModelSchema] = []
+    not_covered: list[NotCovered] = []
+    sequences: dict[str, int] = {}
+    json_nulls: dict[str, dict[str, Literal["all"] | list[Any]]] = {}
+    dumps: list[Dump] = []
+    arrangement: Arrangement | None = None
+
+    def schemas(self) -> dict[str, ModelSchema]:
+        """The models by label."""
+        return {schema.label: schema for schema in self.schema}
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+def write_manifest(directory: RunDirectory, manifest: Manifest) -> None:
+    """Put the manifest in its place, whole."""
+    with atomic_file(directory.manifest) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+
+
+def read_manifest(directory: RunDirectory) -> Manifest:
+    """Read the run's manifest.
+
+    Raises RunDirectoryError where there is none, where it is of an unknown version and where
+    it is damaged.
+    """
+    try:
+        content = directory.manifest.read_bytes()
+    except FileNotFoundError:
+        raise RunDirectoryError(
+            f"{directory.path} holds no run: there is no manifest.json",
+            hint="Start with `fixturepipe dump`, or name another directory with --workdir.",
+        ) from None
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{directory.manifest} cannot be read: {error.strerror or error}",
+            hint="Mend its permissions, or name another directory with --workdir.",
+        ) from error
+    try:
+        version = msgspec.json.decode(content, type=_Versioned).version
+        if version != VERSION:
+            raise RunDirectoryError(
+                f"{directory.manifest} has version {version}; this fixturepipe knows {VERSION}",
+                hint="Use the fixturepipe that made it, or start a new run with --workdir.",
+            )
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RunDirectoryError(
+            f"{directory.manifest} is damaged: {error}",
+            hint="Start a new run: `fixturepipe clean`, then `fixturepipe dump`.",
+        ) from error

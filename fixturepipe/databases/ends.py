@@ -1,0 +1,202 @@
+"""The two ends of a migration: which databases are the source and the target, and how code
+that knows nothing of fixturepipe reaches the right one.
+
+Settings name a database by an *alias*, and a project's own code (routers, managers, natural
+keys, signal handlers, data migrations) often takes that alias for granted: usually "default".
+The alias that the source bears in the settings is therefore *bound* to one end for the length
+of a stage: to the source while dumping, to the target while migrating and loading. Code that
+says "default" while rows are loaded then writes into the target, never into the source.
+Besides, each end has an alias of its own (SOURCE, TARGET) that is always the same end.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import truncate_name
+from django.db.utils import ConnectionHandler
+
+from fixturepipe.errors import ConfigurationError
+
+SOURCE = "fixturepipe_source"
+TARGET = "fixturepipe_target"
+EMBEDDED = "embedded"
+
+DatabaseSettings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class End:
+    """One database: `name` as the user gave it (without password) and its Django settings."""
+
+    name: str
+    settings: DatabaseSettings
+
+    @property
+    def vendor(self) -> str:
+        """ "sqlite", "mysql" (MariaDB too), "postgresql" …, from the engine's module."""
+        return str(self.settings["ENGINE"]).rpartition(".")[2].removesuffix("3")
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Source and target. `alias` is the source's in the settings ("default" for a URL)."""
+
+    alias: str
+    source: End
+    target: End | None = None
+
+    def open(self) -> None:
+        """Register SOURCE and TARGET as connections of their own."""
+        _register(SOURCE, self.source.settings)
+        if self.target is not None:
+            _register(TARGET, self.target.settings)
+
+    @contextmanager
+    def bound_to_source(self) -> Iterator[str]:
+        """While in the block, the source's alias is the source. Gives the alias."""
+        with _bound(self.alias, self.source.settings):
+            yield self.alias
+
+    @contextmanager
+    def bound_to_target(self) -> Iterator[str]:
+        """While in the block, the source's alias is the target. Gives the alias."""
+        if self.target is None:
+            raise ConfigurationError("This command needs a target", hint="Name one with --target.")
+        with _bound(self.alias, self.target.settings):
+            yield self.alias
+
+
+def resolve_end(given: str) -> End:
+    """The database that an alias in DATABASES or a URL means.
+
+    Raises ConfigurationError for an alias that the settings lack and for a URL that cannot
+    be read. The password stays in the settings; `name` is free of it.
+    """
+    if "://" in given:
+        return _end_from_url(given)
+    try:
+        settings = connections.settings[given]
+    except KeyError:
+        known = ", ".join(sorted(a for a in connections.settings if a not in (SOURCE, TARGET)))
+        raise ConfigurationError(
+            f"DATABASES has no alias {given!r}; it has: {known}",
+            hint="Name one of these, or a URL such as mysql://user@host:3306/name.",
+        ) from None
+    except ImproperlyConfigured as error:
+        raise ConfigurationError(str(error), hint="Mend DATABASES in the settings.") from error
+    return End(given, copy.deepcopy(settings))
+
+
+def default_target() -> str:
+    """The target where none is given: the alias "target" or "mysql", else the embedded server."""
+    for alias in ("target", "mysql"):
+        if alias in connections.settings:
+            return alias
+    return EMBEDDED
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown and written."""
+    return re.sub(r"(://[^/@]*?):[^/]*@", r"\1@", url)
+
+
+def connection_to(alias: str) -> BaseDatabaseWrapper:
+    """The open connection of an alias, typed as the base class that all backends share."""
+    return connections[alias]
+
+
+def complete_settings(settings: DatabaseSettings) -> DatabaseSettings:
+    """Database settings with Django's defaults filled in."""
+    filled = {"default": copy.deepcopy(settings)}
+    return dict(ConnectionHandler().configure_settings(filled)["default"])
+
+
+def _end_from_url(url: str) -> End:
+    shown = without_password(url)
+    try:
+        parsed = dj_database_url.parse(url)
+    except (ValueError, KeyError) as error:
+        raise ConfigurationError(
+            f"{shown} is not a database URL: {error}",
+            hint="Write it as sqlite:///file.sqlite3 or mysql://user@host:3306/name.",
+        ) from error
+    settings = complete_settings(dict(parsed))
+    if not settings["NAME"]:
+        raise ConfigurationError(
+            f"{shown} names no database", hint="Add its name: mysql://user@host:3306/name."
+        )
+    if settings["ENGINE"].endswith("sqlite3") and settings["NAME"] != ":memory:":
+        settings["NAME"] = str(Path(settings["NAME"]).absolute())
+    return End(shown, settings)
+
+
+def _register(alias: str, settings: DatabaseSettings) -> None:
+    if alias in connections.settings and connections.settings[alias] == settings:
+        return
+    _forget(alias)
+    connections.settings[alias] = copy.deepcopy(settings)
+
+
+def _forget(alias: str) -> None:
+    """Close and drop this thread's connection of an alias, if it has one."""
+    if alias in connections.settings and hasattr(connections._connections, alias):  # type: ignore[attr-defined]
+        connections[alias].close()
+        del connections[alias]
+
+
+@contextmanager
+def _bound(alias: str, settings: DatabaseSettings) -> Iterator[None]:
+    before = connections.settings[alias] if alias in connections.settings else None
+    if before == settings:
+        yield
+        return
+    _rebind(alias, settings)
+    try:
+        yield
+    finally:
+        _forget(alias)
+        if before is None:
+            del connections.settings[alias]
+        else:
+            _rebind(alias, before)
+
+
+def _rebind(alias: str, settings: DatabaseSettings) -> None:
+    _forget(alias)
+    connections.settings[alias] = copy.deepcopy(settings)
+    _name_tables_for(connections[alias])
+    _clear_row_caches()
+
+
+def _name_tables_for(connection: BaseDatabaseWrapper) -> None:
+    """Give automatic table names the length that this database takes.
+
+    Django cuts them when a model class is made, to the length of the database that is then
+    the default: a project that starts on MySQL has shorter names than one on SQLite.
+    """
+    limit = connection.ops.max_name_length()
+    for model in apps.get_models(include_auto_created=True):
+        meta = model._meta
+        full: str = meta.__dict__.setdefault("_fixturepipe_db_table", meta.db_table)
+        if len(full) > 60 and "db_table" not in meta.original_attrs:
+            meta.db_table = truncate_name(full, limit)
+
+
+def _clear_row_caches() -> None:
+    """Content types are cached by alias, with the keys of the database it was bound to."""
+    if apps.is_installed("django.contrib.contenttypes"):
+        from django.contrib.contenttypes.models import ContentType
+
+        ContentType.objects.clear_cache()

@@ -1,0 +1,158 @@
+"""Which models a database holds, and what the pure stages need to know of each.
+
+Each table of the source is dumped, excluded by name, or named as not covered; this module
+draws that line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.db import models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+from fixturepipe.artifacts.manifest import (
+    GenericReference,
+    Links,
+    ModelSchema,
+    NotCovered,
+    Reference,
+)
+from fixturepipe.databases.naturalkeys import natural_key_dependencies, natural_key_paths
+
+# Every target makes these rows itself when it is migrated, under keys of its own.
+NATURAL_PRIMARY = ("contenttypes.contenttype", "auth.permission")
+
+LEDGER_PREFIX = "fixturepipe_"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The models to dump, in the order of INSTALLED_APPS, and what is left out."""
+
+    models: list[type[models.Model]]
+    not_covered: list[NotCovered]
+
+
+def coverage(connection: BaseDatabaseWrapper, alias: str) -> Coverage:
+    """Every concrete model that has a table here, through models included.
+
+    `alias` is the name by which the project's routers know this database.
+    """
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_table_list(cursor)
+    tables = {info.name for info in found if info.type in ("t", "p")}
+    views = {info.name for info in found if info.type == "v"}
+    owners: dict[str, type[models.Model]] = {}
+    covered: list[type[models.Model]] = []
+    left_out: list[NotCovered] = []
+    candidates = [m for m in apps.get_models(include_auto_created=True) if not m._meta.proxy]
+    # A table that two models share belongs to the one that migrations made it for.
+    for model in sorted(candidates, key=lambda m: not m._meta.managed):
+        table, label = model._meta.db_table, model._meta.label_lower
+        if table in owners:
+            reason = f"its table {table} is that of {owners[table]._meta.label_lower}"
+        elif not router.allow_migrate_model(alias, model):
+            reason = f"a database router keeps it out of {alias!r}"
+        elif table in views:
+            reason = f"{table} is a view"
+        elif table not in tables:
+            reason = f"it has no table ({table}) in this database"
+        else:
+            owners[table] = model
+            covered.append(model)
+            continue
+        left_out.append(NotCovered(label, reason))
+    order = {model: position for position, model in enumerate(candidates)}
+    covered.sort(key=order.__getitem__)
+    left_out += _unknown_tables(tables - set(owners))
+    return Coverage(covered, left_out)
+
+
+def _unknown_tables(tables: Iterable[str]) -> list[NotCovered]:
+    known = {MigrationRecorder.Migration._meta.db_table: "each database records its migrations"}
+    return [
+        NotCovered(table, known.get(table, "no model has this table"))
+        for table in sorted(tables)
+        if not table.startswith(LEDGER_PREFIX)
+    ]
+
+
+def applied_migrations(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:
+    """The migrations this database records, as (app, name), sorted."""
+    return sorted(MigrationRecorder(connection).applied_migrations())
+
+
+def dumped_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
+    """The fields that stand in an object's "fields": the table's own columns but the key.
+
+    Generated columns are left out, the target computes them; so are relations over several
+    columns, since the columns themselves are there.
+    """
+    meta = model._meta
+    return [
+        field
+        for field in meta.local_concrete_fields
+        if field is not meta.pk and not getattr(field, "generated", False)
+    ]
+
+
+def schema_of(model: type[models.Model]) -> ModelSchema:
+    """What `arrange` and `inspect` need to know of a model."""
+    meta = model._meta
+    assert meta.pk is not None
+    return ModelSchema(
+        label=meta.label_lower,
+        table=meta.db_table,
+        pk=meta.pk.name,
+        fields=tuple(field.name for field in dumped_fields(model)),
+        references=tuple(_references(model)),
+        generic_references=tuple(_generic_references(model)),
+        links=tuple(_links(model)),
+        natural_key=natural_key_paths(model),
+        natural_primary=meta.label_lower in NATURAL_PRIMARY,
+        depends=natural_key_dependencies(model),
+        managed=meta.managed,
+    )
+
+
+def _references(model: type[models.Model]) -> Iterable[Reference]:
+    meta = model._meta
+    for field in meta.local_concrete_fields:
+        if not isinstance(field, models.ForeignKey):
+            continue
+        remote = field.remote_field.model._meta.concrete_model
+        target = field.target_field
+        yield Reference(
+            field="pk" if field is meta.pk else field.name,
+            model=remote._meta.label_lower,
+            to="pk" if target.primary_key else target.name,
+            null=field.null,
+            constrained=field.db_constraint,
+            parent=bool(field.remote_field.parent_link),
+        )
+
+
+def _generic_references(model: type[models.Model]) -> Iterable[GenericReference]:
+    for field in model._meta.private_fields:
+        if hasattr(field, "ct_field") and hasattr(field, "fk_field") and field.model is model:
+            yield GenericReference(field.ct_field, field.fk_field)
+
+
+def _links(model: type[models.Model]) -> Iterable[Links]:
+    for field in model._meta.local_many_to_many:
+        remote = field.remote_field
+        through = remote.through
+        if through is None:
+            continue
+        yield Links(
+            field=field.name,
+            through=through._meta.label_lower,
+            source=field.m2m_field_name(),
+            target=field.m2m_reverse_field_name(),
+            symmetrical=bool(getattr(remote, "symmetrical", False)) and through._meta.auto_created,
+        )

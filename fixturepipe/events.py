@@ -1,0 +1,56 @@
+"""What the pipeline tells whoever listens while it works.
+
+The library never prints: it calls a listener with one of these events. The command line
+turns them into progress bars on a terminal and into plain lines elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["migrate", "check", "dump", "arrange", "load", "verify"]
+Level = Literal["debug", "info", "warning"]
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage begins. `total` is its number of objects, or None where it is unknown."""
+
+    stage: Stage
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class StageAdvanced:
+    """`objects` more objects are done; `label` names what they belong to."""
+
+    stage: Stage
+    objects: int
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """The stage is over after `objects` objects and `seconds` of wall time."""
+
+    stage: Stage
+    objects: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence for the user's log."""
+
+    level: Level
+    text: str
+
+
+Event = StageStarted | StageAdvanced | StageFinished | Notice
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The listener of those who do not listen."""
