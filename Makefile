@@ -47,7 +47,7 @@ installer := pyproject.toml scripts/setup.sh
 .DEFAULT_GOAL := help
 # The stages are steps of one migration: -j must not run them side by side.
 .NOTPARALLEL:
-.PHONY: help setup sample check dump arrange load verify run status inspect test lint bench clean
+.PHONY: help setup setup-dev sample check dump arrange load verify run status inspect test lint bench clean
 
 help: ## show this list
 	@echo 'fixturepipe: a Django project'\''s data from one database to another. Try: make dump load'
@@ -70,6 +70,9 @@ $(ready-dev): $(installer)
 	@echo '==> setup: the environment $(VENV) with the tools of test and lint'
 	@PYTHON='$(PYTHON)' scripts/setup.sh --dev '$(VENV)'
 	@touch $(ready) $@
+
+# For editors and CI, which want the tools without running them.
+setup-dev: $(ready-dev)
 
 sample: $(ready) ## make the sample shop's SQLite file (SCALE=1: about 20,000 objects)
 	@echo '==> sample: the bookshop at scale $(SCALE)'

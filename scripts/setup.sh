@@ -12,12 +12,18 @@ set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 oldest=3.11
 ca_bundle=/etc/ssl/certs/ca-certificates.crt
-log=
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { # fail REASON NEXT-STEP
   printf 'setup: %s\n       next: %s\n' "$1" "$2" >&2
   exit 1
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+quietly() { # runs a command; its words are shown only if it fails
+  "$@" >"$log" 2>&1 </dev/null || { tail -n 40 "$log" >&2; return 1; }
 }
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -28,7 +34,10 @@ if [ "${1-}" = --dev ]; then
   shift
 fi
 [ $# = 1 ] || fail "it takes one argument, the directory of the virtual environment" "make setup"
-venv=$1
+case $1 in
+  /*) venv=$1 ;;
+  *) venv=$PWD/$1 ;;
+esac
 
 # ------------------------------------------------------------------ system packages
 
@@ -39,7 +48,7 @@ need() { # need PACKAGE REASON
 }
 
 available() { # the package has a version that apt could install
-  [ -n "$(apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p' | grep -v '^(none)$')" ]
+  [ -n "$(LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p' | grep -v '^(none)$')" ]
 }
 
 # sudo must not stop to ask where nobody can answer.
@@ -49,13 +58,14 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then
     "$@"
   else
-    # sudo empties the environment; apt may need the proxy that stands there.
-    sudo env ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} "$@"
+    # sudo empties the environment, and apt may need the proxy that stands there. By name, not as
+    # `env http_proxy=…`: a proxy's address can hold a password.
+    sudo ${http_proxy:+--preserve-env=http_proxy} ${https_proxy:+--preserve-env=https_proxy} "$@"
   fi
 }
 
 apt_get() { # waits for another apt rather than failing beside it
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
 install_packages() {
@@ -68,14 +78,15 @@ install_packages() {
   for name in "${packages[@]}"; do
     if ! available "$name"; then
       say "running apt-get update ($name is not in its lists)"
-      apt_get update || fail "apt-get update failed" "mend the machine's apt sources, then run make again"
+      quietly apt_get update || fail "apt-get update failed" "mend the machine's apt sources, then run make again"
       break
     fi
   done
   say "running $line"
-  if ! apt_get install -y --no-install-recommends "${packages[@]}"; then
-    say "that failed; once more with fresh package lists"
-    { apt_get update && apt_get install -y --no-install-recommends "${packages[@]}"; } ||
+  if ! quietly apt_get install -y --no-install-recommends "${packages[@]}"; then
+    # Old lists name versions that the mirror no longer has.
+    say "that failed; once more after apt-get update"
+    { quietly apt_get update && quietly apt_get install -y --no-install-recommends "${packages[@]}"; } ||
       fail "apt-get could not install them" "as root: apt-get update && $line"
   fi
   packages=()
@@ -124,18 +135,18 @@ install_python() { # an older Debian or Ubuntu may carry a second, newer Python
 }
 
 py() { "$python" -c "$1" 2>/dev/null; }
+python_version() { py 'import sys; print("%d.%d" % sys.version_info[:2])'; }
 
 # mysqlclient has no Linux wheels: without a compiled one in the environment it is built here.
 has_mysqlclient() { [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import MySQLdb' 2>/dev/null; }
 
 need_build_tools() {
-  local version header name found=
-  version=$(py 'import sys; print("%d.%d" % sys.version_info[:2])')
+  local header name found=
   header=$(py 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
   has cc || has gcc || need gcc "compiles mysqlclient"
   # `gcc` only recommends the C library's headers, and recommendations are not installed here.
   [ -e /usr/include/stdio.h ] || need libc6-dev "the C headers mysqlclient is compiled with"
-  [ -e "$header" ] || need "python$version-dev" "the Python headers mysqlclient is compiled with"
+  [ -e "$header" ] || need "python$(python_version)-dev" "the Python headers mysqlclient is compiled with"
   if has pkg-config; then
     for name in mysqlclient mariadb libmariadb perconaserverclient; do
       if pkg-config --exists "$name"; then found=$name; fi
@@ -176,9 +187,9 @@ make_venv() {
       fail "$venv holds a Python older than $oldest" "remove that directory or give another: make setup VENV=…"
     return 0
   fi
-  say "making the virtual environment $venv with $("$python" --version)"
+  say "making the virtual environment $venv with $("$python" --version 2>&1)"
   # On a directory that an interrupted run left half made, this completes it.
-  "$python" -m venv "$venv" || fail "$python could not make $venv" "remove that directory and run make again"
+  quietly "$python" -m venv "$venv" || fail "$python could not make $venv" "remove that directory and run make again"
 }
 
 # pip brings certificates of its own, which do not know the authority of a company's proxy.
@@ -192,21 +203,17 @@ use_machine_certificates() {
 
 install_project() {
   say "installing fixturepipe$extra and what it needs into $venv"
-  log=$(mktemp)
-  trap 'rm -f "$log"' EXIT
-  (cd "$project" && "$pip_python" -m pip --disable-pip-version-check install --quiet --editable ".$extra") 2>&1 |
-    tee "$log" || {
-    local reason
-    reason=$(grep -iE 'error|could not|failed' "$log" | head -n 1)
-    fail "pip could not install into $venv: ${reason:-see above}" \
-      "read pip's words above; behind a proxy set https_proxy or pip's index, then run make again"
-  }
+  local reason
+  cd "$project"
+  quietly "$venv/bin/python" -m pip --disable-pip-version-check install --editable ".$extra" && return 0
+  reason=$(grep -m 1 -E '^ *(ERROR|error):' "$log" || tail -n 1 "$log")
+  fail "pip could not install into $venv: $reason" \
+    "mend that (behind a proxy: https_proxy, or pip's own index and cert settings), then run make again"
 }
 
 find_python || install_python
-py 'import ensurepip, venv' || {
-  version=$(py 'import sys; print("%d.%d" % sys.version_info[:2])')
-  need "python$version-venv" "makes the virtual environment: this Python comes without ensurepip"
+[ -x "$venv/bin/python" ] || py 'import ensurepip, venv' || {
+  need "python$(python_version)-venv" "makes the virtual environment: this Python comes without ensurepip"
 }
 has_mysqlclient || need_build_tools
 # Who names a server as target can do without the embedded one.
@@ -219,8 +226,6 @@ fi
 install_packages
 
 make_venv
-# An absolute path, because pip runs from the project's directory.
-pip_python=$(cd "$venv" && pwd)/bin/python
 use_machine_certificates
 install_project
 has_mysqlclient || fail "mysqlclient is installed but does not load: $("$venv/bin/python" -c 'import MySQLdb' 2>&1 | tail -n 1)" \
