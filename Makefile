@@ -6,11 +6,21 @@
 # A TARGET or SOURCE with a password in it is better set in the environment than typed here:
 # the shell's history and the list of processes show what stands on a command line.
 
-SCALE   ?= 1
 VENV    ?= .venv
 PYTHON  ?=
 ARGS    ?=
 WORKDIR ?=
+
+# ---- the sample
+
+# Who says no SCALE takes the sample that is there, of whatever size; else it is made at 1.
+sample_db := $(or $(BOOKSHOP_DB),samples/bookshop/bookshop.sqlite3)
+sample_scale := $(sample_db).scale
+ifneq ($(origin SCALE),undefined)
+  wanted := $(SCALE)
+else
+  wanted := $(or $(shell cat '$(sample_scale)' 2>/dev/null),1)
+endif
 
 # ---- which project
 
@@ -23,7 +33,7 @@ ifdef SETTINGS
 else
   settings := bookshop.settings
   pythonpath := samples/bookshop
-  data := sample
+  data := sample-if-needed
 endif
 
 # URLs may hold a password, so they travel in the environment. `value` keeps a `$` in it a `$`.
@@ -35,7 +45,6 @@ ifneq ($(origin TARGET),undefined)
 endif
 
 python := $(VENV)/bin/python
-manage := $(python) samples/bookshop/manage.py
 fixturepipe = $(python) -m fixturepipe --settings '$(settings)' \
   $(if $(pythonpath),--pythonpath '$(pythonpath)') $(if $(WORKDIR),--workdir '$(WORKDIR)')
 
@@ -47,7 +56,7 @@ installer := pyproject.toml scripts/setup.sh
 .DEFAULT_GOAL := help
 # The stages are steps of one migration: -j must not run them side by side.
 .NOTPARALLEL:
-.PHONY: help setup setup-dev sample check dump arrange load verify run status inspect test lint bench clean
+.PHONY: help setup setup-dev sample sample-if-needed check dump arrange load verify run status inspect test lint bench clean
 
 help: ## show this list
 	@echo 'fixturepipe: a Django project'\''s data from one database to another. Try: make dump load'
@@ -74,9 +83,16 @@ $(ready-dev): $(installer)
 # For editors and CI, which want the tools without running them.
 setup-dev: $(ready-dev)
 
-sample: $(ready) ## make the sample shop's SQLite file (SCALE=1: about 20,000 objects)
-	@echo '==> sample: the bookshop at scale $(SCALE)'
-	@$(manage) make_sample --scale '$(SCALE)'
+sample: $(ready) ## make the sample shop's SQLite file anew (SCALE=1: about 20,000 objects)
+	@echo '==> sample: the bookshop at scale $(wanted), in $(sample_db)'
+	@rm -f '$(sample_scale)'
+	@$(python) samples/bookshop/manage.py make_sample --scale '$(wanted)'
+	@echo '$(wanted)' > '$(sample_scale)'
+
+# The scale is noted only when the sample is complete, so an interrupted one is made again.
+sample-if-needed: $(ready)
+	@[ -e '$(sample_db)' ] && [ "$$(cat '$(sample_scale)' 2>/dev/null)" = '$(wanted)' ] || \
+	  $(MAKE) --no-print-directory sample SCALE='$(wanted)'
 
 check: $(ready) $(data) ## find what would fail or change on the way, writing nothing
 	@echo '==> check: reads the source and the target of $(settings)'
@@ -122,8 +138,8 @@ lint: $(ready-dev) ## ruff, mypy and the direction of imports
 	@$(python) -m pytest -q tests/test_structure.py
 
 bench: $(ready-dev) ## time each stage on the sample (SCALE=10 for a longer look)
-	@echo '==> bench: each stage on the sample at scale $(SCALE), timed'
-	@$(python) scripts/bench.py --scale '$(SCALE)' $(ARGS)
+	@echo '==> bench: each stage on the sample at scale $(wanted), timed'
+	@$(python) scripts/bench.py --scale '$(wanted)' $(ARGS)
 
 clean: $(ready) ## remove the run's files and its ledger, after asking
 	@echo '==> clean: the run directory and the ledger'

@@ -106,7 +106,8 @@ first_available() { # the first of the names that apt knows, else the first
 # ------------------------------------------------------------------ what is there
 
 new_enough() {
-  "$1" -c "import sys; sys.exit(sys.version_info < tuple(map(int, '$oldest'.split('.'))))" 2>/dev/null
+  "$1" -c "import sys; sys.exit(sys.version_info < tuple(map(int, '$oldest'.split('.'))))" \
+    >/dev/null 2>&1
 }
 
 find_python() {
@@ -181,15 +182,19 @@ need_server() {
 
 # ------------------------------------------------------------------ the environment
 
+has_pip() { "$venv/bin/python" -c 'import pip' 2>/dev/null; }
+
 make_venv() {
-  if [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import pip' 2>/dev/null; then
-    new_enough "$venv/bin/python" ||
-      fail "$venv holds a Python older than $oldest" "remove that directory or give another: make setup VENV=…"
-    return 0
+  local again="remove that directory, or give another (make setup VENV=…), and run make again"
+  if "$venv/bin/python" -c '' 2>/dev/null; then
+    new_enough "$venv/bin/python" || fail "$venv holds a Python older than $oldest" "$again"
+    # Some tools make environments without pip, and an interrupted run leaves one without.
+    has_pip || quietly "$venv/bin/python" -m ensurepip || true
+  else
+    say "making the virtual environment $venv with $("$python" --version 2>&1)"
+    quietly "$python" -m venv "$venv" || fail "$python could not make $venv" "$again"
   fi
-  say "making the virtual environment $venv with $("$python" --version 2>&1)"
-  # On a directory that an interrupted run left half made, this completes it.
-  quietly "$python" -m venv "$venv" || fail "$python could not make $venv" "remove that directory and run make again"
+  has_pip || fail "$venv has no pip, and ensurepip does not mend it" "$again"
 }
 
 # pip brings certificates of its own, which do not know the authority of a company's proxy.
