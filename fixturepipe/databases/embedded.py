@@ -58,6 +58,7 @@ class EmbeddedServer:
         self._log = self.directory / "mariadbd.log"
         self._pid_file = self.directory / "mariadbd.pid"
         self._kept = self.directory / "kept"
+        self._process: subprocess.Popen[bytes] | None = None
         self._user = pwd.getpwuid(os.geteuid()).pw_name
 
     @property
@@ -115,6 +116,7 @@ class EmbeddedServer:
         self._kept.unlink(missing_ok=True)
         pid = self._pid()
         if pid is None:
+            self._forget_process()
             return
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
@@ -125,8 +127,10 @@ class EmbeddedServer:
                     f"The embedded server (process {pid}) does not stop",
                     hint=f"See {self._log}; end it with `kill -9 {pid}`: its data survive that.",
                 )
-            _reap(pid)
+            if self._process is not None:
+                self._process.poll()
             time.sleep(0.02)
+        self._forget_process()
 
     def create_database(self, name: str) -> None:
         """Make a database if it is not there."""
@@ -166,7 +170,7 @@ class EmbeddedServer:
         self._pid_file.unlink(missing_ok=True)
         with self._log.open("ab") as log:
             self._log.chmod(FILE_MODE)
-            process = subprocess.Popen(
+            self._process = process = subprocess.Popen(
                 [
                     program,
                     "--no-defaults",
@@ -186,7 +190,7 @@ class EmbeddedServer:
         while not self._answers():
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
-                process.wait()
+                self._forget_process()
                 raise ConfigurationError(
                     f"The embedded server did not start: {self._last_error()}",
                     hint=f"See {self._log}; `fixturepipe clean` starts afresh.",
@@ -219,20 +223,18 @@ class EmbeddedServer:
             return None
         return pid if self._is_server(pid) else None
 
+    def _forget_process(self) -> None:
+        """Collect the ended process, if it is a child of ours."""
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+
     def _is_server(self, pid: int) -> bool:
         try:
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
             return False
         return os.fsencode(f"--datadir={self._data}") in arguments
-
-
-def _reap(pid: int) -> None:
-    """Collect the ended server if it is our own child; a dead child's pid lives on otherwise."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
 
 
 def _program(name: str) -> str:

@@ -158,7 +158,7 @@ def _forget(alias: str) -> None:
 
 @contextmanager
 def _bound(alias: str, settings: DatabaseSettings) -> Iterator[None]:
-    before = connections.settings[alias] if alias in connections.settings else None
+    before = connections.settings.get(alias)
     if before == settings:
         yield
         return

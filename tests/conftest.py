@@ -1,0 +1,91 @@
+"""Fixtures: servers, a source with every table of the tests' project, targets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import django
+import pytest
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+django.setup()
+
+from django.core.management import call_command  # noqa: E402  (needs django.setup)
+from django.db import connections  # noqa: E402
+
+from fixturepipe.databases.embedded import EmbeddedServer  # noqa: E402
+from fixturepipe.databases.ends import End, Ends, complete_settings  # noqa: E402
+from tests import servers  # noqa: E402
+
+ADDED = {server.name: server for server in servers.added()}
+
+
+@pytest.fixture(scope="session")
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """The private MariaDB that every test run has."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session", params=["embedded", *ADDED])
+def server(request: pytest.FixtureRequest) -> servers.Server:
+    """Each server in turn; a test that takes it runs once on each."""
+    if request.param == "embedded":
+        return servers.embedded(request.getfixturevalue("embedded_server"))
+    return ADDED[request.param]
+
+
+@pytest.fixture
+def empty_target(server: servers.Server) -> Iterator[End]:
+    """A database without a table, dropped after the test."""
+    with server.database() as end:
+        yield end
+
+
+@pytest.fixture(scope="session")
+def source_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with every table and no row but what `migrate` makes."""
+    path = tmp_path_factory.mktemp("source") / "template.sqlite3"
+    ends = Ends("default", sqlite_end(path))
+    with ends.bound_to_source():
+        call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
+    return path
+
+
+@pytest.fixture
+def source(source_template: Path, tmp_path: Path) -> Iterator[End]:
+    """A SQLite source of the test's own; the ORM's "default" is this source in the test."""
+    path = tmp_path / "source.sqlite3"
+    shutil.copyfile(source_template, path)
+    ends = Ends("default", sqlite_end(path))
+    with ends.bound_to_source():
+        yield ends.source
+
+
+@pytest.fixture
+def target(empty_target: End, source: End) -> End:
+    """A migrated database: every table, and no row but what `migrate` makes."""
+    ends = Ends("default", source, empty_target)
+    with ends.bound_to_target():
+        call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
+    return empty_target
+
+
+@pytest.fixture
+def ends(source: End, target: End) -> Iterator[Ends]:
+    """The source and the migrated target, open under their own aliases too."""
+    both = Ends("default", source, target)
+    both.open()
+    yield both
+    connections.close_all()
+
+
+def sqlite_end(path: Path) -> End:
+    """A SQLite file as an end."""
+    settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}
+    return End(f"sqlite:///{path}", complete_settings(settings))
