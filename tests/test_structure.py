@@ -10,7 +10,7 @@
          │
     databases/  config  artifacts/  graph  chunking
          │                 └───── no Django ─────┘
-     errors  events                               leaves
+     apps  errors  events                         leaves
 
 Modules are read, not imported, so that an import inside a function counts like any other.
 """
@@ -36,6 +36,7 @@ LAYERS = {
     "artifacts": 1,
     "graph": 1,
     "chunking": 1,
+    "apps": 0,
     "errors": 0,
     "events": 0,
 }
