@@ -24,7 +24,8 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import truncate_name
+from django.db.backends.utils import strip_quotes, truncate_name
+from django.db.models import Model
 from django.db.utils import ConnectionHandler
 
 from fixturepipe.errors import ConfigurationError
@@ -186,12 +187,38 @@ def _name_tables_for(connection: BaseDatabaseWrapper) -> None:
     Django cuts them when a model class is made, to the length of the database that is then
     the default: a project that starts on MySQL has shorter names than one on SQLite.
     """
-    limit = connection.ops.max_name_length()
     for model in apps.get_models(include_auto_created=True):
-        meta = model._meta
-        full: str = meta.__dict__.setdefault("_fixturepipe_db_table", meta.db_table)
-        if len(full) > 60 and "db_table" not in meta.original_attrs:
-            meta.db_table = truncate_name(full, limit)
+        model._meta.db_table = table_name(model, connection)
+
+
+def table_name(model: type[Model], connection: BaseDatabaseWrapper) -> str:
+    """The name that a model's table has in this database, whichever end the alias is bound to.
+
+    A name that Django makes up is as long as the database takes, that of an automatic
+    many-to-many table included; a name that the project gives is taken as it is.
+    """
+    model = model._meta.concrete_model or model
+    known = model._meta.db_table
+    if known not in [_made_up_table_name(model, limit) for limit in _NAME_LENGTHS]:
+        return known
+    return _made_up_table_name(model, connection.ops.max_name_length())
+
+
+# No limit, and the longest names of MySQL, PostgreSQL and Oracle.
+_NAME_LENGTHS = (None, 64, 63, 30)
+
+
+def _made_up_table_name(model: type[Model], limit: int | None) -> str:
+    """The name that Django gives a table which the project does not name."""
+    meta = model._meta
+    if not meta.auto_created:
+        return truncate_name(f"{meta.app_label}_{meta.model_name}", limit)
+    owner = meta.auto_created._meta
+    name = owner.db_table
+    if name in [_made_up_table_name(owner.model, each) for each in _NAME_LENGTHS]:
+        name = _made_up_table_name(owner.model, limit)
+    (field,) = [f.name for f in owner.local_many_to_many if f.remote_field.through is model]
+    return truncate_name(f"{strip_quotes(name)}_{field}", limit)
 
 
 def _clear_row_caches() -> None:
