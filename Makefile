@@ -3,13 +3,15 @@
 #   make dump load                                the sample shop into the embedded server
 #   make dump load SETTINGS=mysite.settings PYTHONPATH=/path/to/site TARGET=mysql://user@host/name
 #
-# A TARGET or SOURCE with a password in it is better set in the environment than typed here:
-# the shell's history and the list of processes show what stands on a command line.
+# A TARGET or SOURCE with a password in it is better set in the environment (FIXTUREPIPE_TARGET,
+# FIXTUREPIPE_SOURCE): the shell's history and the list of processes show a command line to others.
 
 VENV    ?= .venv
 PYTHON  ?=
 ARGS    ?=
 WORKDIR ?=
+# The command line reads it from there too, and must not be given the sample's over it.
+SETTINGS ?= $(FIXTUREPIPE_SETTINGS)
 
 # ---- the sample
 
@@ -26,7 +28,7 @@ endif
 
 # make takes a PYTHONPATH from the environment for its own. Only one that was given to make
 # itself says where the project lies.
-ifdef SETTINGS
+ifneq ($(SETTINGS),)
   settings := $(SETTINGS)
   pythonpath := $(if $(filter command line,$(origin PYTHONPATH)),$(PYTHONPATH))
   data :=
@@ -86,7 +88,7 @@ setup-dev: $(ready-dev)
 sample: $(ready) ## make the sample shop's SQLite file anew (SCALE=1: about 20,000 objects)
 	@echo '==> sample: the bookshop at scale $(wanted), in $(sample_db)'
 	@rm -f '$(sample_scale)'
-	@$(python) samples/bookshop/manage.py make_sample --scale '$(wanted)'
+	@$(python) samples/bookshop/manage.py make_sample --settings bookshop.settings --scale '$(wanted)'
 	@echo '$(wanted)' > '$(sample_scale)'
 
 # The scale is noted only when the sample is complete, so an interrupted one is made again.

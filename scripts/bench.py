@@ -77,8 +77,9 @@ def main() -> None:
     with directory(options.keep) as place:
         workdir = place / "run"
         env = {**os.environ, "BOOKSHOP_DB": str(place / "bookshop.sqlite3")}
-        manage = [sys.executable, str(SAMPLE / "manage.py"), "make_sample"]
-        fixturepipe = [sys.executable, "-m", "fixturepipe", "--settings", "bookshop.settings"]
+        settings = ["--settings", "bookshop.settings"]
+        manage = [sys.executable, str(SAMPLE / "manage.py"), "make_sample", *settings]
+        fixturepipe = [sys.executable, "-m", "fixturepipe", *settings]
         fixturepipe += ["--pythonpath", str(SAMPLE), "--workdir", str(workdir), "--no-progress"]
         results = {"sample": measured([*manage, "--scale", options.scale], env)}
         for stage in STAGES:

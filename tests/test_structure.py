@@ -16,7 +16,7 @@ Modules are read, not imported, so that an import inside a function counts like 
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,50 +73,42 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-every_module = pytest.mark.parametrize("path", MODULES, ids=name_of)
+def layer_of(path: Path) -> str:
+    """The first part of the name; "" is the package itself, which names what is public."""
+    return next(iter(parts_of(path)), "")
 
 
-@every_module
+def modules(condition: Callable[[str], bool]) -> pytest.MarkDecorator:
+    """The test runs once on each module whose layer meets the condition."""
+    chosen = [path for path in MODULES if condition(layer_of(path))]
+    return pytest.mark.parametrize("path", chosen, ids=name_of)
+
+
+@modules(lambda layer: layer != "")
 def test_each_module_has_its_place_in_the_layers(path):
-    parts = parts_of(path)
-    assert not parts or parts[0] in LAYERS, "say in LAYERS who may import it"
+    assert layer_of(path) in LAYERS, "say in LAYERS who may import it"
 
 
-@every_module
+@modules(lambda layer: layer in LAYERS)
 def test_imports_point_downwards(path):
-    parts = parts_of(path)
-    if not parts:
-        pytest.skip("the package itself names what is public, from any layer")
-    upwards = [
-        ".".join(other) for other in siblings_of(path) if LAYERS.get(other[0], 0) > LAYERS[parts[0]]
-    ]
-    assert not upwards
+    own = LAYERS[layer_of(path)]
+    assert not [other for other in siblings_of(path) if LAYERS.get(other[0], 0) > own]
 
 
-@every_module
+@modules(lambda layer: layer != "pipeline")
 def test_only_the_pipeline_imports_stages(path):
-    parts = parts_of(path)
-    if parts[:1] == ("pipeline",):
-        pytest.skip("it is the one that puts them in order")
-    own = parts[:2] if parts[:1] == ("stages",) else None
-    stages = {other[:2] for other in siblings_of(path) if other[0] == "stages"}
-    assert stages <= {own}
+    own = parts_of(path)[:2]
+    assert not [other for other in siblings_of(path) if other[0] == "stages" and other[:2] != own]
 
 
-@every_module
+@modules(lambda layer: layer in WITHOUT_DJANGO)
 def test_the_pure_part_knows_neither_django_nor_what_talks_to_it(path):
-    parts = parts_of(path)
-    if not parts or parts[0] not in WITHOUT_DJANGO:
-        pytest.skip("may use Django")
     assert not [name for name in imports_of(path) if name.split(".")[0] == "django"]
     assert {other[0] for other in siblings_of(path)} <= WITHOUT_DJANGO
 
 
-@every_module
+@modules(lambda layer: layer not in MAY_EXIT)
 def test_only_the_command_line_prints_and_exits(path):
-    parts = parts_of(path)
-    if parts and parts[0] in MAY_EXIT:
-        pytest.skip("it is the command line")
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
