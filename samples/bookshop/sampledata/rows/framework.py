@@ -1,0 +1,102 @@
+"""Rows of Django's own tables: sessions, the admin's log and a second site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import md5
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.sessions.backends.db import SessionStore
+from django.core import signing
+
+from sampledata.forms import DAY_US, SPAN_US, json_text, moment
+from sampledata.keys import sku
+from sampledata.phrases import REASONS
+from sampledata.rows.accounts import PASSWORD
+from sampledata.rows.reviews import ContentTypes
+from sampledata.sizes import Sizes
+from sampledata.table import Table, dice
+
+ADDITION, CHANGE, DELETION = 1, 2, 3
+MESSAGES = {
+    ADDITION: json_text([{"added": {}}]),
+    CHANGE: json_text([{"changed": {"fields": ["Price", "Überschrift"]}}]),
+    DELETION: "",
+}
+
+
+def tables(sizes: Sizes, content_types: ContentTypes) -> Iterator[Table]:
+    """`content_types` gives the key for (app label, model name)."""
+    yield Table(
+        "django_site",
+        ("id", "name", "domain"),
+        [(2, "Trade ☕", "trade.bookshop.example")],
+    )
+    yield Table(
+        "django_session",
+        ("session_key", "session_data", "expire_date"),
+        _sessions(sizes),
+    )
+    yield Table(
+        "django_admin_log",
+        (
+            "id",
+            "object_id",
+            "object_repr",
+            "action_flag",
+            "change_message",
+            "content_type_id",
+            "user_id",
+            "action_time",
+        ),
+        _log_entries(sizes, content_types),
+    )
+
+
+class _SigningClock(signing.TimestampSigner):
+    """Signs as of the day the shop opened, for the same text every time."""
+
+    def timestamp(self) -> str:
+        return "1aahXU"
+
+
+def _sessions(sizes: Sizes) -> Iterator[tuple[str, str, str]]:
+    """Sessions that Django can read; most are of a user who is logged in."""
+    roll = dice("django_session")
+    signer = _SigningClock(salt=SessionStore().key_salt)
+    # Depends on the password alone, which all users share.
+    auth_hash = get_user_model()(password=PASSWORD).get_session_auth_hash()
+    backend = f"{ModelBackend.__module__}.{ModelBackend.__qualname__}"
+    for number in range(1, sizes.sessions + 1):
+        content: dict[str, Any] = {"basket": [sku(1 + roll(sizes.products))]}
+        if number % 4:
+            content["_auth_user_id"] = str(1 + roll(sizes.users))
+            content["_auth_user_backend"] = backend
+            content["_auth_user_hash"] = auth_hash
+        yield (
+            md5(b"session %d" % number, usedforsecurity=False).hexdigest(),
+            signer.sign_object(content, serializer=signing.JSONSerializer, compress=True),
+            moment(SPAN_US + roll(14 * DAY_US)),
+        )
+
+
+def _log_entries(sizes: Sizes, content_types: ContentTypes) -> Iterator[tuple[Any, ...]]:
+    """What the employees did in the admin, to things some of which are gone."""
+    roll = dice("django_admin_log")
+    product_type = content_types["catalog", "product"]
+    for entry in range(1, sizes.log_entries + 1):
+        flag = (CHANGE, CHANGE, ADDITION, DELETION)[entry % 4]
+        product = 1 + roll(sizes.products)
+        yield (
+            entry,
+            str(product),
+            f"{sku(product)}: {REASONS[roll(len(REASONS))]}",
+            flag,
+            MESSAGES[flag],
+            # None: of a model that the project no longer has.
+            None if entry % 15 == 0 else product_type,
+            1 + roll(sizes.employees),
+            moment(roll(SPAN_US)),
+        )
