@@ -15,14 +15,7 @@ SETTINGS ?= $(FIXTUREPIPE_SETTINGS)
 
 # ---- the sample
 
-# Who says no SCALE takes the sample that is there, of whatever size; else it is made at 1.
 sample_db := $(or $(BOOKSHOP_DB),samples/bookshop/bookshop.sqlite3)
-sample_scale := $(sample_db).scale
-ifneq ($(origin SCALE),undefined)
-  wanted := $(SCALE)
-else
-  wanted := $(or $(shell cat '$(sample_scale)' 2>/dev/null),1)
-endif
 
 # ---- which project
 
@@ -85,16 +78,13 @@ $(ready-dev): $(installer)
 # For editors and CI, which want the tools without running them.
 setup-dev: $(ready-dev)
 
-sample: $(ready) ## make the sample shop's SQLite file anew (SCALE=1: about 20,000 objects)
-	@echo '==> sample: the bookshop at scale $(wanted), in $(sample_db)'
-	@rm -f '$(sample_scale)'
-	@$(python) samples/bookshop/manage.py make_sample --settings bookshop.settings --scale '$(wanted)'
-	@echo '$(wanted)' > '$(sample_scale)'
+sample: $(ready) ## make the sample shop's SQLite file (SCALE=1: about 20,000 objects)
+	@echo '==> sample: the bookshop at scale $(or $(SCALE),1), in $(sample_db)'
+	@$(python) samples/bookshop/manage.py make_sample --settings bookshop.settings --scale '$(or $(SCALE),1)'
 
-# The scale is noted only when the sample is complete, so an interrupted one is made again.
+# Who says no SCALE takes the sample that is there, whatever its size and whoever changed it.
 sample-if-needed: $(ready)
-	@[ -e '$(sample_db)' ] && [ "$$(cat '$(sample_scale)' 2>/dev/null)" = '$(wanted)' ] || \
-	  $(MAKE) --no-print-directory sample SCALE='$(wanted)'
+	@$(if $(SCALE),,[ -e '$(sample_db)' ] ||) $(MAKE) --no-print-directory sample
 
 check: $(ready) $(data) ## find what would fail or change on the way, writing nothing
 	@echo '==> check: reads the source and the target of $(settings)'
@@ -140,8 +130,8 @@ lint: $(ready-dev) ## ruff, mypy and the direction of imports
 	@$(python) -m pytest -q tests/test_structure.py
 
 bench: $(ready-dev) ## time each stage on the sample (SCALE=10 for a longer look)
-	@echo '==> bench: each stage on the sample at scale $(wanted), timed'
-	@$(python) scripts/bench.py --scale '$(wanted)' $(ARGS)
+	@echo '==> bench: each stage on the sample at scale $(or $(SCALE),1), timed'
+	@$(python) scripts/bench.py --scale '$(or $(SCALE),1)' $(ARGS)
 
 clean: $(ready) ## remove the run's files and its ledger, after asking
 	@echo '==> clean: the run directory and the ledger'
