@@ -120,19 +120,33 @@ def schema_of(model: type[models.Model]) -> ModelSchema:
     )
 
 
+def project_schemas() -> list[ModelSchema]:
+    """The schemas of every concrete model of the project, through models included."""
+    models_of_apps = apps.get_models(include_auto_created=True)
+    return [schema_of(model) for model in models_of_apps if not model._meta.proxy]
+
+
+def rows_found(alias: str, label: str, keys: Iterable[Any]) -> set[Any]:
+    """Which of these primary keys the model's table holds."""
+    model = apps.get_model(label)
+    rows = models.QuerySet(model=model, using=alias)
+    return set(rows.filter(pk__in=list(keys)).values_list("pk", flat=True))
+
+
 def _references(model: type[models.Model]) -> Iterable[Reference]:
     meta = model._meta
     for field in meta.local_concrete_fields:
         if not isinstance(field, models.ForeignKey):
             continue
         remote = field.remote_field.model._meta.concrete_model
+        assert remote is not None
         target = field.target_field
         yield Reference(
             field="pk" if field is meta.pk else field.name,
             model=remote._meta.label_lower,
             to="pk" if target.primary_key else target.name,
             null=field.null,
-            constrained=field.db_constraint,
+            constrained=getattr(field, "db_constraint", True),
             parent=bool(field.remote_field.parent_link),
         )
 

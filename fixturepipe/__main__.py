@@ -1,0 +1,7 @@
+"""`python -m fixturepipe`."""
+
+import sys
+
+from fixturepipe.cli import main
+
+sys.exit(main())

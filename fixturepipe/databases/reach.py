@@ -1,0 +1,52 @@
+"""Whether a database can be reached, said in one sentence where it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.db import connections
+from django.db.utils import Error as DatabaseError
+
+from fixturepipe.databases.ends import End
+from fixturepipe.errors import ConfigurationError
+
+# https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html and its client part.
+_HINTS: dict[object, str] = {
+    1044: "Grant the user rights on the database.",
+    1045: "Look at the user and the password.",
+    1049: "Make it: CREATE DATABASE {name} CHARACTER SET utf8mb4;",
+    1698: "Look at the user: this account logs in by socket only.",
+    2002: "Start the server, or look at host and port (localhost means the Unix socket; "
+    "127.0.0.1 means TCP).",
+    2003: "Start the server, or look at host and port.",
+    2005: "Look at the host's name.",
+}
+
+
+def require_reachable(alias: str, end: End) -> None:
+    """Connect to `end`, registered under `alias`.
+
+    Raises ConfigurationError with the server's own words and the next step.
+    """
+    name = str(end.settings["NAME"])
+    # SQLite would make an empty file and call it a database.
+    if end.vendor == "sqlite" and _is_path(name) and not Path(name).is_file():
+        raise ConfigurationError(
+            f"There is no SQLite file {name}",
+            hint="Look at NAME in DATABASES, or name the file: --source sqlite:///app.sqlite3.",
+        )
+    try:
+        connections[alias].ensure_connection()
+        with connections[alias].cursor() as cursor:
+            connections[alias].introspection.table_names(cursor)
+    except DatabaseError as error:
+        code = error.args[0] if error.args else None
+        said = error.args[1] if len(error.args) > 1 else error
+        hint = _HINTS.get(code, "Look at the database's settings.")
+        raise ConfigurationError(
+            f"The database {end.name} cannot be used: {said}", hint=hint.format(name=name)
+        ) from error
+
+
+def _is_path(name: str) -> bool:
+    return name != ":memory:" and not name.startswith("file:")
