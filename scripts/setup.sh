@@ -198,12 +198,14 @@ make_venv() {
 }
 
 # pip brings certificates of its own, which do not know the authority of a company's proxy.
-# The machine's store does. What the user has set for pip goes first.
+# The machine's store does. What the user has set for pip goes first; SSL_CERT_FILE is the
+# user's choice too, but older versions of pip do not look at it.
 use_machine_certificates() {
-  [ -z "${PIP_CERT-}${SSL_CERT_FILE-}${REQUESTS_CA_BUNDLE-}" ] || return 0
-  [ -r "$ca_bundle" ] || return 0
+  local bundle=${SSL_CERT_FILE:-$ca_bundle}
+  [ -z "${PIP_CERT-}${REQUESTS_CA_BUNDLE-}${CURL_CA_BUNDLE-}" ] || return 0
+  [ -r "$bundle" ] || return 0
   "$venv/bin/python" -m pip config list 2>/dev/null | grep -Eq '^(global|install)\.cert=' && return 0
-  export PIP_CERT=$ca_bundle
+  export PIP_CERT=$bundle
 }
 
 install_project() {
