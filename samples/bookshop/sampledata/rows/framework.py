@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC
 from hashlib import md5
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.sessions.backends.db import SessionStore
 from django.core import signing
 
-from sampledata.forms import DAY_US, SPAN_US, json_text, moment
+from sampledata.forms import DAY_US, OPENED, SPAN_US, json_text, moment
 from sampledata.keys import sku
 from sampledata.phrases import REASONS
 from sampledata.rows.accounts import PASSWORD
@@ -59,7 +60,7 @@ class _SigningClock(signing.TimestampSigner):
     """Signs as of the day the shop opened, for the same text every time."""
 
     def timestamp(self) -> str:
-        return "1aahXU"
+        return signing.b62_encode(int(OPENED.replace(tzinfo=UTC).timestamp()))
 
 
 def _sessions(sizes: Sizes) -> Iterator[tuple[str, str, str]]:
