@@ -73,6 +73,11 @@ class EmbeddedServer:
         return Path(note.read_text()) / "mariadbd.sock"
 
     @property
+    def client(self) -> str:
+        """The command that opens its database in the mariadb client."""
+        return f"mariadb --socket={self.socket} --user={self._user} {DATABASE}"
+
+    @property
     def running(self) -> bool:
         """Whether this directory's server runs, whoever started it."""
         return self._pid() is not None

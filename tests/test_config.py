@@ -1,0 +1,72 @@
+"""Flag, then environment, then file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixturepipe.cli.options import positive
+from fixturepipe.config import Option, read_file, resolve
+from fixturepipe.errors import ConfigurationError
+
+OBJECTS = Option("chunk-objects", "objects in a chunk", positive, 5000)
+LOADER = Option("loader", "which", choices=("fast", "stock"), default="fast")
+YES = Option("yes", "do not ask", convert=None, default=False)
+EXCLUDE = Option("exclude", "leave out", many=True)
+VARIABLE = "FIXTUREPIPE_CHUNK_OBJECTS"
+
+
+def test_the_flag_wins_over_the_environment() -> None:
+    values = resolve([OBJECTS], {"chunk_objects": 1}, {VARIABLE: "2"}, {"chunk-objects": 3})
+    assert values == {"chunk_objects": 1}
+
+
+def test_the_environment_wins_over_the_file() -> None:
+    assert resolve([OBJECTS], {}, {VARIABLE: "2"}, {"chunk-objects": 3}) == {"chunk_objects": 2}
+
+
+def test_the_file_wins_over_the_default() -> None:
+    assert resolve([OBJECTS], {}, {}, {"chunk-objects": 3}) == {"chunk_objects": 3}
+
+
+def test_what_nobody_gives_is_the_default() -> None:
+    assert resolve([OBJECTS, EXCLUDE], {}, {}, {}) == {"chunk_objects": 5000, "exclude": []}
+
+
+@pytest.mark.parametrize(("given", "value"), [("1", True), ("no", False), ("True", True)])
+def test_a_flag_without_a_value_reads_a_word(given: str, value: bool) -> None:
+    assert resolve([YES], {}, {"FIXTUREPIPE_YES": given}, {}) == {"yes": value}
+
+
+def test_a_repeatable_option_is_separated_by_commas() -> None:
+    values = resolve([EXCLUDE], {}, {"FIXTUREPIPE_EXCLUDE": "a, b.c"}, {})
+    assert values == {"exclude": ["a", "b.c"]}
+
+
+def test_a_wrong_value_names_its_place() -> None:
+    with pytest.raises(ConfigurationError, match=f"{VARIABLE} cannot be 'none'"):
+        resolve([OBJECTS], {}, {VARIABLE: "none"}, {})
+    with pytest.raises(ConfigurationError, match=r"loader in \[tool.fixturepipe\]") as caught:
+        resolve([LOADER], {}, {}, {"loader": "slow"})
+    assert "fast, stock" in caught.value.hint
+
+
+def test_the_nearest_file_counts(tmp_path: Path) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text("[tool.fixturepipe]\nloader = 'fast'\n")
+    (tmp_path / "a" / "pyproject.toml").write_text("[tool.fixturepipe]\nloader = 'stock'\n")
+    assert read_file(inner, ["loader"]) == {"loader": "stock"}
+
+
+def test_an_unknown_name_in_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.fixturepipe]\nchunks = 3\n")
+    with pytest.raises(ConfigurationError, match="no option chunks"):
+        read_file(tmp_path, ["loader"])
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.fixturepipe\n")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_file(tmp_path, [])
