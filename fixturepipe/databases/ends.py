@@ -60,7 +60,7 @@ class Ends:
 
     def open(self) -> None:
         """Register SOURCE and TARGET as connections of their own."""
-        _register(SOURCE, self.source.settings)
+        _register(SOURCE, _as_stored(self.source.settings))
         if self.target is not None:
             _register(TARGET, self.target.settings)
 
@@ -122,6 +122,17 @@ def complete_settings(settings: DatabaseSettings) -> DatabaseSettings:
     """Database settings with Django's defaults filled in."""
     filled = {"default": copy.deepcopy(settings)}
     return dict(ConnectionHandler().configure_settings(filled)["default"])
+
+
+def _as_stored(settings: DatabaseSettings) -> DatabaseSettings:
+    """Settings that read SQLite's values as they are stored.
+
+    Django's connection has sqlite3 convert them by the column's declared type, where '' in a
+    date column is None before anybody sees it.
+    """
+    if not settings["ENGINE"].endswith("sqlite3"):
+        return settings
+    return {**settings, "OPTIONS": {**settings["OPTIONS"], "detect_types": 0}}
 
 
 def _end_from_url(url: str) -> End:
@@ -213,7 +224,8 @@ def _made_up_table_name(model: type[Model], limit: int | None) -> str:
     meta = model._meta
     if not meta.auto_created:
         return truncate_name(f"{meta.app_label}_{meta.model_name}", limit)
-    owner = meta.auto_created._meta
+    # The stubs call it a flag; it is the model that has the many-to-many field.
+    owner = meta.auto_created._meta  # type: ignore[attr-defined]
     name = owner.db_table
     if name in [_made_up_table_name(owner.model, each) for each in _NAME_LENGTHS]:
         name = _made_up_table_name(owner.model, limit)

@@ -1,0 +1,47 @@
+"""What `check` and `verify` find besides differing rows: a problem, where, how often, what to do.
+
+The first digit of an id says what the finding is about:
+
+    FP1xx  values of the source            FP3xx  the target's schema
+    FP2xx  references and uniqueness       FP4xx  servers, privileges, space and time
+    FP5xx  what the target holds after a load
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Level = Literal["error", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+
+# So many rows are named for each finding.
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row: its primary key and the value in question, both as JSON shows them."""
+
+    pk: Any
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem of one column, table or server.
+
+    `level`: an error will fail or change on the way, a warning will behave differently, a
+    note is worth knowing. `model` is a label and empty for what concerns no model; `field` may
+    name several columns, joined by commas. `count` is of rows, or 1 where it is not about rows.
+    `consequence` says what happens if nothing is done, `remedy` what to do.
+    """
+
+    id: str
+    level: Level
+    model: str
+    field: str
+    count: int
+    examples: tuple[Example, ...]
+    consequence: str
+    remedy: str

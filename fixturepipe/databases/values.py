@@ -1,0 +1,251 @@
+"""Values of one column at both ends, read as Django reads them and compared exactly.
+
+Equal means: of the same Python type and the same value. So True is not 1, 1 is not 1.0, text
+is compared code point by code point, floats bit by bit, decimals by value, moments in time by
+instant and microsecond. NULL is equal to NULL only: a JSON `null` is not, although Django
+reads both as None, nor is text in a date column that Django reads as None.
+
+What two databases store differently and is the same nevertheless:
+
+* a UUID as char(32) and as a native column; a boolean as 0 and 1;
+* a moment in another time zone's notation; a decimal with fewer trailing zeros;
+* JSON with its keys in another order, other white space, or a float in another notation
+  (1e2 and 100.0); a key given twice counts once, its last value, as every reader takes it;
+* the id of a content type or a permission, which each database gives out itself: they are
+  compared by natural key (see `naturalrows`);
+* columns that the database computes (GeneratedField) are left out: what they are computed
+  from is compared.
+
+A custom field's values are compared as its `from_db_value` gives them; where the class has
+no equality of its own, by what `get_prep_value` makes of them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.tables import Field, root_field
+
+Values = Sequence[Any]
+
+# Of these, equal raw values are equal values, on every database that gives them as they are.
+_SAME_WHEN_RAW_IS = frozenset({"BooleanField", "DurationField", "UUIDField"})
+_INEXACT = frozenset({float, list, tuple, dict})
+
+
+class Unreadable:
+    """Stands for a raw value that Django cannot read, or reads as None though it is not NULL."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: object) -> None:
+        self.raw = raw
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unreadable) and same(self.raw, other.raw)
+
+    def __hash__(self) -> int:
+        return hash(repr(self.raw))
+
+
+class Unmatched:
+    """Stands for the key of a content type or permission that the other end lacks."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: object) -> None:
+        self.raw = raw
+
+
+def same(ours: object, theirs: object) -> bool:
+    """Whether two values are of one type and equal, their parts too; floats bit by bit."""
+    if type(ours) is not type(theirs):
+        return False
+    if isinstance(ours, float):
+        return struct.pack("d", ours) == struct.pack("d", theirs)
+    if isinstance(ours, (list, tuple)) and isinstance(theirs, (list, tuple)):
+        return len(ours) == len(theirs) and all(map(same, ours, theirs))
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(same(ours[k], theirs[k]) for k in ours)
+    return bool(ours == theirs)
+
+
+def shown(value: object) -> Any:
+    """A value as a report or JSON shows it: long text cut, what JSON lacks as text."""
+    if isinstance(value, (Unreadable, Unmatched)):
+        return shown(value.raw)
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, bytes):
+        return shown(f"0x{value.hex()}")
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:190]}… ({len(text)} in all)"
+
+
+class Reader:
+    """Reads one column of one end: Django's converters, applied a column at a time."""
+
+    def __init__(self, field: Field, connection: BaseDatabaseWrapper, table: str) -> None:
+        self.field = field
+        self.connection = connection
+        self._column = field.get_col(table)
+        self.backend = connection.ops.get_db_converters(self._column)
+        self.own = self._column.get_db_converters(connection)
+        self._is_json = _is_plain_json(field)
+
+    def value(self, raw: Any) -> Any:
+        """One value; Unreadable where Django cannot read it or loses that it is not NULL."""
+        if raw is None:
+            return None
+        try:
+            if self._is_json:
+                return canonical_json(raw)
+            value = self._converted(raw)
+        except Exception:  # noqa: BLE001  (dirty data fails in a converter as it likes)
+            return Unreadable(raw)
+        return Unreadable(raw) if value is None else value
+
+    def values(self, raws: Values) -> list[Any]:
+        """A column of values."""
+        if not (self.backend or self.own):
+            return list(raws)
+        if self._is_json or len(self.backend) + len(self.own) > 1:
+            return [self.value(raw) for raw in raws]
+        convert = [*self.backend, *self.own][0]
+        column, connection = self._column, self.connection
+        try:
+            values = [convert(raw, column, connection) for raw in raws]
+        except Exception:  # noqa: BLE001  (see `value`)
+            return [self.value(raw) for raw in raws]
+        if values.count(None) != raws.count(None):
+            return [self.value(raw) for raw in raws]
+        return values
+
+    def _converted(self, raw: Any) -> Any:
+        value = raw
+        for convert in (*self.backend, *self.own):
+            value = convert(value, self._column, self.connection)
+        return value.tobytes() if isinstance(value, memoryview) else value
+
+
+class Column:
+    """One column of a model at both ends, for a whole comparison."""
+
+    def __init__(
+        self,
+        field: Field,
+        source: Reader,
+        target: Reader,
+        translation: Mapping[Any, Any] | None = None,
+    ) -> None:
+        self.field = field
+        self.name = field.column
+        self._source = source
+        self._target = target
+        self._translation = translation
+        self.is_translated = translation is not None
+        self._raw_suffices = self._raw_values_tell()
+
+    def expected(self, raws: Values) -> list[Any]:
+        """The source's values as the target should hold them."""
+        values = self.original(raws)
+        if self._translation is None:
+            return values
+        known = self._translation
+        return [None if v is None else known.get(v, Unmatched(v)) for v in values]
+
+    def found(self, raws: Values) -> list[Any]:
+        """The target's values."""
+        return self._target.values(raws)
+
+    def original(self, raws: Values) -> list[Any]:
+        """The source's values as they are there."""
+        return self._source.values(raws)
+
+    def at_source(self, raws: Values) -> list[Any]:
+        """The target's values as the source should hold them."""
+        values = self.found(raws)
+        if self._translation is None:
+            return values
+        known = {theirs: ours for ours, theirs in self._translation.items()}
+        return [known.get(value, Unmatched(value)) for value in values]
+
+    def differing(self, ours: Values, theirs: Values) -> list[int]:
+        """The positions at which raw values of the source and of the target differ."""
+        if self._raw_suffices and _all_same(ours, theirs) and self._plain(ours):
+            return []
+        expected, found = self.expected(ours), self.found(theirs)
+        if _all_same(expected, found):
+            return []
+        pairs = enumerate(zip(expected, found, strict=True))
+        return [i for i, (a, b) in pairs if not (same(a, b) or self._same_prepared(a, b))]
+
+    def both(self, ours: Any, theirs: Any) -> tuple[Any, Any]:
+        """One pair of raw values as a report shows them, never alike."""
+        (expected,), (found,) = self._source.values([ours]), self.found([theirs])
+        pair = shown(expected), shown(found)
+        if pair[0] != pair[1] or type(pair[0]) is not type(pair[1]):
+            return pair
+        return f"{pair[0]!r} ({type(expected).__name__})", f"{pair[1]!r} ({type(found).__name__})"
+
+    def _raw_values_tell(self) -> bool:
+        """Whether equal raw values are sure to be read as equal values at both ends."""
+        if self.is_translated:
+            return False
+        if not (self._source.backend or self._target.backend):
+            return True
+        return root_field(self.field).get_internal_type() in _SAME_WHEN_RAW_IS
+
+    def _plain(self, raws: Values) -> bool:
+        """No two databases agree on a boolean that is neither 0 nor 1."""
+        boolean = self.field.get_internal_type() == "BooleanField"
+        return not boolean or all(raw in (0, 1, None) for raw in set(raws))
+
+    def _same_prepared(self, ours: Any, theirs: Any) -> bool:
+        if not self._source.own or ours is None or theirs is None:
+            return False
+        if isinstance(ours, (Unreadable, Unmatched)) or type(ours) is not type(theirs):
+            return False
+        if isinstance(ours, (str, int, float, bytes, dict, list, tuple)):
+            return False
+        try:
+            return same(self.field.get_prep_value(ours), self.field.get_prep_value(theirs))
+        except Exception:  # noqa: BLE001  (it is the project's own code)
+            return False
+
+
+def canonical_json(raw: str | bytes) -> str:
+    """JSON text that is the same for the same value. 1, 1.0 and true stay what they are.
+
+    Raises ValueError for what is not JSON, TypeError for what is not text.
+    """
+    return json.dumps(json.loads(raw), sort_keys=True, ensure_ascii=False)
+
+
+def _is_plain_json(field: Field) -> bool:
+    if not isinstance(field, models.JSONField):
+        return False
+    read: Callable[..., Any] = type(field).from_db_value
+    return read is models.JSONField.from_db_value
+
+
+def _all_same(ours: Values, theirs: Values) -> bool:
+    """Whether two columns are alike throughout; false positives are impossible."""
+    if ours != theirs or list(map(type, ours)) != list(map(type, theirs)):
+        return False
+    # == takes 0.0 for -0.0, and 1 for True inside of containers.
+    if _INEXACT.isdisjoint(map(type, ours)):
+        return True
+    return all(map(same, ours, theirs))

@@ -1,0 +1,198 @@
+"""`verify`: proof that the target holds what the source holds, row by row and value by value.
+
+Every table of the source is compared with its counterpart, many-to-many tables included; a
+run's manifest limits it to what was dumped. Besides, the target itself is asked whether every
+reference finds its row, every unique constraint is there, and no old key will be given again.
+It needs no run: any two databases of the same models can be compared, whoever moved the data.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+
+from fixturepipe.artifacts.manifest import Manifest
+from fixturepipe.databases import integrity
+from fixturepipe.databases.comparison import (
+    Accounts,
+    Difference,
+    ModelComparison,
+    Selection,
+)
+from fixturepipe.databases.ends import SOURCE, TARGET, Ends, connection_to, table_name
+from fixturepipe.databases.findings import Finding
+from fixturepipe.databases.introspection import coverage
+from fixturepipe.databases.modelpair import ModelPair
+from fixturepipe.databases.naturalrows import NaturalRows
+from fixturepipe.databases.tables import Condition, Table
+from fixturepipe.errors import ConfigurationError, UsageError
+from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
+
+Model = type[models.Model]
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """How much is compared, and how.
+
+    `sample` is the share of the source's rows, between 0 and 1, that is looked at, chosen by
+    `seed`; `since` an ISO date or moment: of models that note when their rows were made or
+    changed (auto_now, auto_now_add) only later rows are looked at. Both still compare the
+    number of rows. `limit` is the number of differences told for each model.
+    """
+
+    sample: float | None = None
+    since: str | None = None
+    limit: int = 20
+    workers: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """`findings` are about the target as a whole: references, unique constraints, next keys."""
+
+    models: tuple[ModelComparison, ...]
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether source and target are equal and the target is sound."""
+        return all(each.ok for each in self.models) and not self.findings
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The differences of all models."""
+        return tuple(each for model in self.models for each in model.differences)
+
+
+def verify(
+    ends: Ends,
+    options: VerifyOptions,
+    listener: Listener,
+    manifest: Manifest | None = None,
+    rejected: Mapping[str, Collection[str]] | None = None,
+    changed: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+) -> VerifyResult:
+    """Compare the two ends.
+
+    `rejected` are the keys of rows that were left out, by model label; `changed` the values
+    that declared remedies gave, by label, key and field name. Keys are text, as
+    `comparison.key_text` makes it. Neither counts as a difference.
+    Raises ConfigurationError where there is no target or it lacks tables, UsageError for
+    options that make no sense.
+    """
+    begun = time.monotonic()
+    check_options(options)
+    ends.open()
+    covered = _models_to_compare(ends, manifest)
+    _require_tables(covered)
+    accounts = Accounts(rejected or {}, changed or {})
+    totals = {model: Table(model, connection_to(SOURCE)).count() for model in covered}
+    listener(StageStarted("verify", sum(totals.values())))
+    natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET))
+    compared = []
+    for model in covered:
+        pair = ModelPair(
+            model, connection_to(SOURCE), connection_to(TARGET), natural, accounts, options.limit
+        )
+
+        def advanced(rows: int, label: str = pair.label) -> None:
+            listener(StageAdvanced("verify", rows, label))
+
+        compared.append(_compared(pair, _selection(model, options), options.limit, advanced))
+    findings = tuple(_findings(covered, manifest))
+    seconds = time.monotonic() - begun
+    listener(StageFinished("verify", sum(each.compared for each in compared), seconds))
+    return VerifyResult(tuple(compared), findings, seconds)
+
+
+def check_options(options: VerifyOptions) -> None:
+    """Raise UsageError for options that make no sense."""
+    if options.sample is not None and not 0 < options.sample <= 1:
+        raise UsageError("--sample takes a share between 0 % and 100 %", hint="--sample 1%")
+    if options.since is not None:
+        _moment(options.since)
+
+
+def _compared(
+    pair: ModelPair, selection: Selection, limit: int, advanced: Callable[[int], None]
+) -> ModelComparison:
+    found = pair.count().plus(pair.compare(selection, advanced), limit)
+    if selection.is_partial:
+        if found.source != found.target + found.rejected:
+            found = found.plus(pair.find_extra(), limit).plus(pair.find_missing(), limit)
+    elif pair.has_strangers(found):
+        found = found.plus(pair.find_extra(), limit)
+    return found
+
+
+def _models_to_compare(ends: Ends, manifest: Manifest | None) -> list[Model]:
+    """The models that the source covers and, with a manifest, that were dumped."""
+    with ends.bound_to_source() as alias:
+        covered = coverage(connection_to(SOURCE), alias).models
+    if manifest is None or not manifest.schema:
+        return covered
+    dumped = manifest.schemas()
+    return [model for model in covered if model._meta.label_lower in dumped]
+
+
+def _require_tables(covered: list[Model]) -> None:
+    target = connection_to(TARGET)
+    with target.cursor() as cursor:
+        there = set(target.introspection.table_names(cursor))
+    lacking = [name for model in covered if (name := table_name(model, target)) not in there]
+    if lacking:
+        shown = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" * (len(lacking) > 5))
+        raise ConfigurationError(
+            f"The target has no table {shown}",
+            hint="Migrate the target first, or load into it.",
+        )
+
+
+def _selection(model: Model, options: VerifyOptions) -> Selection:
+    condition = _later_than(model, options.since) if options.since is not None else None
+    return Selection(sample=options.sample, seed=options.seed, condition=condition)
+
+
+def _later_than(model: Model, since: str) -> Condition | None:
+    """Rows made or changed since; None where the model does not note it."""
+    source = connection_to(SOURCE)
+    parts, parameters = [], []
+    for field in model._meta.local_concrete_fields:
+        if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+            parts.append(f"{source.ops.quote_name(field.column)} >= %s")
+            parameters.append(field.get_db_prep_value(field.to_python(_moment(since)), source))
+    return Condition(" OR ".join(parts), tuple(parameters)) if parts else None
+
+
+def _moment(since: str) -> datetime.datetime:
+    try:
+        moment = datetime.datetime.fromisoformat(since)
+    except ValueError:
+        raise UsageError(
+            f"--since {since!r} is not a date or moment", hint="Write it as 2026-01-31T12:00."
+        ) from None
+    from django.conf import settings
+    from django.utils import timezone
+
+    if settings.USE_TZ and timezone.is_naive(moment):
+        return timezone.make_aware(moment)
+    return moment
+
+
+def _findings(covered: list[Model], manifest: Manifest | None) -> Iterator[Finding]:
+    source, target = connection_to(SOURCE), connection_to(TARGET)
+    marks = manifest.sequences if manifest is not None else integrity.sequence_marks(source)
+    for model in covered:
+        yield from integrity.broken_references(model, target)
+        yield from integrity.broken_uniqueness(model, target)
+        mark = marks.get(table_name(model, source))
+        if mark and isinstance(model._meta.pk, models.AutoField | models.BigAutoField):
+            yield from integrity.reused_keys(model, target, mark)
