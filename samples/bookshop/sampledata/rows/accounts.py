@@ -20,7 +20,7 @@ UNUSABLE_PASSWORD = "!bookshopBookshopbookshopBookshopbooksho"
 GROUPS = ("Editors", "Buyers", "Support ☎", "Kundendienst", "Équipe de nuit", "Readers")
 
 JSON_NULL = "null"
-PREFERENCES = (
+PREFERENCES: tuple[Any, ...] = (
     {"theme": "dark", "languages": ["de", "fr"], "fonts": {"size": 1.25, "serif": None}},
     {"recent": [9007199254740993, -1, 0], "emoji": "📚", "quote": '"it\'s"\n'},
     [],

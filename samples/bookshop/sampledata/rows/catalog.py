@@ -22,7 +22,7 @@ SHELF = 10
 IMPRINTS_A_PUBLISHER = 3
 CHAPTERS = 3
 
-ATTRIBUTES = (
+ATTRIBUTES: tuple[Any, ...] = (
     {},
     {"binding": "paperback", "size_mm": [125.5, 190, 22]},
     {"prizes": [{"name": "Büchnerpreis", "year": 1999}, None], "signed": False},

@@ -20,6 +20,8 @@ from sampledata.rows.reviews import ContentTypes
 from sampledata.sizes import Sizes
 from sampledata.table import Table, dice
 
+DIFFERENT_SESSIONS = 1000
+
 ADDITION, CHANGE, DELETION = 1, 2, 3
 MESSAGES = {
     ADDITION: json_text([{"added": {}}]),
@@ -66,21 +68,33 @@ class _SigningClock(signing.TimestampSigner):
 def _sessions(sizes: Sizes) -> Iterator[tuple[str, str, str]]:
     """Sessions that Django can read; most are of a user who is logged in."""
     roll = dice("django_session")
+    contents = _session_contents(sizes)
+    for number in range(1, sizes.sessions + 1):
+        yield (
+            md5(b"session %d" % number, usedforsecurity=False).hexdigest(),
+            contents[number % len(contents)],
+            moment(SPAN_US + roll(14 * DAY_US)),
+        )
+
+
+def _session_contents(sizes: Sizes) -> list[str]:
+    """At most a thousand, which large samples use again: signing is slow."""
+    roll = dice("django_session contents")
     signer = _SigningClock(salt=SessionStore().key_salt)
     # Depends on the password alone, which all users share.
     auth_hash = get_user_model()(password=PASSWORD).get_session_auth_hash()
     backend = f"{ModelBackend.__module__}.{ModelBackend.__qualname__}"
-    for number in range(1, sizes.sessions + 1):
-        content: dict[str, Any] = {"basket": [sku(1 + roll(sizes.products))]}
+    contents = []
+    for number in range(min(sizes.sessions, DIFFERENT_SESSIONS)):
+        session: dict[str, Any] = {"basket": [sku(1 + roll(sizes.products))]}
         if number % 4:
-            content["_auth_user_id"] = str(1 + roll(sizes.users))
-            content["_auth_user_backend"] = backend
-            content["_auth_user_hash"] = auth_hash
-        yield (
-            md5(b"session %d" % number, usedforsecurity=False).hexdigest(),
-            signer.sign_object(content, serializer=signing.JSONSerializer, compress=True),
-            moment(SPAN_US + roll(14 * DAY_US)),
+            session["_auth_user_id"] = str(1 + roll(sizes.users))
+            session["_auth_user_backend"] = backend
+            session["_auth_user_hash"] = auth_hash
+        contents.append(
+            signer.sign_object(session, serializer=signing.JSONSerializer, compress=True)
         )
+    return contents
 
 
 def _log_entries(sizes: Sizes, content_types: ContentTypes) -> Iterator[tuple[Any, ...]]:

@@ -16,7 +16,7 @@ SHIPPING_METHODS = 4
 STATUSES = ("open", "paid", "sent", "sent", "sent", "cancelled")
 TAX_RATES = ("0.1000", "0.2000", "0.0000", "0.0550")
 ADDRESSES = ("192.0.2.7", "198.51.100.23", "2001:db8::1", "203.0.113.255")
-DETAILS = (
+DETAILS: tuple[Any, ...] = (
     {},
     {"source": "web", "utm": {"campaign": "été", "ids": [1, 2, 3]}},
     {"source": "app", "version": "2.10.0", "gift": True, "wrap": None},
