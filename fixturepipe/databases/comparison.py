@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition
@@ -33,9 +33,10 @@ class ModelComparison:
     """What comparing one model found. All numbers are rows.
 
     `source` and `target` count the whole tables; `compared` the rows of the source that were
-    looked at; `equal + differing + missing + rejected + changed = compared`. `changed` rows
-    differ from the source just as a declared remedy says. `extra` are in the target only.
-    `differences` are the first ones.
+    looked at; `equal + differing + missing + rejected + changed = compared`, but that of a
+    sample `missing` and `rejected` count the whole table. `changed` rows differ from the source
+    just as a declared remedy says. `extra` are in the target only. `differences` are the first
+    ones.
     """
 
     model: str
@@ -61,6 +62,11 @@ class ModelComparison:
         counts = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
         differences = (*self.differences, *other.differences)[:limit]
         return ModelComparison(self.model, self.table, differences=differences, **counts)
+
+    def without_missing(self) -> ModelComparison:
+        """This, but for the rows that were not found in the target."""
+        present = tuple(each for each in self.differences if each.kind != "missing")
+        return replace(self, missing=0, rejected=0, differences=present)
 
 
 COUNTS = (

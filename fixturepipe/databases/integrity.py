@@ -7,7 +7,7 @@ many-to-many tables are asked about like any other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -17,7 +17,7 @@ from fixturepipe.databases.findings import EXAMPLES, Example, Finding
 from fixturepipe.databases.tables import Field, key_fields
 from fixturepipe.databases.values import shown
 
-ForeignKey = models.ForeignKey[Any, Any]
+ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
 
 
 def constrained_keys(model: type[models.Model]) -> list[ForeignKey]:

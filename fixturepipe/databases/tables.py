@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import OperationalError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,7 +19,7 @@ from django.db.models import sql
 
 from fixturepipe.databases.ends import table_name
 
-Field = models.Field[Any, Any]
+Field: TypeAlias = "models.Field[Any, Any]"
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
 

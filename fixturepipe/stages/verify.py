@@ -126,8 +126,10 @@ def _compared(
 ) -> ModelComparison:
     found = pair.count().plus(pair.compare(selection, advanced), limit)
     if selection.is_partial:
-        if found.source != found.target + found.rejected:
-            found = found.plus(pair.find_extra(), limit).plus(pair.find_missing(), limit)
+        if found.source != found.target:
+            # The search by key finds the sample's missing rows again, and all the others.
+            found = found.without_missing()
+            found = found.plus(pair.find_missing(), limit).plus(pair.find_extra(), limit)
     elif pair.has_strangers(found):
         found = found.plus(pair.find_extra(), limit)
     return found
