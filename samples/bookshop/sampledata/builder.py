@@ -56,9 +56,9 @@ class Stamp:
     recipe: int
 
     @classmethod
-    def of(cls, scale: float, fixture_safe: bool) -> Stamp:
+    def of(cls, scale: float, json_null: bool) -> Stamp:
         """The recipe covers this project's code and Django's version."""
-        digest = crc32(f"{django.VERSION[:2]} {fixture_safe}".encode())
+        digest = crc32(f"{django.VERSION[:2]} {json_null}".encode())
         for source in sorted(PROJECT.rglob("*.py")):
             digest = crc32(source.read_bytes(), digest)
         # The header holds signed 32-bit numbers.
@@ -82,7 +82,7 @@ class Stamp:
         file.execute(f"PRAGMA application_id = {self.recipe}")
 
 
-def build(path: Path, scale: float, fixture_safe: bool) -> int:
+def build(path: Path, scale: float, json_null: bool) -> int:
     """Writes the sample to `path`, which appears complete or not at all.
 
     Returns the number of rows, those that `migrate` makes included.
@@ -94,8 +94,8 @@ def build(path: Path, scale: float, fixture_safe: bool) -> int:
     try:
         _migrate(draft)
         with closing(sqlite3.connect(draft, isolation_level=None)) as file:
-            rows = _fill(file, Sizes.at(scale), fixture_safe)
-            Stamp.of(scale, fixture_safe).write(file)
+            rows = _fill(file, Sizes.at(scale), json_null)
+            Stamp.of(scale, json_null).write(file)
         draft.replace(path)
     except sqlite3.Error as error:
         raise SampleError(str(error)) from error
@@ -118,7 +118,7 @@ def _migrate(draft: Path) -> None:
         del connections.settings[ALIAS]
 
 
-def _fill(file: sqlite3.Connection, sizes: Sizes, fixture_safe: bool) -> int:
+def _fill(file: sqlite3.Connection, sizes: Sizes, json_null: bool) -> int:
     # A file that is thrown away on any failure needs no journal.
     file.execute("PRAGMA journal_mode = OFF")
     file.execute("PRAGMA synchronous = OFF")
@@ -127,7 +127,7 @@ def _fill(file: sqlite3.Connection, sizes: Sizes, fixture_safe: bool) -> int:
     file.execute("BEGIN")
     indexes = _drop_indexes(file)
     _settle_migrated_rows(file)
-    for table in _tables(file, sizes, fixture_safe):
+    for table in _tables(file, sizes, json_null):
         _insert(file, table)
     for statement in indexes:
         file.execute(statement)
@@ -193,15 +193,15 @@ def _renumber_content_types(file: sqlite3.Connection) -> None:
     )
 
 
-def _tables(file: sqlite3.Connection, sizes: Sizes, fixture_safe: bool) -> Iterator[Table]:
+def _tables(file: sqlite3.Connection, sizes: Sizes, json_null: bool) -> Iterator[Table]:
     content_types = {
         (app, model): key
         for key, app, model in file.execute("SELECT id, app_label, model FROM django_content_type")
     }
     permissions = [key for (key,) in file.execute("SELECT id FROM auth_permission ORDER BY id")]
     return chain(
-        accounts.tables(sizes, permissions, fixture_safe),
-        catalog.tables(sizes, fixture_safe),
+        accounts.tables(sizes, permissions, json_null),
+        catalog.tables(sizes),
         shop.tables(sizes),
         staff.tables(sizes),
         reviews.tables(sizes, content_types),

@@ -32,8 +32,8 @@ PREFERENCES: tuple[Any, ...] = (
 )
 
 
-def tables(sizes: Sizes, permissions: Sequence[int], fixture_safe: bool) -> Iterator[Table]:
-    """`permissions` are the keys to give away; for `fixture_safe` see the command."""
+def tables(sizes: Sizes, permissions: Sequence[int], json_null: bool) -> Iterator[Table]:
+    """`permissions` are the keys to give away; for `json_null` see the command."""
     yield Table(
         "accounts_user",
         (
@@ -66,7 +66,7 @@ def tables(sizes: Sizes, permissions: Sequence[int], fixture_safe: bool) -> Iter
             "loyalty_points",
             "changed_at",
         ),
-        _profiles(sizes, fixture_safe),
+        _profiles(sizes, json_null),
     )
     yield Table("auth_group", ("id", "name"), enumerate(GROUPS, start=1))
     yield Table(
@@ -121,14 +121,14 @@ def _inviter(user: int, users: int, earlier: int) -> int | None:
     return earlier or None
 
 
-def _profiles(sizes: Sizes, fixture_safe: bool) -> Iterator[tuple[Any, ...]]:
+def _profiles(sizes: Sizes, json_null: bool) -> Iterator[tuple[Any, ...]]:
     roll = dice("accounts_profile")
     preferences = [json_text(value) for value in PREFERENCES]
     for user in filter(has_profile, range(1, sizes.users + 1)):
         chosen: str | None = preferences[roll(len(preferences))]
         if user % 6 == 1:
             chosen = None
-        elif user % 6 == 2 and not fixture_safe:
+        elif user % 6 == 2 and json_null:
             chosen = JSON_NULL
         yield (
             user,

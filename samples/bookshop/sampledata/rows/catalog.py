@@ -31,8 +31,7 @@ ATTRIBUTES: tuple[Any, ...] = (
 )
 
 
-def tables(sizes: Sizes, fixture_safe: bool) -> Iterator[Table]:
-    """For `fixture_safe` see the command."""
+def tables(sizes: Sizes) -> Iterator[Table]:
     yield Table(
         "catalog_category",
         ("id", "name", "slug", "position", "parent_id"),
@@ -85,7 +84,7 @@ def tables(sizes: Sizes, fixture_safe: bool) -> Iterator[Table]:
     yield Table(
         "catalog_chapter",
         ("id", "title", "first_page", "book_id", "_order"),
-        _chapters(sizes.families, fixture_safe),
+        _chapters(sizes.families),
     )
     yield Table("catalog_product_tags", ("id", "product_id", "tag_id"), _product_tags(sizes))
     yield Table(
@@ -230,12 +229,11 @@ def _authorships(sizes: Sizes) -> Iterator[tuple[Any, ...]]:
             yield link, role, position, royalty, 1 + roll(sizes.authors), book(number)
 
 
-def _chapters(families: int, fixture_safe: bool) -> Iterator[tuple[Any, ...]]:
+def _chapters(families: int) -> Iterator[tuple[Any, ...]]:
     """Three chapters of one book a family; every second book's were moved about."""
     link = 0
     for family in range(families):
-        moved = family % 2 == 1 and not fixture_safe
-        order = (2, 0, 1) if moved else (0, 1, 2)
+        order = (2, 0, 1) if family % 2 else (0, 1, 2)
         for place in range(CHAPTERS):
             link += 1
             title = f"{place + 1}. {SENTENCES[(family + place) % len(SENTENCES)]}"

@@ -36,27 +36,27 @@ class Command(BaseCommand):
         )
         parser.add_argument("--force", action="store_true", help="make it even if it is there")
         parser.add_argument(
-            "--fixture-safe",
+            "--json-null",
             action="store_true",
             help=(
-                "leave out what Django's own loaddata cannot carry: JSON null in a "
-                "column that can be NULL, and chapters that were moved about"
+                "also JSON null in a column that can be NULL, the one value that Django's "
+                "own loaddata cannot carry even from the best fixture"
             ),
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        scale, fixture_safe = options["scale"], options["fixture_safe"]
+        scale, json_null = options["scale"], options["json_null"]
         if not SCALES[0] <= scale <= SCALES[1]:
             raise CommandError(f"--scale takes a number from {SCALES[0]} to {SCALES[1]}.")
         path = options["output"] or Path(settings.DATABASES["default"]["NAME"])
-        if not options["force"] and Stamp.read(path) == Stamp.of(scale, fixture_safe):
+        if not options["force"] and Stamp.read(path) == Stamp.of(scale, json_null):
             self.stdout.write(f"{path} is there at scale {scale:g}; nothing to do.")
             return
         if not path.absolute().parent.is_dir():
             raise CommandError(f"{path.parent} is no directory; make it first.")
         self.stdout.write(f"Making {path} at scale {scale:g} …")
         try:
-            rows = build(path, scale, fixture_safe)
+            rows = build(path, scale, json_null)
         except SampleError as error:
             raise CommandError(f"The sample cannot be made: {error}.") from error
         self.stdout.write(f"{path}: {rows:,} rows.")
