@@ -64,7 +64,8 @@ class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     make up the natural key, in order, as look-up paths ("content_type__app_label"); it is empty
     where the model has none or computes it. `natural_primary` models are written without a
     primary key (content types and permissions, which every target makes itself).
-    `depends` are the labels that `natural_key.dependencies` name.
+    `depends` are the labels that `natural_key.dependencies` name. `derived` are the generated
+    columns: stock dumpdata writes them, and loaddata makes nothing of them.
     """
 
     label: str
@@ -78,6 +79,7 @@ class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     natural_primary: bool = False
     depends: tuple[str, ...] = ()
     managed: bool = True
+    derived: tuple[str, ...] = ()
 
 
 class NotCovered(msgspec.Struct, frozen=True):
@@ -91,7 +93,8 @@ class Dump(msgspec.Struct, frozen=True):
     """One app's finished dump. `models` counts its objects by label, in file order.
 
     `file` is relative to the run directory; `sha256` of its bytes; `fingerprint` of what
-    it was made from and how, so that an unchanged app is not dumped again.
+    it was made from and how, so that an unchanged app is not dumped again. `rejected` objects
+    of the source are not in it, they are in `rejects/`.
     """
 
     app: str
@@ -101,6 +104,7 @@ class Dump(msgspec.Struct, frozen=True):
     sha256: str
     models: dict[str, int]
     fingerprint: str = ""
+    rejected: int = 0
 
 
 class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -108,7 +112,9 @@ class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `after` lists the chunks it needs as inclusive ranges of numbers. `component` numbers the
     group of models that was ordered together. `cyclic` says that its objects refer to each
-    other in a circle, so that foreign keys hold only once the whole chunk is in.
+    other in a circle, so that foreign keys hold only once the whole chunk is in. `again` says
+    that its objects are all in already, with keys null that close a circle: here they stand
+    whole, and each is an update.
     """
 
     number: int
@@ -120,10 +126,16 @@ class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
     after: tuple[tuple[int, int], ...] = ()
     component: int = 0
     cyclic: bool = False
+    again: bool = False
 
 
 class Arrangement(msgspec.Struct, frozen=True):
-    """The finished plan. `inputs` maps each fixture that was read to its sha256."""
+    """The finished plan. `inputs` maps each fixture that was read to its sha256.
+
+    `objects` and `models` count each object once, though one that closes a circle may stand in
+    two chunks; `rejected` those that refer to nothing and were left out; `ignored` what the
+    project has no model or field for. `fingerprint` is of the schemas and all options.
+    """
 
     inputs: dict[str, str]
     chunk_objects: int
@@ -131,6 +143,9 @@ class Arrangement(msgspec.Struct, frozen=True):
     chunks: tuple[Chunk, ...]
     objects: int
     models: dict[str, int]
+    rejected: dict[str, int] = {}
+    ignored: dict[str, int] = {}
+    fingerprint: str = ""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -152,6 +167,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     `sequences` maps a table to the highest key that its source ever gave out.
     `json_nulls` maps label and field of a nullable JSON field to the primary keys that
     hold JSON null where the fixture's null would mean SQL NULL, or to "all".
+    `natural_references` are the models that the dumps refer to by natural key.
     """
 
     version: int = VERSION
@@ -164,6 +180,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     not_covered: list[NotCovered] = []
     sequences: dict[str, int] = {}
     json_nulls: dict[str, dict[str, Literal["all"] | list[Any]]] = {}
+    natural_references: list[str] = []
     dumps: list[Dump] = []
     arrangement: Arrangement | None = None
 

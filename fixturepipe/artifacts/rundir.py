@@ -47,6 +47,21 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     sync_directory(path.parent)
 
 
+def appended_file(path: Path) -> BinaryIO:
+    """Open a file of the run directory at its end, made if there is none."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
+    return os.fdopen(descriptor, "wb")
+
+
+def sync_file(path: Path) -> None:
+    """Force a file's content to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_directory(path: Path) -> None:
     """Force a directory's entries to disk, so that a rename survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -64,6 +79,7 @@ class RunDirectory:
         self.manifest = path / "manifest.json"
         self.dumps = path / "1-dump"
         self.chunks = path / "2-chunks"
+        self.arranging = path / ".2-chunks.tmp"
         self.rejects = path / "rejects"
         self.server = path / "server"
 
@@ -89,7 +105,7 @@ class RunDirectory:
             ) from error
 
     def _is_ours(self) -> bool:
-        ours = {"1-dump", "2-chunks", "rejects", "server", ".lock"}
+        ours = {"1-dump", "2-chunks", ".2-chunks.tmp", "rejects", "server", ".lock", ".manifest.json.tmp"}
         return all(entry.name in ours for entry in self.path.iterdir())
 
     @contextmanager

@@ -117,6 +117,9 @@ def schema_of(model: type[models.Model]) -> ModelSchema:
         natural_primary=meta.label_lower in NATURAL_PRIMARY,
         depends=natural_key_dependencies(model),
         managed=meta.managed,
+        derived=tuple(
+            field.name for field in meta.local_concrete_fields if getattr(field, "generated", False)
+        ),
     )
 
 
@@ -168,5 +171,5 @@ def _links(model: type[models.Model]) -> Iterable[Links]:
             through=through._meta.label_lower,
             source=field.m2m_field_name(),
             target=field.m2m_reverse_field_name(),
-            symmetrical=bool(getattr(remote, "symmetrical", False)) and through._meta.auto_created,
+            symmetrical=bool(getattr(remote, "symmetrical", False) and through._meta.auto_created),
         )

@@ -1,0 +1,262 @@
+"""JSON text of database values, a column at a time.
+
+Stock dumpdata makes an instance of each row and a dictionary of each instance, then encodes
+it. Here a column of raw values becomes a column of JSON text by functions that run in C: the
+same text as Django's, except that nothing is lost (DjangoJSONEncoder cuts microseconds).
+
+An encoder takes exactly the values that it can carry unchanged. For any other it raises
+UnfitValueError, and whoever called it encodes the values one by one to learn which it was.
+The forms are those of Django's serializers (django/core/serializers/python.py and json.py):
+numbers as numbers, decimals, dates, times and UUIDs as strings, binary in base64, durations
+as `duration_string` writes them, NULL as null.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import math
+import re
+import uuid
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from json.encoder import encode_basestring as quoted
+from typing import Any, TypeAlias
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.dateparse import parse_date, parse_datetime, parse_time
+from django.utils.duration import duration_string
+
+from fixturepipe.databases.tables import Field
+
+Values: TypeAlias = Sequence[Any]
+Encode: TypeAlias = Callable[[Values], Iterable[str]]
+
+_SIZES = ("", "Big", "Small")
+INTEGERS = [f"{size}AutoField" for size in _SIZES] + [
+    f"{sign}{size}IntegerField" for sign in ("", "Positive") for size in _SIZES
+]
+TEXTS = [
+    *("CharField", "TextField", "SlugField", "FileField", "FilePathField"),
+    *("GenericIPAddressField", "IPAddressField"),
+]
+
+_UUIDS = re.compile(r"(?:[0-9a-f]{32},)*")
+_STEPS = decimal.Context(prec=15)
+
+
+class UnfitValueError(ValueError):
+    """A value that a fixture cannot carry as it is; the message says why."""
+
+
+class ColumnEncoder:
+    """Encodes a column, NULL included, if each raw value is of one of the `raw` types."""
+
+    def __init__(self, raw: Iterable[type], encode: Encode) -> None:
+        self._raw = frozenset(raw)
+        self._encode = encode
+
+    def __call__(self, values: Values) -> list[str]:
+        """The JSON text of each value. Raises UnfitValueError, or whatever a converter does."""
+        kinds = set(map(type, values))
+        if type(None) in kinds:
+            present = iter(self([v for v in values if v is not None]) if len(kinds) > 1 else ())
+            return ["null" if value is None else next(present) for value in values]
+        if not kinds <= self._raw:
+            raise UnfitValueError(self._mismatch(kinds))
+        return list(self._encode(values))
+
+    def _mismatch(self, kinds: set[type]) -> str:
+        stray = ", ".join(sorted(kind.__name__ for kind in kinds - self._raw))
+        expected = " or ".join(sorted(kind.__name__ for kind in self._raw))
+        return f"the database holds {stray} where {expected} belongs"
+
+
+def sqlite_encoder(field: Field, connection: BaseDatabaseWrapper) -> ColumnEncoder:
+    """The encoder of a built-in field's raw values as SQLite keeps them.
+
+    The connection must read without converters (detect_types=0): those of Django turn what
+    they cannot read into None. Raises KeyError for a field type that is not built in.
+    """
+    kind = field.get_internal_type()
+    if kind == "DecimalField":
+        return ColumnEncoder((int, float), _sqlite_decimals(field))
+    if kind == "DateTimeField":
+        return ColumnEncoder((str,), _sqlite_moments(connection))
+    return _SQLITE[kind]
+
+
+def _numbers(values: Values) -> Iterable[str]:
+    return map(int.__repr__, values)
+
+
+def _texts(values: Values) -> Iterable[str]:
+    return map(quoted, values)
+
+
+def _floats(values: Values) -> Iterable[str]:
+    if not all(map(math.isfinite, values)):
+        raise UnfitValueError("not a finite number")
+    return map(repr, values)
+
+
+def _booleans(values: Values) -> Iterable[str]:
+    if not set(values) <= {0, 1}:
+        raise UnfitValueError("neither 0 nor 1")
+    return map(("false", "true").__getitem__, values)
+
+
+def _binary(values: Values) -> Iterable[str]:
+    return [f'"{b64encode(value).decode()}"' for value in values]
+
+
+def _durations(values: Values) -> Iterable[str]:
+    return [f'"{duration_string(datetime.timedelta(microseconds=micros))}"' for micros in values]
+
+
+def _sqlite_uuids(values: Values) -> Iterable[str]:
+    if _UUIDS.fullmatch(",".join(values) + ","):
+        return [f'"{v[:8]}-{v[8:12]}-{v[12:16]}-{v[16:20]}-{v[20:]}"' for v in values]
+    return [f'"{uuid.UUID(value)}"' for value in values]
+
+
+def _sqlite_decimals(field: Field) -> Encode:
+    """SQLite keeps 15 significant digits; DatabaseOperations.get_decimalfield_converter."""
+    declared: Any = field
+    step, context = decimal.Decimal(1).scaleb(-declared.decimal_places), declared.context
+    read, quantize = _STEPS.create_decimal_from_float, decimal.Decimal.quantize
+
+    def encode(values: Values) -> Iterable[str]:
+        exact = map(quantize, map(read, values), repeat(step), repeat(None), repeat(context))
+        return map('"%s"'.__mod__, exact)
+
+    return encode
+
+
+def _sqlite_moments(connection: BaseDatabaseWrapper) -> Encode:
+    """DatabaseOperations.convert_datetimefield_value: text, in the connection's time zone."""
+    zone = connection.timezone if settings.USE_TZ else None
+    in_utc = zone in (datetime.UTC, None)
+    ending = "Z" if zone is not None else ""
+
+    def encode(values: Values) -> Iterable[str]:
+        moments = _parsed(values, datetime.datetime.fromisoformat, parse_datetime)
+        if any(map(_zone_of, moments)) or not in_utc:
+            return [_moment(m if m.tzinfo else m.replace(tzinfo=zone)) for m in moments]
+        return [f'"{text}{ending}"' for text in map(datetime.datetime.isoformat, moments)]
+
+    return encode
+
+
+def _zone_of(moment: datetime.datetime | datetime.time) -> bool:
+    return moment.tzinfo is not None
+
+
+def _moment(moment: datetime.datetime) -> str:
+    text = moment.isoformat()
+    return f'"{text[:-6]}Z"' if text.endswith("+00:00") else f'"{text}"'
+
+
+def _sqlite_dates(values: Values) -> Iterable[str]:
+    dates = _parsed(values, datetime.date.fromisoformat, parse_date)
+    return map('"%s"'.__mod__, map(datetime.date.isoformat, dates))
+
+
+def _sqlite_times(values: Values) -> Iterable[str]:
+    return _times(_parsed(values, datetime.time.fromisoformat, parse_time))
+
+
+def _times(times: Values) -> Iterable[str]:
+    if any(map(_zone_of, times)):
+        raise UnfitValueError("a time of day cannot have a time zone")
+    return map('"%s"'.__mod__, map(datetime.time.isoformat, times))
+
+
+def _parsed(
+    values: Values, fast: Callable[[str], Any], django: Callable[[str], Any]
+) -> Sequence[Any]:
+    """Django's parsers try fromisoformat first and then take some more forms."""
+    try:
+        return list(map(fast, values))
+    except ValueError:
+        parsed = list(map(django, values))
+    if None in parsed:
+        raise UnfitValueError("Django reads it as None")
+    return parsed
+
+
+def json_texts(values: Values) -> Iterable[str]:
+    """JSON text as Django reads and writes it: keys in order, integers of any size.
+
+    A decoder of the project's own is passed by: what it makes of the JSON is not JSON.
+    """
+    return map(_dump_json, map(json.loads, values))
+
+
+_dump_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+_INTEGER = ColumnEncoder((int,), _numbers)
+_TEXT = ColumnEncoder((str,), _texts)
+_SQLITE: dict[str, ColumnEncoder] = {
+    **dict.fromkeys(INTEGERS, _INTEGER),
+    **dict.fromkeys(TEXTS, _TEXT),
+    "BinaryField": ColumnEncoder((bytes,), _binary),
+    "BooleanField": ColumnEncoder((int,), _booleans),
+    "DateField": ColumnEncoder((str,), _sqlite_dates),
+    "DurationField": ColumnEncoder((int,), _durations),
+    "FloatField": ColumnEncoder((float, int), _floats),
+    "JSONField": ColumnEncoder((str,), json_texts),
+    "TimeField": ColumnEncoder((str,), _sqlite_times),
+    "UUIDField": ColumnEncoder((str,), _sqlite_uuids),
+}
+
+BUILT_IN = frozenset(_SQLITE) | {"DateTimeField", "DecimalField"}
+
+
+class _LosslessEncoder(DjangoJSONEncoder):
+    """DjangoJSONEncoder that keeps microseconds."""
+
+    def default(self, o: Any) -> Any:
+        if isinstance(o, datetime.datetime):
+            return _moment(o)[1:-1]
+        if isinstance(o, datetime.time):
+            return next(iter(_times([o])))[1:-1]
+        if isinstance(o, datetime.timedelta):
+            return duration_string(o)
+        if isinstance(o, (bytes, memoryview)):
+            return b64encode(o).decode()
+        return super().default(o)
+
+
+json_of_value = _LosslessEncoder(ensure_ascii=False, allow_nan=False).encode
+"""The JSON text of one value as Django reads it. Raises TypeError or ValueError if it has none."""
+
+
+class ConvertedEncoder:
+    """Encodes what Django's converters make of raw values: for sources other than SQLite."""
+
+    def __init__(self, field: Field, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        self._column = field.get_col(field.model._meta.db_table)
+        self._converters = connection.ops.get_db_converters(self._column)
+        self._converters += self._column.get_db_converters(connection)
+        self._encode = ColumnEncoder(_CARRIED, lambda values: map(json_of_value, values))
+
+    def __call__(self, values: Values) -> list[str]:
+        """As ColumnEncoder's."""
+        read: list[Any] = list(values)
+        for convert in self._converters:
+            read = [convert(value, self._column, self._connection) for value in read]
+        if read.count(None) != values.count(None):
+            raise UnfitValueError("Django reads it as None")
+        return self._encode(read)
+
+
+_CARRIED = (
+    *(bool, int, float, str, bytes, memoryview, decimal.Decimal, uuid.UUID),
+    *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta),
+)

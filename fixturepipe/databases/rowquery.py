@@ -1,0 +1,125 @@
+"""Batches of raw rows in place of instances, behind the manager that dumpdata asks for them.
+
+"--all" makes dumpdata read through a model's base manager. Such a one gives, from `iterator`,
+tuples by the column as the database has them. Everything else that a project's code may ask
+of it meanwhile works as of any plain manager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import OperationalError, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import sql
+
+from fixturepipe.databases.rowplan import Columns, RowPlan
+
+if TYPE_CHECKING:
+    _QuerySet = models.QuerySet[Any]
+    _Manager = models.Manager[Any]
+else:
+    _QuerySet, _Manager = models.QuerySet, models.Manager
+
+BATCH = 2_000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A batch of one model: its raw values, by column, as the plan selects them."""
+
+    plan: RowPlan
+    columns: Columns
+
+
+class RowQuerySet(_QuerySet):
+    """Gives batches of raw rows where dumpdata asks for instances."""
+
+    plan: RowPlan
+
+    def _clone(self) -> RowQuerySet:
+        # The one place where a QuerySet's own state can be carried along, private or not.
+        clone: RowQuerySet = super()._clone()  # type: ignore[misc]
+        clone.plan = self.plan
+        return clone
+
+    def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
+        """Every row of the model in the order of its key, in batches of `chunk_size`."""
+        batches = _batches(self.plan.query, self.plan.connection, chunk_size or BATCH)
+        return (Rows(self.plan, tuple(zip(*batch, strict=True))) for batch in batches if batch)
+
+
+def row_manager(plan: RowPlan) -> models.Manager[Any]:
+    """A manager for dumpdata to read a model's rows through."""
+
+    class RowManager(_Manager):
+        def get_queryset(self) -> RowQuerySet:
+            queryset = RowQuerySet(model=plan.model, using=self._db)
+            queryset.plan = plan
+            return queryset
+
+    manager = RowManager()
+    manager.model = plan.model
+    return manager
+
+
+def _batches(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Any]]:
+    """Raw rows. Text that is not UTF-8 comes as bytes, from the first batch that holds some."""
+    if connection.vendor == "mysql":
+        yield from _pages(query, connection, size)
+        return
+    done = 0
+    try:
+        for batch in _executed(query, connection, size):
+            yield batch
+            done += len(batch)
+        return
+    except OperationalError as error:
+        if connection.vendor != "sqlite" or "decode to UTF-8" not in str(error):
+            raise
+    rest = query.chain()
+    rest.set_limits(low=done)
+    with _bytes_for_undecodable_text(connection):
+        yield from _executed(rest, connection, size)
+
+
+def _pages(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Any]]:
+    """Django's MySQL backend holds a whole result in memory: ask for a page at a time."""
+    after: Any = None
+    assert query.model is not None
+    width = len(query.model._meta.pk_fields)
+    while True:
+        page = query.chain()
+        if after is not None:
+            page.add_q(models.Q(pk__gt=after[0] if width == 1 else after))
+        page.set_limits(high=size)
+        rows = [row for batch in _executed(page, connection, size) for row in batch]
+        if not rows:
+            return
+        yield rows
+        after = rows[-1][:width]
+
+
+def _executed(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Any]]:
+    compiler = query.get_compiler(connection=connection)
+    batches: Iterator[list[Any]] = compiler.execute_sql(chunked_fetch=True, chunk_size=size)
+    return batches
+
+
+@contextmanager
+def _bytes_for_undecodable_text(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    def text(raw: bytes) -> str | bytes:
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return raw
+
+    handle: Any = connection.connection
+    handle.text_factory = text
+    try:
+        yield
+    finally:
+        handle.text_factory = str

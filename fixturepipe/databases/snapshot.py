@@ -1,0 +1,178 @@
+"""The source held still: what the dump reads is one moment of it, whatever is written meanwhile.
+
+SQLite is copied through its backup API (https://www.sqlite.org/backup.html), a few pages at a
+time, so that the site which writes to it goes on; the copy begins anew where it was written
+in between, and takes one step where that keeps happening. Other databases are read in one
+REPEATABLE READ transaction. The source's alias is bound to what is read.
+
+A SQLite connection is opened without Django's converters (detect_types=0): they turn what
+they cannot read into None, and the dump must see what is really there.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
+from fixturepipe.databases.ends import DatabaseSettings, End, Ends, connection_to
+from fixturepipe.errors import ConfigurationError
+
+SnapshotKind = Literal["backup", "transaction"]
+
+STEP_PAGES = 4_096
+RESTARTS = 3
+BUSY_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """The source held still: a connection to it under the source's own alias, and the SQLite
+    file that holds that moment alone, if there is one."""
+
+    connection: BaseDatabaseWrapper
+    file: Path | None = None
+
+
+@contextmanager
+def held_still(directory: RunDirectory, ends: Ends, kind: SnapshotKind) -> Iterator[Held]:
+    """Hold the source still for the length of the block.
+
+    Raises ConfigurationError where the source stays locked by another process.
+    """
+    if ends.source.vendor != "sqlite":
+        hold = _server_transaction(ends)
+    elif kind == "transaction" and not _in_memory(ends):
+        hold = _sqlite_transaction(ends)
+    else:
+        hold = _copy(directory, ends)
+    with hold as held:
+        yield held
+
+
+@contextmanager
+def _copy(directory: RunDirectory, ends: Ends) -> Iterator[Held]:
+    with backup(directory, ends) as copy:
+        options = _raw(ends)
+        options.pop("init_command", None)
+        settings = {"NAME": f"{copy.as_uri()}?immutable=1", "OPTIONS": options}
+        with _bound(ends, settings) as connection:
+            yield Held(connection, copy)
+
+
+@contextmanager
+def _sqlite_transaction(ends: Ends) -> Iterator[Held]:
+    options = _raw(ends)
+    options["init_command"] = f"{options.get('init_command', '')};PRAGMA query_only=1"
+    with _bound(ends, {"OPTIONS": options}) as connection, transaction.atomic(connection.alias):
+        with connection.cursor() as cursor:
+            # A transaction sees what was committed before its first read.
+            cursor.execute("SELECT COUNT(*) FROM sqlite_master")
+            cursor.execute("PRAGMA journal_mode")
+            in_log = cursor.fetchone() == ("wal",)
+        yield Held(connection, None if in_log else Path(connection.settings_dict["NAME"]))
+
+
+@contextmanager
+def _server_transaction(ends: Ends) -> Iterator[Held]:
+    options = dict(ends.source.settings.get("OPTIONS", {}))
+    begin = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    if ends.source.vendor == "mysql":
+        options["isolation_level"] = "repeatable read"
+        begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+    with _bound(ends, {"OPTIONS": options}) as connection, transaction.atomic(connection.alias):
+        with connection.cursor() as cursor:
+            cursor.execute(begin)
+        yield Held(connection)
+
+
+@contextmanager
+def backup(directory: RunDirectory, ends: Ends) -> Iterator[Path]:
+    """A copy of a SQLite source in the run directory, for the length of the block."""
+    path = directory.path.absolute() / "snapshot.sqlite3"
+    remove_backup(directory)
+    try:
+        with ends.bound_to_source() as alias:
+            connection = connection_to(alias)
+            connection.ensure_connection()
+            _back_up(connection.connection, path)
+        yield path
+    finally:
+        remove_backup(directory)
+
+
+def remove_backup(directory: RunDirectory) -> None:
+    """Remove the copy, one that a killed dump left too."""
+    for ending in ("", "-journal", "-wal", "-shm"):
+        (directory.path / f"snapshot.sqlite3{ending}").unlink(missing_ok=True)
+
+
+class _TornError(Exception):
+    """The source was written while it was copied, time and again."""
+
+
+def _back_up(source: sqlite3.Connection, path: Path) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+    copy = sqlite3.connect(path, isolation_level=None)
+    try:
+        copy.execute("PRAGMA synchronous=OFF")
+        try:
+            source.backup(copy, pages=STEP_PAGES, progress=_Watch(), sleep=0.01)
+        except _TornError:
+            source.backup(copy, pages=-1, progress=_Watch(), sleep=0.01)
+        # The copy of a source in WAL mode is in WAL mode, which wants files of its own.
+        copy.execute("PRAGMA journal_mode=DELETE").fetchall()
+    finally:
+        copy.close()
+
+
+class _Watch:
+    """Progress of a backup: how often it began anew, and how long nothing moved."""
+
+    def __init__(self) -> None:
+        self._left: int | None = None
+        self._restarts = 0
+        self._moved = time.monotonic()
+
+    def __call__(self, status: int, remaining: int, _total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if time.monotonic() - self._moved > BUSY_SECONDS:
+                raise ConfigurationError(
+                    f"The source stayed locked for {BUSY_SECONDS:.0f} seconds",
+                    hint="End the process that holds its transaction open, and try again.",
+                )
+            return
+        self._moved = time.monotonic()
+        if self._left is not None and remaining > self._left:
+            self._restarts += 1
+        self._left = remaining
+        if self._restarts > RESTARTS:
+            raise _TornError
+
+
+@contextmanager
+def _bound(ends: Ends, changes: DatabaseSettings) -> Iterator[BaseDatabaseWrapper]:
+    """Bind the source's alias to the source's settings with changes."""
+    settings = {**ends.source.settings, **changes}
+    held = replace(ends, source=End(ends.source.name, settings))
+    with held.bound_to_source() as alias:
+        yield connection_to(alias)
+
+
+def _in_memory(ends: Ends) -> bool:
+    with ends.bound_to_source() as alias:
+        connection: Any = connection_to(alias)
+        return bool(connection.is_in_memory_db())
+
+
+def _raw(ends: Ends) -> dict[str, Any]:
+    return {**ends.source.settings.get("OPTIONS", {}), "detect_types": 0}
