@@ -8,8 +8,8 @@
          │
        stages/     check  dump  arrange  load …   strangers to each other
          │
-    databases/  config  artifacts/  graph  chunking
-         │                 └───── no Django ─────┘
+    databases/  config  artifacts/  arranging/  graph  chunking
+         │                 └─────────── no Django ───────────┘
      apps  errors  events                         leaves
 
 Modules are read, not imported, so that an import inside a function counts like any other.
@@ -34,13 +34,15 @@ LAYERS = {
     "databases": 1,
     "config": 1,
     "artifacts": 1,
+    "arranging": 1,
     "graph": 1,
+    "schedule": 1,
     "chunking": 1,
     "apps": 0,
     "errors": 0,
     "events": 0,
 }
-WITHOUT_DJANGO = {"artifacts", "graph", "chunking", "errors", "events"}
+WITHOUT_DJANGO = {"artifacts", "arranging", "graph", "chunking", "schedule", "errors", "events"}
 MAY_EXIT = {"__main__", "management", "cli"}
 STREAMS = {("sys", "stdout"), ("sys", "stderr"), ("sys", "exit"), ("os", "_exit")}
 

@@ -1,0 +1,65 @@
+"""The load journal: how far a load has come, for those who ask without a server.
+
+`load.json` is written after each chunk. It is a copy: the ledger in the target says what is in,
+and a journal that is behind it (after a crash) or missing is made anew by the next load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
+
+VERSION = 1
+NAME = "load.json"
+
+
+class LoadJournal(msgspec.Struct, kw_only=True, frozen=True):
+    """How far the load of a run has come.
+
+    `loaded` are the chunks that are in, as inclusive ranges of numbers; `models` and `rejected`
+    count objects by label. `failed` is the chunk that stopped the last load, `error` and `hint`
+    what was said of it. `finished` says that foreign keys and sequences are done as well.
+    """
+
+    version: int = VERSION
+    run: str
+    target: str
+    updated: str
+    loaded: tuple[tuple[int, int], ...] = ()
+    objects: int = 0
+    models: dict[str, int] = {}
+    rejected: dict[str, int] = {}
+    failed: int | None = None
+    error: str = ""
+    hint: str = ""
+    finished: bool = False
+
+
+def write_journal(directory: RunDirectory, journal: LoadJournal) -> None:
+    """Put the journal in its place, whole. Raises OSError where the disk does not take it."""
+    with atomic_file(directory.path / NAME) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(journal), indent=1))
+
+
+def read_journal(directory: RunDirectory, run: str) -> LoadJournal | None:
+    """The journal of this run, or None where there is none that can be read."""
+    try:
+        content = (directory.path / NAME).read_bytes()
+        journal = msgspec.json.decode(content, type=LoadJournal)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return journal if journal.run == run and journal.version == VERSION else None
+
+
+def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Numbers as inclusive ranges, ascending."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return tuple(found)

@@ -1,0 +1,67 @@
+"""Objects that were left out, kept as fixtures beside the reasons.
+
+    rejects/0007-shop.order.json            the objects, a fixture to edit and load again
+    rejects/0007-shop.order.reasons.json    why, for each object in the same order
+
+Both are written before the transaction ends that leaves the objects out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fixturepipe.artifacts.records import fixture_writer
+from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory, atomic_file
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why an object was left out: its field and value where they are known, and what was said."""
+
+    model: str
+    pk: Any
+    text: str
+    field: str = ""
+    value: str = ""
+    hint: str = ""
+
+
+def rejects_path(directory: RunDirectory, name: str) -> Path:
+    """Where the objects of the chunk file `name` go."""
+    return directory.rejects / name
+
+
+def write_rejects(
+    directory: RunDirectory,
+    name: str,
+    objects: Sequence[dict[str, Any]],
+    reasons: Sequence[Reason],
+) -> None:
+    """Keep what was left out of chunk file `name`, in place of what an earlier try left out."""
+    directory.rejects.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+    path = rejects_path(directory, name)
+    with atomic_file(_reasons_path(path)) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(reasons), indent=1))
+    with fixture_writer(path) as writer:
+        writer.write([json.dumps(each, ensure_ascii=False).encode(*_UTF8) for each in objects])
+
+
+def remove_rejects(directory: RunDirectory, name: str) -> None:
+    """Nothing of chunk file `name` is left out any more."""
+    path = rejects_path(directory, name)
+    for each in (path, _reasons_path(path)):
+        with contextlib.suppress(FileNotFoundError):
+            each.unlink()
+
+
+def _reasons_path(path: Path) -> Path:
+    return path.with_suffix(".reasons.json")
+
+
+# A lone surrogate may be the very reason why an object is left out.
+_UTF8 = ("utf-8", "surrogatepass")

@@ -1,0 +1,326 @@
+"""From a fixture's JSON values to SQL literals, a column at a time.
+
+What happens to a value on its way into a column is the field's own affair: `to_python` reads it
+from the fixture and `get_db_prep_save` writes it for the database, as loaddata has it. For the
+fields that Django brings, and their subclasses that leave those methods as they are, the outcome
+is known and computed for a whole column at once. A value whose type is not the expected one, a
+method that a subclass overrides, a field that is not Django's: each takes the general path,
+through the field's own methods.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from django.conf import settings
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Value
+from django.db.models.fields.files import FileDescriptor, ImageFileDescriptor
+from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
+from django.db.models.query_utils import DeferredAttribute
+
+from fixturepipe.databases.literals import NULL, literal, quoted_all, quoted_or_null
+
+AnyField: TypeAlias = "models.Field[Any, Any]"
+Converter = Callable[[Sequence[Any]], list[str]]
+
+
+class JSONNull:
+    """Stands for a JSON null among a JSON field's values, where None means SQL NULL."""
+
+
+JSON_NULL: Final = JSONNull()
+
+
+def converter_for(field: AnyField, connection: BaseDatabaseWrapper) -> Converter:
+    """The function that turns a column of fixture values into SQL literals.
+
+    It raises whatever the field's methods raise at a value that they refuse.
+    """
+    if isinstance(field, models.ForeignKey):
+        return _reference(field, connection)
+    general = general_converter(field, connection)
+    for known in type(field).__mro__:
+        make = _FAST.get(known)
+        if make is not None:
+            return make(field, connection, general) if _is_plain(field, known) else general
+    return general
+
+
+def general_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Converter:
+    """The field's own way, value by value."""
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        return [_general(field, connection, value) for value in values]
+
+    return convert
+
+
+def prepared_literal(field: AnyField, connection: BaseDatabaseWrapper, value: Any) -> str:
+    """The literal of a Python value, expressions and placeholders of the field's own included."""
+    prepared = field.get_db_prep_save(value, connection)
+    if not hasattr(prepared, "as_sql") and type(field) not in _PLACEHOLDERS_UNNEEDED:
+        template = _placeholder(field, prepared, connection)
+        if template != "%s":
+            return template.replace("%s", literal(prepared), 1).replace("%%", "%")
+    if hasattr(prepared, "as_sql"):
+        compiler = models.sql.Query(field.model).get_compiler(connection=connection)
+        sql, parameters = compiler.compile(prepared)
+        return str(sql % tuple(literal(each) for each in parameters))
+    return literal(prepared)
+
+
+def needs_instances(model: type[models.Model]) -> bool:
+    """Whether a field sees its values through a descriptor that is not Django's own."""
+    return any(
+        type(getattr(model, field.attname, None)) not in _DESCRIPTORS
+        and type(_class_attribute(model, field.attname)) not in _DESCRIPTORS
+        for field in model._meta.local_concrete_fields
+    )
+
+
+_DESCRIPTORS = {
+    DeferredAttribute,
+    ForeignKeyDeferredAttribute,
+    FileDescriptor,
+    ImageFileDescriptor,
+}
+
+
+def _class_attribute(model: type[models.Model], name: str) -> object:
+    return next((base.__dict__[name] for base in model.__mro__ if name in base.__dict__), None)
+
+
+def _general(field: AnyField, connection: BaseDatabaseWrapper, value: Any) -> str:
+    if value is JSON_NULL:
+        value = Value(None, models.JSONField())
+    elif isinstance(field, models.ForeignKey):
+        value = None if value is None else field.target_field.to_python(value)
+    else:
+        value = field.to_python(value)
+    return prepared_literal(field, connection, value)
+
+
+def _placeholder(field: AnyField, value: Any, connection: BaseDatabaseWrapper) -> str:
+    """A field may wrap its parameter in SQL; Django 6.1 renamed the method that says how."""
+    for name in ("get_placeholder", "get_placeholder_sql"):
+        method = getattr(field, name, None)
+        if method is not None:
+            compiler = models.sql.Query(field.model).get_compiler(connection=connection)
+            found = method(value, compiler, connection)
+            return str(found[0] if isinstance(found, tuple) else found)
+    return "%s"
+
+
+# Its placeholder marks the parameter as binary, which our literals of bytes are anyway.
+_PLACEHOLDERS_UNNEEDED = {models.BinaryField}
+
+_METHODS = ("to_python", "get_prep_value", "get_db_prep_value", "get_db_prep_save")
+
+
+def _is_plain(field: AnyField, known: type) -> bool:
+    own = type(field)
+    placeholders = ("get_placeholder", "get_placeholder_sql")
+    return all(
+        getattr(own, name, None) is getattr(known, name, None) for name in _METHODS + placeholders
+    )
+
+
+def _types(values: Sequence[Any]) -> set[type]:
+    return set(map(type, values))
+
+
+_NONE = type(None)
+Maker = Callable[[AnyField, BaseDatabaseWrapper, Converter], Converter]
+
+
+def _integers(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
+    def convert(values: Sequence[Any]) -> list[str]:
+        types = _types(values)
+        if types == {int}:
+            return list(map(str, values))
+        if types <= {int, _NONE}:
+            return [NULL if value is None else str(value) for value in values]
+        return general(values)
+
+    return convert
+
+
+def _strings(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
+    def convert(values: Sequence[Any]) -> list[str]:
+        types = _types(values)
+        if types == {str}:
+            return quoted_all(values)
+        if types <= {str, _NONE}:
+            return quoted_or_null(values)
+        return general(values)
+
+    return convert
+
+
+def _files(field: AnyField, connection: BaseDatabaseWrapper, general: Converter) -> Converter:
+    strings = _strings(field, connection, general)
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        if not field.null and None in values:
+            # What an empty FieldFile is saved as.
+            values = ["" if value is None else value for value in values]
+        return strings(values)
+
+    return convert
+
+
+def _booleans(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
+    written = {True: "1", False: "0"}
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        return [written[v] for v in values] if _types(values) == {bool} else general(values)
+
+    return convert
+
+
+def _floats(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
+    def convert(values: Sequence[Any]) -> list[str]:
+        if _types(values) <= {float, int, _NONE}:
+            return [NULL if v is None else literal(float(v)) for v in values]
+        return general(values)
+
+    return convert
+
+
+def _decimals(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
+    exact = decimal.Decimal
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        if _types(values) <= {str, _NONE}:
+            return [NULL if v is None else literal(exact(v)) for v in values]
+        return general(values)
+
+    return convert
+
+
+def _dates(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
+    read = datetime.date.fromisoformat
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        if _types(values) <= {str, _NONE}:
+            try:
+                return [NULL if v is None else f"'{read(v)}'" for v in values]
+            except ValueError:
+                pass
+        return general(values)
+
+    return convert
+
+
+def _datetimes(_: AnyField, connection: BaseDatabaseWrapper, general: Converter) -> Converter:
+    read = datetime.datetime.fromisoformat
+    utc = datetime.timezone.utc  # noqa: UP017  (the very object that fromisoformat gives)
+    same_zone = settings.USE_TZ and connection.timezone_name == "UTC"
+
+    def write(value: str) -> str:
+        moment = read(value)
+        if moment.tzinfo is not utc:
+            raise ValueError(value)
+        return f"'{str(moment)[:-6]}'"
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        if same_zone and _types(values) <= {str, _NONE}:
+            try:
+                return [NULL if v is None else write(v) for v in values]
+            except ValueError:
+                pass
+        return general(values)
+
+    return convert
+
+
+_CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+
+
+def _uuids(_: AnyField, connection: BaseDatabaseWrapper, general: Converter) -> Converter:
+    native = connection.features.has_native_uuid_field
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        if _types(values) == {str} and all(map(_CANONICAL_UUID, values)):
+            return [f"'{v}'" if native else f"'{v.replace('-', '')}'" for v in values]
+        return general(values)
+
+    return convert
+
+
+def _json(field: AnyField, _: BaseDatabaseWrapper, __: Converter) -> Converter:
+    encoder = getattr(field, "encoder", None)
+    encode = json.JSONEncoder().encode if encoder is None else encoder().encode
+    null = NULL if field.null else "'null'"
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        # Objects are told from None by identity: a JSON value may compare as it likes.
+        texts = ["null" if v is JSON_NULL or v is None else encode(v) for v in values]
+        literals = quoted_all(texts)
+        if null == NULL:
+            for position, value in enumerate(values):
+                if value is None:
+                    literals[position] = NULL
+        return literals
+
+    return convert
+
+
+def _binaries(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
+    decode = base64.b64decode
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        if _types(values) <= {str, _NONE}:
+            return [NULL if v is None else f"x'{decode(v.encode('ascii')).hex()}'" for v in values]
+        return general(values)
+
+    return convert
+
+
+def _reference(field: models.ForeignKey[Any, Any], connection: BaseDatabaseWrapper) -> Converter:
+    """A foreign key's column holds what the field it points at would."""
+    if not _is_plain(field, models.ForeignKey):
+        return general_converter(field, connection)
+    target = field.target_field
+    convert_target = converter_for(target, connection)
+    empty_is_null = (
+        not target.empty_strings_allowed or connection.features.interprets_empty_strings_as_nulls
+    )
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        if empty_is_null and "" in values:
+            values = [None if value == "" else value for value in values]
+        if None not in values:
+            return convert_target(values)
+        literals = iter(convert_target([value for value in values if value is not None]))
+        return [NULL if value is None else next(literals) for value in values]
+
+    return convert
+
+
+_FAST: dict[type, Maker] = {
+    models.AutoField: _integers,
+    models.BigAutoField: _integers,
+    models.SmallAutoField: _integers,
+    models.PositiveBigIntegerField: _integers,
+    models.IntegerField: _integers,
+    models.CharField: _strings,
+    models.TextField: _strings,
+    models.FileField: _files,
+    models.BooleanField: _booleans,
+    models.FloatField: _floats,
+    models.DecimalField: _decimals,
+    models.DateTimeField: _datetimes,
+    models.DateField: _dates,
+    models.UUIDField: _uuids,
+    models.JSONField: _json,
+    models.BinaryField: _binaries,
+}

@@ -1,0 +1,116 @@
+"""Django's loaddata, with our saver plugged in, and as it is.
+
+`FastCommand` is the command with the same fixtures found in the same way inside the same
+transaction; what it replaces is the loop that deserializes and saves one object after another
+and the check of whole tables at the end. `StockCommand` is Django's own, which only counts, and
+which checks the automatic many-to-many tables that Django forgets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from django.core import serializers
+from django.core.management.commands import loaddata
+from django.core.serializers.base import DeserializedObject
+from django.db import connections
+
+from fixturepipe.databases.chunkcheck import check_references
+from fixturepipe.databases.rows import FixtureObject
+from fixturepipe.databases.saver import ChunkSaver
+from fixturepipe.errors import FixtureError
+
+# So many changes from model to model make runs too short for multi-row statements.
+_MOST_RUNS = 50
+
+
+class FastCommand(loaddata.Command):
+    """loaddata of one chunk in bulk. `saver_for` makes the saver, told whether to defer.
+
+    Afterwards `saver` has the outcome, and `sha256` is that of the bytes that were loaded.
+    """
+
+    def __init__(self, saver_for: Callable[[bool], ChunkSaver], *, deferred: bool) -> None:
+        super().__init__()
+        self._saver_for = saver_for
+        self._deferred = deferred
+        self.saver: ChunkSaver | None = None
+        self.sha256 = ""
+
+    def loaddata(self, fixture_labels: Iterable[str]) -> None:
+        """Load the one fixture that is named, in place of Django's loop over objects."""
+        self.serialization_formats = serializers.get_public_serializer_formats()
+        for label in fixture_labels:
+            for path, _, _ in self.find_fixtures(label):
+                self._load_fixture(Path(path))
+
+    def _load_fixture(self, path: Path) -> None:
+        content = path.read_bytes()
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        objects = read_objects(path, content)
+        deferred = self._deferred or _changes(objects) > _MOST_RUNS
+        self.saver = saver = self._saver_for(deferred)
+        connection = connections[self.using]
+        with connection.constraint_checks_disabled() if deferred else nullcontext():
+            saver.save(objects)
+            if deferred:
+                check_references(connection, saver)
+
+
+class StockCommand(loaddata.Command):
+    """Django's own loaddata; `loaded` counts the saved objects by label."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: dict[str, int] = {}
+
+    def save_obj(self, obj: DeserializedObject) -> bool:
+        """Save as Django does, and count."""
+        model = type(obj.object)
+        lists = list(obj.m2m_data or ())
+        saved = bool(super().save_obj(obj))
+        if saved:
+            label = model._meta.label_lower
+            self.loaded[label] = self.loaded.get(label, 0) + 1
+            relations: list[Any] = [model._meta.get_field(name) for name in lists]
+            self.models.update(relation.remote_field.through for relation in relations)
+        return saved
+
+
+def read_objects(path: Path, content: bytes) -> list[FixtureObject]:
+    """The objects of a fixture. Raises FixtureError where the bytes are none."""
+    try:
+        objects = json.loads(content)
+    except UnicodeDecodeError as error:
+        raise _damaged(path, "it is not UTF-8", f"byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise _damaged(path, error.msg, f"line {error.lineno}") from error
+    if not isinstance(objects, list):
+        raise _damaged(path, "it is not a list of objects", "")
+    for position, each in enumerate(objects, start=1):
+        if (
+            not isinstance(each, dict)
+            or not isinstance(each.get("model"), str)
+            or not isinstance(each.get("fields"), dict)
+        ):
+            raise _damaged(path, 'it has no "model" and "fields"', f"object {position}")
+    return objects
+
+
+def _damaged(path: Path, problem: str, position: str) -> FixtureError:
+    return FixtureError(
+        path,
+        problem,
+        position=position,
+        hint="Mend the file, or write it again with `fixturepipe arrange`.",
+    )
+
+
+def _changes(objects: list[FixtureObject]) -> int:
+    return sum(1 for _ in groupby(objects, key=lambda each: each["model"]))

@@ -1,0 +1,81 @@
+"""The natural keys of a chunk's own objects: what refers to a row that is still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from fixturepipe.databases.references import Key, Model, hashable, key_paths
+
+FixtureObject = dict[str, Any]
+
+
+class OwnKeys:
+    """Natural keys of one chunk's objects, gathered for a model when it is first asked about."""
+
+    def __init__(self, objects: Sequence[FixtureObject]) -> None:
+        self._by_label: dict[str, list[FixtureObject]] = {}
+        for each in objects:
+            self._by_label.setdefault(str(each["model"]).lower(), []).append(each)
+        self._keys: dict[Model, dict[Key, FixtureObject]] = {}
+
+    def find(self, model: Model, to: str, keys: Collection[Key]) -> dict[Key, Any]:
+        """The fixture value of field `to` (an attname) of the objects with these keys.
+
+        Objects without a primary key are left to the target, which gives them one.
+        """
+        own = self._of(model)
+        if not own:
+            return {}
+        found = {key: _value_of(own[key], model, to) for key in keys if key in own}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def _of(self, model: Model) -> dict[Key, FixtureObject]:
+        known = self._keys.get(model)
+        if known is None:
+            known = self._keys[model] = {}
+            for each in self._by_label.get(model._meta.label_lower, ()):
+                key = natural_key_in(each, model)
+                if key is not None:
+                    known[key] = each
+        return known
+
+
+def natural_key_in(each: FixtureObject, model: Model) -> Key | None:
+    """The natural key that an object's fixture fields spell, or None if they do not."""
+    paths = key_paths(model)
+    if not paths:
+        return None
+    parts = [_part(each, model, path) for path in paths]
+    try:
+        key = hashable(parts)
+        hash(key)
+    except TypeError:
+        return None
+    return None if _UNKNOWN in parts else key
+
+
+_UNKNOWN: Any = object()
+
+
+def _part(each: FixtureObject, model: Model, path: str) -> Any:
+    name, _, rest = path.partition("__")
+    field = model._meta.get_field(name)
+    value = each["fields"].get(field.name, _UNKNOWN)
+    if field is model._meta.pk:
+        value = each.get("pk", _UNKNOWN)
+    if not rest:
+        return value
+    remote = field.remote_field.model  # type: ignore[union-attr]  # a path goes on at relations
+    paths = key_paths(remote)
+    if rest in paths and isinstance(value, list) and len(value) == len(paths):
+        return value[paths.index(rest)]
+    return _UNKNOWN
+
+
+def _value_of(each: FixtureObject, model: Model, to: str) -> Any:
+    field = model._meta.get_field(to)
+    if field is model._meta.pk:
+        return each.get("pk")
+    value = each["fields"].get(field.name)
+    return None if isinstance(value, list) else value

@@ -1,0 +1,177 @@
+"""What the natural keys in a chunk stand for, found in bulk and compared exactly.
+
+A foreign key written as a list is a natural key. Where the key is made of fields, the rows of
+many keys are read with one query and compared in Python, value by value: a collation that takes
+"Straße" for "strasse" must not bind an object to the wrong row. The query goes past the model's
+managers, which may hide the row that the key means. A computed key is handed to the project's
+`get_by_natural_key`, and believed if the object it gives has that key.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from django.core.exceptions import (
+    MultipleObjectsReturned,
+    ObjectDoesNotExist,
+    ValidationError,
+)
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+
+from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
+
+Key = tuple[Any, ...]
+Model = type[models.Model]
+
+_BATCH = 500
+# A fixture of computed keys that are all different must not fill the memory.
+_REMEMBERED = 200_000
+
+
+class AmbiguousKeyError(LookupError):
+    """More than one row has the natural key."""
+
+
+class KeyResolver:
+    """Finds what natural keys stand for, in the database `alias`; remembers what it found.
+
+    `forget` whenever a transaction was rolled back: what was found in it may be gone.
+    """
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+        self._found: dict[tuple[Model, str], dict[Key, Any]] = {}
+
+    def forget(self) -> None:
+        """Drop what is remembered."""
+        self._found.clear()
+
+    def resolve(self, model: Model, to: str, keys: Collection[Key]) -> dict[Key, Any]:
+        """The value of field `to` of the row that each key stands for; unknown keys are absent.
+
+        Raises AmbiguousKeyError where two rows have the same key.
+        """
+        known = self._found.setdefault((model, to), {})
+        wanted = [key for key in keys if key not in known]
+        if len(known) > _REMEMBERED:
+            known.clear()
+            wanted = list(keys)
+        paths = key_paths(model)
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            if paths:
+                known.update(self._looked_up(model, to, paths, batch))
+        self._computed(model, to, (key for key in wanted if key not in known), known)
+        return known
+
+    def _looked_up(
+        self, model: Model, to: str, paths: Sequence[str], keys: Sequence[Key]
+    ) -> dict[Key, Any]:
+        """Keys by their fields. A key of the wrong length or type stands for nothing."""
+        exact: dict[Key, Key] = {}
+        fields = [field_at(model, path) for path in paths]
+        for key in keys:
+            converted = _converted(fields, key)
+            if converted is not None:
+                exact[converted] = key
+        if not exact:
+            return {}
+        rows = every_row(model, self._alias).filter(any_of(paths, list(exact)))
+        found: dict[Key, Any] = {}
+        for value, *parts in rows.values_list(to, *paths):
+            meant = exact.get(tuple(parts))
+            if meant is None:
+                continue
+            if meant in found:
+                raise AmbiguousKeyError(
+                    f"more than one {model._meta.label} has the natural key {list(meant)}"
+                )
+            found[meant] = value
+        return found
+
+    def _computed(self, model: Model, to: str, keys: Iterable[Key], known: dict[Key, Any]) -> None:
+        """Keys through the project's own look-up, one by one."""
+        if not has_natural_key(model):
+            return
+        manager: Any = model._meta.default_manager
+        for key in keys:
+            try:
+                found = manager.db_manager(self._alias).get_by_natural_key(*key)
+            except (ObjectDoesNotExist, TypeError, ValueError, ValidationError):
+                continue
+            except MultipleObjectsReturned as error:
+                raise AmbiguousKeyError(str(error)) from error
+            if _as_json(found.natural_key()) == _as_json(key):
+                known[key] = found.serializable_value(to)
+
+
+def every_row(model: Model, alias: str) -> models.QuerySet[Any]:
+    """The model's rows past its managers, in no order, so that none is hidden and none joined."""
+    rows: models.QuerySet[Any] = models.QuerySet(model, using=alias)
+    return rows.order_by()
+
+
+@functools.cache
+def key_paths(model: Model) -> tuple[str, ...]:
+    """The natural key's fields, remembered."""
+    return natural_key_paths(model)
+
+
+@functools.cache
+def field_at(model: Model, path: str) -> models.Field[Any, Any]:
+    """The field that a look-up path ends at; for a foreign key, the one it points at."""
+    found: Any = None
+    for name in path.split("__"):
+        found = model._meta.get_field(name)
+        if found.remote_field is not None:
+            model = found.remote_field.model
+    while found.remote_field is not None:
+        found = found.target_field
+    return found  # type: ignore[no-any-return]  # a path always has a last part
+
+
+def hashable(key: Sequence[Any]) -> Key:
+    """A natural key as a tuple, nested lists too."""
+    return tuple(hashable(part) if isinstance(part, list) else part for part in key)
+
+
+def _converted(fields: Sequence[models.Field[Any, Any]], key: Key) -> Key | None:
+    if len(fields) != len(key):
+        return None
+    try:
+        converted = tuple(f.to_python(part) for f, part in zip(fields, key, strict=True))
+        hash(converted)
+    except (ValidationError, TypeError, ValueError):
+        return None
+    return converted
+
+
+def any_of(paths: Sequence[str], keys: Sequence[Key]) -> models.Q:
+    """A condition that holds for each key's row, and for few others.
+
+    A list for each field is quicker than one condition a key, and as good where one of the
+    fields tells most keys apart.
+    """
+    parts = list(zip(*keys, strict=True))
+    simple = all(None not in values for values in parts)
+    if simple and 2 * max(len(set(values)) for values in parts) >= len(keys):
+        return models.Q(
+            **{f"{path}__in": set(values) for path, values in zip(paths, parts, strict=True)}
+        )
+    return functools.reduce(operator.or_, (models.Q(**_lookups(paths, key)) for key in keys))
+
+
+def _lookups(paths: Sequence[str], key: Key) -> dict[str, Any]:
+    return {
+        f"{path}__isnull" if part is None else path: True if part is None else part
+        for path, part in zip(paths, key, strict=True)
+    }
+
+
+def _as_json(key: Any) -> Any:
+    return json.loads(json.dumps(list(key), cls=DjangoJSONEncoder))

@@ -1,0 +1,146 @@
+"""What the server's errors mean: whether to try again, which column they speak of, what to do.
+
+Numbers and texts from https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html,
+https://dev.mysql.com/doc/mysql-errors/9.4/en/client-error-reference.html and
+https://mariadb.com/kb/en/mariadb-error-code-reference/.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from django.db import Error as DatabaseError
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+# Nothing is wrong with the data: the same statements may go through a moment later.
+TRANSIENT = {
+    1040: "too many connections",
+    1053: "the server is shutting down",
+    1077: "the server is shutting down",
+    1080: "the server ended the connection",
+    1152: "the connection was aborted",
+    1184: "the connection was aborted",
+    1205: "a lock was not given in time",
+    1213: "a deadlock",
+    1317: "the statement was interrupted",
+    1927: "the connection was killed",
+    2002: "the server does not answer",
+    2003: "the server does not answer",
+    2006: "the server has gone away",
+    2013: "the connection was lost",
+    2014: "the connection was interrupted",
+    2026: "the secure connection failed",
+    2055: "the connection was lost",
+    4031: "the server ended the idle connection",
+}
+DUPLICATE = {1062, 1586, 1859}
+NO_SUCH_ROW = {1216, 1452}
+PACKET_TOO_LARGE = {1153, 2020}
+
+_HINTS = {
+    1048: "The column does not take NULL: give it a value.",
+    1062: "Another row has this value already; the target's collation may see two values as one.",
+    1153: "Raise the server's max_allowed_packet.",
+    1264: "The number does not fit into the target's column.",
+    1265: "The value would be cut to fit into the target's column.",
+    1292: "The target does not take this value as a date or number.",
+    1364: "The column has no default: the object must give it a value.",
+    1366: "The column's character set cannot hold this value.",
+    1406: "The value is longer than the target's column.",
+    1452: "The object refers to one that is not in the target.",
+    3140: "The value is not JSON as the target reads it.",
+    3819: "The value breaks a check constraint of the target.",
+    4025: "The value breaks a check constraint of the target.",
+}
+_HINTS[1216] = _HINTS[1452]
+
+_COLUMN = (
+    re.compile(r"[Cc]olumn [`']?(?:`?[^`'.]+`?\.)*`?([^`'.\s]+)[`']?"),
+    re.compile(r"FOREIGN KEY \(`([^`]+)`\)"),
+    re.compile(r"[Ff]ield '([^']+)'"),
+)
+_KEY = re.compile(r"for key '(?:[^'.]+\.)?([^']+)'")
+_CONSTRAINT = (
+    re.compile(r"Check constraint '([^']+)'"),
+    re.compile(r"CONSTRAINT `(?:[^`.]+\.)?([^`]+)` failed"),
+)
+
+
+def code_of(error: BaseException) -> int | None:
+    """The server's or client library's error number, if the error has one."""
+    code = error.args[0] if error.args else None
+    return code if isinstance(code, int) else None
+
+
+def said_by(error: BaseException) -> str:
+    """The server's own words, with its number."""
+    code = code_of(error)
+    if code is None:
+        return str(error) or type(error).__name__
+    words = error.args[1] if len(error.args) > 1 else ""
+    return f"{words} (error {code})"
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again may help.
+
+    A connection that Django closed while it rolled back reports itself as an InterfaceError
+    without a number that the server knows.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, DatabaseError) or type(seen).__module__.startswith("MySQLdb"):
+            code = code_of(seen)
+            if code in TRANSIENT or code == 0:
+                return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def hint_for(error: BaseException) -> str:
+    """What to do about it, or nothing."""
+    return _HINTS.get(code_of(error) or 0, "")
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """The columns that an error speaks of, as attnames' columns; empty where it does not say."""
+
+    columns: tuple[str, ...] = ()
+
+
+def culprit_of(
+    error: BaseException, model: type[models.Model], connection: BaseDatabaseWrapper
+) -> Culprit:
+    """Which of the model's columns an error is about, from its text and the table's keys."""
+    words = str(error.args[1]) if len(error.args) > 1 else str(error)
+    columns = {field.column for field in model._meta.local_concrete_fields}
+    for pattern in _COLUMN:
+        found = pattern.search(words)
+        if found and found.group(1) in columns:
+            return Culprit((found.group(1),))
+    key = _KEY.search(words)
+    name = key.group(1) if key else _first_group(words)
+    if name is None:
+        return Culprit()
+    if name in columns:  # MariaDB names a column's check, and a unique column's key, after it
+        return Culprit((name,))
+    return Culprit(tuple(_columns_of(name, model, connection)))
+
+
+def _first_group(words: str) -> str | None:
+    for pattern in _CONSTRAINT:
+        found = pattern.search(words)
+        if found:
+            return found.group(1)
+    return None
+
+
+def _columns_of(name: str, model: type[models.Model], connection: BaseDatabaseWrapper) -> list[str]:
+    with connection.cursor() as cursor:
+        constraints = connection.introspection.get_constraints(cursor, model._meta.db_table)
+    if name == "PRIMARY":
+        return next((c["columns"] for c in constraints.values() if c["primary_key"]), [])
+    return list(constraints.get(name, {}).get("columns", ()))

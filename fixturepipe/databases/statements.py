@@ -1,0 +1,158 @@
+"""Multi-row statements on the loading connection: sized, sent ahead, and halved when refused.
+
+While the server works on one statement, the next is put together: the statement waits in a
+thread of its own (mysqlclient lets go of Python's lock while it waits), and its outcome is asked
+for before anything else is done on the connection. InnoDB takes back a refused statement whole,
+so the rows of one can be sent again in halves until the refused row is alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.rows import ModelPlan, Rows
+from fixturepipe.databases.servererrors import is_transient
+
+# Above this a longer statement saves nothing, and memory and the server's log suffer.
+_LONGEST = 1_000_000
+_MOST_ROWS = 5_000
+
+# Notes that say nothing of the values: deprecated syntax, statements unsafe for replication.
+_HARMLESS = {1287, 1592, 1681, 3135, 3719, 3778}
+
+Refused = Callable[[Rows, Exception], None]
+
+
+class ServerWarning(DatabaseError):
+    """The server took a row and said that it changed it; `args` as those of its errors."""
+
+
+class PacketTooLargeError(DatabaseError):
+    """One row is longer than a statement may be."""
+
+
+class StatementWriter:
+    """Inserts rows; the outcome of a statement is known when the next is sent, or by `drain`.
+
+    `refused` is called with each single row that the server refuses, and its error. With
+    `keep_going`, statements are undone one by one, so that what follows a refused row can stay.
+    Errors that are not the rows' fault are raised.
+    """
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, refused: Refused, *, keep_going: bool
+    ) -> None:
+        self._connection = connection
+        self._refused = refused
+        self._keep_going = keep_going
+        self._waiting: tuple[Future[None], Rows] | None = None
+        self._sender = ThreadPoolExecutor(1, "fixturepipe-statement")
+        self._packet = 0
+
+    def insert(self, rows: Rows) -> None:
+        """Send rows, in as many statements as the server's packet size asks for."""
+        texts = list(map(",".join, rows.cells))
+        start = size = 0
+        limit = min(_LONGEST, self._packet_size())
+        for position, text in enumerate(texts):
+            size += len(text) + 3
+            if size > limit or position - start >= _MOST_ROWS:
+                if position > start:
+                    self._send(rows.part(start, position), texts[start:position])
+                start, size = position, len(text) + 3
+        if len(rows) > start:
+            self._send(rows.part(start, len(rows)), texts[start:])
+
+    def drain(self) -> None:
+        """Wait for the statement under way, and deal with its outcome."""
+        if self._waiting is None:
+            return
+        future, rows = self._waiting
+        try:
+            future.result()
+        except DatabaseError as error:
+            self._waiting = None
+            self._halve(rows, error)
+        # After an interruption it is still waiting, for `close`.
+        self._waiting = None
+
+    def execute(self, sql: str) -> None:
+        """Run one statement here and now. Raises the server's error, or ServerWarning."""
+        self.drain()
+        self._run(sql.encode())
+
+    def close(self) -> None:
+        """Let go of the connection; the outcome of a statement under way is of no interest."""
+        if self._waiting is not None:
+            self._waiting[0].exception()
+            self._waiting = None
+        self._sender.shutdown()
+
+    def _send(self, rows: Rows, texts: list[str]) -> None:
+        try:
+            statement = self._statement(rows.plan, texts)
+        except (UnicodeEncodeError, PacketTooLargeError) as error:
+            self.drain()
+            self._halve(rows, error)
+            return
+        self.drain()
+        self._waiting = self._sender.submit(self._run, statement), rows
+
+    def _statement(self, plan: ModelPlan, texts: list[str]) -> bytes:
+        statement = f"{plan.insert}({'),('.join(texts)})".encode()
+        if len(statement) > self._packet_size():
+            raise PacketTooLargeError(
+                1153,
+                f"The row has {len(statement):,} bytes; the server's max_allowed_packet"
+                f" lets {self._packet_size():,} through",
+            )
+        return statement
+
+    def _run(self, statement: bytes) -> None:
+        with self._connection.wrap_database_errors:
+            raw: Any = self._connection.connection
+            if self._keep_going:
+                raw.query(b"SAVEPOINT fixturepipe_statement")
+            raw.query(statement)
+            if raw.warning_count():
+                self._refuse_warnings(raw)
+
+    def _refuse_warnings(self, raw: Any) -> None:
+        raw.query(b"SHOW WARNINGS")
+        warnings = raw.store_result().fetch_row(0)
+        for _, code, words in warnings:
+            if int(code) in _HARMLESS:
+                continue
+            if self._keep_going:
+                raw.query(b"ROLLBACK TO SAVEPOINT fixturepipe_statement")
+            text = words.decode() if isinstance(words, bytes) else words
+            raise ServerWarning(int(code), text)
+
+    def _halve(self, rows: Rows, error: Exception) -> None:
+        """Send refused rows again in halves; a single one is reported."""
+        if is_transient(error):
+            raise error
+        if len(rows) == 1:
+            self._refused(rows, error)
+            return
+        middle = len(rows) // 2
+        for part in (rows.part(0, middle), rows.part(middle, len(rows))):
+            try:
+                self._run(self._statement(part.plan, list(map(",".join, part.cells))))
+            except (DatabaseError, UnicodeEncodeError) as refusal:
+                self._halve(part, refusal)
+
+    def _packet_size(self) -> int:
+        if not self._packet:
+            self.drain()
+            with self._connection.cursor() as cursor:
+                cursor.execute("SELECT @@max_allowed_packet")
+                (size,) = cursor.fetchone() or (0,)
+            # The packet's header and the statement's own words count as well.
+            self._packet = int(size) - 1024
+        return self._packet

@@ -1,0 +1,474 @@
+"""Stage 3: the chunks into the target, each exactly once, in an order that the references allow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from django.apps import apps
+from django.db import models, transaction
+
+from fixturepipe.artifacts.journal import LoadJournal, ranges, write_journal
+from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, read_manifest
+from fixturepipe.artifacts.records import file_sha256
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.chunkloader import ChunkLoader, ChunkOptions, Outcome
+from fixturepipe.databases.constraints import constraints_of, dangling_rows
+from fixturepipe.databases.ends import SOURCE, Ends, connection_to
+from fixturepipe.databases.introspection import applied_migrations
+from fixturepipe.databases.ledger import UNNAMED, Entry, loader_lock, refuse_other_runs
+from fixturepipe.databases.saver import SaverOptions, has_receivers
+from fixturepipe.databases.sequences import SequenceReset, reset_sequences
+from fixturepipe.databases.target import Target, own_rows_matter
+from fixturepipe.errors import (
+    ConfigurationError,
+    FixturepipeError,
+    LoadError,
+    RunDirectoryError,
+    UsageError,
+)
+from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted
+from fixturepipe.schedule import Schedule
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What `load` takes.
+
+    `workers`: processes side by side, 0 for one a core. `start`: begin at this chunk; `only`:
+    load this chunk alone. `existing`: what to do where the target holds rows of its own.
+    `changed`: load chunks again whose files were edited since. `rejects`: load the files in
+    rejects/ instead of the chunks. `executor`: "dask:ADDRESS", or None for processes.
+    """
+
+    workers: int = 0
+    start: int | None = None
+    only: int | None = None
+    on_error: Literal["stop", "reject"] = "stop"
+    loader: Literal["fast", "stock"] = "fast"
+    existing: Literal["refuse", "update", "delete"] = "refuse"
+    signals: bool = False
+    dry_run: bool = False
+    changed: bool = False
+    rejects: bool = False
+    executor: str | None = None
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a load did.
+
+    `objects` and `chunks` were loaded by this call, `present` chunks were in before. `models`
+    and `rejected` count the objects of all chunks that are in, by label. `complete` says that
+    no chunk is missing; foreign keys and sequences are done then.
+    """
+
+    objects: int
+    chunks: int
+    present: int
+    seconds: float
+    models: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    sequences: tuple[SequenceReset, ...] = ()
+    complete: bool = False
+    dry_run: bool = False
+
+
+def load(
+    directory: RunDirectory, ends: Ends, options: LoadOptions, listener: Listener
+) -> LoadResult:
+    """Load each chunk that the target does not hold.
+
+    Raises ConfigurationError where the target cannot take this run, LoadError where a chunk is
+    refused, TransientLoadError where the server stays away. What was loaded stays loaded.
+    """
+    _require_sense(options)
+    manifest = read_manifest(directory)
+    if manifest.arrangement is None:
+        raise RunDirectoryError(
+            f"{directory.path} holds no chunks", hint="Make them with `fixturepipe arrange`."
+        )
+    with ends.bound_to_target() as alias:
+        work = _Load(directory, ends, alias, manifest, options, listener)
+        with loader_lock(work.target.connection):
+            return work.run()
+
+
+def prepare_target(
+    directory: RunDirectory, ends: Ends, options: LoadOptions, listener: Listener
+) -> None:
+    """Make the target ready for this run: migrate it if it is empty, refuse it if it is another's.
+
+    Raises ConfigurationError with the list of what is wrong.
+    """
+    manifest = read_manifest(directory) if directory.manifest.exists() else None
+    with ends.bound_to_target() as alias:
+        run = UNNAMED if manifest is None else manifest.run
+        target = Target(alias, _name(ends), run)
+        with loader_lock(target.connection):
+            _prepare(target, ends, manifest, options, listener)
+
+
+def _prepare(
+    target: Target,
+    ends: Ends,
+    manifest: Manifest | None,
+    options: LoadOptions,
+    listener: Listener,
+) -> None:
+    if options.dry_run and not target.tables():
+        raise ConfigurationError(
+            f"The target {target.name} is empty, and --dry-run makes no tables",
+            hint="Migrate it first, or load without --dry-run.",
+        )
+    refuse_other_runs(target.ledger, target.name)
+    state = target.come()
+    if not state.migrated:
+        listener(Notice("info", f"The target {target.name} is empty: migrating it"))
+        started = time.monotonic()
+        listener(StageStarted("migrate"))
+        target.migrate(state)
+        listener(StageFinished("migrate", 0, time.monotonic() - started))
+    target.require_migrations(_expected_migrations(ends, manifest))
+    if manifest is not None:
+        covered = list(_models(manifest.schema))
+        target.require_tables(covered, state)
+        target.require_transactional(covered)
+
+
+def _expected_migrations(ends: Ends, manifest: Manifest | None) -> list[tuple[str, str]]:
+    """The source's migrations: as dumped, or as they are; none where there is no source."""
+    if manifest is None:
+        ends.open()
+        return applied_migrations(connection_to(SOURCE))
+    return [(app, name) for app, name in manifest.migrations]
+
+
+class _Load:
+    """One call of `load`: what it works on, and how far it has come."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        ends: Ends,
+        alias: str,
+        manifest: Manifest,
+        options: LoadOptions,
+        listener: Listener,
+    ) -> None:
+        assert manifest.arrangement is not None
+        self.directory = directory
+        self.ends = ends
+        self.alias = alias
+        self.manifest = manifest
+        self.options = options
+        self.listener = listener
+        self.target = Target(alias, _name(ends), manifest.run)
+        self.chunks = manifest.arrangement.chunks
+        self.covered = list(_models(_loaded_schemas(manifest)))
+        self.entries: dict[int, Entry] = {}
+        self.rejected: dict[str, int] = {}
+        self.again: frozenset[int] = frozenset()
+        self.journal_failed = False
+
+    def run(self) -> LoadResult:
+        """All of it, in order."""
+        started = time.monotonic()
+        _prepare(self.target, self.ends, self.manifest, self.options, self.listener)
+        self.entries = self.target.ledger.applied()
+        self._refuse_other_chunks()
+        pending = self._pending()
+        present = len(self.entries)
+        self.listener(StageStarted("load", sum(chunk.objects for chunk in pending)))
+        self._name_receivers(pending)
+        with self._rolled_back_if_dry():
+            if pending:
+                self._make_room()
+            objects = self._load_chunks(pending)
+            sequences = self._finish()
+        seconds = time.monotonic() - started
+        self.listener(StageFinished("load", objects, seconds))
+        return LoadResult(
+            objects=objects,
+            chunks=len(pending),
+            present=present,
+            seconds=seconds,
+            models=_summed(entry.models for entry in self.entries.values()),
+            rejected=self.rejected,
+            sequences=tuple(sequences),
+            complete=self._complete(),
+            dry_run=self.options.dry_run,
+        )
+
+    # ---- which chunks
+
+    def _refuse_other_chunks(self) -> None:
+        """What the ledger holds must be what the run directory holds."""
+        plan = {chunk.number: chunk for chunk in self.chunks}
+        again: set[int] = set()
+        strange: set[int] = set()
+        for number, entry in self.entries.items():
+            chunk = plan.get(number)
+            if chunk is None:
+                strange.add(number)
+            elif self.options.changed or entry.sha256 != chunk.sha256:
+                path = self.directory.path / chunk.file
+                if not path.is_file() or file_sha256(path) != entry.sha256:
+                    (again if self.options.changed else strange).add(number)
+        if strange:
+            raise LoadError(
+                f"The target holds chunks that are not those of {self.directory.path} any more:"
+                f" {_spelled(strange)}",
+                hint="They were arranged or edited anew since. `fixturepipe load --changed` loads"
+                " them over; `fixturepipe clean` and an empty target begin anew.",
+            )
+        self.again = frozenset(again)
+
+    def _pending(self) -> list[Chunk]:
+        options = self.options
+        chunks = [c for c in self.chunks if c.number not in self.entries or c.number in self.again]
+        if options.only is not None:
+            return self._only(options.only, chunks)
+        if options.start is not None:
+            self._require_chunk(options.start)
+            chunks = [chunk for chunk in chunks if chunk.number >= options.start]
+        return chunks
+
+    def _only(self, number: int, chunks: list[Chunk]) -> list[Chunk]:
+        self._require_chunk(number)
+        return [chunk for chunk in chunks if chunk.number == number]
+
+    def _require_chunk(self, number: int) -> None:
+        if not any(chunk.number == number for chunk in self.chunks):
+            raise UsageError(
+                f"There is no chunk {number}",
+                hint=f"The chunks are {_spelled(chunk.number for chunk in self.chunks)}.",
+            )
+
+    # ---- what is in the way
+
+    def _make_room(self) -> None:
+        """Rows that the run did not put there: replaced, refused, or left to be updated."""
+        state = self.target.ledger.state()
+        assert state is not None
+        loaded = _summed(entry.models for entry in self.entries.values())
+        mine = [m for m in self.covered if own_rows_matter(m)]
+        if (
+            not state.cleared
+            and not self.entries
+            and (state.was_empty or self.options.existing == "delete")
+        ):
+            self.target.clear(mine)
+            return
+        if self.options.existing == "update":
+            return
+        found = self.target.rows_found(m for m in mine if m._meta.label_lower not in loaded)
+        if found:
+            self._refuse_rows(found)
+
+    def _refuse_rows(self, found: dict[type[models.Model], int]) -> None:
+        counts = [f"  {m._meta.label}: {n:,}" for m, n in found.items()]
+        raise ConfigurationError(
+            "\n".join([f"The target {self.target.name} holds rows of its own:", *counts]),
+            hint="Give an empty database, or say what to do with them: --existing update takes"
+            " the fixtures' objects over them, --existing delete deletes them first.",
+        )
+
+    def _name_receivers(self, pending: list[Chunk]) -> None:
+        if self.options.signals or self.options.loader == "stock":
+            return
+        labels = dict.fromkeys(label for chunk in pending for label in chunk.models)
+        told = [m._meta.label for m in map(_model, labels) if m and has_receivers(m)]
+        if told:
+            self.listener(
+                Notice(
+                    "warning",
+                    f"pre_save or post_save has receivers for {', '.join(told)}: they are not"
+                    " called. --signals loads these models object by object and calls them.",
+                )
+            )
+
+    # ---- loading
+
+    def _load_chunks(self, pending: list[Chunk]) -> int:
+        objects = 0
+        schedule = Schedule(pending)
+        loader = ChunkLoader(self.alias, self.directory, self._chunk_options(), self._warn)
+        try:
+            while chunks := schedule.take(1):
+                outcome = self._load_chunk(loader, chunks[0])
+                objects += self._loaded(chunks[0], outcome)
+                schedule.loaded(outcome.number)
+        finally:
+            loader.close()
+        return objects
+
+    def _load_chunk(self, loader: ChunkLoader, chunk: Chunk) -> Outcome:
+        try:
+            return loader.load(chunk)
+        except FixturepipeError as error:
+            self._write_journal(failed=chunk.number, error=error)
+            raise
+
+    def _chunk_options(self) -> ChunkOptions:
+        reject = self.options.on_error == "reject"
+        saver = SaverOptions(
+            keep_going=reject,
+            signals=self.options.signals,
+            fresh=self.options.existing != "update",
+            json_nulls=dict(self.manifest.json_nulls),
+        )
+        return ChunkOptions(
+            run=self.manifest.run,
+            loader=self.options.loader,
+            reject=reject,
+            dry_run=self.options.dry_run,
+            saver=saver,
+            again=self.again,
+        )
+
+    def _loaded(self, chunk: Chunk, outcome: Outcome) -> int:
+        if outcome.present:
+            self.entries.update(self.target.ledger.applied())
+            return 0
+        self.entries[outcome.number] = outcome.entry
+        self.rejected = _summed([self.rejected, outcome.rejected])
+        if outcome.edited:
+            self.listener(Notice("info", f"{chunk.file} was edited: it is loaded as it is now"))
+        if outcome.rejected:
+            left_out = sum(outcome.rejected.values())
+            self._warn(f"{chunk.file}: {left_out:,} objects were rejected, see rejects/")
+        self.listener(StageAdvanced("load", chunk.objects, chunk.file))
+        self._write_journal()
+        return outcome.entry.objects
+
+    def _warn(self, text: str) -> None:
+        self.listener(Notice("warning", text))
+
+    # ---- the end
+
+    def _complete(self) -> bool:
+        return len(self.entries) == len(self.chunks)
+
+    def _finish(self) -> list[SequenceReset]:
+        """Once every chunk is in: foreign keys of all tables, sequences, the run's mark."""
+        if not self._complete() or self.options.dry_run:
+            return []
+        self._check_foreign_keys()
+        labels = {schema.table: schema.label for schema in self.manifest.schema}
+        highest = {
+            labels[table]: key for table, key in self.manifest.sequences.items() if table in labels
+        }
+        sequences = reset_sequences(self.target.connection, self.covered, highest)
+        self.target.ledger.mark_finished()
+        self._write_journal(finished=True)
+        return sequences
+
+    def _check_foreign_keys(self) -> None:
+        connection = self.target.connection
+        bad: list[str] = []
+        for model in self.covered:
+            constraints = constraints_of(connection, model._meta.db_table)
+            bad += map(str, dangling_rows(connection, model, constraints, _SHOWN))
+        if bad:
+            raise LoadError(
+                "\n".join(["Rows of the target refer to rows that are not there:", *bad]),
+                hint="Mend or delete these rows, then `fixturepipe load` checks again.",
+            )
+
+    def _write_journal(
+        self,
+        *,
+        failed: int | None = None,
+        error: FixturepipeError | None = None,
+        finished: bool = False,
+    ) -> None:
+        if self.options.dry_run:
+            return
+        journal = LoadJournal(
+            run=self.manifest.run,
+            target=self.target.name,
+            updated=datetime.now(UTC).isoformat(timespec="seconds"),
+            loaded=ranges(self.entries),
+            objects=sum(entry.objects for entry in self.entries.values()),
+            models=_summed(entry.models for entry in self.entries.values()),
+            rejected=self.rejected,
+            failed=failed,
+            error="" if error is None else error.message,
+            hint="" if error is None else error.hint,
+            finished=finished,
+        )
+        try:
+            write_journal(self.directory, journal)
+        except OSError as problem:
+            if not self.journal_failed:
+                self._warn(f"load.json cannot be written ({problem}); the ledger has it all")
+            self.journal_failed = True
+
+    @contextmanager
+    def _rolled_back_if_dry(self) -> Iterator[None]:
+        if not self.options.dry_run:
+            yield
+            return
+        with transaction.atomic(using=self.alias):
+            yield
+            transaction.set_rollback(True, using=self.alias)
+
+
+def _require_sense(options: LoadOptions) -> None:
+    if options.loader == "stock" and options.on_error == "reject":
+        raise UsageError(
+            "Django's own loader stops at the first object that is refused",
+            hint="Use --on-error reject with --loader fast.",
+        )
+    if options.only is not None and options.start is not None:
+        raise UsageError("--only and --from exclude each other", hint="Give one of them.")
+
+
+def _name(ends: Ends) -> str:
+    return "" if ends.target is None else ends.target.name
+
+
+def _loaded_schemas(manifest: Manifest) -> list[ModelSchema]:
+    """The models that the chunks hold; of fixtures from elsewhere the manifest knows no more."""
+    assert manifest.arrangement is not None
+    known = manifest.schemas()
+    return [known[label] for label in manifest.arrangement.models if label in known] or list(
+        known.values()
+    )
+
+
+def _models(schemas: Iterable[ModelSchema]) -> Iterator[type[models.Model]]:
+    for schema in schemas:
+        try:
+            yield apps.get_model(schema.label)
+        except LookupError:
+            raise ConfigurationError(
+                f"The project has no model {schema.label}, which this run holds",
+                hint="Use the settings that the dump was made with.",
+            ) from None
+
+
+def _model(label: str) -> type[models.Model] | None:
+    try:
+        return apps.get_model(label)
+    except LookupError:
+        return None
+
+
+def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for each in counts:
+        for label, count in each.items():
+            total[label] = total.get(label, 0) + count
+    return total
+
+
+def _spelled(numbers: Iterable[int]) -> str:
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges(numbers))
