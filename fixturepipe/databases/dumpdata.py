@@ -16,7 +16,7 @@ from django.core.management.commands import dumpdata
 
 from fixturepipe.databases.rowplan import RowPlan
 from fixturepipe.databases.rowquery import row_manager
-from fixturepipe.databases.serializer import FORMAT, Sink
+from fixturepipe.databases.serializer import FORMAT, Sink, register
 
 
 class Command(dumpdata.Command):
@@ -33,6 +33,7 @@ class Command(dumpdata.Command):
 
 def dump_models(plans: Iterable[RowPlan], alias: str, sink: Sink) -> None:
     """Write every object of these models to the sink. Raises what reading them raises."""
+    register()
     command = Command(plans)
     labels = [plan.label for plan in command._plans]
     # `traceback` has dumpdata raise errors as they are.

@@ -1,17 +1,26 @@
-"""Which references are written by natural key, and the proof that they may be."""
+"""Which references are written as natural keys.
+
+`auto` takes them wherever they are proven on this data (see `keyproof`); `all` wherever the
+model has one; `none` nowhere; labels name the models. Content types and permissions are
+always referred to by natural key, since each database numbers them for itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.computedkeys import ComputedKeys
 from fixturepipe.databases.encoders import Values
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
+from fixturepipe.databases.keyproof import UnprovenError, prove
 from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
+from fixturepipe.errors import UsageError
 
 Model: TypeAlias = type[models.Model]
 ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
@@ -20,30 +29,29 @@ LookUp: TypeAlias = Callable[[Values], dict[Any, str]]
 
 @dataclass(frozen=True)
 class KeyChoice:
-    """The models that are referred to by natural key: those whose key is made of fields, with
-    these as look-up paths, and those that compute it."""
+    """The models that are referred to by natural key, each with the look-up paths of the
+    fields that its key is made of; none where the key is computed."""
 
-    joined: dict[Model, tuple[str, ...]]
-    computed: dict[Model, LookUp] = field(default_factory=dict)
+    models: dict[Model, tuple[str, ...]]
     warnings: tuple[str, ...] = ()
 
     @property
     def labels(self) -> set[str]:
         """The models, as labels."""
-        return {model._meta.label_lower for model in (*self.joined, *self.computed)}
+        return {model._meta.label_lower for model in self.models}
 
     def covers(self, key: ForeignKey) -> bool:
         """Whether the foreign key is written as a natural key."""
-        remote = key.remote_field.model
-        return loads_by_natural_key(key) and (remote in self.joined or remote in self.computed)
+        return key.remote_field.model in self.models and loads_by_natural_key(key)
 
     def paths(self, key: ForeignKey) -> tuple[str, ...]:
-        """The fields of the natural key that a foreign key is written as."""
-        return self.joined[key.remote_field.model]
+        """The fields of the natural key that a foreign key is written as; none if computed."""
+        return self.models[key.remote_field.model]
 
-    def look_up(self, key: ForeignKey) -> LookUp | None:
-        """Gives the natural keys, as JSON text, of many references at once; None if joined."""
-        return self.computed.get(key.remote_field.model)
+    @staticmethod
+    def look_up(key: ForeignKey, connection: BaseDatabaseWrapper) -> LookUp:
+        """Gives the computed natural keys of many references at once, as JSON text."""
+        return ComputedKeys(key.remote_field.model, key.target_field.attname, connection)
 
     @staticmethod
     def must_exist(key: ForeignKey) -> bool:
@@ -73,13 +81,77 @@ def loads_by_natural_key(key: ForeignKey) -> bool:
 
 
 def choose_keys(dumped: Iterable[Model], connection: BaseDatabaseWrapper, wanted: str) -> KeyChoice:
-    """The models to refer to by natural key."""
-    joined: dict[Model, tuple[str, ...]] = {}
+    """Choose the models that the dumped ones refer to by natural key.
+
+    Raises UsageError for a label that names no model with a natural key.
+    """
+    insisted = None if wanted in ("auto", "all", "none") else _labelled(wanted)
+    chosen: dict[Model, tuple[str, ...]] = {}
+    warnings: list[str] = []
+    references = list(_references(dumped))
+    for remote in dict.fromkeys(key.remote_field.model for key in references):
+        paths = natural_key_paths(remote)
+        if _is_taken(remote, wanted, insisted):
+            chosen[remote] = paths
+        elif wanted == "auto":
+            try:
+                _same_as_concrete(remote, paths)
+                prove(remote, paths, connection)
+            except UnprovenError as unproven:
+                label = remote._meta.label_lower
+                warnings.append(
+                    f"References to {label} go by primary key, not by natural key: {unproven}"
+                )
+            else:
+                chosen[remote] = paths
+    warnings += _renumbered(dumped)
+    return KeyChoice(chosen, tuple(warnings))
+
+
+def _references(dumped: Iterable[Model]) -> Iterator[ForeignKey]:
     for model in dumped:
-        for key in model._meta.local_concrete_fields:
-            if isinstance(key, models.ForeignKey) and loads_by_natural_key(key):
-                remote = key.remote_field.model
-                paths = natural_key_paths(remote)
-                if paths and (wanted != "none" or remote._meta.label_lower in NATURAL_PRIMARY):
-                    joined[remote] = paths
-    return KeyChoice(joined)
+        for field in model._meta.local_concrete_fields:
+            if isinstance(field, models.ForeignKey) and loads_by_natural_key(field):
+                yield field
+
+
+def _is_taken(remote: Model, wanted: str, insisted: set[str] | None) -> bool:
+    """Whether the model is referred to by natural key without a proof."""
+    label = remote._meta.label_lower
+    return label in NATURAL_PRIMARY or wanted == "all" or label in (insisted or ())
+
+
+def _labelled(wanted: str) -> set[str]:
+    labels = {label.strip().lower() for label in wanted.split(",") if label.strip()}
+    for label in labels:
+        try:
+            model = apps.get_model(label)
+        except (LookupError, ValueError) as error:
+            raise UsageError(
+                f"--natural-keys: {error}",
+                hint="Give auto, all, none, or models such as shop.tag,accounts.user.",
+            ) from None
+        if not has_natural_key(model):
+            raise UsageError(
+                f"--natural-keys: {label} has no natural key",
+                hint="It needs natural_key(), and get_by_natural_key() on its default manager.",
+            )
+    return labels
+
+
+def _same_as_concrete(remote: Model, paths: tuple[str, ...]) -> None:
+    concrete = remote._meta.concrete_model
+    if concrete is not None and concrete is not remote and natural_key_paths(concrete) != paths:
+        raise UnprovenError("it is a proxy with a natural key of its own")
+
+
+def _renumbered(dumped: Iterable[Model]) -> Iterator[str]:
+    """Primary keys that are keys of rows which the target numbers for itself."""
+    for model in dumped:
+        for field in model._meta.pk_fields:
+            remote = getattr(field.remote_field, "model", None)
+            if remote is not None and remote._meta.label_lower in NATURAL_PRIMARY:
+                yield (
+                    f"{model._meta.label_lower} has the key of {remote._meta.label_lower} for its "
+                    "own, which may be another number in the target: look these rows over there"
+                )

@@ -16,7 +16,6 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from django.db.models.constants import LOOKUP_SEP
-from django.db.models.expressions import Col
 
 from fixturepipe.databases.customfields import CustomEncoder, is_custom
 from fixturepipe.databases.encoders import (
@@ -28,7 +27,8 @@ from fixturepipe.databases.encoders import (
     sqlite_encoder,
 )
 from fixturepipe.databases.introspection import NATURAL_PRIMARY, dumped_fields
-from fixturepipe.databases.keychoice import ForeignKey, KeyChoice
+from fixturepipe.databases.keychoice import KeyChoice
+from fixturepipe.databases.plainquery import PlainQuery
 from fixturepipe.databases.tables import Field, key_fields, root_field
 
 Encoder: TypeAlias = Callable[[Values], list[str]]
@@ -96,7 +96,7 @@ class RowPlan:
         self.model = model
         self.label = model._meta.label_lower
         self.connection = connection
-        self.query = _plain_query(model, connection.alias)
+        self._query = PlainQuery(model, connection)
         fields = dumped_fields(model)
         self.parts = [self._key_part(), *(self._part(field, choice) for field in fields)]
         self._template = _template(self.label, [field.name for field in fields])
@@ -130,50 +130,35 @@ class RowPlan:
             yield columns[start : start + part.width]
             start += part.width
 
-    def _select(self, *columns: Col) -> None:
-        self.query.select = (*self.query.select, *columns)
+    @property
+    def query(self) -> sql.Query:
+        """Selects what `lines` takes, in the order of the primary key."""
+        return self._query.by_key
 
     def _key_part(self) -> Part:
         fields = key_fields(self.model)
-        self._select(*(field.get_col(self.model._meta.db_table) for field in fields))
+        for field in fields:
+            self._query.select(self._query.own(field))
         encoders = [column_encoder(field, self.connection) for field in fields]
         return Part("pk", len(fields), _alone(*encoders) if len(fields) == 1 else _listed(encoders))
 
     def _part(self, field: Field, choice: KeyChoice) -> Part:
-        self._select(field.get_col(self.model._meta.db_table))
+        query = self._query
+        query.select(query.own(field))
         encode = column_encoder(field, self.connection)
         if not isinstance(field, models.ForeignKey) or not choice.covers(field):
             return Part(field.name, 1, _alone(encode))
         must_exist = choice.must_exist(field)
-        look_up = choice.look_up(field)
-        if look_up is not None:
+        if not choice.paths(field):
+            look_up = choice.look_up(field, self.connection)
             return Part(field.name, 1, _looked_up(look_up, encode, must_exist))
-        key = [self._join(field, path) for path in choice.paths(field)]
-        self._select(self._join(field), *key)
+        query.select(query.join(field.name, whole=True))
+        key = [
+            query.select(query.join(f"{field.name}{LOOKUP_SEP}{path}"))
+            for path in choice.paths(field)
+        ]
         encode_key = _listed([column_encoder(col.target, self.connection) for col in key])
         return Part(field.name, 2 + len(key), _joined(encode, encode_key, must_exist))
-
-    def _join(self, field: ForeignKey, path: str = "") -> Col:
-        """A column of the table that a foreign key points at; with no path, the one it is to."""
-        names = [field.name, *path.split(LOOKUP_SEP)] if path else [field.name]
-        found = self.query.setup_joins(names, self.model._meta, self.model._meta.db_table)
-        targets, joins = found.targets, found.joins
-        # A reference to nothing must not hide its row.
-        tables: dict[str, Any] = self.query.alias_map
-        for alias in joins[1:]:
-            tables[alias] = tables[alias].promote()
-        if path:
-            targets, _, joins = self.query.trim_joins(targets, joins, found.path)
-        column: Col = targets[0].get_col(joins[-1])
-        return column
-
-
-def _plain_query(model: type[models.Model], alias: str) -> sql.Query:
-    query = models.QuerySet(model=model, using=alias).order_by("pk").query
-    query.get_initial_alias()
-    query.default_cols = False
-    query.select = ()
-    return query
 
 
 def _template(label: str, names: Sequence[str]) -> str:

@@ -111,4 +111,6 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-serializers.register_serializer(FORMAT, __name__)
+def register() -> None:
+    """Make the format known to dumpdata; the settings must be there by then."""
+    serializers.register_serializer(FORMAT, __name__)
