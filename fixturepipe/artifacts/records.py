@@ -12,14 +12,60 @@ stock `loaddata` reads them; the line per object is ours, so that people and lin
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import orjson
 
 from fixturepipe.artifacts.rundir import atomic_file
 
 _OPEN, _BETWEEN, _CLOSE = b"[\n", b",\n", b"\n]\n"
+
+
+def encode_value(value: object) -> bytes:
+    """JSON of what ijson read: every number and every character as it stood in the file.
+
+    ijson gives a fraction as a Decimal, whose text is written. What orjson does not take
+    (integers of more than 64 bits, half a surrogate pair) goes a slower way.
+    """
+    try:
+        return orjson.dumps(value, default=_fragment)
+    except TypeError:
+        return _slowly(value).encode("ascii")
+
+
+def encode_object(label: str, pk: object, fields: object) -> bytes:
+    """One object as a line of a fixture; without "pk" where it is None."""
+    if pk is None:
+        return encode_value({"model": label, "fields": fields})
+    return encode_value({"model": label, "pk": pk, "fields": fields})
+
+
+def decode_object(line: bytes) -> dict[str, Any]:
+    """One line back as ijson would read it: fractions as Decimal, numbers of any size."""
+    found: dict[str, Any] = json.loads(line, parse_float=Decimal)
+    return found
+
+
+def _fragment(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    raise TypeError
+
+
+def _slowly(value: Any) -> str:
+    if isinstance(value, dict):
+        inside = ",".join(f"{json.dumps(key)}:{_slowly(each)}" for key, each in value.items())
+        return f"{{{inside}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_slowly, value))}]"
+    if isinstance(value, Decimal):
+        return str(value)
+    return json.dumps(value, allow_nan=False)
 
 
 class FixtureWriter:
@@ -34,6 +80,10 @@ class FixtureWriter:
         self.objects = 0
         self.bytes = 0
         self._put(_OPEN)
+
+    def continue_in(self, file: BinaryIO) -> None:
+        """Write to another open file: the same one, opened again at its end."""
+        self._file = file
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Append objects."""

@@ -105,8 +105,9 @@ class RunDirectory:
             ) from error
 
     def _is_ours(self) -> bool:
-        ours = {"1-dump", "2-chunks", ".2-chunks.tmp", "rejects", "server", ".lock", ".manifest.json.tmp"}
-        return all(entry.name in ours for entry in self.path.iterdir())
+        ours = {"1-dump", "2-chunks", "rejects", "server"}
+        begun = {".lock", ".2-chunks.tmp", ".manifest.json.tmp"}
+        return all(entry.name in ours | begun for entry in self.path.iterdir())
 
     @contextmanager
     def locked(self) -> Iterator[None]:

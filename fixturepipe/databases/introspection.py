@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
+from fixturepipe.arranging.keys import NATURAL
 from fixturepipe.artifacts.manifest import (
     GenericReference,
     Links,
@@ -129,11 +131,30 @@ def project_schemas() -> list[ModelSchema]:
     return [schema_of(model) for model in models_of_apps if not model._meta.proxy]
 
 
-def rows_found(alias: str, label: str, keys: Iterable[Any]) -> set[Any]:
-    """Which of these primary keys the model's table holds."""
+def rows_found(alias: str, label: str, to: str, keys: Iterable[Any]) -> set[Any]:
+    """Which of these keys the model's table holds.
+
+    `to` is "pk", the name of a unique field, or "natural key", where each key is a tuple.
+    """
     model = apps.get_model(label)
-    rows = models.QuerySet(model=model, using=alias)
-    return set(rows.filter(pk__in=list(keys)).values_list("pk", flat=True))
+    if to == NATURAL:
+        return {key for key in keys if _has_natural_key(alias, model, key)}
+    rows: models.QuerySet[Any] = models.QuerySet(model=model, using=alias)
+    asked = list(keys)
+    try:
+        return set(rows.filter(**{f"{to}__in": asked}).values_list(to, flat=True))
+    except (ValueError, TypeError, ValidationError):
+        # A key that the field cannot even hold is in no row; the others are asked one by one.
+        return set().union(*(rows_found(alias, label, to, [key]) for key in asked if asked[1:]))
+
+
+def _has_natural_key(alias: str, model: type[models.Model], key: tuple[Any, ...]) -> bool:
+    manager = model._default_manager.db_manager(alias)
+    try:
+        manager.get_by_natural_key(*key)  # type: ignore[attr-defined]
+    except (ObjectDoesNotExist, AttributeError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _references(model: type[models.Model]) -> Iterable[Reference]:

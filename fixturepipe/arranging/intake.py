@@ -1,0 +1,170 @@
+"""Taking objects in: what is noted of each, and where it goes.
+
+An object of an ordinary model goes straight into that model's chunk. One of a tangled component
+waits with the others of its component. Either way its own keys are noted, and the keys it
+refers to, so that what points at nothing can be told when all objects are in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fixturepipe.arranging.keys import NATURAL, PK, Key, Kind, NaturalKeys, key_of
+from fixturepipe.arranging.keysets import KeySet, KeyStore
+from fixturepipe.arranging.objects import ComponentObjects, Name, Use
+from fixturepipe.artifacts.catalog import mark_of
+from fixturepipe.artifacts.manifest import ModelSchema, Reference
+from fixturepipe.artifacts.records import encode_object
+from fixturepipe.chunking import ModelStream
+from fixturepipe.graph import ModelGraph
+
+
+@dataclass
+class Names:
+    """One kind of key: the keys that objects bear, and those that references use.
+
+    `open` where some object bears a key of this kind that its fields do not tell: then a
+    reference that seems to lead nowhere may yet lead there.
+    """
+
+    kind: Kind
+    number: int
+    borne: KeySet
+    used: KeySet
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """A reference of a model, with the two kinds of key that its value can be."""
+
+    slot: int
+    reference: Reference
+    by_value: Names
+    by_natural_key: Names
+    inside: bool  # leads to a model of the same tangled component
+
+    def names(self, value: object) -> Names:
+        return self.by_natural_key if isinstance(value, list) else self.by_value
+
+
+@dataclass
+class Model:
+    """What is done with the objects of one model."""
+
+    schema: ModelSchema
+    number: int
+    keys: Names
+    others: tuple[Names, ...]  # the other kinds by which something refers to it
+    pointers: tuple[Pointer, ...]
+    plain: frozenset[str]  # what the fields of an object in our form are among
+    stream: ModelStream | None = None
+    waiting: ComponentObjects | None = None
+    objects: int = 0
+    origins: dict[str, None] = field(default_factory=dict)
+
+
+class Models:
+    """All models, and the kinds of key that tie them together."""
+
+    def __init__(
+        self, schemas: Mapping[str, ModelSchema], graph: ModelGraph, store: KeyStore
+    ) -> None:
+        self.natural_keys = NaturalKeys(schemas)
+        self._store = store
+        self._names: dict[Kind, Names] = {}
+        pointers = {label: tuple(self._pointers(schemas[label], graph)) for label in graph.labels}
+        self.by_label = {
+            label: Model(
+                schema=schemas[label],
+                number=number,
+                keys=self.names(Kind(label, PK)),
+                others=self._others(schemas[label]),
+                pointers=pointers[label],
+                plain=frozenset(schemas[label].fields),
+            )
+            for number, label in enumerate(graph.labels)
+        }
+        self.by_number = list(self.by_label.values())
+
+    def names(self, kind: Kind) -> Names:
+        """The names of a kind, the same object whenever asked."""
+        if kind not in self._names:
+            number = len(self._names)
+            self._names[kind] = Names(kind, number, self._store.new(), self._store.new())
+        return self._names[kind]
+
+    def all_names(self) -> list[Names]:
+        return list(self._names.values())
+
+    def _pointers(self, schema: ModelSchema, graph: ModelGraph) -> Iterator[Pointer]:
+        component = graph.component_of[schema.label]
+        for slot, reference in enumerate(schema.references):
+            if reference.model in graph.component_of:
+                yield Pointer(
+                    slot,
+                    reference,
+                    self.names(Kind(reference.model, reference.to)),
+                    self.names(Kind(reference.model, NATURAL)),
+                    component.tangled and reference.model in component.labels,
+                )
+
+    def _others(self, schema: ModelSchema) -> tuple[Names, ...]:
+        """The kinds besides the primary key whose keys are read off each object."""
+        if schema.natural_primary:
+            self.names(Kind(schema.label, NATURAL))
+        found = []
+        for kind, names in self._names.items():
+            if kind.label == schema.label and kind.to == NATURAL and not schema.natural_key:
+                names.open = True  # the model computes it: nothing here can tell what it is
+            elif kind.label == schema.label and kind.to != PK:
+                found.append(names)
+        return tuple(found)
+
+    def keys_of(
+        self, model: Model, pk: object, fields: Mapping[str, Any]
+    ) -> list[tuple[Names, Key]]:
+        """Every key that an object bears, of the kinds that something may refer to."""
+        found: list[tuple[Names, Key]] = []
+        if pk is not None:
+            found.append((model.keys, key_of(pk)))
+        for names in model.others:
+            if names.kind.to == NATURAL:
+                key = self.natural_keys.of(model.schema.label, pk, fields)
+                if key is None:
+                    names.open = True
+                else:
+                    found.append((names, key))
+            elif fields.get(names.kind.to) is not None:
+                found.append((names, key_of(fields[names.kind.to])))
+        return found
+
+    def take(self, model: Model, pk: object, fields: Mapping[str, Any]) -> tuple[Names, Key] | None:
+        """Take one object in. Gives the key by which another one went before, if it sees that."""
+        model.objects += 1
+        keys = self.keys_of(model, pk, fields)
+        repeated = None
+        for names, key in keys:
+            if names.borne.add(key) and (names is model.keys or pk is None):
+                repeated = names, key
+        uses: list[Use] = []
+        for pointer in model.pointers:
+            reference = pointer.reference
+            value = pk if reference.field == PK else fields.get(reference.field)
+            if value is None:
+                continue
+            names = pointer.by_natural_key if type(value) is list else pointer.by_value
+            key = key_of(value)
+            if reference.constrained:
+                names.used.add(key)
+            if pointer.inside:
+                uses.append((pointer.slot, names.number, key))
+        line = encode_object(model.schema.label, pk, fields)
+        if model.stream is not None:
+            model.stream.add(mark_of(pk), line)
+        elif model.waiting is not None:
+            borne: list[Name] = [(names.number, key) for names, key in keys]
+            model.waiting.add(model.number, mark_of(pk), line, borne, uses)
+        return repeated

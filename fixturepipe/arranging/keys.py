@@ -1,0 +1,95 @@
+"""Which keys an object goes by, and which it refers to, as fixtures write them.
+
+An object can be referred to by its primary key, by another unique field (`to_field`) or, where
+a reference is a list, by its natural key. A *kind* of key is a label and one of these three;
+keys compare within a kind. So that both ends of a reference meet, a key is brought to one form:
+
+    5, "5"               5           loaddata reads both as the same key
+    "red", uuid          "red"
+    10**20, 1.5, [1, 2]  its JSON    (SQLite's integers, which hold keys on disk, have 64 bits)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fixturepipe.artifacts.manifest import ModelSchema, Reference
+from fixturepipe.artifacts.records import encode_value
+
+PK = "pk"
+NATURAL = "natural key"
+
+Key = int | str
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a key is a key of: `to` is PK, NATURAL or the name of a unique field."""
+
+    label: str
+    to: str
+
+
+def key_of(value: object) -> Key:
+    """The one form of a key that is not None."""
+    if type(value) is int:
+        return value if -(1 << 63) <= value < 1 << 63 else str(value)
+    if type(value) is str:
+        if value.isdecimal() and value.isascii() and len(value) < 19:
+            return int(value) if value[0] != "0" or value == "0" else value
+        return value
+    return encode_value(value).decode()
+
+
+def kind_of(reference: Reference, value: object) -> Kind:
+    """The kind of key that a reference's value is: a list is always a natural key."""
+    return Kind(reference.model, NATURAL if isinstance(value, list) else reference.to)
+
+
+class NaturalKeys:
+    """Reads natural keys out of objects, for the models whose keys are made of their fields."""
+
+    def __init__(self, schemas: Mapping[str, ModelSchema]) -> None:
+        self._schemas = schemas
+        self._references = {
+            label: {reference.field: reference for reference in schema.references}
+            for label, schema in schemas.items()
+        }
+
+    def of(self, label: str, pk: object, fields: Fields) -> Key | None:
+        """The natural key of an object, or None where its fields do not tell."""
+        schema = self._schemas[label]
+        parts = []
+        for path in schema.natural_key:
+            found, value = self._part(schema, path, pk, fields)
+            if not found:
+                return None
+            parts.append(value)
+        return key_of(parts) if parts else None
+
+    def _part(
+        self, schema: ModelSchema, path: str, pk: object, fields: Fields
+    ) -> tuple[bool, object]:
+        """One part of the natural key: whether the object tells it, and its value."""
+        if path in (schema.pk, PK):
+            return pk is not None, pk
+        references = self._references[schema.label]
+        name = path.removesuffix("_id")
+        if path not in fields and name in references:
+            value = fields.get(name)
+            return not isinstance(value, list), value
+        if path in fields:
+            return path not in references, fields[path]
+        first, _, rest = path.partition("__")
+        reference = references.get(first)
+        value = fields.get(first)
+        if not rest or reference is None or not isinstance(value, list):
+            return False, None
+        # The reference is by natural key itself: the part stands in that list.
+        inner = self._schemas[reference.model].natural_key
+        if rest in inner and len(inner) == len(value):
+            return True, value[inner.index(rest)]
+        return False, None

@@ -1,0 +1,218 @@
+"""Handing a component's objects to the cutter so that none needs a later chunk.
+
+A ──► B ──► C      C, B, A, each where it finds room
+A ◄─► B            together in one chunk, which is marked cyclic
+a thousand of them in a circle, more than a chunk takes:
+    a key that may be null closes it   each object, that key null; then again, whole
+    no such key                        together in a chunk of its own size
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from fixturepipe.arranging.intake import Model, Models
+from fixturepipe.arranging.keys import PK
+from fixturepipe.arranging.objects import ComponentObjects
+from fixturepipe.arranging.orphans import Settlement
+from fixturepipe.artifacts.records import decode_object, encode_object
+from fixturepipe.chunking import ComponentStream, Member
+from fixturepipe.graph import dependency_groups
+
+Edge = tuple[int, int]  # the place of a reference in its model, and the node it leads to
+
+
+class ComponentOrder:
+    """Orders the objects of one component, which have been linked, into a stream of chunks."""
+
+    def __init__(
+        self,
+        objects: ComponentObjects,
+        models: Models,
+        stream: ComponentStream,
+        settlement: Settlement | None,
+    ) -> None:
+        self._objects = objects
+        self._models = models.by_number
+        self._stream = stream
+        self._settlement = settlement
+        self._starts, self._targets = objects.starts, objects.targets
+        self._slots = objects.slots
+        self._places = objects.places
+
+    def run(self, advance: Callable[[int], None]) -> None:
+        """Hand over all objects; `advance` is told how many are done, every so often."""
+        done = told = 0
+        for group in dependency_groups(self._starts, self._targets):
+            if len(group) == 1:
+                self._single(group[0])
+            else:
+                self._circle(group)
+            done += len(group)
+            if done - told >= 1000:
+                advance(done - told)
+                told = done
+        advance(done - told)
+        self._stream.close()
+
+    def _model(self, node: int) -> Model:
+        return self._models[self._objects.models[node]]
+
+    def _edges(self, node: int) -> Iterator[Edge]:
+        for at in range(self._starts[node], self._starts[node + 1]):
+            yield self._slots[at], self._targets[at]
+
+    def _single(self, node: int) -> None:
+        line: bytes | None = self._objects.lines[node]
+        assert line is not None
+        if self._settlement is not None:
+            line = self._settlement.settle(self._model(node), line)
+            if line is None:
+                return
+        start, end = self._starts[node], self._starts[node + 1]
+        targets = self._targets[start:end]
+        self._stream.make_room(1, len(line))
+        if node in targets:
+            self._stream.mark_cyclic()
+            line = self._by_primary_key(node, line, (node,))
+        self._put(node, line, targets)
+
+    def _put(self, node: int, line: bytes, targets: Sequence[int]) -> None:
+        places = self._places
+        label = self._models[self._objects.models[node]].schema.label
+        member = Member(label, self._objects.marks[node], line)
+        self._stream.add(node, member, [(target, places[target]) for target in targets])
+        places[node] = self._stream.place
+
+    def _circle(self, group: Sequence[int]) -> None:
+        """Objects that all reach each other."""
+        if self._settlement is not None:
+            group, lines = self._settled(group, self._settlement)
+            read = lines.__getitem__
+        else:
+            read = self._objects.lines.__getitem__
+        size = sum(len(read(node)) for node in group)
+        if self._stream.fits(len(group), size) or not self._can_be_broken(group):
+            self._together(group, read, size)
+        else:
+            self._broken(group, read)
+
+    def _settled(
+        self, group: Sequence[int], settlement: Settlement
+    ) -> tuple[Sequence[int], dict[int, bytes]]:
+        """Who is left of a circle, over and over until nobody leaves any more."""
+        lines = {node: self._objects.lines[node] for node in group}
+        while True:
+            before = len(lines)
+            for node in group:
+                if node in lines:
+                    line = settlement.settle(self._model(node), lines[node])
+                    if line is None:
+                        del lines[node]
+                    else:
+                        lines[node] = line
+            if len(lines) == before or settlement.only_names:
+                return sorted(lines), lines
+
+    def _together(self, group: Sequence[int], read: Callable[[int], bytes], size: int) -> None:
+        """One chunk takes them all; foreign keys hold when it is in."""
+        self._stream.make_room(len(group), size)
+        self._stream.mark_cyclic()
+        for node in group:
+            line = self._by_primary_key(node, read(node), group)
+            self._put(node, line, [target for _, target in self._edges(node)])
+
+    def _by_primary_key(self, node: int, line: bytes, group: Sequence[int]) -> bytes:
+        """The line with natural keys of the circle's own objects replaced by primary keys.
+
+        A natural key is looked up while its object may not be there yet; a primary key is not.
+        """
+        item = decode_object(line)
+        changed = False
+        for slot, target in self._edges(node):
+            reference = self._model(node).schema.references[slot]
+            if not isinstance(item["fields"].get(reference.field), list):
+                continue
+            if not _holds(group, target):
+                continue
+            key = self._key(target, reference.to)
+            if key is not None:
+                item["fields"][reference.field] = key
+                changed = True
+        if not changed:
+            return line
+        return encode_object(item["model"], item.get("pk"), item["fields"])
+
+    def _key(self, node: int, to: str) -> Any:
+        item = decode_object(self._objects.lines[node])
+        return item.get("pk") if to == PK else item["fields"].get(to)
+
+    def _can_be_broken(self, group: Sequence[int]) -> bool:
+        return any(
+            self._model(node).schema.references[slot].null and _holds(group, target)
+            for node in group
+            for slot, target in self._edges(node)
+        )
+
+    def _broken(self, group: Sequence[int], read: Callable[[int], bytes]) -> None:
+        """Each object with the nullable keys null that lead to later ones; then those again."""
+        again = array("i")
+        for part in self._parts_without_null(group):
+            lines = {}
+            for node in part:
+                later = [
+                    slot
+                    for slot, target in self._edges(node)
+                    if _holds(group, target)
+                    and not self._places[target]
+                    and not _holds(part, target)
+                ]
+                lines[node] = self._with_null(node, read(node), later)
+                if later:
+                    again.append(node)
+            self._part(part, lines)
+        self._stream.close()
+        self._stream.repeat({self._places[node] for node in group})
+        for node in again:
+            self._stream.make_room(1, len(read(node)))
+            member = Member(self._model(node).schema.label, self._objects.marks[node], read(node))
+            self._stream.add(node, member, ())
+        self._stream.repeat(None)
+
+    def _part(self, part: Sequence[int], lines: dict[int, bytes]) -> None:
+        if len(part) > 1:
+            self._together(part, lines.__getitem__, sum(map(len, lines.values())))
+            return
+        node = part[0]
+        self._stream.make_room(1, len(lines[node]))
+        placed = [target for _, target in self._edges(node) if self._places[target]]
+        self._put(node, lines[node], placed)
+
+    def _with_null(self, node: int, line: bytes, slots: Sequence[int]) -> bytes:
+        if not slots:
+            return line
+        item = decode_object(line)
+        for slot in slots:
+            item["fields"][self._model(node).schema.references[slot].field] = None
+        return encode_object(item["model"], item.get("pk"), item["fields"])
+
+    def _parts_without_null(self, group: Sequence[int]) -> Iterator[Sequence[int]]:
+        """The circle in an order that is right once nullable keys do not count."""
+        starts, targets = array("q", [0]), array("i")
+        for node in group:
+            references = self._model(node).schema.references
+            for slot, target in self._edges(node):
+                if not references[slot].null and _holds(group, target):
+                    targets.append(bisect_left(group, target))
+            starts.append(len(targets))
+        for part in dependency_groups(starts, targets):
+            yield [group[number] for number in part]
+
+
+def _holds(group: Sequence[int], node: int) -> bool:
+    """Whether an ascending group has the node."""
+    at = bisect_left(group, node)
+    return at < len(group) and group[at] == node

@@ -1,0 +1,145 @@
+"""Where each object lies: finding one among ten million without reading the chunks.
+
+Beside the chunks lies `.catalog`, a SQLite file with a row for each chunk and model that holds
+the *marks* of its objects, sorted: the primary key where it is a whole number of 64 bits, else
+a checksum of it. To find an object is to look through the marks of its model's chunks (eight
+bytes an object) and then to read the chunk that has it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from fixturepipe.artifacts.manifest import Chunk, Manifest
+from fixturepipe.artifacts.rundir import RunDirectory
+
+FILE = ".catalog"
+
+
+def mark_of(pk: object) -> int:
+    """What an object is found by: its primary key as a number of 64 bits, or a checksum.
+
+    "17" and 17 have one mark, as loaddata reads both as the same key. 0 without a key.
+    """
+    if type(pk) is int and -(1 << 63) <= pk < 1 << 63:
+        return pk
+    if pk is None:
+        return 0
+    text = pk if isinstance(pk, str) else str(pk)
+    if text.isdecimal() and text.isascii() and len(text) < 19:
+        return int(text)
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
+
+
+class CatalogWriter:
+    """Takes the marks of each chunk as it is cut, and its number once that is known."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        path.chmod(0o600)
+        for statement in (
+            "PRAGMA journal_mode=OFF",
+            "PRAGMA synchronous=OFF",
+            "CREATE TABLE content"
+            " (draft TEXT, label TEXT, first INTEGER, last INTEGER, marks BLOB)",
+            "CREATE TABLE chunk (draft TEXT PRIMARY KEY, number INTEGER)",
+            "CREATE TABLE origin (label TEXT, file TEXT)",
+            "BEGIN",
+        ):
+            self._connection.execute(statement)
+
+    def add(self, draft: str, label: str, marks: array[int]) -> None:
+        """Note which objects of a model a draft holds."""
+        ordered = array("q", sorted(marks))
+        row = (draft, label, ordered[0], ordered[-1], ordered.tobytes())
+        self._connection.execute("INSERT INTO content VALUES (?, ?, ?, ?, ?)", row)
+
+    def remove(self, draft: str) -> None:
+        self._connection.execute("DELETE FROM content WHERE draft = ?", (draft,))
+
+    def number(self, draft: str, number: int) -> None:
+        self._connection.execute("INSERT INTO chunk VALUES (?, ?)", (draft, number))
+
+    def origin(self, label: str, file: str) -> None:
+        """Note that a fixture holds objects of a model."""
+        self._connection.execute("INSERT INTO origin VALUES (?, ?)", (label, file))
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._connection.execute("CREATE INDEX content_by_label ON content (label, first, last)")
+        self._connection.execute("COMMIT")
+        self._connection.close()
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object in a chunk: its line, and the fixtures that hold objects of its model."""
+
+    chunk: Chunk
+    line: str
+    origins: tuple[str, ...]
+
+
+def find_object(
+    directory: RunDirectory, manifest: Manifest, label: str, pk: object
+) -> Iterator[Found]:
+    """Where the object of a model with this primary key lies.
+
+    More than one where it is loaded first with a key null and whole later. None where there is
+    no such object or no arrangement. A key may be given as text.
+    """
+    catalog = directory.chunks / FILE
+    if manifest.arrangement is None or not catalog.exists():
+        return
+    chunks = {chunk.number: chunk for chunk in manifest.arrangement.chunks}
+    wanted = _key_text(pk)
+    with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
+        query = "SELECT file FROM origin WHERE label = ? ORDER BY rowid"
+        origins = tuple(row[0] for row in connection.execute(query, (label,)))
+        for number in _candidates(connection, label, mark_of(pk)):
+            path = directory.path / chunks[number].file
+            for line in object_lines(path):
+                found = orjson.loads(line)
+                if found["model"] == label and _key_text(found.get("pk")) == wanted:
+                    yield Found(chunks[number], line.decode(), origins)
+
+
+def _candidates(connection: sqlite3.Connection, label: str, mark: int) -> Iterator[int]:
+    query = (
+        "SELECT chunk.number, marks FROM content JOIN chunk USING (draft)"
+        " WHERE label = ? AND first <= ? AND last >= ? ORDER BY chunk.number"
+    )
+    for number, blob in connection.execute(query, (label, mark, mark)):
+        marks = array("q")
+        marks.frombytes(blob)
+        at = bisect_left(marks, mark)
+        if at < len(marks) and marks[at] == mark:
+            yield number
+
+
+def _key_text(pk: object) -> str:
+    return pk if isinstance(pk, str) else orjson.dumps(pk).decode()
+
+
+def chunk_objects(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
+    """The first objects of one of our files, at most `limit`."""
+    return [orjson.loads(line) for line in islice(object_lines(path), limit)]
+
+
+def object_lines(path: Path) -> Iterator[bytes]:
+    """The objects of a file in our form, each as its line of JSON."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.startswith(b"{"):
+                yield line.rstrip(b",\n")

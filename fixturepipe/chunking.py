@@ -1,0 +1,273 @@
+"""Cutting objects into chunks: bounded files, filled in the order in which objects come.
+
+A chunk ends before the object that would take it over a limit, so that an object larger than
+the limit has a chunk to itself. A *draft* is a chunk whose number is not known yet: models
+are cut side by side while their objects come in, and numbered in load order when all are done.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fixturepipe.artifacts.catalog import CatalogWriter
+from fixturepipe.artifacts.records import FixtureWriter
+from fixturepipe.artifacts.rundir import appended_file
+
+_SEPARATOR = 2  # bytes between two objects
+_FRAME = 5  # bytes before the first and after the last
+_HELD = 1 << 16  # bytes of a chunk that wait in memory before they are written
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most objects and bytes of a chunk."""
+
+    objects: int
+    bytes: int
+
+
+@dataclass
+class Draft:
+    """A chunk on disk that has no number yet.
+
+    `needs` holds the places (from 1) of the drafts of the same stream that it refers to.
+    `again` marks a chunk whose objects are all in already, with keys still null.
+    """
+
+    path: Path
+    models: dict[str, int]
+    objects: int
+    bytes: int
+    sha256: str
+    needs: frozenset[int] = frozenset()
+    cyclic: bool = False
+    again: bool = False
+
+
+class DraftFiles:
+    """Hands out the files of drafts, and tells the catalog what is in each."""
+
+    def __init__(self, directory: Path, catalog: CatalogWriter) -> None:
+        self.directory = directory
+        self._catalog = catalog
+        self._count = 0
+
+    def new(self) -> Path:
+        self._count += 1
+        return self.directory / f"{self._count}.draft"
+
+    def record(self, path: Path, label: str, marks: array[int]) -> None:
+        self._catalog.add(path.name, label, marks)
+
+    def forget(self, path: Path) -> None:
+        """Remove a draft that another one takes the place of."""
+        self._catalog.remove(path.name)
+        path.unlink()
+
+
+class ModelStream:
+    """Cuts the objects of one model, which come while those of other models do."""
+
+    def __init__(self, files: DraftFiles, label: str, limits: Limits) -> None:
+        self._files = files
+        self._label = label
+        self._limits = limits
+        self.drafts: list[Draft] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._path: Path | None = None
+        self._writer: FixtureWriter | None = None
+        self._lines: list[bytes] = []
+        self._marks = array("q")
+        self._held = 0
+        self._bytes = _FRAME
+
+    def add(self, mark: int, line: bytes) -> None:
+        """Append one object; `mark` is what the catalog finds it by."""
+        size = len(line) + _SEPARATOR
+        marks = self._marks
+        if marks and (
+            len(marks) >= self._limits.objects or self._bytes + size > self._limits.bytes
+        ):
+            self.close()
+            marks = self._marks
+        marks.append(mark)
+        self._lines.append(line)
+        self._bytes += size
+        self._held += size
+        if self._held >= _HELD:
+            self._write()
+
+    def _write(self) -> None:
+        if self._path is None:
+            self._path = self._files.new()
+        with appended_file(self._path) as file:
+            if self._writer is None:
+                self._writer = FixtureWriter(file)
+            self._writer.continue_in(file)
+            self._writer.write(self._lines)
+        self._lines.clear()
+        self._held = 0
+
+    def close(self) -> None:
+        """End the chunk in hand, if it holds anything."""
+        if not self._marks:
+            return
+        self._write()
+        writer, path = self._writer, self._path
+        assert writer is not None
+        assert path is not None
+        with appended_file(path) as file:
+            writer.continue_in(file)
+            writer.close()
+        models = {self._label: writer.objects}
+        self.drafts.append(Draft(path, models, writer.objects, writer.bytes, writer.sha256))
+        self._files.record(path, self._label, self._marks)
+        self._begin()
+
+
+@dataclass
+class Member:
+    """An object of a component on its way into a chunk.
+
+    `level` counts the changes of model on the longest way along its references inside the chunk.
+    """
+
+    label: str
+    mark: int
+    line: bytes
+    level: int = 0
+
+
+@dataclass
+class _Filling:
+    """The chunk that a component's objects go into."""
+
+    members: list[Member] = field(default_factory=list)
+    levels: dict[int, tuple[int, str]] = field(default_factory=dict)
+    bytes: int = _FRAME
+    needs: set[int] = field(default_factory=set)
+    cyclic: bool = False
+    again: bool = False
+
+
+class ComponentStream:
+    """Cuts the objects of a component, which come in an order that is right already.
+
+    Within a chunk objects of one model are brought together as far as references allow, so
+    that they can be inserted many at a time.
+    """
+
+    def __init__(self, files: DraftFiles, labels: Sequence[str], limits: Limits) -> None:
+        self._files = files
+        self._ranks = {label: rank for rank, label in enumerate(labels)}
+        self._limits = limits
+        self.drafts: list[Draft] = []
+        self._repeating: Collection[int] | None = None
+        self._filling = _Filling()
+
+    @property
+    def place(self) -> int:
+        """The place, from 1, of the chunk in hand among the drafts of this stream."""
+        return len(self.drafts) + 1
+
+    def make_room(self, objects: int, size: int) -> None:
+        """End the chunk in hand if this many more objects and bytes do not fit in."""
+        filling = self._filling
+        if filling.members and (
+            len(filling.members) + objects > self._limits.objects
+            or filling.bytes + size + objects * _SEPARATOR > self._limits.bytes
+        ):
+            self.close()
+
+    def fits(self, objects: int, size: int) -> bool:
+        """Whether so much can be one chunk."""
+        room = self._limits.bytes - _FRAME
+        return objects <= self._limits.objects and size + objects * _SEPARATOR <= room
+
+    def add(self, node: int, member: Member, targets: Iterable[tuple[int, int]]) -> None:
+        """Put one object into the chunk in hand.
+
+        `targets` are the nodes it refers to, each with the place of its chunk (0: none).
+        """
+        filling, here = self._filling, self.place
+        for target, place in targets:
+            if place == here and target != node:
+                found = filling.levels.get(target)
+                if found is not None:
+                    level, label = found
+                    member.level = max(member.level, level + (label != member.label))
+            elif place and place != here:
+                filling.needs.add(place)
+        filling.levels[node] = (member.level, member.label)
+        filling.members.append(member)
+        filling.bytes += len(member.line) + _SEPARATOR
+
+    def mark_cyclic(self) -> None:
+        self._filling.cyclic = True
+
+    def repeat(self, needs: Collection[int] | None) -> None:
+        """From now on objects come whole that are in already, in chunks at these places.
+
+        None ends that.
+        """
+        self.close()
+        self._repeating = needs
+        self._begin()
+
+    def _begin(self) -> None:
+        again = self._repeating is not None
+        self._filling = _Filling(needs=set(self._repeating or ()), again=again)
+
+    def close(self) -> None:
+        """End the chunk in hand, if it holds anything."""
+        filling = self._filling
+        if not filling.members:
+            return
+        if len(self._ranks) > 1:
+            filling.members.sort(key=lambda m: (m.level, self._ranks[m.label]))
+        path = self._files.new()
+        with appended_file(path) as file:
+            writer = FixtureWriter(file)
+            writer.write([member.line for member in filling.members])
+            writer.close()
+        models = dict(Counter(member.label for member in filling.members))
+        self.drafts.append(
+            Draft(
+                path,
+                dict(sorted(models.items(), key=lambda item: self._ranks[item[0]])),
+                writer.objects,
+                writer.bytes,
+                writer.sha256,
+                frozenset(filling.needs),
+                filling.cyclic,
+                filling.again,
+            )
+        )
+        for label in models:
+            marks = array("q", (m.mark for m in filling.members if m.label == label))
+            self._files.record(path, label, marks)
+        self._begin()
+
+
+def as_ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Numbers as ascending inclusive ranges: 1 2 3 7 is (1, 3), (7, 7)."""
+    ranges: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], number)
+        elif not ranges or number > ranges[-1][1]:
+            ranges.append((number, number))
+    return tuple(ranges)
+
+
+def chunk_name(number: int, chunks: int, models: dict[str, int]) -> str:
+    """The file name of a chunk: a number wide enough to sort, and the model it is most of."""
+    width = max(4, len(str(chunks)))
+    label = max(models, key=lambda name: models[name])
+    return f"{number:0{width}d}-{label}.json"
