@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import django
@@ -19,6 +20,7 @@ from django.db import connections  # noqa: E402
 from fixturepipe.databases.embedded import EmbeddedServer  # noqa: E402
 from fixturepipe.databases.ends import End, Ends, complete_settings  # noqa: E402
 from tests import servers  # noqa: E402
+from tests.shop import Shop  # noqa: E402
 
 ADDED = {server.name: server for server in servers.added()}
 
@@ -89,3 +91,25 @@ def sqlite_end(path: Path) -> End:
     """A SQLite file as an end."""
     settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}
     return End(f"sqlite:///{path}", complete_settings(settings))
+
+
+@pytest.fixture(scope="session")
+def shop_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small sample, made once; tests that change it work on a copy."""
+    path = tmp_path_factory.mktemp("shop") / "bookshop.sqlite3"
+    made = Shop(path, path.parent / "run").manage("make_sample", "--scale", "0.05")
+    assert made.returncode == 0, made.stderr
+    return path
+
+
+@pytest.fixture
+def shop(shop_database: Path, tmp_path: Path) -> Shop:
+    """The sample shop with a run directory of the test's own, and no target yet."""
+    return Shop(shop_database, tmp_path / "run")
+
+
+@pytest.fixture
+def shop_target(server: servers.Server, shop: Shop) -> Iterator[Shop]:
+    """The sample shop with an empty database on each server as its target."""
+    with server.database() as end:
+        yield replace(shop, target=end.name)

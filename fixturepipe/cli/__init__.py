@@ -32,22 +32,28 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") -> i
         values = _values(flags)
         verbosity = values["verbosity"]
         # Imported late: `--help` and wrong use must not wait for Django.
-        from fixturepipe.cli.commands import COMMANDS
+        from fixturepipe.cli.commands import COMMANDS, Call
 
         with Progress(verbosity, quiet=values["no_progress"]) as progress:
-            return COMMANDS[flags["command"]](values, progress, prog)
+            return COMMANDS[flags["command"]](Call(values, progress, prog))
     except FixturepipeError as error:
         if verbosity >= TRACEBACKS:
             traceback.print_exc()
         _print_error(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("Interrupted. The same command goes on from here.", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone, as in `inspect | head`: nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A full disk, a directory that was taken away: what is written is whole or absent.
+        return _print_unexpected(error, verbosity, "Mend that, then give the same command again.")
+    except Exception as error:  # noqa: BLE001  (a user gets a sentence, whatever happened)
+        hint = "This is a fault of fixturepipe: the traceback (-v 3) belongs into its report."
+        return _print_unexpected(error, verbosity, hint)
+    except KeyboardInterrupt:
+        print("Interrupted. The same command goes on from here.", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _values(flags: dict[str, Any]) -> dict[str, Any]:
@@ -61,3 +67,10 @@ def _print_error(error: FixturepipeError) -> None:
     print(f"error: {error.message}", file=sys.stderr)
     if error.hint:
         print(f"  next: {error.hint}", file=sys.stderr)
+
+
+def _print_unexpected(error: Exception, verbosity: int, hint: str) -> int:
+    if verbosity >= TRACEBACKS:
+        traceback.print_exc()
+    _print_error(FixturepipeError(f"{type(error).__name__}: {error}", hint=hint))
+    return FixturepipeError.exit_code

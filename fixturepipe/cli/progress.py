@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -24,7 +24,7 @@ class Progress:
         self._quiet = quiet or verbosity == 0
         self._stream: TextIO = sys.stderr
         self._bars = self._stream.isatty() and not self._quiet
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Any] | None = None
         self._done = 0
         self._total: int | None = None
         self._started = self._said = time.monotonic()

@@ -6,7 +6,7 @@ draws that line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,30 +131,22 @@ def project_schemas() -> list[ModelSchema]:
     return [schema_of(model) for model in models_of_apps if not model._meta.proxy]
 
 
-def rows_found(alias: str, label: str, to: str, keys: Iterable[Any]) -> set[Any]:
+def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> set[Any]:
     """Which of these keys the model's table holds.
 
-    `to` is "pk", the name of a unique field, or "natural key", where each key is a tuple.
+    `to` is "pk", a field's name or "natural key", whose keys are tuples. Compared as the
+    database compares, and then exactly.
     """
     model = apps.get_model(label)
-    if to == NATURAL:
-        return {key for key in keys if _has_natural_key(alias, model, key)}
-    rows: models.QuerySet[Any] = models.QuerySet(model=model, using=alias)
-    asked = list(keys)
-    try:
-        return set(rows.filter(**{f"{to}__in": asked}).values_list(to, flat=True))
-    except (ValueError, TypeError, ValidationError):
-        # A key that the field cannot even hold is in no row; the others are asked one by one.
-        return set().union(*(rows_found(alias, label, to, [key]) for key in asked if asked[1:]))
-
-
-def _has_natural_key(alias: str, model: type[models.Model], key: tuple[Any, ...]) -> bool:
-    manager = model._default_manager.db_manager(alias)
-    try:
-        manager.get_by_natural_key(*key)  # type: ignore[attr-defined]
-    except (ObjectDoesNotExist, AttributeError, TypeError, ValueError):
-        return False
-    return True
+    paths = natural_key_paths(model) if to == "natural key" else (to,)
+    if not paths:
+        return set()
+    wanted = [key if to == "natural key" else (key,) for key in keys]
+    any_of = models.Q()
+    for values in wanted:
+        any_of |= models.Q(**dict(zip(paths, values, strict=True)))
+    rows = models.QuerySet(model=model, using=alias).filter(any_of).values_list(*paths)
+    return set(rows) if to == "natural key" else {row[0] for row in rows}
 
 
 def _references(model: type[models.Model]) -> Iterable[Reference]:

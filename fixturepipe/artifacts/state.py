@@ -1,0 +1,144 @@
+"""Where a run stands, read from its files alone: no database is asked.
+
+The counts of dumped and arranged objects are the manifest's, those of loaded objects the load
+journal's, and of verified rows the last verification's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from fixturepipe.artifacts.journal import LoadJournal, read_journal
+from fixturepipe.artifacts.manifest import Manifest, read_manifest
+from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
+
+VERIFIED = "verify.json"
+
+
+class ModelState(msgspec.Struct, frozen=True):
+    """One model's objects; None where the stage has not been reached."""
+
+    label: str
+    dumped: int | None = None
+    arranged: int | None = None
+    loaded: int | None = None
+    rejected: int = 0
+    verified: int | None = None
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """The last verification of a run: equal rows by label, and whether all was equal."""
+
+    run: str
+    ok: bool
+    models: dict[str, int]
+
+
+class State(msgspec.Struct, frozen=True):
+    """A run's state. `next` is the command that comes next ("" when all is done).
+
+    `pending` counts chunks; `failed` is the chunk that stopped the last load.
+    """
+
+    run: str
+    source: str
+    target: str
+    models: tuple[ModelState, ...]
+    dumps: int
+    chunks: int
+    loaded_chunks: int
+    pending: int
+    next: str
+    failed: int | None = None
+    error: str = ""
+    hint: str = ""
+    verified: bool | None = None
+    not_covered: int = 0
+
+
+def read_state(directory: RunDirectory) -> State:
+    """Raises RunDirectoryError where there is no run."""
+    manifest = read_manifest(directory)
+    journal = read_journal(directory, manifest.run)
+    verification = read_verification(directory, manifest.run)
+    chunks = len(manifest.arrangement.chunks) if manifest.arrangement else 0
+    loaded = sum(last - first + 1 for first, last in journal.loaded) if journal else 0
+    return State(
+        run=manifest.run,
+        source=manifest.source.name if manifest.source else "",
+        target=journal.target if journal else "",
+        models=tuple(_models(manifest, journal, verification)),
+        dumps=len(manifest.dumps),
+        chunks=chunks,
+        loaded_chunks=loaded,
+        pending=chunks - loaded,
+        next=_next(manifest, journal, verification),
+        failed=journal.failed if journal else None,
+        error=journal.error if journal else "",
+        hint=journal.hint if journal else "",
+        verified=verification.ok if verification else None,
+        not_covered=len(manifest.not_covered),
+    )
+
+
+def write_verification(directory: RunDirectory, verification: Verification) -> None:
+    """Keep the outcome of a verification for `status`."""
+    with atomic_file(directory.path / VERIFIED) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(verification), indent=1))
+
+
+def read_verification(directory: RunDirectory, run: str) -> Verification | None:
+    """The last verification of this run, or None."""
+    try:
+        content = (directory.path / VERIFIED).read_bytes()
+        found = msgspec.json.decode(content, type=Verification)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return found if found.run == run else None
+
+
+def _next(
+    manifest: Manifest, journal: LoadJournal | None, verification: Verification | None
+) -> str:
+    if not manifest.dumps and manifest.arrangement is None:
+        return "dump"
+    if manifest.arrangement is None:
+        return "arrange"
+    if journal is None or not journal.finished:
+        return "load"
+    return "" if verification is not None and verification.ok else "verify"
+
+
+def _models(
+    manifest: Manifest, journal: LoadJournal | None, verification: Verification | None
+) -> Iterator[ModelState]:
+    dumped = _sum(dump.models for dump in manifest.dumps)
+    arranged = manifest.arrangement.models if manifest.arrangement else None
+    loaded = journal.models if journal else None
+    rejected = journal.rejected if journal else {}
+    verified = verification.models if verification else None
+    labels = dict.fromkeys([*dumped, *(arranged or {})])
+    for label in labels:
+        yield ModelState(
+            label,
+            dumped.get(label),
+            _count(arranged, label),
+            _count(loaded, label),
+            rejected.get(label, 0),
+            _count(verified, label),
+        )
+
+
+def _count(counts: dict[str, int] | None, label: str) -> int | None:
+    return None if counts is None else counts.get(label, 0)
+
+
+def _sum(parts: Any) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in parts:
+        for label, count in part.items():
+            total[label] = total.get(label, 0) + count
+    return total

@@ -1,0 +1,190 @@
+"""Each command: its values to a stage's options, the result to stdout, an exit status.
+
+The pipeline, and with it Django, is imported when a command needs it: `status` and `inspect`
+read files alone and answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.artifacts.state import read_state
+from fixturepipe.cli import show
+from fixturepipe.errors import UsageError
+from fixturepipe.events import Listener
+
+if TYPE_CHECKING:
+    from fixturepipe.pipeline import Pipeline
+
+DONE, PROBLEMS = 0, 1
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a command. `values` holds its options and arguments by name."""
+
+    values: Mapping[str, Any]
+    listener: Listener
+    prog: str
+
+    @property
+    def directory(self) -> RunDirectory:
+        """The run directory."""
+        return RunDirectory(Path(self.values["workdir"]))
+
+    def pipeline(self) -> Pipeline:
+        """The pipeline over the project that the options name."""
+        from fixturepipe.pipeline import Pipeline, Project
+
+        return Pipeline(self.options(Project, workdir=self.directory.path), self.listener)
+
+    def options(self, kind: type[Options], **given: Any) -> Options:
+        """An options class, filled from the values of the same names and from `given`."""
+        names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+        picked = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in self.values.items()
+            if name in names
+        }
+        return kind(**(picked | given))
+
+    def show(self, result: object, text: Callable[[], None]) -> None:
+        """The result on stdout: JSON if asked for, else text."""
+        if self.values["json"]:
+            content = msgspec.json.encode(result, enc_hook=str)
+            sys.stdout.buffer.write(msgspec.json.format(content, indent=2) + b"\n")
+            sys.stdout.flush()
+        else:
+            text()
+
+    def ask(self, question: str) -> None:
+        """Raises UsageError where nobody can answer, and where the answer is not yes."""
+        if self.values["yes"]:
+            return
+        if not sys.stdin or not sys.stdin.isatty():
+            raise UsageError(question, hint="Nobody is there to answer: say it with --yes.")
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise UsageError("Nothing was done.")
+
+
+def _check(call: Call) -> int:
+    from fixturepipe.pipeline import CheckOptions
+
+    with call.pipeline() as pipeline:
+        result = pipeline.check(call.options(CheckOptions))
+    call.show(result, lambda: show.findings(result))
+    return DONE if result.ok else PROBLEMS
+
+
+def _dump(call: Call) -> int:
+    from fixturepipe.pipeline import DumpOptions
+
+    with call.pipeline() as pipeline:
+        result = pipeline.dump(call.options(DumpOptions))
+    call.show(result, lambda: show.dumped(result, call.directory, call.prog))
+    return PROBLEMS if result.problems else DONE
+
+
+def _arrange(call: Call) -> int:
+    from fixturepipe.pipeline import ArrangeOptions
+
+    files = [Path(name) for name in call.values["files"]]
+    with call.pipeline() as pipeline:
+        result = pipeline.arrange(files, call.options(ArrangeOptions))
+    call.show(result, lambda: show.arranged(result, call.directory, call.prog))
+    return PROBLEMS if result.problems else DONE
+
+
+def _load(call: Call) -> int:
+    from fixturepipe.pipeline import LoadOptions
+
+    _ask_before_deleting(call)
+    with call.pipeline() as pipeline:
+        result = pipeline.load(call.options(LoadOptions, start=call.values["from"]))
+    call.show(result, lambda: show.loaded(result, call.directory, call.prog))
+    return PROBLEMS if result.rejected else DONE
+
+
+def _verify(call: Call) -> int:
+    from fixturepipe.pipeline import VerifyOptions
+
+    with call.pipeline() as pipeline:
+        result = pipeline.verify(call.options(VerifyOptions))
+    call.show(result, lambda: show.verified(result))
+    return DONE if result.ok else PROBLEMS
+
+
+def _run(call: Call) -> int:
+    from fixturepipe import pipeline as pipelines
+
+    _ask_before_deleting(call)
+    with call.pipeline() as pipeline:
+        result = pipeline.run(
+            call.options(pipelines.CheckOptions),
+            call.options(pipelines.DumpOptions),
+            call.options(pipelines.ArrangeOptions),
+            call.options(pipelines.LoadOptions),
+            call.options(pipelines.VerifyOptions),
+        )
+    call.show(result, lambda: show.ran(result, call.directory, call.prog))
+    return DONE if result.ok else PROBLEMS
+
+
+def _status(call: Call) -> int:
+    state = read_state(call.directory)
+    call.show(state, lambda: show.status(state, call.prog))
+    return DONE
+
+
+def _clean(call: Call) -> int:
+    path = call.directory.path
+    if not path.exists():
+        print(f"There is no {path}.")
+        return DONE
+    call.ask(f"Remove {path} and the run's ledger in the target?")
+    with call.pipeline() as pipeline:
+        pipeline.clean()
+    print(f"{path} is removed.")
+    return DONE
+
+
+def _server(call: Call) -> int:
+    with call.pipeline() as pipeline:
+        server = pipeline.server
+        match call.values["action"]:
+            case "start":
+                pipeline.directory.create()
+                server.start(keep=True)
+            case "stop":
+                server.stop()
+        running = server.running
+    state = {"running": running, "client": server.client if running else None}
+    call.show(state, lambda: show.server(state))
+    return DONE
+
+
+def _ask_before_deleting(call: Call) -> None:
+    if call.values["existing"] == "delete":
+        call.ask("Delete all rows that the target's tables hold?")
+
+
+COMMANDS: dict[str, Callable[[Call], int]] = {
+    "check": _check,
+    "dump": _dump,
+    "arrange": _arrange,
+    "load": _load,
+    "verify": _verify,
+    "run": _run,
+    "status": _status,
+    "clean": _clean,
+    "server": _server,
+}

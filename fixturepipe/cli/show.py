@@ -1,0 +1,174 @@
+"""Results as text on stdout: what was done, what was found, what comes next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fixturepipe.artifacts.manifest import NotCovered
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.artifacts.state import ModelState, State, read_state
+from fixturepipe.cli.tables import table
+
+if TYPE_CHECKING:
+    from fixturepipe.databases.comparison import Difference
+    from fixturepipe.databases.findings import Finding
+    from fixturepipe.pipeline import RunResult
+    from fixturepipe.stages.arrange import ArrangeResult
+    from fixturepipe.stages.check import CheckResult
+    from fixturepipe.stages.dump import DumpResult
+    from fixturepipe.stages.load import LoadResult
+    from fixturepipe.stages.verify import VerifyResult
+
+# Of long lists so many are shown; --json has all.
+SHOWN = 20
+STEPS = ("dumped", "arranged", "loaded", "rejected", "verified")
+
+
+def findings(result: CheckResult) -> None:
+    """What `check` found, errors first."""
+    for finding in result.findings:
+        _finding(finding)
+    counts: Counter[str] = Counter(finding.level for finding in result.findings)
+    said = ", ".join(f"{counts[level]} {level}s" for level in ("error", "warning", "note"))
+    ignored = f" ({result.ignored} ignored)" if result.ignored else ""
+    print(f"check: {said}{ignored}")
+
+
+def dumped(result: DumpResult, directory: RunDirectory, prog: str) -> None:
+    """The table of models, what is not covered, the next command."""
+    _models(read_state(directory))
+    _not_covered(result.not_covered)
+    _first(result.problems)
+    print(f"Dumped into {directory.dumps}. Next: {prog} load")
+
+
+def arranged(result: ArrangeResult, directory: RunDirectory, prog: str) -> None:
+    """The table of models and the next command."""
+    state = read_state(directory)
+    _models(state)
+    _first(result.problems)
+    print(f"{state.chunks:,} chunks in {directory.chunks}. Next: {prog} load")
+
+
+def loaded(result: LoadResult, directory: RunDirectory, prog: str) -> None:
+    """The table of models and the next command."""
+    state = read_state(directory)
+    _models(state)
+    print(f"{state.loaded_chunks:,} of {state.chunks:,} chunks are in {state.target}.", end=" ")
+    if result.rejected:
+        print(f"Rejected objects lie in {directory.rejects}.", end=" ")
+    print(f"Next: {prog} {state.next or 'verify'}")
+
+
+def verified(result: VerifyResult) -> None:
+    """The models that differ, their first differences, and the sum."""
+    different = [each for each in result.models if not each.ok]
+    if different:
+        head = ("model", "source", "target", "equal", "differing", "missing", "extra")
+        rows = [[getattr(each, name) for name in head] for each in different]
+        print(table(head, rows))
+    for each in different:
+        for difference in each.differences:
+            print(_difference(difference))
+    for finding in result.findings:
+        _finding(finding)
+    equal = sum(each.equal for each in result.models)
+    print(f"verify: {equal:,} rows of {len(result.models)} tables are equal", end="")
+    print("; nothing differs." if result.ok else "; the rest is named above.")
+
+
+def ran(result: RunResult, directory: RunDirectory, prog: str) -> None:
+    """All of a run: what check found, the table of models, what differs."""
+    findings(result.check)
+    if not result.check.ok:
+        print(f"Nothing was moved. Mend the errors, or pass over them: {prog} run --ignore ID")
+        return
+    state = read_state(directory)
+    _models(state)
+    if result.dump is not None:
+        _not_covered(result.dump.not_covered)
+        _first(result.dump.problems)
+    if result.verify is not None:
+        verified(result.verify)
+
+
+def status(state: State, prog: str, *, graph: str = "") -> None:
+    """Where the run stands."""
+    if graph:
+        print(graph)
+        return
+    _models(state)
+    print(f"run {state.run}: {state.source} -> {state.target or '(no target yet)'}")
+    done = f"{state.loaded_chunks:,} loaded, {state.pending:,} pending"
+    print(f"{state.dumps} dumps; {state.chunks:,} chunks, {done}")
+    if state.not_covered:
+        print(f"{state.not_covered} models or tables are not covered (see manifest.json)")
+    if state.verified is not None:
+        print("verified: source and target are " + ("equal" if state.verified else "not equal"))
+    if state.error:
+        where = f" at chunk {state.failed}" if state.failed is not None else ""
+        print(f"last error{where}: {state.error}")
+        if state.hint:
+            print(f"  {state.hint}")
+    print(f"Next: {prog} {state.next}" if state.next else "All is done.")
+
+
+def server(state: Mapping[str, Any]) -> None:
+    """Whether the embedded server runs, and how to look into it."""
+    if state["running"]:
+        print(f"The embedded server runs. Look into it: {state['client']}")
+    else:
+        print("The embedded server does not run.")
+
+
+def shortened(value: Any, length: int = 120) -> str:
+    """A value on one line, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _models(state: State) -> None:
+    """The table of models; a column whose stage was not reached by any model is left out."""
+    steps = [step for step in STEPS if any(getattr(model, step) for model in state.models)]
+    rows: list[list[object]] = [
+        [model.label, *(getattr(model, step) for step in steps)] for model in state.models
+    ]
+    sums = [_sum(state.models, step) for step in steps]
+    print(table(["model", *steps], [*rows, ["all", *sums]]))
+
+
+def _sum(models: Iterable[ModelState], step: str) -> int:
+    return sum(getattr(model, step) or 0 for model in models)
+
+
+def _not_covered(left_out: Iterable[NotCovered]) -> None:
+    for each in left_out:
+        print(f"not covered: {each.name}: {each.reason}")
+
+
+def _first(problems: Iterable[object]) -> None:
+    found = [str(problem) for problem in problems]
+    for problem in found[:SHOWN]:
+        print(f"problem: {problem}")
+    if len(found) > SHOWN:
+        print(f"… and {len(found) - SHOWN:,} more (--json shows them)")
+
+
+def _finding(finding: Finding) -> None:
+    where = ".".join(part for part in (finding.model, finding.field) if part)
+    rows = f" ({finding.count:,} rows)" if finding.examples else ""
+    print(f"{finding.id} {finding.level}: {where}{rows}: {finding.consequence}")
+    for example in finding.examples:
+        print(f"    pk {example.pk}: {shortened(example.value)}")
+    if finding.remedy:
+        print(f"    do: {finding.remedy}")
+
+
+def _difference(difference: Difference) -> str:
+    where = f"{difference.table} pk {difference.pk}"
+    if not difference.column:
+        return f"{difference.kind}: {where}"
+    values = f"{shortened(difference.source)} -> {shortened(difference.target)}"
+    return f"{difference.kind}: {where}, {difference.column}: {values}"

@@ -1,0 +1,250 @@
+"""The stages in order: what each needs before it, and how a run goes on after a failure.
+
+The only module that knows the stages. It gives results and raises errors; it prints nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fixturepipe.artifacts.manifest import Manifest, read_manifest
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.artifacts.state import Verification, write_verification
+from fixturepipe.databases.embedded import EmbeddedServer
+from fixturepipe.databases.ends import (
+    EMBEDDED,
+    SOURCE,
+    TARGET,
+    End,
+    Ends,
+    default_target,
+    resolve_end,
+)
+from fixturepipe.databases.introspection import project_schemas, rows_found
+from fixturepipe.databases.ledger import remove_ledger
+from fixturepipe.databases.project import set_up_project
+from fixturepipe.databases.reach import require_reachable
+from fixturepipe.errors import ConfigurationError, RunDirectoryError
+from fixturepipe.events import Listener, ignore
+from fixturepipe.stages.arrange import ArrangeOptions, ArrangeResult, arrange
+from fixturepipe.stages.check import CheckOptions, CheckResult, check
+from fixturepipe.stages.dump import DumpOptions, DumpResult, dump
+from fixturepipe.stages.load import LoadOptions, LoadResult, load, prepare_target
+from fixturepipe.stages.verify import VerifyOptions, VerifyResult, verify
+
+__all__ = [
+    "ArrangeOptions",
+    "CheckOptions",
+    "DumpOptions",
+    "LoadOptions",
+    "Pipeline",
+    "Project",
+    "RunResult",
+    "VerifyOptions",
+]
+
+
+@dataclass(frozen=True)
+class Project:
+    """Which project, which databases, and where the run's files lie.
+
+    `settings` and `pythonpath` as for django-admin; `source` and `target` an alias or a URL,
+    the target also "embedded" or None for the default.
+    """
+
+    settings: str | None = None
+    pythonpath: str | None = None
+    source: str = "default"
+    target: str | None = None
+    workdir: Path = Path("fixturepipe-run")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What `run` did; a stage that was not reached is None."""
+
+    check: CheckResult
+    dump: DumpResult | None = None
+    arrange: ArrangeResult | None = None
+    load: LoadResult | None = None
+    verify: VerifyResult | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything was moved and is equal."""
+        return self.check.ok and self.verify is not None and self.verify.ok
+
+
+class Pipeline:
+    """The commands over one run directory. Use as a context manager: it owns the connections
+    and the embedded server, which is stopped at the end unless it was started to be kept.
+    """
+
+    def __init__(self, project: Project, listener: Listener = ignore) -> None:
+        self._project = project
+        self._listener = listener
+        self._open = contextlib.ExitStack()
+        self._ends: Ends | None = None
+        self.directory = RunDirectory(project.workdir)
+        self.server = EmbeddedServer(self.directory.server)
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def check(self, options: CheckOptions) -> CheckResult:
+        """Find what would fail or change on the way."""
+        return check(self._both_ends(), options, self._listener)
+
+    def dump(self, options: DumpOptions) -> DumpResult:
+        """Write the dumps that are not there yet."""
+        with self._writing():
+            return dump(self.directory, self._source_end(), options, self._listener)
+
+    def arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
+        """Arrange the dumps, or fixtures from elsewhere."""
+        with self._writing():
+            return self._arrange(files, options)
+
+    def load(self, options: LoadOptions) -> LoadResult:
+        """Load what the target does not hold; arrange first where that is to be done."""
+        with self._writing():
+            again = _arrange_again(read_manifest(self.directory))
+            if again is not None:
+                self._arrange((), again)
+            return load(self.directory, self._both_ends(), options, self._listener)
+
+    def verify(self, options: VerifyOptions) -> VerifyResult:
+        """Compare source and target; without a run directory, any pair."""
+        ends = self._both_ends()
+        if not self.directory.manifest.exists():
+            return verify(ends, options, self._listener)
+        manifest = read_manifest(self.directory)
+        result = verify(ends, options, self._listener, manifest)
+        equal = {each.model: each.equal for each in result.models}
+        write_verification(self.directory, Verification(manifest.run, result.ok, equal))
+        return result
+
+    def run(
+        self,
+        check_options: CheckOptions,
+        dump_options: DumpOptions,
+        arrange_options: ArrangeOptions,
+        load_options: LoadOptions,
+        verify_options: VerifyOptions,
+    ) -> RunResult:
+        """All stages; stops after a check that found errors."""
+        with self._writing():
+            ends = self._both_ends()
+            prepare_target(self.directory, ends, load_options, self._listener)
+            checked = check(ends, check_options, self._listener)
+            if not checked.ok:
+                return RunResult(checked)
+            dumped = dump(self.directory, ends, dump_options, self._listener)
+            arranged = self._arrange((), arrange_options)
+            loaded = load(self.directory, ends, load_options, self._listener)
+            return RunResult(checked, dumped, arranged, loaded, self.verify(verify_options))
+
+    def clean(self) -> None:
+        """Remove the run's ledger from the target, and the run directory's files."""
+        if not self.directory.path.exists():
+            return
+        if not self.directory.manifest.exists() and any(self.directory.path.iterdir()):
+            self.directory.create()
+        with contextlib.suppress(RunDirectoryError):
+            manifest = read_manifest(self.directory)
+            if not self._is_embedded():
+                remove_ledger(self._both_ends(), manifest.run)
+        self.server.stop()
+        shutil.rmtree(self.directory.path)
+
+    def _arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
+        if files:
+            self._set_up()
+            schemas = {schema.label: schema for schema in project_schemas()}
+        else:
+            schemas = read_manifest(self.directory).schemas()
+        return arrange(self.directory, schemas, files, options, self._listener, self._in_target)
+
+    def _in_target(self, label: str, to: str, keys: Sequence[Any]) -> set[Any]:
+        """Which of these keys the target holds; the target is opened when first asked."""
+        self._both_ends()
+        return rows_found(TARGET, label, to, keys)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self.directory.create()
+        with self.directory.locked():
+            yield
+
+    def _set_up(self) -> None:
+        set_up_project(self._project.settings, self._project.pythonpath)
+
+    def _source_end(self) -> Ends:
+        """The source alone."""
+        if self._ends is not None:
+            return self._ends
+        self._set_up()
+        given = self._project.source
+        source = resolve_end(given)
+        ends = Ends("default" if "://" in given else given, source)
+        ends.open()
+        require_reachable(SOURCE, source)
+        return ends
+
+    def _both_ends(self) -> Ends:
+        """Source and target, open; starts the embedded server if that is the target."""
+        if self._ends is None:
+            ends = self._source_end()
+            target = self._target_end()
+            _require_two_databases(ends.source, target)
+            self._ends = Ends(ends.alias, ends.source, target)
+            self._ends.open()
+            require_reachable(TARGET, target)
+        return self._ends
+
+    def _is_embedded(self) -> bool:
+        self._set_up()
+        return (self._project.target or default_target()) == EMBEDDED
+
+    def _target_end(self) -> End:
+        if not self._is_embedded():
+            return resolve_end(self._project.target or default_target())
+        self.directory.create()
+        self.server.start()
+        if not self.server.kept:
+            self._open.callback(self.server.stop)
+        return self.server.end()
+
+
+def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
+    """How to arrange before a load: as before, where the dumps are newer than the chunks.
+
+    None where the chunks are those of the dumps, or of fixtures from elsewhere.
+    """
+    arrangement = manifest.arrangement
+    if arrangement is None:
+        return ArrangeOptions()
+    dumps = {dump.file: dump.sha256 for dump in manifest.dumps}
+    if arrangement.inputs == dumps or not set(arrangement.inputs) <= set(dumps):
+        return None
+    return ArrangeOptions(arrangement.chunk_objects, arrangement.chunk_bytes)
+
+
+_IDENTITY: tuple[str, ...] = ("ENGINE", "NAME", "HOST", "PORT")
+
+
+def _require_two_databases(source: End, target: End) -> None:
+    if all(source.settings[key] == target.settings[key] for key in _IDENTITY):
+        raise ConfigurationError(
+            f"Source and target are the same database: {target.name}",
+            hint="Name another one with --target.",
+        )

@@ -1,0 +1,207 @@
+"""The command line: what parses, what it refuses, and how it says so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fixturepipe.cli import main
+from fixturepipe.cli.commands import COMMANDS as FUNCTIONS
+from fixturepipe.cli.options import COMMANDS, COMMON, all_options, build_parser
+from tests import servers
+from tests.shop import ROOT, Shop
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"fixturepipe {command}" in capsys.readouterr().out
+
+
+def test_every_command_does_something() -> None:
+    assert set(FUNCTIONS) == {command.name for command in COMMANDS}
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert f"`fixturepipe {command}`" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("option", [option.name for option in COMMON])
+def test_common_options_stand_before_or_after_the_command(option: str) -> None:
+    parser = build_parser("fixturepipe")
+    flag = [f"--{option}"]
+    if next(each for each in COMMON if each.name == option).convert is not None:
+        flag.append("1")
+    before = vars(parser.parse_args([*flag, "status"]))
+    after = vars(parser.parse_args(["status", *flag]))
+    assert before == after
+    assert option.replace("-", "_") in before
+
+
+def test_an_option_means_the_same_everywhere() -> None:
+    names = [option.name for command in COMMANDS for option in command.options]
+    for option in all_options():
+        same = [o for c in COMMANDS for o in c.options if o.name == option.name]
+        assert all(each.convert is option.convert for each in same)
+    assert set(names) & {option.name for option in COMMON} == set()
+
+
+def refused(shop: Shop, *arguments: object, status: int = 2, **environment: str) -> str:
+    """The message of a command that must fail without a traceback, and say what to do."""
+    result = shop.run(*arguments, **environment)
+    assert result.returncode == status, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "error: " in result.stderr
+    assert "next: " in result.stderr
+    return result.stderr
+
+
+def test_an_unknown_alias_is_refused(shop: Shop) -> None:
+    assert "no alias 'nowhere'" in refused(shop, "dump", "--source", "nowhere")
+
+
+def test_settings_that_do_not_import_are_refused(shop: Shop) -> None:
+    message = refused(shop, "dump", "--settings", "no.such.settings")
+    assert "no.such.settings cannot be imported: ModuleNotFoundError" in message
+
+
+def test_verbosity_3_shows_the_traceback(shop: Shop) -> None:
+    result = shop.run("dump", "--settings", "no.such.settings", "-v", "3")
+    assert "Traceback" in result.stderr
+
+
+def test_no_settings_at_all_are_refused(shop: Shop) -> None:
+    assert "No settings module" in refused(shop, "dump", FIXTUREPIPE_SETTINGS="")
+
+
+def test_the_settings_are_found_in_manage_py(shop: Shop) -> None:
+    output = shop.done("dump", "sites", FIXTUREPIPE_SETTINGS="")
+    assert "sites.site" in output
+
+
+def test_a_server_that_does_not_answer_is_refused(shop: Shop) -> None:
+    shop.done("dump", "sites")
+    message = refused(replace(shop, target="mysql://root@127.0.0.1:1/shop"), "load")
+    assert "mysql://root@127.0.0.1:1/shop cannot be used" in message
+
+
+def test_a_missing_database_is_refused_with_the_statement(
+    shop: Shop, server: servers.Server
+) -> None:
+    shop.done("dump", "sites")
+    message = refused(replace(shop, target=server.url("no_such_db")), "load")
+    assert "CREATE DATABASE no_such_db" in message
+
+
+def test_a_wrong_user_is_refused_and_no_password_shown(shop: Shop, server: servers.Server) -> None:
+    shop.done("dump", "sites")
+    base = {**server.base, "USER": "nobody_here", "PASSWORD": "s3cret"}
+    target = servers.Server(server.name, base).url("x")
+    message = refused(replace(shop, target=target), "load", "-v", "2")
+    assert "Access denied" in message
+    assert "s3cret" not in message
+
+
+def test_a_missing_sqlite_file_is_refused_and_not_made(shop: Shop, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.sqlite3"
+    assert "There is no SQLite file" in refused(shop, "dump", "--source", f"sqlite:///{missing}")
+    assert not missing.exists()
+
+
+def test_a_source_that_was_never_migrated_is_refused(shop: Shop, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.sqlite3"
+    empty.touch()
+    message = refused(shop, "dump", "--source", f"sqlite:///{empty}")
+    assert "migrat" in message
+
+
+def test_source_and_target_must_differ(shop: Shop) -> None:
+    shop.done("dump", "sites")
+    assert "the same database" in refused(replace(shop, target="default"), "load")
+
+
+def test_a_run_directory_that_cannot_be_made_is_refused(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = refused(shop, "dump", "--workdir", tmp_path / "file" / "run")
+    assert "cannot be written" in message
+
+
+def test_somebody_elses_directory_is_refused(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+    message = refused(shop, "dump", "--workdir", tmp_path / "photos")
+    assert "not a run directory" in message
+    refused(shop, "clean", "--yes", "--workdir", tmp_path / "photos")
+    assert (tmp_path / "photos" / "cat.jpg").exists()
+
+
+def test_a_run_of_a_newer_version_is_refused(shop: Shop) -> None:
+    shop.done("dump", "sites")
+    manifest = shop.workdir / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": 99}))
+    for command in ("status", "dump", "load"):
+        assert "version 99" in refused(shop, command)
+
+
+def test_a_damaged_manifest_is_refused(shop: Shop) -> None:
+    shop.done("dump", "sites")
+    (shop.workdir / "manifest.json").write_text('{"version": 1, "run"')
+    assert "damaged" in refused(shop, "status")
+
+
+def test_a_directory_without_a_run_is_refused(shop: Shop) -> None:
+    for command in ("status", "load", "inspect"):
+        assert "fixturepipe dump" in refused(shop, command)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('[{"model": "sites.site", "pk": 1, "fields": {"na', "fixture.json"),
+        ('{"model": "sites.site"}', "fixture.json"),
+        ("", "fixture.json"),
+        ('[{"model": "no.model", "pk": 1, "fields": {}}]', "no.model"),
+        ('[{"model": "sites.site", "pk": 1, "fields": {"nothing": 1}}]', "nothing"),
+    ],
+    ids=["cut off", "an object", "empty", "unknown model", "unknown field"],
+)
+def test_a_file_that_is_not_a_fixture_of_this_project_is_refused(
+    shop: Shop, tmp_path: Path, content: str, said: str
+) -> None:
+    fixture = tmp_path / "fixture.json"
+    fixture.write_text(content)
+    assert said in refused(shop, "arrange", fixture)
+    assert not list((shop.workdir / "2-chunks").glob("*.json"))
+
+
+def test_a_dump_that_was_cut_off_is_refused(shop: Shop) -> None:
+    shop.done("dump", "sites")
+    dump = shop.workdir / "1-dump" / "sites.json"
+    dump.write_bytes(dump.read_bytes()[:-20])
+    assert "sites.json" in refused(shop, "arrange")
+
+
+def test_wrong_use_exits_2(shop: Shop) -> None:
+    for arguments in (["no-such-command"], ["load", "--workers", "-1"], []):
+        assert shop.run(*arguments).returncode == 2
+    assert "FIXTUREPIPE_CHUNK_OBJECTS" in refused(shop, "arrange", FIXTUREPIPE_CHUNK_OBJECTS="x")
+
+
+def test_clean_asks_before_it_removes(shop: Shop) -> None:
+    shop.done("dump", "sites")
+    assert "--yes" in refused(shop, "clean")
+    assert shop.workdir.exists()
+    shop.done("clean", "--yes", "--target", "embedded")
+    assert not shop.workdir.exists()
+
+
+def test_manage_py_has_the_same_commands(shop: Shop) -> None:
+    result = shop.manage("fixturepipe", "dump", "sites")
+    assert result.returncode == 0, result.stderr
+    assert "sites.site" in result.stdout
