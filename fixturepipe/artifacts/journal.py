@@ -6,11 +6,12 @@ and a journal that is behind it (after a crash) or missing is made anew by the n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import msgspec
 
-from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
+from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
 
 VERSION = 1
 NAME = "load.json"
@@ -39,9 +40,16 @@ class LoadJournal(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def write_journal(directory: RunDirectory, journal: LoadJournal) -> None:
-    """Put the journal in its place, whole. Raises OSError where the disk does not take it."""
-    with atomic_file(directory.path / NAME) as file:
+    """Put the journal in its place, whole. Raises OSError where the disk does not take it.
+
+    It is not forced to disk: after a power cut the ledger tells.
+    """
+    path = directory.path / NAME
+    temporary = path.with_name(f".{NAME}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(journal), indent=1))
+    temporary.rename(path)
 
 
 def read_journal(directory: RunDirectory, run: str) -> LoadJournal | None:
@@ -63,3 +71,8 @@ def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
         else:
             found.append((number, number))
     return tuple(found)
+
+
+def numbers(inclusive: Iterable[tuple[int, int]]) -> set[int]:
+    """The numbers that inclusive ranges stand for."""
+    return {number for first, last in inclusive for number in range(first, last + 1)}

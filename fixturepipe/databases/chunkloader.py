@@ -23,6 +23,7 @@ from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import remove_rejects, write_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.fixturefiles import FixtureReader
 from fixturepipe.databases.ledger import Entry, Ledger
 from fixturepipe.databases.loaddata import FastCommand, StockCommand
 from fixturepipe.databases.rejection import reason_of, refused_chunk
@@ -89,13 +90,16 @@ class ChunkLoader:
         self._session = LoadingSession(self._connection)
         self._ledger = Ledger(self._connection, options.run)
         self._plans = ModelPlans(alias, options.saver)
+        self._reader = FixtureReader()
+        self._then: Chunk | None = None
 
-    def load(self, chunk: Chunk) -> Outcome:
-        """Load a chunk, exactly once.
+    def load(self, chunk: Chunk, then: Chunk | None = None) -> Outcome:
+        """Load a chunk, exactly once. `then` is the one that will probably be next.
 
         Raises LoadError where the target refuses it, TransientLoadError where the server stays
         away, FixtureError where the file is damaged. Nothing of the chunk is in then.
         """
+        self._then = then
         for pause in (*self._options.pauses, None):
             try:
                 return self._load_in_order_or_not(chunk)
@@ -112,6 +116,7 @@ class ChunkLoader:
 
     def close(self) -> None:
         """Put the session's settings back."""
+        self._reader.close()
         if self._connection.connection is not None:
             self._session.restore()
 
@@ -141,7 +146,7 @@ class ChunkLoader:
         return outcome
 
     def _load_rows(self, chunk: Chunk, *, deferred: bool, started: float) -> Outcome:
-        path = (self._directory.path / chunk.file).absolute()
+        path = self._path(chunk)
         if not path.is_file():
             raise FixtureError(
                 path, "it is not there", hint="Write it again with `fixturepipe arrange`."
@@ -149,6 +154,9 @@ class ChunkLoader:
         if self._options.loader == "stock":
             return self._load_stock(chunk, path, started)
         return self._load_fast(chunk, path, deferred=deferred, started=started)
+
+    def _path(self, chunk: Chunk) -> Path:
+        return (self._directory.path / chunk.file).absolute()
 
     def _load_stock(self, chunk: Chunk, path: Path, started: float) -> Outcome:
         command = StockCommand()
@@ -163,12 +171,14 @@ class ChunkLoader:
         def saver_for(deferred: bool) -> ChunkSaver:
             nonlocal deferred_for_good
             deferred_for_good = deferred
+            if self._then is not None:  # this chunk is read, the reader is free
+                self._reader.ahead(self._path(self._then))
             options = self._options.saver
             if chunk.number in self._options.again:
                 options = replace(options, fresh=False)
             return ChunkSaver(self._alias, self._plans, options, deferred=deferred)
 
-        command = FastCommand(saver_for, deferred=deferred)
+        command = FastCommand(self._reader, saver_for, deferred=deferred)
         call_command(command, str(path), database=self._alias, verbosity=0)
         saver = command.saver
         assert saver is not None

@@ -8,11 +8,10 @@ which checks the automatic many-to-many tables that Django forgets.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ from django.core.serializers.base import DeserializedObject
 from django.db import connections
 
 from fixturepipe.databases.chunkcheck import check_references
+from fixturepipe.databases.fixturefiles import FixtureReader
 from fixturepipe.databases.rows import FixtureObject
 from fixturepipe.databases.saver import ChunkSaver
-from fixturepipe.errors import FixtureError
 
 # So many changes from model to model make runs too short for multi-row statements.
 _MOST_RUNS = 50
@@ -36,8 +35,11 @@ class FastCommand(loaddata.Command):
     Afterwards `saver` has the outcome, and `sha256` is that of the bytes that were loaded.
     """
 
-    def __init__(self, saver_for: Callable[[bool], ChunkSaver], *, deferred: bool) -> None:
+    def __init__(
+        self, reader: FixtureReader, saver_for: Callable[[bool], ChunkSaver], *, deferred: bool
+    ) -> None:
         super().__init__()
+        self._reader = reader
         self._saver_for = saver_for
         self._deferred = deferred
         self.saver: ChunkSaver | None = None
@@ -51,9 +53,9 @@ class FastCommand(loaddata.Command):
                 self._load_fixture(Path(path))
 
     def _load_fixture(self, path: Path) -> None:
-        content = path.read_bytes()
-        self.sha256 = hashlib.sha256(content).hexdigest()
-        objects = read_objects(path, content)
+        fixture = self._reader.read(path)
+        self.sha256 = fixture.sha256
+        objects = fixture.objects
         deferred = self._deferred or _changes(objects) > _MOST_RUNS
         self.saver = saver = self._saver_for(deferred)
         connection = connections[self.using]
@@ -83,34 +85,5 @@ class StockCommand(loaddata.Command):
         return saved
 
 
-def read_objects(path: Path, content: bytes) -> list[FixtureObject]:
-    """The objects of a fixture. Raises FixtureError where the bytes are none."""
-    try:
-        objects = json.loads(content)
-    except UnicodeDecodeError as error:
-        raise _damaged(path, "it is not UTF-8", f"byte {error.start}") from error
-    except json.JSONDecodeError as error:
-        raise _damaged(path, error.msg, f"line {error.lineno}") from error
-    if not isinstance(objects, list):
-        raise _damaged(path, "it is not a list of objects", "")
-    for position, each in enumerate(objects, start=1):
-        if (
-            not isinstance(each, dict)
-            or not isinstance(each.get("model"), str)
-            or not isinstance(each.get("fields"), dict)
-        ):
-            raise _damaged(path, 'it has no "model" and "fields"', f"object {position}")
-    return objects
-
-
-def _damaged(path: Path, problem: str, position: str) -> FixtureError:
-    return FixtureError(
-        path,
-        problem,
-        position=position,
-        hint="Mend the file, or write it again with `fixturepipe arrange`.",
-    )
-
-
 def _changes(objects: list[FixtureObject]) -> int:
-    return sum(1 for _ in groupby(objects, key=lambda each: each["model"]))
+    return sum(1 for _ in groupby(objects, key=itemgetter("model")))

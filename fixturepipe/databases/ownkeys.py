@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from fixturepipe.databases.references import Key, Model, hashable, key_paths
@@ -14,9 +14,8 @@ class OwnKeys:
     """Natural keys of one chunk's objects, gathered for a model when it is first asked about."""
 
     def __init__(self, objects: Sequence[FixtureObject]) -> None:
-        self._by_label: dict[str, list[FixtureObject]] = {}
-        for each in objects:
-            self._by_label.setdefault(str(each["model"]).lower(), []).append(each)
+        self._objects = objects
+        self._labels: set[str] | None = None
         self._keys: dict[Model, dict[Key, FixtureObject]] = {}
 
     def find(self, model: Model, to: str, keys: Collection[Key]) -> dict[Key, Any]:
@@ -33,12 +32,20 @@ class OwnKeys:
     def _of(self, model: Model) -> dict[Key, FixtureObject]:
         known = self._keys.get(model)
         if known is None:
-            known = self._keys[model] = {}
-            for each in self._by_label.get(model._meta.label_lower, ()):
+            known = self._keys[model] = dict(self._gathered(model))
+        return known
+
+    def _gathered(self, model: Model) -> Iterator[tuple[Key, FixtureObject]]:
+        if self._labels is None:
+            self._labels = {each["model"].lower() for each in self._objects}
+        label = model._meta.label_lower
+        if label not in self._labels:
+            return
+        for each in self._objects:
+            if each["model"].lower() == label:
                 key = natural_key_in(each, model)
                 if key is not None:
-                    known[key] = each
-        return known
+                    yield key, each
 
 
 def natural_key_in(each: FixtureObject, model: Model) -> Key | None:

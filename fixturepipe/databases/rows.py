@@ -150,10 +150,11 @@ class ModelPlan:
         """The columns that may hold natural keys."""
         return [column for column in self.columns if column.remote is not None]
 
-    def cells(self, objects: Sequence[FixtureObject]) -> list[list[Any]]:
-        """The fixture values, a list for each column; MISSING where an object gives none."""
-        names = self.names
-        whole = all(o["fields"].keys() == names for o in objects)
+    def cells(self, objects: Sequence[FixtureObject], *, whole: bool) -> list[list[Any]]:
+        """The fixture values, a list for each column; MISSING where an object gives none.
+
+        `whole`: every object gives a value for every field.
+        """
         return [self._cells_of(column, objects, whole=whole) for column in self.columns]
 
     def _cells_of(
@@ -211,12 +212,12 @@ class ModelPlan:
         ]
 
     def _column_literals(self, column: Column, values: list[Any]) -> list[str]:
-        if not any(value is MISSING for value in values):
-            if column.field.primary_key and None in values:
-                values = [self._default_of(column) if v is None else v for v in values]
-                return _with_literals(column.convert, values)
+        key = column.field.primary_key
+        if MISSING not in values and not (key and None in values):
             return column.convert(values)
-        values = [self._default_of(column) if v is MISSING else v for v in values]
+        values = [
+            self._default_of(column) if v is MISSING or (key and v is None) else v for v in values
+        ]
         return _with_literals(column.convert, values)
 
     def _default_of(self, column: Column) -> _Literal:

@@ -9,9 +9,10 @@ circle they are checked for the chunk's own rows before its transaction ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from django.apps import apps
@@ -50,6 +51,7 @@ from fixturepipe.databases.servererrors import (
 from fixturepipe.databases.statements import StatementWriter
 
 _LOOKUP_BATCH = 1_000
+_SLICE = 1_000
 # So many problems tell what is wrong with a chunk that is not going to be loaded.
 _ENOUGH = 10
 
@@ -140,20 +142,11 @@ class ChunkSaver:
 
         An object that comes twice begins a run of its own: the second updates the first.
         """
-        label_of = _label
         if self._deferred:
             objects = sorted(objects, key=_order_of_appearance(objects))
-        for label, group in groupby(objects, key=label_of):
-            run: list[FixtureObject] = []
-            seen: set[str] = set()
-            for each in group:
-                key = repr(each.get("pk"))
-                if key in seen and key != "None":
-                    yield label, run
-                    run, seen = [], set()
-                seen.add(key)
-                run.append(each)
-            yield label, run
+        for label, group in groupby(objects, key=_label):
+            for run in _without_repeated_keys(list(group)):
+                yield label, run
 
     def _save_run(self, label: str, run: list[FixtureObject]) -> None:
         try:
@@ -170,25 +163,39 @@ class ChunkSaver:
             self._save_in_bulk(plan, run)
 
     def _save_in_bulk(self, plan: ModelPlan, run: list[FixtureObject]) -> None:
+        # Usually one: every object of a dump gives the same fields in the same order.
+        given = {tuple(each["fields"]) for each in run}
+        known = plan.names | plan.lists.keys() | plan.generated
+        if any(not known.issuperset(names) for names in given):
+            run = self._without_unknown_fields(plan, run, known)
         lists = self._take_lists(plan, run)
-        run = self._without_unknown_fields(plan, run)
-        cells = plan.cells(run)
+        cells = plan.cells(run, whole=all(plan.names.issubset(names) for names in given))
         run, cells = self._resolve(plan, run, cells)
-        natural = self._find_by_natural_key(plan, run, cells)
-        rows, problems = plan.rows(run, cells)
-        self.problems += problems
-        self._keep(plan, rows)
-        seen = plan in self.saved
-        self.saved.setdefault(plan, {}).update(zip(rows.keys, rows.objects, strict=True))
-        if natural or seen or not self._options.fresh:
-            rows = self._update_existing(plan, rows)
-        self._writer.insert(rows)
+        look = self._find_by_natural_key(plan, run, cells) or not self._options.fresh
+        look = look or plan in self.saved
+        for start in range(0, len(run), _SLICE):
+            part = slice(start, start + _SLICE)
+            self._save_rows(plan, run[part], [values[part] for values in cells], look=look)
         if lists:
             self._writer.drain()
             self._set_lists(plan, lists)
 
-    def _keep(self, plan: ModelPlan, rows: Rows) -> None:
+    def _save_rows(
+        self,
+        plan: ModelPlan,
+        run: list[FixtureObject],
+        cells: list[list[Any]],
+        *,
+        look: bool,
+    ) -> None:
+        """Write some rows: so many at a time that the server has work while more are prepared."""
+        rows, problems = plan.rows(run, cells)
+        self.problems += problems
         self.models[plan.label] = self.models.get(plan.label, 0) + len(rows)
+        self.saved.setdefault(plan, {}).update(zip(rows.keys, rows.objects, strict=True))
+        if look:
+            rows = self._update_existing(plan, rows)
+        self._writer.insert(rows)
 
     # ---- references
 
@@ -214,8 +221,13 @@ class ChunkSaver:
         bad: dict[int, RowProblem],
     ) -> None:
         assert column.remote is not None
-        keys = {row: hashable(v) for row, v in enumerate(values) if type(v) is list}
-        found = self._meanings(column.remote, column.to, set(keys.values()))
+        keys = {row: tuple(v) for row, v in enumerate(values) if type(v) is list}
+        try:
+            distinct = set(keys.values())
+        except TypeError:  # a key within a key
+            keys = {row: hashable(key) for row, key in keys.items()}
+            distinct = set(keys.values())
+        found = self._meanings(column.remote, column.to, distinct)
         for row, key in keys.items():
             meaning = found.get(key, MISSING)
             if meaning is MISSING:
@@ -333,16 +345,11 @@ class ChunkSaver:
     # ---- what is done object by object
 
     def _without_unknown_fields(
-        self, plan: ModelPlan, run: list[FixtureObject]
+        self, plan: ModelPlan, run: list[FixtureObject], known: Collection[str]
     ) -> list[FixtureObject]:
-        known = plan.names | plan.lists.keys() | plan.generated
         good: list[FixtureObject] = []
         for each in run:
-            unknown = (
-                sorted(each["fields"].keys() - known)
-                if not (each["fields"].keys() <= known)
-                else []
-            )
+            unknown = sorted(each["fields"].keys() - known)
             if unknown:
                 text = f"{plan.model._meta.label} has no field named {unknown[0]!r}"
                 self.problems.append(RowProblem(each, text, unknown[0]))
@@ -486,8 +493,24 @@ def _python(column: Column, value: Any) -> Any:
     return column.field.to_python(value)
 
 
-def _label(each: FixtureObject) -> str:
-    return str(each["model"])
+_label = itemgetter("model")
+
+
+def _without_repeated_keys(run: list[FixtureObject]) -> Iterator[list[FixtureObject]]:
+    """The run, cut before each object whose primary key has come already."""
+    keys = [repr(key) if type(key := each.get("pk")) is list else key for each in run]
+    if len(set(keys)) == len(keys):
+        yield run
+        return
+    seen: set[Any] = set()
+    start = 0
+    for position, key in enumerate(keys):
+        if key in seen:
+            yield run[start:position]
+            start, seen = position, set()
+        if key is not None:
+            seen.add(key)
+    yield run[start:]
 
 
 def _order_of_appearance(objects: Sequence[FixtureObject]) -> Any:

@@ -32,7 +32,6 @@ from fixturepipe.errors import (
     UsageError,
 )
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted
-from fixturepipe.schedule import Schedule
 
 _SHOWN = 20
 
@@ -298,20 +297,18 @@ class _Load:
 
     def _load_chunks(self, pending: list[Chunk]) -> int:
         objects = 0
-        schedule = Schedule(pending)
         loader = ChunkLoader(self.alias, self.directory, self._chunk_options(), self._warn)
         try:
-            while chunks := schedule.take(1):
-                outcome = self._load_chunk(loader, chunks[0])
-                objects += self._loaded(chunks[0], outcome)
-                schedule.loaded(outcome.number)
+            for chunk, then in zip(pending, [*pending[1:], None], strict=True):
+                outcome = self._load_chunk(loader, chunk, then)
+                objects += self._loaded(chunk, outcome)
         finally:
             loader.close()
         return objects
 
-    def _load_chunk(self, loader: ChunkLoader, chunk: Chunk) -> Outcome:
+    def _load_chunk(self, loader: ChunkLoader, chunk: Chunk, then: Chunk | None) -> Outcome:
         try:
-            return loader.load(chunk)
+            return loader.load(chunk, then)
         except FixturepipeError as error:
             self._write_journal(failed=chunk.number, error=error)
             raise

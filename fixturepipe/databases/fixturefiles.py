@@ -1,0 +1,100 @@
+"""Chunk files read and parsed, the next one while the server works on this one.
+
+Numbers stay exact: orjson, which is quick, makes floats of integers that 64 bits do not hold,
+so a file with a run of digits that could be one is parsed by Python's own parser; and so is a
+file that orjson refuses, because fixtures may hold NaN and Infinity, as Django writes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from fixturepipe.errors import FixtureError
+
+# 2**63 has nineteen digits.
+_LONG_NUMBER = b"0" * 19
+_DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """A parsed file: its objects, and the sha256 of the bytes that they were parsed from."""
+
+    objects: list[dict[str, Any]]
+    sha256: str
+
+
+class FixtureReader:
+    """Reads fixtures; `ahead` begins with one that will be asked for next."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, "fixturepipe-reader")
+        self._ahead: tuple[Path, Future[Fixture]] | None = None
+
+    def ahead(self, path: Path) -> None:
+        """Begin to read in the background. Errors show when the file is asked for."""
+        if self._ahead is None:
+            self._ahead = path, self._pool.submit(read_fixture, path)
+
+    def read(self, path: Path) -> Fixture:
+        """The fixture. Raises FixtureError where the file is none."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == path:
+            return ahead[1].result()
+        return read_fixture(path)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def read_fixture(path: Path) -> Fixture:
+    """Read and parse a fixture. Raises FixtureError where the file is none."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _damaged(path, f"it cannot be read: {error.strerror}", "") from error
+    return Fixture(_checked(path, _parsed(path, content)), hashlib.sha256(content).hexdigest())
+
+
+def _parsed(path: Path, content: bytes) -> Any:
+    if _LONG_NUMBER not in content.translate(_DIGITS):
+        try:
+            return orjson.loads(content)
+        except orjson.JSONDecodeError:
+            pass
+    try:
+        return json.loads(content)
+    except UnicodeDecodeError as error:
+        raise _damaged(path, "it is not UTF-8", f"byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise _damaged(path, error.msg, f"line {error.lineno}") from error
+
+
+def _checked(path: Path, objects: Any) -> list[dict[str, Any]]:
+    if not isinstance(objects, list):
+        raise _damaged(path, "it is not a list of objects", "")
+    for position, each in enumerate(objects, start=1):
+        if (
+            type(each) is not dict
+            or type(each.get("model")) is not str
+            or type(each.get("fields")) is not dict
+        ):
+            raise _damaged(path, 'it has no "model" and "fields"', f"object {position}")
+    return objects
+
+
+def _damaged(path: Path, problem: str, position: str) -> FixtureError:
+    return FixtureError(
+        path,
+        problem,
+        position=position,
+        hint="Mend the file, or write it again with `fixturepipe arrange`.",
+    )
