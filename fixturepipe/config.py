@@ -77,11 +77,9 @@ def read_file(start: Path, known: Iterable[str]) -> dict[str, Any]:
 
     Raises ConfigurationError for a file that is not TOML and for a name that is no option.
     """
-    for folder in (start, *start.parents):
-        path = folder / "pyproject.toml"
-        if path.is_file():
-            break
-    else:
+    candidates = (folder / "pyproject.toml" for folder in (start, *start.parents))
+    path = next((path for path in candidates if path.is_file()), None)
+    if path is None:
         return {}
     try:
         tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})

@@ -52,7 +52,8 @@ class FixtureError(FixturepipeError):
 
     def __init__(self, path: object, problem: str, *, position: str = "", hint: str = "") -> None:
         where = f"{path}, {position}" if position else f"{path}"
-        super().__init__(f"{where}: {problem}", hint=hint)
+        usual = "A fixture is what `manage.py dumpdata` writes; make the file anew."
+        super().__init__(f"{where}: {problem}", hint=hint or usual)
 
 
 class SourceDataError(FixturepipeError):

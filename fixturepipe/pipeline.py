@@ -29,7 +29,7 @@ from fixturepipe.databases.ends import (
 from fixturepipe.databases.introspection import project_schemas, rows_found
 from fixturepipe.databases.ledger import remove_ledger
 from fixturepipe.databases.project import set_up_project
-from fixturepipe.databases.reach import require_reachable
+from fixturepipe.databases.reach import require_migrated, require_reachable
 from fixturepipe.errors import ConfigurationError, RunDirectoryError
 from fixturepipe.events import Listener, ignore
 from fixturepipe.stages.arrange import ArrangeOptions, ArrangeResult, arrange
@@ -40,13 +40,18 @@ from fixturepipe.stages.verify import VerifyOptions, VerifyResult, verify
 
 __all__ = [
     "ArrangeOptions",
+    "ArrangeResult",
     "CheckOptions",
+    "CheckResult",
     "DumpOptions",
+    "DumpResult",
     "LoadOptions",
+    "LoadResult",
     "Pipeline",
     "Project",
     "RunResult",
     "VerifyOptions",
+    "VerifyResult",
 ]
 
 
@@ -102,12 +107,13 @@ class Pipeline:
 
     def check(self, options: CheckOptions) -> CheckResult:
         """Find what would fail or change on the way."""
+        self._migrated_source()
         return check(self._both_ends(), options, self._listener)
 
     def dump(self, options: DumpOptions) -> DumpResult:
         """Write the dumps that are not there yet."""
         with self._writing():
-            return dump(self.directory, self._source_end(), options, self._listener)
+            return dump(self.directory, self._migrated_source(), options, self._listener)
 
     def arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
         """Arrange the dumps, or fixtures from elsewhere."""
@@ -143,6 +149,7 @@ class Pipeline:
     ) -> RunResult:
         """All stages; stops after a check that found errors."""
         with self._writing():
+            self._migrated_source()
             ends = self._both_ends()
             prepare_target(self.directory, ends, load_options, self._listener)
             checked = check(ends, check_options, self._listener)
@@ -174,7 +181,7 @@ class Pipeline:
             schemas = read_manifest(self.directory).schemas()
         return arrange(self.directory, schemas, files, options, self._listener, self._in_target)
 
-    def _in_target(self, label: str, to: str, keys: Sequence[Any]) -> set[Any]:
+    def _in_target(self, label: str, to: str, keys: Sequence[Any]) -> list[Any]:
         """Which of these keys the target holds; the target is opened when first asked."""
         self._both_ends()
         return rows_found(TARGET, label, to, keys)
@@ -198,6 +205,12 @@ class Pipeline:
         ends = Ends("default" if "://" in given else given, source)
         ends.open()
         require_reachable(SOURCE, source)
+        return ends
+
+    def _migrated_source(self) -> Ends:
+        """The source alone, whose tables are those of the project's models."""
+        ends = self._source_end()
+        require_migrated(SOURCE, ends.source)
         return ends
 
     def _both_ends(self) -> Ends:

@@ -77,7 +77,9 @@ def test_verbosity_3_shows_the_traceback(shop: Shop) -> None:
 
 
 def test_no_settings_at_all_are_refused(shop: Shop) -> None:
-    assert "No settings module" in refused(shop, "dump", FIXTUREPIPE_SETTINGS="")
+    assert "No settings module" in refused(
+        shop, "dump", FIXTUREPIPE_SETTINGS="", FIXTUREPIPE_PYTHONPATH=""
+    )
 
 
 def test_the_settings_are_found_in_manage_py(shop: Shop) -> None:
@@ -118,7 +120,8 @@ def test_a_source_that_was_never_migrated_is_refused(shop: Shop, tmp_path: Path)
     empty = tmp_path / "empty.sqlite3"
     empty.touch()
     message = refused(shop, "dump", "--source", f"sqlite:///{empty}")
-    assert "migrat" in message
+    assert "was never migrated" in message
+    assert "manage.py migrate" in message
 
 
 def test_source_and_target_must_differ(shop: Shop) -> None:

@@ -6,14 +6,19 @@ read files alone and answer at once.
 
 from __future__ import annotations
 
+import json
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from fixturepipe.artifacts.catalog import chunk_objects, find_object
+from fixturepipe.artifacts.journal import numbers, read_journal
+from fixturepipe.artifacts.manifest import Chunk, Manifest, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
 from fixturepipe.cli import show
@@ -145,6 +150,59 @@ def _status(call: Call) -> int:
     return DONE
 
 
+def _inspect(call: Call) -> int:
+    manifest = read_manifest(call.directory)
+    model, pk = call.values["model"], call.values["pk"]
+    if pk is not None and model is None:
+        raise UsageError("--pk needs --model", hint="inspect --model shop.order --pk 17")
+    if pk is not None:
+        return _inspect_object(call, manifest, model.lower(), pk)
+    if call.values["chunks"]:
+        return _inspect_chunks(call, manifest, call.values["chunks"])
+    chunks = _chunks(manifest)
+    if model is not None:
+        chunks = tuple(chunk for chunk in chunks if model.lower() in chunk.models)
+    journal = read_journal(call.directory, manifest.run)
+    loaded = numbers(journal.loaded) if journal else set()
+    call.show(chunks, lambda: show.chunks(chunks, loaded))
+    return DONE
+
+
+def _inspect_chunks(call: Call, manifest: Manifest, names: Sequence[str]) -> int:
+    by_number = {chunk.number: chunk for chunk in _chunks(manifest)}
+    for name in names:
+        # A chunk may be named by its number, its file's name or its path.
+        digits = re.match(r"\d+", Path(name).name)
+        chunk = by_number.get(int(digits.group())) if digits else None
+        if chunk is None:
+            last = max(by_number, default=0)
+            raise UsageError(f"There is no chunk {name}", hint=f"They are numbered 1 to {last}.")
+        limit = call.values["objects"]
+        content = chunk_objects(call.directory.path / chunk.file, limit)
+        call.show(content, lambda content=content: show.objects(content))  # type: ignore[misc]
+    return DONE
+
+
+def _inspect_object(call: Call, manifest: Manifest, label: str, pk: str) -> int:
+    found = list(find_object(call.directory, manifest, label, pk))
+    result = [
+        {
+            "chunk": each.chunk.file,
+            "dumps": list(each.origins),
+            "object": json.loads(each.line),
+        }
+        for each in found
+    ]
+    call.show(result, lambda: show.found(result))
+    if not found:
+        print(f"No chunk holds {label} with the primary key {pk}.", file=sys.stderr)
+    return DONE if found else PROBLEMS
+
+
+def _chunks(manifest: Manifest) -> tuple[Chunk, ...]:
+    return manifest.arrangement.chunks if manifest.arrangement else ()
+
+
 def _clean(call: Call) -> int:
     path = call.directory.path
     if not path.exists():
@@ -185,6 +243,7 @@ COMMANDS: dict[str, Callable[[Call], int]] = {
     "verify": _verify,
     "run": _run,
     "status": _status,
+    "inspect": _inspect,
     "clean": _clean,
     "server": _server,
 }

@@ -185,6 +185,7 @@ COMMANDS = (
         (
             Option("model", "the model of the object to find", metavar="MODEL"),
             Option("pk", "the primary key of the object to find", metavar="PK"),
+            Option("objects", "objects of a chunk to show", positive, 5, (), "N"),
         ),
         (("chunks", "*", "numbers of chunks to look into"),),
     ),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fixturepipe.artifacts.manifest import NotCovered
+from fixturepipe.artifacts.manifest import Chunk, NotCovered
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import ModelState, State, read_state
 from fixturepipe.cli.tables import table
@@ -14,12 +15,14 @@ from fixturepipe.cli.tables import table
 if TYPE_CHECKING:
     from fixturepipe.databases.comparison import Difference
     from fixturepipe.databases.findings import Finding
-    from fixturepipe.pipeline import RunResult
-    from fixturepipe.stages.arrange import ArrangeResult
-    from fixturepipe.stages.check import CheckResult
-    from fixturepipe.stages.dump import DumpResult
-    from fixturepipe.stages.load import LoadResult
-    from fixturepipe.stages.verify import VerifyResult
+    from fixturepipe.pipeline import (
+        ArrangeResult,
+        CheckResult,
+        DumpResult,
+        LoadResult,
+        RunResult,
+        VerifyResult,
+    )
 
 # Of long lists so many are shown; --json has all.
 SHOWN = 20
@@ -50,6 +53,30 @@ def arranged(result: ArrangeResult, directory: RunDirectory, prog: str) -> None:
     _models(state)
     _first(result.problems)
     print(f"{state.chunks:,} chunks in {directory.chunks}. Next: {prog} load")
+
+
+def chunks(arranged_chunks: Sequence[Chunk], loaded_chunks: Collection[int]) -> None:
+    """The chunks: what is in each, what it needs, whether it is in the target."""
+    rows = []
+    for chunk in arranged_chunks:
+        names = ", ".join(f"{label} {count:,}" for label, count in chunk.models.items())
+        needs = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in chunk.after)
+        state = "loaded" if chunk.number in loaded_chunks else ""
+        rows.append([chunk.number, names, chunk.objects, chunk.bytes, needs, state])
+    print(table(["chunk", "models", "objects", "bytes", "after", "state"], rows))
+
+
+def objects(content: Iterable[Mapping[str, Any]]) -> None:
+    """Objects, readably."""
+    for each in content:
+        print(json.dumps(each, ensure_ascii=False, indent=2))
+
+
+def found(places: Iterable[Mapping[str, Any]]) -> None:
+    """Where an object lies, and the object."""
+    for place in places:
+        print(f"in {place['chunk']}, from {', '.join(place['dumps'])}")
+        objects([place["object"]])
 
 
 def loaded(result: LoadResult, directory: RunDirectory, prog: str) -> None:

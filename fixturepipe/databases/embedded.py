@@ -206,10 +206,10 @@ class EmbeddedServer:
         if not self.running:
             return False
         try:
-            MySQLdb.connect(unix_socket=str(self.socket), user=self._user).close()
+            with MySQLdb.connect(unix_socket=str(self.socket), user=self._user):
+                return True
         except MySQLdb.Error:
             return False
-        return True
 
     def _as_root(self) -> list[str]:
         # As root the server refuses to run without being told so.

@@ -6,17 +6,17 @@ draws that line.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
-from fixturepipe.arranging.keys import NATURAL
 from fixturepipe.artifacts.manifest import (
     GenericReference,
     Links,
@@ -131,22 +131,38 @@ def project_schemas() -> list[ModelSchema]:
     return [schema_of(model) for model in models_of_apps if not model._meta.proxy]
 
 
-def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> set[Any]:
-    """Which of these keys the model's table holds.
+def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> list[Any]:
+    """Which of these keys the model's table holds, compared exactly.
 
-    `to` is "pk", a field's name or "natural key", whose keys are tuples. Compared as the
-    database compares, and then exactly.
+    `to` is "pk", a field's name or "natural key", whose keys are tuples. A key that is no
+    value of its field is not found.
     """
     model = apps.get_model(label)
     paths = natural_key_paths(model) if to == "natural key" else (to,)
-    if not paths:
-        return set()
-    wanted = [key if to == "natural key" else (key,) for key in keys]
+    fields = [_field_at(model, path) for path in paths]
+    asked = {}
+    for key in keys:
+        with contextlib.suppress(ValidationError, ValueError, TypeError):
+            values = key if to == "natural key" else (key,)
+            asked[tuple(f.to_python(v) for f, v in zip(fields, values, strict=True))] = key
+    if not asked or not paths:
+        return []
     any_of = models.Q()
-    for values in wanted:
-        any_of |= models.Q(**dict(zip(paths, values, strict=True)))
-    rows = models.QuerySet(model=model, using=alias).filter(any_of).values_list(*paths)
-    return set(rows) if to == "natural key" else {row[0] for row in rows}
+    for wanted in asked:
+        any_of |= models.Q(**dict(zip(paths, wanted, strict=True)))
+    rows: Any = models.QuerySet(model=model, using=alias).filter(any_of).values_list(*paths)
+    return [asked[row] for row in set(rows) if row in asked]
+
+
+def _field_at(model: type[models.Model], path: str) -> models.Field[Any, Any]:
+    """The field that a look-up path ends at."""
+    *relations, name = path.split("__")
+    for relation in relations:
+        related = model._meta.get_field(relation).related_model
+        assert isinstance(related, type)
+        model = related
+    field: Any = model._meta.pk if name == "pk" else model._meta.get_field(name)
+    return field.target_field if isinstance(field, models.ForeignKey) else field
 
 
 def _references(model: type[models.Model]) -> Iterable[Reference]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.db import connections
+from django.db.migrations.loader import MigrationLoader
 from django.db.utils import Error as DatabaseError
 
 from fixturepipe.databases.ends import End
@@ -21,6 +22,8 @@ _HINTS: dict[object, str] = {
     2003: "Start the server, or look at host and port.",
     2005: "Look at the host's name.",
 }
+
+_NAMED = 5
 
 
 def require_reachable(alias: str, end: End) -> None:
@@ -46,6 +49,25 @@ def require_reachable(alias: str, end: End) -> None:
         raise ConfigurationError(
             f"The database {end.name} cannot be used: {said}", hint=hint.format(name=name)
         ) from error
+
+
+def require_migrated(alias: str, end: End) -> None:
+    """The database must be where the project's code is: its rows are read as the models say.
+
+    Raises ConfigurationError with the first migrations that are not applied.
+    """
+    loader = MigrationLoader(connections[alias])
+    applied = set(loader.applied_migrations)
+    missing = sorted(set(loader.graph.nodes) - applied) if loader.graph.leaf_nodes() else []
+    if not missing:
+        return
+    state = "was never migrated" if not applied else "is behind the project's code"
+    named = ", ".join(".".join(key) for key in missing[:_NAMED])
+    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    raise ConfigurationError(
+        f"The source {end.name} {state}: not applied are {named}{more}",
+        hint="Run `manage.py migrate` on it, or name another source with --source.",
+    )
 
 
 def _is_path(name: str) -> bool:
