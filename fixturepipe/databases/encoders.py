@@ -20,11 +20,14 @@ import math
 import re
 import uuid
 from base64 import b64encode
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from json.encoder import encode_basestring as quoted
+from operator import attrgetter
 from typing import Any, TypeAlias
 
+import orjson
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -45,7 +48,10 @@ TEXTS = [
     *("GenericIPAddressField", "IPAddressField"),
 ]
 
-_UUIDS = re.compile(r"(?:[0-9a-f]{32},)*")
+# As Django writes moments to SQLite.
+_MOMENTS = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{6})?,)+", re.ASCII)
+# Integers in JSON of more than 64 bits, which orjson would read as floats.
+_LARGE_NUMBERS = re.compile(r"\d{19}", re.ASCII)
 _STEPS = decimal.Context(prec=15)
 
 
@@ -119,18 +125,29 @@ def _durations(values: Values) -> Iterable[str]:
 
 
 def _sqlite_uuids(values: Values) -> Iterable[str]:
-    if _UUIDS.fullmatch(",".join(values) + ","):
+    joined = "".join(values)
+    as_written = set(map(len, values)) == {32} and joined == joined.lower()
+    if as_written and len(bytes.fromhex(joined)) == 16 * len(values):
         return [f'"{v[:8]}-{v[8:12]}-{v[12:16]}-{v[16:20]}-{v[20:]}"' for v in values]
     return [f'"{uuid.UUID(value)}"' for value in values]
 
 
 def _sqlite_decimals(field: Field) -> Encode:
-    """SQLite keeps 15 significant digits; DatabaseOperations.get_decimalfield_converter."""
+    """SQLite keeps 15 significant digits; DatabaseOperations.get_decimalfield_converter.
+
+    A float that is the nearest one to a decimal of up to 15 digits gives that decimal back
+    (DBL_DIG); so where a value equals its own `%.2f`, that is what Django reads.
+    """
     declared: Any = field
-    step, context = decimal.Decimal(1).scaleb(-declared.decimal_places), declared.context
+    places, digits = declared.decimal_places, declared.max_digits
+    step, context = decimal.Decimal(1).scaleb(-places), declared.context
     read, quantize = _STEPS.create_decimal_from_float, decimal.Decimal.quantize
+    form, limit = f"%.{places}f", 10.0 ** (min(15, digits) - places)
 
     def encode(values: Values) -> Iterable[str]:
+        texts = list(map(form.__mod__, values))
+        if list(map(float, texts)) == list(values) and max(map(abs, values)) < limit:
+            return map('"%s"'.__mod__, texts)
         exact = map(quantize, map(read, values), repeat(step), repeat(None), repeat(context))
         return map('"%s"'.__mod__, exact)
 
@@ -140,20 +157,17 @@ def _sqlite_decimals(field: Field) -> Encode:
 def _sqlite_moments(connection: BaseDatabaseWrapper) -> Encode:
     """DatabaseOperations.convert_datetimefield_value: text, in the connection's time zone."""
     zone = connection.timezone if settings.USE_TZ else None
-    in_utc = zone in (datetime.UTC, None)
-    ending = "Z" if zone is not None else ""
+    form = '"%sZ"' if zone == datetime.UTC else '"%s"'
 
     def encode(values: Values) -> Iterable[str]:
+        joined = ",".join(values)
+        if zone in (datetime.UTC, None) and _MOMENTS.fullmatch(joined + ","):
+            deque(map(datetime.datetime.fromisoformat, values), maxlen=0)
+            return map(form.__mod__, joined.replace(" ", "T").split(","))
         moments = _parsed(values, datetime.datetime.fromisoformat, parse_datetime)
-        if any(map(_zone_of, moments)) or not in_utc:
-            return [_moment(m if m.tzinfo else m.replace(tzinfo=zone)) for m in moments]
-        return [f'"{text}{ending}"' for text in map(datetime.datetime.isoformat, moments)]
+        return [_moment(m.replace(tzinfo=m.tzinfo or zone)) for m in moments]
 
     return encode
-
-
-def _zone_of(moment: datetime.datetime | datetime.time) -> bool:
-    return moment.tzinfo is not None
 
 
 def _moment(moment: datetime.datetime) -> str:
@@ -171,7 +185,7 @@ def _sqlite_times(values: Values) -> Iterable[str]:
 
 
 def _times(times: Values) -> Iterable[str]:
-    if any(map(_zone_of, times)):
+    if set(map(attrgetter("tzinfo"), times)) != {None}:
         raise UnfitValueError("a time of day cannot have a time zone")
     return map('"%s"'.__mod__, map(datetime.time.isoformat, times))
 
@@ -192,8 +206,14 @@ def _parsed(
 def json_texts(values: Values) -> Iterable[str]:
     """JSON text as Django reads and writes it: keys in order, integers of any size.
 
-    A decoder of the project's own is passed by: what it makes of the JSON is not JSON.
+    A decoder of the project's own is passed by: what it makes of the JSON is not JSON. orjson
+    is six times as fast as json; what it refuses or would read differently goes to json.
     """
+    if not _LARGE_NUMBERS.search("\n".join(values)):
+        try:
+            return [orjson.dumps(orjson.loads(value)).decode() for value in values]
+        except (ValueError, TypeError):
+            pass
     return map(_dump_json, map(json.loads, values))
 
 

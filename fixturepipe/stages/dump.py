@@ -57,6 +57,7 @@ FORM = 1
 
 KEPT_PROBLEMS = 1_000
 NAMED_PROBLEMS = 50
+SAVED_EVERY = 1.0
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,7 @@ class _Dumping:
         self._skipped: tuple[str, ...] = ()
         self._problems: list[Problem] = []
         self._rejected: Counter[str] = Counter()
+        self._saved = 0.0
 
     def run(self, chosen: Selection, choice: KeyChoice, connection: BaseDatabaseWrapper) -> None:
         """Dump what is to be dumped. Raises SourceDataError as `dump` does."""
@@ -217,6 +219,7 @@ class _Dumping:
         self._tell(StageStarted("dump", self._rows_of(todo)))
         for app, fingerprint in todo.items():
             self._dump_app(app, apps[app], fingerprint, connection.alias)
+        self._save()
         dumped = sum(dump.objects for dump in self._manifest.dumps if dump.app in todo)
         self._tell(StageFinished("dump", dumped, time.monotonic() - began))
         if self._rejected and self._options.on_error == "stop":
@@ -251,7 +254,7 @@ class _Dumping:
         known = {label for dump in self._manifest.dumps for label in dump.models}
         nulls = self._manifest.json_nulls
         self._manifest.json_nulls = {label: nulls[label] for label in nulls if label in known}
-        write_manifest(self._directory, self._manifest)
+        self._save()
         self._skipped = tuple(sorted(kept))
         return {app: mark for app, mark in wanted.items() if app not in kept}
 
@@ -310,7 +313,13 @@ class _Dumping:
                 rejected=file.rejected.total(),
             )
         )
+        # What a kill may cost is to be dumped again, which is done sooner than it is noticed.
+        if time.monotonic() - self._saved > SAVED_EVERY:
+            self._save()
+
+    def _save(self) -> None:
         write_manifest(self._directory, self._manifest)
+        self._saved = time.monotonic()
 
     def _refusal(self) -> SourceDataError:
         named = [f"  {problem}" for problem in self._problems[:NAMED_PROBLEMS]]
