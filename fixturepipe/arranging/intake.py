@@ -50,6 +50,10 @@ class Pointer:
         return self.by_natural_key if isinstance(value, list) else self.by_value
 
 
+# Slot, field (None: the primary key), constrained, inside, by value, by natural key.
+_Look = tuple[int, str | None, bool, bool, Names, Names]
+
+
 @dataclass
 class Model:
     """What is done with the objects of one model."""
@@ -60,10 +64,24 @@ class Model:
     others: tuple[Names, ...]  # the other kinds by which something refers to it
     pointers: tuple[Pointer, ...]
     plain: frozenset[str]  # what the fields of an object in our form are among
+    looks: tuple[_Look, ...]  # the pointers, laid out for a quick loop
+    borne: KeySet
     stream: ModelStream | None = None
     waiting: ComponentObjects | None = None
     objects: int = 0
-    origins: dict[str, None] = field(default_factory=dict)
+    origins: list[str] = field(default_factory=list)
+
+
+def _look(pointer: Pointer) -> _Look:
+    reference = pointer.reference
+    return (
+        pointer.slot,
+        None if reference.field == PK else reference.field,
+        reference.constrained,
+        pointer.inside,
+        pointer.by_value,
+        pointer.by_natural_key,
+    )
 
 
 class Models:
@@ -84,6 +102,8 @@ class Models:
                 others=self._others(schemas[label]),
                 pointers=pointers[label],
                 plain=frozenset(schemas[label].fields),
+                looks=tuple(map(_look, pointers[label])),
+                borne=self.names(Kind(label, PK)).borne,
             )
             for number, label in enumerate(graph.labels)
         }
@@ -142,29 +162,60 @@ class Models:
         return found
 
     def take(self, model: Model, pk: object, fields: Mapping[str, Any]) -> tuple[Names, Key] | None:
-        """Take one object in. Gives the key by which another one went before, if it sees that."""
+        """Take one object in. Gives the key by which another one went before, if it sees that.
+
+        Runs once for each object of a migration: spelled out where a call would show.
+        """
         model.objects += 1
-        keys = self.keys_of(model, pk, fields)
+        key: Key | None
+        if type(pk) is int and _LEAST <= pk <= _MOST:
+            mark = key = pk
+        else:
+            mark = mark_of(pk)
+            key = None if pk is None else key_of(pk)
         repeated = None
-        for names, key in keys:
-            if names.borne.add(key) and (names is model.keys or pk is None):
-                repeated = names, key
+        if key is not None and model.borne.add(key):
+            repeated = model.keys, key
         uses: list[Use] = []
-        for pointer in model.pointers:
-            reference = pointer.reference
-            value = pk if reference.field == PK else fields.get(reference.field)
+        for slot, name, constrained, inside, by_value, by_natural_key in model.looks:
+            value = fields.get(name) if name is not None else pk
             if value is None:
                 continue
-            names = pointer.by_natural_key if type(value) is list else pointer.by_value
-            key = key_of(value)
-            if reference.constrained:
-                names.used.add(key)
-            if pointer.inside:
-                uses.append((pointer.slot, names.number, key))
+            names = by_natural_key if type(value) is list else by_value
+            if type(value) is not int or not _LEAST <= value <= _MOST:
+                value = key_of(value)
+            if constrained:
+                names.used.add(value)
+            if inside:
+                uses.append((slot, names.number, value))
         line = encode_object(model.schema.label, pk, fields)
-        if model.stream is not None:
-            model.stream.add(mark_of(pk), line)
-        elif model.waiting is not None:
-            borne: list[Name] = [(names.number, key) for names, key in keys]
-            model.waiting.add(model.number, mark_of(pk), line, borne, uses)
+        if model.stream is not None and not model.others:
+            model.stream.add(mark, line)
+        else:
+            repeated = self._take_named(model, pk, fields, mark, line, uses) or repeated
         return repeated
+
+    def _take_named(
+        self,
+        model: Model,
+        pk: object,
+        fields: Mapping[str, Any],
+        mark: int,
+        line: bytes,
+        uses: list[Use],
+    ) -> tuple[Names, Key] | None:
+        """The rest of taking in an object that something may refer to in several ways."""
+        repeated = None
+        keys = self.keys_of(model, pk, fields)
+        for names, key in keys:
+            if names is not model.keys and names.borne.add(key) and pk is None:
+                repeated = names, key
+        if model.waiting is not None:
+            borne: list[Name] = [(names.number, key) for names, key in keys]
+            model.waiting.add(model.number, mark, line, borne, uses)
+        elif model.stream is not None:
+            model.stream.add(mark, line)
+        return repeated
+
+
+_LEAST, _MOST = -(1 << 63), (1 << 63) - 1

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import mmap
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,7 +43,9 @@ class _Mapped:
     def close(self) -> None:
         """Forget and remove the file."""
         if self._map is not None:
-            self._map.close()
+            # Where an error still holds a view, the map goes when the error does.
+            with suppress(BufferError):
+                self._map.close()
         self._file.close()
         self.path.unlink(missing_ok=True)
 
@@ -63,31 +67,22 @@ class NumberFile(_Mapped):
     def __init__(self, path: Path, code: str) -> None:
         super().__init__(path)
         self._code = code
-        self._pending = array(code)
         self._view: memoryview[int] | None = None
 
-    def append(self, number: int) -> None:
-        self._pending.append(number)
-        if len(self._pending) >= 8192:
-            self._write()
-
-    def _write(self) -> None:
-        self._file.write(self._pending.tobytes())
-        del self._pending[:]
+    def extend(self, numbers: Iterable[int]) -> None:
+        self._file.write(array(self._code, numbers).tobytes())
 
     def numbers(self) -> memoryview[int] | array[int]:
         """All numbers, to be read and changed in place; nothing can be appended any more."""
         if self._view is None:
-            self._write()
             whole = self._mapped()
             if whole is None:
-                return self._pending
+                return array(self._code)
             self._view = memoryview(whole).cast(self._code)  # type: ignore[call-overload]
         return self._view
 
     def close(self) -> None:
-        if self._view is not None:
-            self._view.release()
+        self._view = None
         super().close()
 
 
@@ -97,16 +92,17 @@ class LineSpool(_Mapped):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._ends = NumberFile(path.with_name(path.name + ".ends"), "q")
-        self._ends.append(0)
+        self._ends.extend((0,))
         self._end = 0
         self._read = 0
         self.count = 0
 
-    def append(self, line: bytes) -> None:
-        self._file.write(line)
-        self._end += len(line)
-        self._ends.append(self._end)
-        self.count += 1
+    def extend(self, lines: Sequence[bytes]) -> None:
+        self._file.write(b"".join(lines))
+        ends = list(accumulate(map(len, lines), initial=self._end))
+        self._end = ends[-1]
+        self._ends.extend(ends[1:])
+        self.count += len(lines)
 
     def __getitem__(self, number: int) -> bytes:
         ends = self._ends.numbers()

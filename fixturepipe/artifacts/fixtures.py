@@ -18,6 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from decimal import InvalidOperation
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
@@ -35,15 +36,18 @@ _SYNTAX = bytes(byte for byte in range(256) if byte not in b'"\\[]{}')
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 # One half of a surrogate pair without the other: legal JSON, which yajl reads as "?".
 _HALF_PAIR = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?=.{6})(?!\\u[dD][c-fC-F])"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]",
+    rb"\\u[dD](?:"
+    rb"[89abAB]..(?=.{6})(?!\\u[dD][c-fC-F])"
+    rb"|[c-fC-F](?<!\\u[dD][89abAB]..\\u[dD].))",
     re.DOTALL,
 )
 _ESCAPE_LENGTH = len(rb"\ud83d\ude00")
 
 
 class _HalfPairError(Exception):
-    """The text may hold half a surrogate pair: another reader must take it."""
+    """The text may hold half a surrogate pair: another reader must go on after `done` objects."""
+
+    done = 0
 
 
 class FixtureFile:
@@ -63,17 +67,12 @@ class FixtureFile:
 
         Raises FixtureError where the file cannot be read, ends early or is no fixture.
         """
-        done = 0
         try:
-            for item in self._items(ijson):
-                done += 1
-                yield self._checked(item, done)
-        except _HalfPairError:
-            for number, item in enumerate(self._items(python_backend, whole=True), 1):
-                if number > done:
-                    yield self._checked(item, number)
+            yield from self._items(ijson)
+        except _HalfPairError as error:
+            yield from islice(self._items(python_backend, whole=True), error.done, None)
 
-    def _items(self, reader: Any, *, whole: bool = False) -> Iterator[Any]:
+    def _items(self, reader: Any, *, whole: bool = False) -> Iterator[dict[str, Any]]:
         """What the file's list holds. `whole`: the reader takes halves of surrogate pairs."""
         prefix = "" if self.lines else "item"
         done = 0
@@ -81,32 +80,31 @@ class FixtureFile:
             with self._open() as file:
                 text = _Text(self, file, whole)
                 found = reader.items(text, prefix, multiple_values=self.lines, buf_size=_BLOCK)
-                for done, item in enumerate(found, 1):  # noqa: B007  (errors tell it)
+                for item in found:
+                    done += 1
+                    if (
+                        type(item) is not dict
+                        or type(item.get("model")) is not str
+                        or type(item.get("fields")) is not dict
+                    ):
+                        self.refuse(_NO_OBJECT, position=f"object {done:,}")
                     yield item
                 text.finish()
+        except _HalfPairError as error:
+            error.done = done
+            raise
         except ijson.JSONError as error:
             self._refuse_syntax(error, done)
         except InvalidOperation:
             self.refuse("it has a number that no computer holds", position=_after(done))
+        except UnicodeDecodeError as error:
+            self.refuse(f"it is not UTF-8: {error.reason}", position=_after(done))
         except _UNPACKED as error:
             problem = getattr(error, "strerror", None) or str(error) or "it ends too early"
             self.refuse(f"it cannot be read: {problem}", position=_after(done) if done else "")
 
     def _open(self) -> IO[bytes]:
         return _OPENERS[self.packed](self.path)
-
-    def _checked(self, item: Any, number: int) -> dict[str, Any]:
-        """A fixture's object has a model's name and fields; loaddata ignores all else."""
-        if not (
-            isinstance(item, dict)
-            and isinstance(item.get("model"), str)
-            and isinstance(item.get("fields"), dict)
-        ):
-            self.refuse(
-                'it is not of the form {"model": …, "pk": …, "fields": {…}}',
-                position=f"object {number:,}",
-            )
-        return item
 
     def _refuse_syntax(self, error: Exception, done: int) -> NoReturn:
         """ijson says what is wrong, but where only by quoting: find the byte."""
@@ -211,7 +209,7 @@ class _Text:
         if self._whole or not (self._tail or b"\\u" in block):
             return
         text = self._tail + block
-        if _HALF_PAIR.search(text):
+        if (b"\\ud" in text or b"\\uD" in text) and _HALF_PAIR.search(text):
             raise _HalfPairError
         self._tail = text[-_ESCAPE_LENGTH:] if b"\\u" in text[-_ESCAPE_LENGTH:] else b""
 
@@ -223,7 +221,7 @@ class _Text:
         outside = b"".join(pieces[self._in_string :: 2])
         self._in_string = (self._in_string + len(pieces) - 1) % 2
         opened = outside.count(b"{") + outside.count(b"[")
-        if self._depth + opened > MAX_DEPTH:
+        if self._depth + opened > MAX_DEPTH and not _is_shallow(outside, MAX_DEPTH - self._depth):
             self._refuse_deep(outside)
         self._depth += 2 * opened - len(outside.replace(b"\\", b""))
 
@@ -239,6 +237,17 @@ class _Text:
                     )
             elif sign in b"}]":
                 depth -= 1
+
+
+def _is_shallow(brackets: bytes, depth: int) -> bool:
+    """Whether brackets nest no deeper, as far as a quick look tells: innermost pairs taken out
+    a few times leave little of what is not nested deep.
+    """
+    for layer in range(min(depth, 8)):
+        if brackets.count(b"{") + brackets.count(b"[") + layer <= depth:
+            return True
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    return False
 
 
 def _unzip(path: Path) -> IO[bytes]:
@@ -259,5 +268,6 @@ _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
     ".zip": _unzip,
 }
 _NAMES = "Fixtures are named .json or .jsonl, and may be packed: .gz, .bz2, .xz, .lzma or .zip."
+_NO_OBJECT = 'it is not of the form {"model": …, "pk": …, "fields": {…}}'
 _CUT_OFF = "The file is cut off: make it again."
 _UTF_8 = "Write it with `dumpdata --output FILE` instead of redirecting the output."

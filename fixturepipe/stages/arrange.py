@@ -242,6 +242,7 @@ class _Arranging:
         self._open = ExitStack()
         self._work = directory.arranging
         self._limits = Limits(options.chunk_objects, options.chunk_bytes)
+        self._told = 0
         self._graph = ModelGraph(schemas)
         self._schemas = schemas
         self.orphans: list[Orphan] = []
@@ -310,28 +311,34 @@ class _Arranging:
     def _take_file(self, name: str, file: FixtureFile, files: Mapping[str, FixtureFile]) -> None:
         by_label = self._models.by_label
         take = self._models.take
-        done = 0
-        for number, item in enumerate(file.objects(), 1):
-            model = by_label.get(item["model"])
-            if model is not None and item["fields"].keys() <= model.plain:
-                repeated = take(model, item.get("pk"), item["fields"])
-                if name not in model.origins:
-                    model.origins[name] = None
+        before = {label: model.objects for label, model in by_label.items()}
+        number = 0
+        for item in file.objects():
+            number += 1
+            label, fields = item["model"], item["fields"]
+            model = by_label.get(label)
+            if model is not None and fields.keys() <= model.plain:
+                repeated = take(model, item.get("pk"), fields)
                 if repeated is not None:
                     self._refuse_twice(*repeated, files)
-                done += model.waiting is None
-                if done >= _STEP:
-                    self._listener(StageAdvanced("arrange", done, model.schema.label))
-                    done = 0
-                continue
-            for plain in self._plain(file, item, number):
-                model = by_label[plain.label]
-                repeated = take(model, plain.pk, plain.fields)
-                model.origins[name] = None
-                if repeated is not None:
-                    self._refuse_twice(*repeated, files)
-                done += model.waiting is None
-        self._listener(StageAdvanced("arrange", done, name))
+            else:
+                for plain in self._plain(file, item, number):
+                    repeated = take(by_label[plain.label], plain.pk, plain.fields)
+                    if repeated is not None:
+                        self._refuse_twice(*repeated, files)
+            if number % _STEP == 0:
+                self._advance(label)
+        self._advance(name)
+        for label, model in by_label.items():
+            if model.objects > before[label]:
+                model.origins.append(name)
+
+    def _advance(self, label: str) -> None:
+        """Tell of the objects that are in chunks since it was last told."""
+        waiting = sum(objects.count for objects in self._waiting.values())
+        done = sum(model.objects for model in self._models.by_number) - waiting
+        self._listener(StageAdvanced("arrange", done - self._told, label))
+        self._told = done
 
     def _plain(self, file: FixtureFile, item: Mapping[str, Any], number: int) -> Iterator[Plain]:
         try:
