@@ -90,7 +90,8 @@ def shown(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
-    text = str(value)
+    # Bytes that are not UTF-8 are read as lone surrogates, which no output takes.
+    text = str(value).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 200 else f"{text[:190]}… ({len(text)} in all)"
 
 

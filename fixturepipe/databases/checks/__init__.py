@@ -1,0 +1,1 @@
+"""What `check` looks for: values, references, duplicates, the schema, the server."""

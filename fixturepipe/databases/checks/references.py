@@ -1,0 +1,140 @@
+"""References of the source that lead nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.checks.rules import RULES
+from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.findings import EXAMPLES, Example, Finding
+from fixturepipe.databases.integrity import orphans
+from fixturepipe.databases.tables import Field, key_fields, root_field
+from fixturepipe.databases.values import shown
+
+Model = type[models.Model]
+
+
+def dangling_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """FP201, FP202, FP207: foreign keys and many-to-many links that point at nothing."""
+    for field in model._meta.local_concrete_fields:
+        if not isinstance(field, models.ForeignKey) or not _has_table(field, source):
+            continue
+        count, examples = orphans(field, source)
+        if not count:
+            continue
+        rule = "FP202" if model._meta.auto_created else "FP201"
+        if not getattr(field, "db_constraint", True):
+            rule = "FP207"
+        yield RULES[rule].finding(
+            model._meta.label_lower,
+            field.name,
+            count,
+            examples,
+            remote=field.remote_field.model._meta.label,
+        )
+
+
+def _has_table(field: models.ForeignKey[Any, Any], source: BaseDatabaseWrapper) -> bool:
+    with source.cursor() as cursor:
+        names = source.introspection.table_names(cursor)
+    return table_name(field.remote_field.model, source) in names
+
+
+def dangling_generic_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """FP204: generic foreign keys whose object is not there, or whose model is gone."""
+    for private in model._meta.private_fields:
+        if not (hasattr(private, "ct_field") and hasattr(private, "fk_field")):
+            continue
+        type_field = model._meta.get_field(private.ct_field)
+        id_field = model._meta.get_field(private.fk_field)
+        if type_field.model is not model or id_field.model is not model:
+            continue
+        keys = _GenericKeys(model, type_field, id_field, source)
+        count, examples = keys.dangling()
+        if count:
+            yield RULES["FP204"].finding(
+                model._meta.label_lower, private.name, count, examples[:EXAMPLES]
+            )
+
+
+class _GenericKeys:
+    """One generic foreign key of a model, and the models that its rows name."""
+
+    def __init__(
+        self, model: Model, type_field: Any, id_field: Any, source: BaseDatabaseWrapper
+    ) -> None:
+        quote = source.ops.quote_name
+        self._source = source
+        self._table = quote(table_name(model, source))
+        self._type = quote(type_field.column)
+        self._id = quote(id_field.column)
+        self._id_field = id_field
+        self._types = quote(table_name(type_field.remote_field.model, source))
+        self._key = ", ".join(f"a.{quote(part.column)}" for part in key_fields(model))
+        self._width = len(key_fields(model))
+
+    def dangling(self) -> tuple[int, list[Example]]:
+        count, examples = 0, []
+        for type_id, app, name in self._named_types():
+            found, first = self._dangling_to(type_id, app, name)
+            count += found
+            examples += first
+        return count, examples
+
+    def _named_types(self) -> list[tuple[Any, str, str]]:
+        return self._rows(
+            f"SELECT id, app_label, model FROM {self._types}"
+            f" WHERE id IN (SELECT DISTINCT {self._type} FROM {self._table})"
+        )
+
+    def _dangling_to(self, type_id: Any, app: str, name: str) -> tuple[int, list[Example]]:
+        rest = (
+            f"FROM {self._table} a WHERE a.{self._type} = %s AND a.{self._id} IS NOT NULL"
+            f"{self._absent(app, name)}"
+        )
+        ((count,),) = self._rows(f"SELECT COUNT(*) {rest}", type_id)
+        if not count:
+            return 0, []
+        rows = self._rows(f"SELECT {self._key}, a.{self._id} {rest} LIMIT {EXAMPLES}", type_id)
+        label = f"{app}.{name}"
+        return count, [self._example(row, label) for row in rows]
+
+    def _example(self, row: tuple[Any, ...], label: str) -> Example:
+        key = [shown(part) for part in row[: self._width]]
+        return Example(key[0] if len(key) == 1 else key, f"{label} {shown(row[-1])}")
+
+    def _absent(self, app: str, name: str) -> str:
+        """The condition that the object is not there; empty where its model is gone."""
+        try:
+            remote = apps.get_model(app, name)
+        except LookupError:
+            return ""
+        quote = self._source.ops.quote_name
+        (key,) = key_fields(remote)[:1]
+        there = quote(table_name(remote, self._source))
+        return (
+            f" AND NOT EXISTS (SELECT 1 FROM {there} b"
+            f" WHERE b.{quote(key.column)} = {self._comparable(key)})"
+        )
+
+    def _comparable(self, key: Field) -> str:
+        """The object id in the form that the key has: UUIDs lose their hyphens."""
+        column = f"a.{self._id}"
+        is_uuid = root_field(key).get_internal_type() == "UUIDField"
+        if is_uuid and not self._source.features.has_native_uuid_field:
+            return f"REPLACE({column}, '-', '')"
+        if self._source.vendor == "postgresql" and self._id_field.get_internal_type() != (
+            root_field(key).get_internal_type()
+        ):
+            return f"{column}::text"
+        return column
+
+    def _rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with self._source.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return list(cursor.fetchall())

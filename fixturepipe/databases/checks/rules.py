@@ -1,0 +1,225 @@
+"""The findings that `check` knows: ids, levels, what will happen, what to do.
+
+A rule never changes its id or its meaning; a new one takes the next number of its group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fixturepipe.databases.findings import EXAMPLES, Example, Finding, Level
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A kind of finding. The texts may hold {names}, filled in for each finding."""
+
+    id: str
+    level: Level
+    consequence: str
+    remedy: str
+
+    def finding(
+        self,
+        model: str,
+        field: str,
+        count: int = 1,
+        examples: Sequence[Example] = (),
+        level: Level | None = None,
+        **details: Any,
+    ) -> Finding:
+        """The rule's finding for a column, a table or the whole."""
+        return Finding(
+            self.id,
+            level or self.level,
+            model,
+            field,
+            count,
+            tuple(examples[:EXAMPLES]),
+            self.consequence.format(**details),
+            self.remedy.format(**details),
+        )
+
+
+def _rules(*rules: Rule) -> dict[str, Rule]:
+    return {rule.id: rule for rule in rules}
+
+
+_CORRECT = "Correct these rows in the source, or declare a remedy in [tool.fixturepipe.fix]."
+
+RULES = _rules(
+    Rule(
+        "FP101",
+        "error",
+        "The text is longer than the target's column takes ({limit}): the load would stop.",
+        "Raise max_length in a migration, or declare truncate for the field.",
+    ),
+    Rule(
+        "FP102",
+        "error",
+        "The number is out of the column's range ({limit}): the load would stop.",
+        "Use a larger integer field, or correct these rows.",
+    ),
+    Rule(
+        "FP103",
+        "error",
+        "The column is unsigned in the target and takes no negative number: the load would stop.",
+        "Use a signed field, or correct these rows.",
+    ),
+    Rule(
+        "FP104",
+        "error",
+        "The number has more digits than the field allows ({limit}): Django cannot read it.",
+        "Raise max_digits in a migration, or correct these rows.",
+    ),
+    Rule(
+        "FP105",
+        "error",
+        "Django cannot read the text as this kind of value, or reads it as NULL.",
+        _CORRECT,
+    ),
+    Rule(
+        "FP106",
+        "warning",
+        "The date lies before the year 1000, where MySQL and MariaDB promise nothing.",
+        "See that the dates are meant; the load writes them as they are and verify compares them.",
+    ),
+    Rule(
+        "FP107",
+        "error",
+        "The value is stored as another type than the column's: the load would stop or change it.",
+        _CORRECT,
+    ),
+    Rule(
+        "FP108",
+        "error",
+        "The boolean is neither 0 nor 1; Django reads it as it is, and the target would change it.",
+        _CORRECT,
+    ),
+    Rule("FP109", "error", "The text is not JSON: the dump would stop.", _CORRECT),
+    Rule(
+        "FP110",
+        "error",
+        "NaN and infinity exist in neither MySQL nor MariaDB, nor in JSON: the load would stop.",
+        _CORRECT,
+    ),
+    Rule(
+        "FP111",
+        "error",
+        "The text holds bytes that are not UTF-8: Django cannot read the row.",
+        "Correct these rows, or declare replace for the field.",
+    ),
+    Rule(
+        "FP112",
+        "error",
+        "MariaDB's uuid column refuses this value: the load would stop.",
+        "Give these rows another UUID, or make the target's column char(32).",
+    ),
+    Rule(
+        "FP113",
+        "note",
+        "The text holds a NUL character, at which many programs cut it; it arrives as it is.",
+        "Remove it if it is not meant.",
+    ),
+    Rule(
+        "FP114",
+        "error",
+        "The value is larger than the server takes in one statement ({limit}): it would close the"
+        " connection.",
+        "Raise max_allowed_packet at the server.",
+    ),
+    Rule(
+        "FP115",
+        "warning",
+        "MySQL takes key 0 for `the next number` unless told otherwise; `load` tells it, but other"
+        " programs will not.",
+        "Give the row another key if you also load with plain loaddata.",
+    ),
+    Rule(
+        "FP116",
+        "warning",
+        "The number has more digits than the field keeps ({limit}): Django has always read it"
+        " rounded, and rounded it arrives.",
+        "Nothing, if the digits are noise.",
+    ),
+    Rule(
+        "FP117",
+        "error",
+        "MySQL keeps JSON integers beyond 64 bits as floating point: digits would be lost.",
+        "Store such numbers as text.",
+    ),
+    Rule(
+        "FP118",
+        "error",
+        "The target's server does not take this JSON (nested too deep, a number too large, half a"
+        " surrogate pair): the load would stop.",
+        _CORRECT,
+    ),
+    Rule(
+        "FP119",
+        "error",
+        "The value is NULL where the model forbids it: the load would stop.",
+        "Correct these rows, or declare default for the field.",
+    ),
+    Rule(
+        "FP120",
+        "error",
+        "The target's column keeps fewer digits than the value has: it would change.",
+        "Make the column double precision.",
+    ),
+    Rule(
+        "FP201",
+        "error",
+        "These rows point at rows of {remote} that do not exist: the target refuses them.",
+        "Correct or delete these rows, or declare null or drop for the field.",
+    ),
+    Rule(
+        "FP202",
+        "error",
+        "These many-to-many links lead to rows of {remote} that do not exist: the target refuses"
+        " them.",
+        "Delete these links, or declare drop for the model.",
+    ),
+    Rule(
+        "FP203",
+        "error",
+        "The target takes these values for the same ({collation}), and they must be unique: the"
+        " load would stop.",
+        "Rename one of each, declare rename for the field, or give the column a collation that"
+        " tells them apart (db_collation).",
+    ),
+    Rule(
+        "FP204",
+        "note",
+        "These generic foreign keys point at nothing. No database minds; they arrive as they are.",
+        "Nothing, if the objects were deleted on purpose.",
+    ),
+    Rule(
+        "FP205",
+        "warning",
+        "The natural key is not unique: what points at these rows goes by primary key instead.",
+        "Nothing for fixturepipe; plain dumpdata and loaddata would fail or link the wrong row.",
+    ),
+    Rule(
+        "FP206",
+        "warning",
+        "The default manager hides these rows, so their natural key does not find them: what"
+        " points at them goes by primary key instead.",
+        "Nothing for fixturepipe; plain loaddata would not find them.",
+    ),
+    Rule(
+        "FP207",
+        "note",
+        "These rows point at rows of {remote} that do not exist, which db_constraint=False allows.",
+        "Nothing, if that is meant.",
+    ),
+    Rule(
+        "FP208",
+        "error",
+        "Rows share values that the model keeps unique; the source has no such constraint, the"
+        " target has: the load would stop.",
+        "Remove the duplicates, or declare rename or drop.",
+    ),
+)

@@ -1,0 +1,174 @@
+"""Rows that the target would take for duplicates, in the target's own judgement.
+
+Collations differ in case, accents, trailing spaces and emoji, from server to server and from
+version to version. So values are not compared here: they are put into a temporary table with
+the real collation, and the server is asked which it holds twice. The source only chooses what
+is worth asking, and chooses too much rather than too little: text of nothing but printable ASCII
+can be the same only but for case and trailing spaces; any other text, the whole column is
+asked about.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.checks.rules import RULES
+from fixturepipe.databases.checks.target import Target, TextColumn
+from fixturepipe.databases.findings import EXAMPLES, Example, Finding
+from fixturepipe.databases.integrity import duplicates, enforced_sets, unique_sets
+from fixturepipe.databases.tables import Condition, Field, Row, Table, key_fields
+from fixturepipe.databases.values import shown
+
+Model = type[models.Model]
+_TEMPORARY = "fixturepipe_same"
+_INSERTED = 1_000
+
+
+def duplicate_values(
+    model: Model, source: BaseDatabaseWrapper, target: Target
+) -> Iterator[Finding]:
+    """FP203 for values that the target takes for the same, FP208 for values that are."""
+    enforced = enforced_sets(model, source)
+    for fields in (*unique_sets(model), key_fields(model)):
+        is_enforced = frozenset(field.column for field in fields) in enforced
+        if not is_enforced and (found := _exact_duplicates(model, fields, source)):
+            yield found
+            continue
+        texts = {field: column for field in fields if (column := target.text_column(field))}
+        if texts:
+            yield from _Candidates(model, fields, texts, source, target).findings()
+
+
+def _exact_duplicates(
+    model: Model, fields: Sequence[Field], source: BaseDatabaseWrapper
+) -> Finding | None:
+    count, examples = duplicates(tuple(fields), source)
+    if not count:
+        return None
+    return RULES["FP208"].finding(model._meta.label_lower, _names(fields), count, examples)
+
+
+class _Candidates:
+    """The rows of one unique set that the target is asked about."""
+
+    def __init__(
+        self,
+        model: Model,
+        fields: Sequence[Field],
+        texts: dict[Field, TextColumn],
+        source: BaseDatabaseWrapper,
+        target: Target,
+    ) -> None:
+        key = key_fields(model)
+        self._model = model
+        self._fields = fields
+        self._texts = texts
+        self._target = target
+        self._width = len(key)
+        self._table = Table(model, source, (*key, *fields))
+        self._columns = {field: self._table.column(field) for field in fields}
+
+    def findings(self) -> Iterator[Finding]:
+        """Ask the target, if there is anything to ask."""
+        condition = self._condition()
+        if condition is None:
+            return
+        with self._temporary_table() as columns:
+            self._fill(condition)
+            groups = f"SELECT COUNT(*) k FROM {_TEMPORARY} GROUP BY {columns} HAVING COUNT(*) > 1"
+            ((count,),) = self._target.query(f"SELECT COALESCE(SUM(k), 0) FROM ({groups}) g")
+            if count:
+                yield RULES["FP203"].finding(
+                    self._model._meta.label_lower,
+                    _names(self._fields),
+                    int(count),
+                    self._examples(columns),
+                    collation=", ".join(sorted({t.collation for t in self._texts.values()})),
+                )
+
+    def _condition(self) -> Condition | None:
+        """The rows to ask about; None where no two can be the same."""
+        present = " AND ".join(f"{column} IS NOT NULL" for column in self._columns.values())
+        if self._table.connection.vendor != "sqlite" or self._any(self._beyond_ascii()):
+            return Condition(present)
+        if not self._any(" OR ".join(self._folds(field) for field in self._texts)):
+            return None
+        folded = ", ".join(
+            f"LOWER(RTRIM({column}))" if field in self._texts else column
+            for field, column in self._columns.items()
+        )
+        return Condition(
+            f"({folded}) IN (SELECT {folded} FROM {self._table.quoted} WHERE {present}"
+            f" GROUP BY {folded} HAVING COUNT(*) > 1)"
+        )
+
+    def _beyond_ascii(self) -> str:
+        """Some text has characters other than the printable ones of ASCII."""
+        return " OR ".join(f"{self._columns[field]} GLOB '*[^ -~]*'" for field in self._texts)
+
+    def _folds(self, field: Field) -> str:
+        column = self._columns[field]
+        return f"({column} <> LOWER({column}) OR {column} <> RTRIM({column}))"
+
+    def _any(self, condition: str) -> bool:
+        with self._table.connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1 FROM {self._table.quoted} WHERE {condition} LIMIT 1")
+            return cursor.fetchone() is not None
+
+    @contextmanager
+    def _temporary_table(self) -> Iterator[str]:
+        """Make the table, drop it after; gives the columns to compare by."""
+        names = [f"c{number}" for number in range(len(self._fields))]
+        types = [
+            self._texts[field].definition if field in self._texts else "VARBINARY(512)"
+            for field in self._fields
+        ]
+        columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
+        self._target.query(f"DROP TEMPORARY TABLE IF EXISTS {_TEMPORARY}")
+        self._target.query(f"CREATE TEMPORARY TABLE {_TEMPORARY} (shown LONGTEXT, {columns})")
+        try:
+            yield ", ".join(names)
+        finally:
+            self._target.query(f"DROP TEMPORARY TABLE {_TEMPORARY}")
+
+    def _fill(self, condition: Condition) -> None:
+        for page in self._table.pages(condition=condition):
+            rows = [made for row in page if (made := self._row(row)) is not None]
+            self._target.insert(_TEMPORARY, rows)
+
+    def _row(self, row: Row) -> Row | None:
+        """A row of the temporary table; None for what does not fit, which is found elsewhere."""
+        values = row[self._width :]
+        for field, value in zip(self._fields, values, strict=True):
+            text = self._texts.get(field)
+            if text is not None and (not isinstance(value, str) or len(value) > text.length):
+                return None
+        made = [
+            value if field in self._texts else str(value)
+            for field, value in zip(self._fields, values, strict=True)
+        ]
+        return (json.dumps([_shown(row[: self._width]), _shown(values)]), *made)
+
+    def _examples(self, columns: str) -> list[Example]:
+        self._target.query("SET SESSION group_concat_max_len = 1000000")
+        rows = self._target.query(
+            f"SELECT GROUP_CONCAT(shown SEPARATOR '\\n') FROM {_TEMPORARY} GROUP BY {columns}"
+            f" HAVING COUNT(*) > 1 LIMIT {EXAMPLES}"
+        )
+        lines = [line for (joined,) in rows for line in str(joined).split("\n")]
+        pairs = [json.loads(line) for line in lines]
+        return [Example(pk, value) for pk, value in pairs][: 2 * EXAMPLES]
+
+
+def _names(fields: Sequence[Field]) -> str:
+    return ", ".join(field.name for field in fields)
+
+
+def _shown(values: Row) -> Any:
+    return shown(values[0]) if len(values) == 1 else [shown(value) for value in values]

@@ -1,0 +1,333 @@
+"""What can be wrong with the values of one column: a quick look at many, a verdict on each.
+
+A column's values are first looked at together, at the speed of the interpreter's own loops;
+only where that look is not satisfied, each is judged, as Django reads it. Where servers differ
+(JSON, UUIDs), the value is one to ask the target about (`ASK`).
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import math
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from django.db import models
+from django.db.backends.mysql.operations import DatabaseOperations as MySQLOperations
+from django.utils.dateparse import parse_date, parse_datetime, parse_time
+
+from fixturepipe.databases.tables import Field, root_field
+
+Values = Sequence[Any]
+Verdict = Sequence[str]
+Look = Callable[[Values], bool]
+Judge = Callable[[Any], Verdict]
+
+FINE: Verdict = ()
+# The target's server has the last word on the value.
+ASK = "ask"
+
+_TOO_LONG, _OUT_OF_RANGE, _NEGATIVE, _TOO_MANY_DIGITS = "FP101", "FP102", "FP103", "FP104"
+_UNREADABLE, _EARLY, _OTHER_CLASS, _NO_BOOLEAN, _NO_JSON = (
+    "FP105",
+    "FP106",
+    "FP107",
+    "FP108",
+    "FP109",
+)
+_NOT_FINITE, _NOT_UTF8, _NUL, _TOO_LARGE, _ZERO = "FP110", "FP111", "FP113", "FP114", "FP115"
+_ROUNDED, _BIG_IN_JSON, _NULL, _SINGLE = "FP116", "FP117", "FP119", "FP120"
+# What the target's refusal means, by the type of field it was asked about.
+REFUSED: Mapping[str, str] = {"JSONField": "FP118", "UUIDField": "FP112"}
+
+# A statement holds more than the value; the rest fits into this many bytes.
+_STATEMENT = 4_096
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the target's server takes.
+
+    `packet` is max_allowed_packet in bytes. `json_doubles` says that JSON integers beyond 64
+    bits lose digits; `native_uuid` that UUIDs are a column type with a mind of its own.
+    """
+
+    packet: int = 16 << 20
+    json_doubles: bool = False
+    native_uuid: bool = False
+
+
+@dataclass(frozen=True)
+class ColumnTest:
+    """`fine` may say of a column's values, none of them NULL, that nothing is wrong with any;
+    `judge` gives the ids of what is wrong with one. Both raise nothing but what `fine` may:
+    any exception there means no. `limit` is what the findings tell of the column.
+    """
+
+    fine: Look
+    judge: Judge
+    limit: str = ""
+
+
+def column_test(field: Field, limits: Limits, column_type: str | None) -> ColumnTest:
+    """The test of a field's column, whose type in the target is `column_type`."""
+    root = root_field(field)
+    kind = root.get_internal_type()
+    if kind in MySQLOperations.integer_field_ranges:
+        return _integer(field, kind)
+    make = _TESTS.get(kind)
+    if make is not None:
+        return make(root, limits)
+    if kind == "FloatField":
+        return _float(column_type)
+    return _text(column_type, limits)
+
+
+def null_verdict(field: Field) -> Verdict:
+    """What is wrong with NULL in the field's column."""
+    return FINE if field.null else (_NULL,)
+
+
+def _integer(field: Field, kind: str) -> ColumnTest:
+    low, high = MySQLOperations.integer_field_ranges[kind]
+    counts_up = "AutoField" in field.get_internal_type()
+
+    def fine(raws: Values) -> bool:
+        in_range = low <= min(raws) and max(raws) <= high
+        return in_range and set(map(type, raws)) == {int} and not (counts_up and 0 in raws)
+
+    def judge(raw: Any) -> Verdict:
+        if type(raw) is not int:
+            return (_OTHER_CLASS,)
+        if not low <= raw <= high:
+            return (_NEGATIVE if raw < 0 == low else _OUT_OF_RANGE,)
+        return (_ZERO,) if counts_up and raw == 0 else FINE
+
+    return ColumnTest(fine, judge, f"{low} to {high}")
+
+
+def _boolean(_: Field, __: Limits) -> ColumnTest:
+    def judge(raw: Any) -> Verdict:
+        return FINE if type(raw) in (int, bool) and raw in (0, 1) else (_NO_BOOLEAN,)
+
+    return ColumnTest(lambda raws: set(map(type, raws)) == {int} and set(raws) <= {0, 1}, judge)
+
+
+def _decimal(root: Field, _: Limits) -> ColumnTest:
+    assert isinstance(root, models.DecimalField)
+    places, digits = root.decimal_places, root.max_digits
+    # As Django reads a decimal from SQLite (DatabaseOperations.get_decimalfield_converter).
+    read = decimal.Context(prec=15).create_decimal_from_float
+    unit, context = decimal.Decimal(1).scaleb(-places), decimal.Context(prec=digits)
+    # SQLite's numbers have 15 digits: beyond these, each is judged.
+    most = 10 ** (min(digits, 15) - places)
+
+    def fine(raws: Values) -> bool:
+        if not set(map(type, raws)) <= {int, float}:
+            return False
+        return -most < min(raws) and max(raws) < most and [round(v, places) for v in raws] == raws
+
+    def judge(raw: Any) -> Verdict:
+        if isinstance(raw, decimal.Decimal):
+            return FINE if raw.is_finite() else (_NOT_FINITE,)
+        if type(raw) not in (int, float):
+            return (_OTHER_CLASS,)
+        if not math.isfinite(raw):
+            return (_NOT_FINITE,)
+        try:
+            value = read(raw).quantize(unit, context=context)
+        except decimal.InvalidOperation:
+            return (_TOO_MANY_DIGITS,)
+        return FINE if float(value) == raw else (_ROUNDED,)
+
+    return ColumnTest(fine, judge, f"{digits} digits, {places} of them after the point")
+
+
+def _float(column_type: str | None) -> ColumnTest:
+    single = (column_type or "").lower().startswith("float")
+
+    def judge(raw: Any) -> Verdict:
+        if type(raw) not in (int, float):
+            return (_OTHER_CLASS,)
+        if not math.isfinite(raw):
+            return (_NOT_FINITE,)
+        return (_SINGLE,) if single and float(f"{raw:.6g}") != raw else FINE
+
+    def fine(raws: Values) -> bool:
+        return set(map(type, raws)) <= {int, float} and all(map(math.isfinite, raws)) and not single
+
+    return ColumnTest(fine, judge)
+
+
+def _moment(kind: type, parse: Callable[[str], Any]) -> Callable[[Field, Limits], ColumnTest]:
+    read: Callable[[Any], Any] = kind.fromisoformat  # type: ignore[attr-defined]
+    dated = issubclass(kind, datetime.date)
+
+    def fine(raws: Values) -> bool:
+        # What is not ISO 8601 raises; Django asks the same function first.
+        moments = list(map(read, raws))
+        return not dated or (min(raws) >= "1000" and all(moments))
+
+    def judge(raw: Any) -> Verdict:
+        if not isinstance(raw, (str, kind)):
+            return (_OTHER_CLASS,)
+        value: Any = _parsed(parse, raw) if isinstance(raw, str) else raw
+        if value is None:
+            return (_UNREADABLE,)
+        return (_EARLY,) if dated and value.year < 1000 else FINE
+
+    return lambda _, __: ColumnTest(fine, judge)
+
+
+def _parsed(parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError:
+        return None
+
+
+def _duration(_: Field, __: Limits) -> ColumnTest:
+    def judge(raw: Any) -> Verdict:
+        return FINE if type(raw) in (int, datetime.timedelta) else (_OTHER_CLASS,)
+
+    return ColumnTest(lambda raws: set(map(type, raws)) == {int}, judge)
+
+
+# Random UUIDs and those of versions 1 to 5 are taken everywhere.
+_PLAIN_UUIDS = re.compile("(?:[0-9a-f]{12}[1-5][0-9a-f]{3}[89ab][0-9a-f]{15},)*")
+
+
+def _uuid(_: Field, limits: Limits) -> ColumnTest:
+    def judge(raw: Any) -> Verdict:
+        if not isinstance(raw, (str, uuid.UUID)):
+            return (_OTHER_CLASS,)
+        try:
+            value = uuid.UUID(str(raw))
+        except ValueError:
+            return (_UNREADABLE,)
+        known = value.variant == uuid.RFC_4122 and value.version in range(1, 6)
+        return FINE if known or not limits.native_uuid else (ASK,)
+
+    return ColumnTest(lambda raws: bool(_PLAIN_UUIDS.fullmatch(",".join(raws) + ",")), judge)
+
+
+def _binary(_: Field, limits: Limits) -> ColumnTest:
+    # A literal of binary is hexadecimal: two characters a byte.
+    most = (limits.packet - _STATEMENT) // 2
+
+    def judge(raw: Any) -> Verdict:
+        if not isinstance(raw, (bytes, memoryview)):
+            return (_OTHER_CLASS,)
+        return (_TOO_LARGE,) if len(raw) > most else FINE
+
+    def fine(raws: Values) -> bool:
+        return set(map(type, raws)) == {bytes} and max(map(len, raws)) <= most
+
+    return ColumnTest(fine, judge, f"{limits.packet} bytes")
+
+
+# An integer of 64 bits or more has 19 digits at least. MariaDB nests 31 levels, MySQL 100.
+_LONG_NUMBER = re.compile("[0-9]{19}")
+_LEVELS = 31
+
+
+def _json(_: Field, limits: Limits) -> ColumnTest:
+    decode = msgspec.json.Decoder().decode
+
+    def fine(raws: Values) -> bool:
+        # The decoder raises for what is not JSON, NaN, infinity and half a surrogate pair.
+        for raw in raws:
+            decode(raw)
+            if len(raw) > 2 * _LEVELS and raw.count("[") + raw.count("{") > _LEVELS:
+                return False
+        joined = ",".join(raws)
+        return not _LONG_NUMBER.search(joined) and len(joined) < limits.packet // 4
+
+    def judge(raw: Any) -> Verdict:
+        if not isinstance(raw, str):
+            return (_OTHER_CLASS,)
+        if not_utf8(raw):
+            return (_NOT_UTF8,)
+        constants: list[str] = []
+        integers: list[str] = []
+        try:
+            json.loads(raw, parse_constant=constants.append, parse_int=_kept(integers))
+        except (ValueError, RecursionError):
+            return (_NO_JSON,)
+        if constants:
+            return (_NOT_FINITE,)
+        if limits.json_doubles and not all(-(2**63) <= int(i) < 2**64 for i in integers):
+            return (_BIG_IN_JSON,)
+        return (_TOO_LARGE,) if _literal_size(raw) > limits.packet else (ASK,)
+
+    return ColumnTest(fine, judge, f"{limits.packet} bytes")
+
+
+def _kept(integers: list[str]) -> Callable[[str], int]:
+    """Keeps the integers that may be too long, as text: int() refuses very long ones."""
+
+    def parse(digits: str) -> int:
+        if len(digits) > 18:
+            integers.append(digits[:40])
+        return 0
+
+    return parse
+
+
+def _text(column_type: str | None, limits: Limits) -> ColumnTest:
+    """Anything that is stored as text, custom fields included."""
+    written = re.match(r"(?:var)?char\((\d+)\)", column_type or "", re.IGNORECASE)
+    most = int(written[1]) if written else None
+    is_text = written is not None or "text" in (column_type or "").lower()
+    length = most if most is not None else (limits.packet - _STATEMENT) // 4
+
+    def fine(raws: Values) -> bool:
+        if set(map(type, raws)) != {str} or max(map(len, raws)) > length:
+            return False
+        joined = "".join(raws)
+        joined.encode()
+        return "\x00" not in joined
+
+    def judge(raw: Any) -> Verdict:
+        if not isinstance(raw, str):
+            return (_OTHER_CLASS,) if is_text else FINE
+        if not_utf8(raw):
+            return (_NOT_UTF8,)
+        found = [_NUL] if "\x00" in raw else []
+        if most is not None and len(raw) > most:
+            found.append(_TOO_LONG)
+        if most is None and _literal_size(raw) > limits.packet:
+            found.append(_TOO_LARGE)
+        return found
+
+    limit = f"{most} characters" if most is not None else f"{limits.packet} bytes"
+    return ColumnTest(fine, judge, limit)
+
+
+def not_utf8(text: str) -> bool:
+    """Whether text was read from bytes that are not UTF-8 (PEP 383 makes them surrogates)."""
+    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _literal_size(text: str) -> int:
+    """The bytes of a statement that holds the text: quotes and backslashes are escaped."""
+    return len(text.encode()) + text.count("'") + text.count("\\") + _STATEMENT
+
+
+_TESTS: Mapping[str, Callable[[Field, Limits], ColumnTest]] = {
+    "BinaryField": _binary,
+    "BooleanField": _boolean,
+    "DateField": _moment(datetime.date, parse_date),
+    "DateTimeField": _moment(datetime.datetime, parse_datetime),
+    "DecimalField": _decimal,
+    "DurationField": _duration,
+    "JSONField": _json,
+    "TimeField": _moment(datetime.time, parse_time),
+    "UUIDField": _uuid,
+}
