@@ -71,6 +71,7 @@ def _batches(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> It
     if connection.vendor == "mysql":
         yield from _pages(query, connection, size)
         return
+    query = _in_given_order(query)
     done = 0
     try:
         for batch in _executed(query, connection, size):
@@ -84,6 +85,19 @@ def _batches(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> It
     rest.set_limits(low=done)
     with _bytes_for_undecodable_text(connection):
         yield from _executed(rest, connection, size)
+
+
+def _in_given_order(query: sql.Query) -> sql.Query:
+    """Rows that have an order of their own come in it: stock loaddata numbers them as they come.
+
+    (`order_with_respect_to`; see OrderWrt.pre_save, which loaddata's raw saves call too.)
+    """
+    if query.model is None or not query.model._meta.order_with_respect_to:
+        return query
+    ordered = query.chain()
+    ordered.clear_ordering(force=True)
+    ordered.add_ordering("_order", "pk")
+    return ordered
 
 
 def _pages(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Literal
 
 from django.apps import apps
@@ -299,7 +300,7 @@ class _Load:
         objects = 0
         loader = ChunkLoader(self.alias, self.directory, self._chunk_options(), self._warn)
         try:
-            for chunk, then in zip(pending, [*pending[1:], None], strict=True):
+            for chunk, then in zip_longest(pending, pending[1:]):
                 outcome = self._load_chunk(loader, chunk, then)
                 objects += self._loaded(chunk, outcome)
         finally:
