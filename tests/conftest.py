@@ -18,7 +18,7 @@ from django.core.management import call_command  # noqa: E402  (needs django.set
 from django.db import connections  # noqa: E402
 
 from fixturepipe.databases.embedded import EmbeddedServer  # noqa: E402
-from fixturepipe.databases.ends import End, Ends, complete_settings  # noqa: E402
+from fixturepipe.databases.ends import TARGET, End, Ends, complete_settings  # noqa: E402
 from tests import servers  # noqa: E402
 from tests.shop import Shop  # noqa: E402
 
@@ -113,3 +113,42 @@ def shop_target(server: servers.Server, shop: Shop) -> Iterator[Shop]:
     """The sample shop with an empty database on each server as its target."""
     with server.database() as end:
         yield replace(shop, target=end.name)
+
+
+@pytest.fixture(scope="session")
+def migrated_databases(server: servers.Server, source_template: Path) -> Iterator[tuple[End, End]]:
+    """Two migrated databases of a server, for tests that would else wait for `migrate`."""
+    with server.database() as one, server.database() as other:
+        for end in (one, other):
+            with Ends("default", sqlite_end(source_template), end).bound_to_target():
+                call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
+        yield one, other
+
+
+@pytest.fixture
+def shared_target(migrated_databases: tuple[End, End], source: End) -> End:
+    """A migrated database whose rows are deleted before each test (content types are kept)."""
+    delete_rows(migrated_databases[0])
+    return migrated_databases[0]
+
+
+@pytest.fixture
+def second_target(migrated_databases: tuple[End, End], source: End) -> End:
+    """Another one like `shared_target` on the same server."""
+    delete_rows(migrated_databases[1])
+    return migrated_databases[1]
+
+
+def delete_rows(end: End) -> None:
+    """Bring a database back to what `migrate` left, the ledger gone."""
+    Ends("default", end, end).open()
+    connection = connections[TARGET]
+    kept = {"django_migrations", "django_content_type", "auth_permission"}
+    with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor)) - kept
+        cursor.execute("SET foreign_key_checks = 0")
+        for table in sorted(tables):
+            verb = "DROP TABLE" if table.startswith("fixturepipe_") else "DELETE FROM"
+            cursor.execute(f"{verb} `{table}`")
+        cursor.execute("SET foreign_key_checks = 1")
+    connection.close()

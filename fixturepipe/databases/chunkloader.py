@@ -174,7 +174,7 @@ class ChunkLoader:
             if self._then is not None:  # this chunk is read, the reader is free
                 self._reader.ahead(self._path(self._then))
             options = self._options.saver
-            if chunk.number in self._options.again:
+            if chunk.again or chunk.number in self._options.again:
                 options = replace(options, fresh=False)
             return ChunkSaver(self._alias, self._plans, options, deferred=deferred)
 
@@ -221,7 +221,8 @@ def _entry(
     chunk: Chunk, sha256: str, models: dict[str, int], rejected: int, started: float
 ) -> Entry:
     seconds = round(time.monotonic() - started, 6)
-    loaded = {label: count for label, count in models.items() if count}
+    # Objects that come again, whole, were counted when they came first.
+    loaded = {label: count for label, count in models.items() if count and not chunk.again}
     return Entry(chunk.number, sha256, sum(loaded.values()), rejected, seconds, loaded)
 
 
