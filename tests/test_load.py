@@ -1,0 +1,453 @@
+"""What `load` does: lossless, resuming, refusing what is not the run's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.db.models.signals import post_save, pre_save
+
+from fixturepipe.artifacts.journal import read_journal
+from fixturepipe.artifacts.manifest import read_manifest, write_manifest
+from fixturepipe.databases.ends import TARGET, End, Ends
+from fixturepipe.databases.ledger import RUNS, LoaderLock, read_applied
+from fixturepipe.errors import ConfigurationError, FixtureError, LoadError, UsageError
+from fixturepipe.events import Notice
+from fixturepipe.stages.load import LoadOptions, prepare_target
+from tests.apps.loading import models
+from tests.loading import RUN, Log, a, chunk_path, column, load_into, make_run, rows
+
+SHADES = [a("shade", 1, slug="red"), a("shade", 2, slug="blue")]
+
+
+def execute(end: End, statement: str) -> list[tuple[Any, ...]]:
+    Ends("default", end, end).open()
+    with connections[TARGET].cursor() as cursor:
+        cursor.execute(statement)
+        found = list(cursor.fetchall() or ())
+    connections[TARGET].close()
+    return found
+
+
+# ---- nothing is lost
+
+
+def test_json_null_arrives_where_the_manifest_says(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    objects = [a("document", n, content=None, required=None) for n in (1, 2, 3)]
+    directory = make_run(
+        tmp_path / "run", objects, json_nulls={"loading.document": {"content": [2]}}
+    )
+    load_into(shared_target, source, directory)
+    found = execute(
+        shared_target, "SELECT id, content IS NULL, required IS NULL FROM loading_document"
+    )
+    assert sorted(found) == [(1, 1, 0), (2, 0, 0), (3, 1, 0)]
+
+
+def test_the_order_of_ordered_objects_arrives_as_it_was(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    lines = [a("line", n, place=1, _order=order) for n, order in ((1, 7), (2, 0), (3, 3))]
+    directory = make_run(tmp_path / "run", [a("place", 1, name="p")], lines)
+    load_into(shared_target, source, directory)
+    assert column(shared_target, "line", "_order") == [7, 0, 3]
+
+
+def test_a_reference_to_a_hidden_object_is_resolved(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(
+        tmp_path / "run",
+        [a("person", 4, name="Ada", born="1815-12-10", deleted=True)],
+        [a("pointer", 1, person=["Ada", "1815-12-10"])],
+    )
+    load_into(shared_target, source, directory)
+    assert column(shared_target, "pointer", "person_id") == [4]
+
+
+def test_natural_keys_are_told_apart_where_the_collation_does_not(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    slugs = ["straße", "strasse", "STRASSE", "strasse ", "Strasse", "é", "e", "E"]
+    directory = make_run(
+        tmp_path / "run",
+        [a("shade", n, slug=slug) for n, slug in enumerate(slugs, start=1)],
+        [a("pointer", n, shade=[slug]) for n, slug in enumerate(slugs, start=1)],
+    )
+    load_into(shared_target, source, directory)
+    assert column(shared_target, "pointer", "shade_id") == list(range(1, len(slugs) + 1))
+
+
+def test_a_key_that_only_the_collation_would_find_is_an_error(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(tmp_path / "run", SHADES, [a("pointer", 1, shade=["RED"])])
+    with pytest.raises(LoadError, match=r"pk 1, field shade = \['RED'\]: no loading.Shade has"):
+        load_into(shared_target, source, directory)
+
+
+def test_references_by_natural_key_go_to_later_objects_of_the_chunk(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    nodes = [
+        a("node", 1, slug="leaf", parent=["twig"]),
+        a("node", 2, slug="twig", parent=["root"]),
+        a("node", 3, slug="root", parent=None),
+    ]
+    load_into(shared_target, source, make_run(tmp_path / "run", nodes))
+    assert column(shared_target, "node", "parent_id") == [2, 3, None]
+
+
+def test_fields_that_an_object_does_not_give_get_their_defaults(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(tmp_path / "run", [a("defaults", 1, name="ada")])
+    load_into(shared_target, source, directory)
+    found = execute(
+        shared_target, "SELECT python, called, `database`, `upper` FROM loading_defaults"
+    )
+    assert [(p, str(c), d, u) for p, c, d, u in found] == [(7, "2020-02-29", 9, "ADA")]
+
+
+def test_no_receiver_is_called_and_the_models_are_named_once(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    called: list[str] = []
+
+    def receiver(instance: models.Watched, **_: Any) -> None:
+        called.append(instance.name)
+
+    objects = [a("watched", n, name=f"w{n}") for n in (1, 2)]
+    directory = make_run(tmp_path / "run", objects, [a("watched", 3, name="w3")])
+    pre_save.connect(receiver, sender=models.Watched)
+    try:
+        log = Log()
+        load_into(shared_target, source, directory, log=log)
+    finally:
+        pre_save.disconnect(receiver, sender=models.Watched)
+    assert called == []
+    assert log.text.count("loading.Watched") == 1
+    assert "--signals" in log.text
+
+
+def test_receivers_are_called_with_signals(tmp_path: Path, source: End, shared_target: End) -> None:
+    called: list[tuple[str, bool]] = []
+
+    def receiver(instance: models.Watched, raw: bool, **_: Any) -> None:
+        called.append((instance.name, raw))
+
+    directory = make_run(tmp_path / "run", [a("watched", 1, name="w1")], SHADES)
+    post_save.connect(receiver, sender=models.Watched)
+    try:
+        log = Log()
+        result = load_into(shared_target, source, directory, log=log, signals=True)
+    finally:
+        post_save.disconnect(receiver, sender=models.Watched)
+    assert called == [("w1", True)]
+    assert log.text == ""
+    assert result.models == {"loading.watched": 1, "loading.shade": 2}
+
+
+# ---- once, and again
+
+
+def test_a_second_load_loads_nothing(tmp_path: Path, source: End, shared_target: End) -> None:
+    directory = make_run(tmp_path / "run", SHADES)
+    first = load_into(shared_target, source, directory)
+    again = load_into(shared_target, source, directory)
+    assert (first.objects, first.chunks, first.present, first.complete) == (2, 1, 0, True)
+    assert (again.objects, again.chunks, again.present, again.complete) == (0, 0, 1, True)
+    assert again.models == {"loading.shade": 2}
+
+
+def test_load_goes_on_after_a_refused_chunk_is_mended(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(
+        tmp_path / "run", SHADES, [a("pointer", 1, shade=9)], [a("spot", x=1, y=2)]
+    )
+    with pytest.raises(LoadError, match="pk 1, field shade = 9"):
+        load_into(shared_target, source, directory)
+    journal = read_journal(directory, RUN)
+    assert journal is not None
+    assert (journal.loaded, journal.failed, journal.finished) == (((1, 1),), 2, False)
+    path = chunk_path(directory, 2)
+    path.write_text(path.read_text().replace("9", "2"))
+    log = Log()
+    result = load_into(shared_target, source, directory, log=log)
+    assert result.chunks == 2
+    assert "was edited" in log.text
+    assert column(shared_target, "pointer", "shade_id") == [2]
+    journal = read_journal(directory, RUN)
+    assert journal is not None
+    assert (journal.loaded, journal.failed, journal.finished) == (((1, 3),), None, True)
+
+
+def test_an_edited_chunk_is_loaded_over_with_changed_only(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(tmp_path / "run", SHADES)
+    load_into(shared_target, source, directory)
+    path = chunk_path(directory, 1)
+    path.write_text(path.read_text().replace("red", "crimson"))
+    assert load_into(shared_target, source, directory).chunks == 0
+    assert load_into(shared_target, source, directory, changed=True).chunks == 1
+    assert column(shared_target, "shade", "slug") == ["crimson", "blue"]
+    assert load_into(shared_target, source, directory, changed=True).chunks == 0
+
+
+def test_a_chunk_that_was_arranged_anew_is_refused(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
+    other = make_run(tmp_path / "other", [a("shade", 3, slug="green")])
+    with pytest.raises(LoadError, match=r"not those of .*/other any more: 1"):
+        load_into(shared_target, source, other)
+
+
+def test_a_damaged_chunk_is_named(tmp_path: Path, source: End, shared_target: End) -> None:
+    directory = make_run(tmp_path / "run", SHADES)
+    path = chunk_path(directory, 1)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(FixtureError, match=r"0001-loading\.shade\.json, line 3"):
+        load_into(shared_target, source, directory)
+    assert rows(shared_target, "loading.shade") == {}
+
+
+def test_a_chunk_that_is_gone_is_named(tmp_path: Path, source: End, shared_target: End) -> None:
+    directory = make_run(tmp_path / "run", SHADES)
+    chunk_path(directory, 1).unlink()
+    with pytest.raises(FixtureError, match="it is not there"):
+        load_into(shared_target, source, directory)
+
+
+def test_only_and_from_choose_chunks(tmp_path: Path, source: End, shared_target: End) -> None:
+    directory = make_run(tmp_path / "run", *[[a("shade", n, slug=f"s{n}")] for n in (1, 2, 3, 4)])
+    assert load_into(shared_target, source, directory, only=2).chunks == 1
+    assert not load_into(shared_target, source, directory, start=4).complete
+    assert column(shared_target, "shade", "slug") == ["s2", "s4"]
+    assert load_into(shared_target, source, directory).complete
+
+
+def test_a_chunk_that_does_not_exist_is_refused(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    with pytest.raises(UsageError, match="There is no chunk 7"):
+        load_into(shared_target, source, make_run(tmp_path / "run", SHADES), only=7)
+
+
+@pytest.mark.parametrize("loader", ["fast", "stock"])
+def test_a_dry_run_leaves_nothing(
+    loader: str, tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(tmp_path / "run", SHADES, [a("pointer", 1, shade=["red"])])
+    result = load_into(shared_target, source, directory, dry_run=True, loader=loader)
+    assert (result.objects, result.dry_run) == (3, True)
+    assert rows(shared_target, "loading.shade", "loading.pointer") == {}
+    assert load_into(shared_target, source, directory).objects == 3
+
+
+def test_a_dry_run_finds_what_a_load_would(tmp_path: Path, source: End, shared_target: End) -> None:
+    directory = make_run(tmp_path / "run", SHADES, [a("pointer", 1, shade=["green"])])
+    with pytest.raises(LoadError, match="green"):
+        load_into(shared_target, source, directory, dry_run=True)
+    assert rows(shared_target, "loading.shade", "loading.pointer") == {}
+
+
+def test_a_lost_ledger_does_no_harm(tmp_path: Path, source: End, shared_target: End) -> None:
+    directory = make_run(tmp_path / "run", SHADES, [a("pointer", 1, shade=["red"])])
+    load_into(shared_target, source, directory)
+    before = rows(shared_target)
+    execute(shared_target, "DROP TABLE fixturepipe_ledger")
+    execute(shared_target, "DROP TABLE fixturepipe_run")
+    with pytest.raises(ConfigurationError, match=r"rows of its own:\n.*Shade: 2"):
+        load_into(shared_target, source, directory)
+    load_into(shared_target, source, directory, existing="update")
+    assert rows(shared_target) == before
+
+
+def test_reading_the_ledger_makes_no_table(source: End, shared_target: End) -> None:
+    assert read_applied(Ends("default", source, shared_target), RUN) == {}
+    assert execute(shared_target, "SHOW TABLES LIKE 'fixturepipe%'") == []
+
+
+# ---- what is not the run's
+
+
+def test_rows_of_others_are_refused_with_their_counts(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (7, 'mine'), (8, 'too')")
+    with pytest.raises(ConfigurationError, match=r"rows of its own:\n  loading.Shade: 2"):
+        load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
+
+
+def test_existing_rows_are_updated_by_their_key(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (2, 'old'), (8, 'kept')")
+    load_into(shared_target, source, make_run(tmp_path / "run", SHADES), existing="update")
+    assert column(shared_target, "shade", "slug") == ["red", "blue", "kept"]
+
+
+def test_an_update_never_reaches_another_row_through_a_unique_column(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    execute(shared_target, "INSERT INTO loading_product (id, number) VALUES (5, 'n')")
+    directory = make_run(tmp_path / "run", [a("product", 6, number="n")])
+    with pytest.raises(LoadError, match="pk 6, field number = 'n': Duplicate"):
+        load_into(shared_target, source, directory, existing="update")
+    assert column(shared_target, "product", "id") == [5]
+
+
+def test_existing_rows_are_deleted_first(tmp_path: Path, source: End, shared_target: End) -> None:
+    execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (2, 'old'), (8, 'gone')")
+    load_into(shared_target, source, make_run(tmp_path / "run", SHADES), existing="delete")
+    assert column(shared_target, "shade", "slug") == ["red", "blue"]
+
+
+def test_deleting_happens_once(tmp_path: Path, source: End, shared_target: End) -> None:
+    directory = make_run(tmp_path / "run", SHADES, [a("spot", 1, x=1, y=1)])
+    load_into(shared_target, source, directory, existing="delete", only=1)
+    load_into(shared_target, source, directory, existing="delete")
+    assert column(shared_target, "shade", "slug") == ["red", "blue"]
+
+
+def test_an_empty_database_is_migrated_and_what_migrate_made_is_replaced(
+    tmp_path: Path, source: End, empty_target: End
+) -> None:
+    directory = make_run(tmp_path / "run", SHADES)
+    prepare_target(directory, Ends("default", source, empty_target), LoadOptions(), Log())
+    execute(empty_target, "INSERT INTO loading_shade (id, slug) VALUES (8, 'of a migration')")
+    load_into(empty_target, source, directory)
+    assert column(empty_target, "shade", "slug") == ["red", "blue"]
+
+
+def test_a_target_that_was_prepared_before_the_dump_is_the_runs(
+    tmp_path: Path, source: End, empty_target: End
+) -> None:
+    from fixturepipe.artifacts.rundir import RunDirectory
+
+    ends = Ends("default", source, empty_target)
+    ends.open()
+    prepare_target(RunDirectory(tmp_path / "none"), ends, LoadOptions(), Log())
+    execute(empty_target, "INSERT INTO loading_shade (id, slug) VALUES (8, 'of a migration')")
+    load_into(empty_target, source, make_run(tmp_path / "run", SHADES))
+    assert column(empty_target, "shade", "slug") == ["red", "blue"]
+
+
+def test_a_migrate_that_was_killed_begins_anew(
+    tmp_path: Path, source: End, empty_target: End
+) -> None:
+    directory = make_run(tmp_path / "run", SHADES)
+    prepare_target(directory, Ends("default", source, empty_target), LoadOptions(), Log())
+    execute(empty_target, f"UPDATE {RUNS} SET migrated = 0")
+    execute(empty_target, "DELETE FROM django_migrations WHERE app = 'auth'")
+    assert load_into(empty_target, source, directory).complete
+
+
+def test_a_target_at_other_migrations_is_refused_with_the_list(
+    tmp_path: Path, source: End, target: End
+) -> None:
+    execute(
+        target, "DELETE FROM django_migrations WHERE name = '0012_alter_user_first_name_max_length'"
+    )
+    with pytest.raises(
+        ConfigurationError, match=r"auth\.0012_alter_user_first_name_max_length is not"
+    ):
+        load_into(target, source, make_run(tmp_path / "run", SHADES))
+
+
+def test_an_unfinished_run_of_others_is_refused(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    other = "f" * 32
+    load_into(
+        shared_target, source, make_run(tmp_path / "other", SHADES, SHADES, run=other), only=1
+    )
+    with pytest.raises(ConfigurationError, match=f"another run that is not finished: {other}"):
+        load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
+
+
+def test_a_second_loader_is_refused(tmp_path: Path, source: End, shared_target: End) -> None:
+    directory = make_run(tmp_path / "run", SHADES)
+    Ends("default", source, shared_target).open()
+    first = LoaderLock(connections[TARGET])
+    first.acquire()
+    with pytest.raises(LoadError, match="Another `fixturepipe load` is at work"):
+        load_into(shared_target, source, directory)
+    first.release()
+    assert load_into(shared_target, source, directory).complete
+
+
+def test_tables_without_transactions_are_refused(tmp_path: Path, source: End, target: End) -> None:
+    execute(target, "ALTER TABLE loading_watched ENGINE = MyISAM")
+    with pytest.raises(ConfigurationError, match=r"loading_watched \(MyISAM\)"):
+        load_into(target, source, make_run(tmp_path / "run", SHADES))
+
+
+def test_a_missing_table_is_named(tmp_path: Path, source: End, target: End) -> None:
+    execute(target, "DROP TABLE loading_watched")
+    directory = make_run(tmp_path / "run", [a("watched", 1, name="w")])
+    with pytest.raises(ConfigurationError, match=r"no table for loading\.Watched"):
+        load_into(target, source, directory)
+
+
+def test_a_directory_without_chunks_is_refused(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    from fixturepipe.errors import RunDirectoryError
+
+    directory = make_run(tmp_path / "run", SHADES)
+    manifest = read_manifest(directory)
+    manifest.arrangement = None
+    write_manifest(directory, manifest)
+    with pytest.raises(RunDirectoryError, match="holds no chunks"):
+        load_into(shared_target, source, directory)
+
+
+# ---- the session
+
+
+def test_the_sessions_settings_are_put_back(
+    source: End, shared_target: End, tmp_path: Path
+) -> None:
+    ends = Ends("default", source, shared_target)
+    with ends.bound_to_target() as alias:
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SET SESSION sql_mode = ''")
+        load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT @@SESSION.sql_mode, @@SESSION.foreign_key_checks")
+            assert cursor.fetchone() == ("", 1)
+
+
+def test_a_full_disk_does_not_stop_the_load(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(tmp_path / "run", SHADES, [a("spot", 1, x=1, y=1)])
+    # The journal's temporary name is taken by a directory, so that it cannot be written.
+    (directory.path / ".load.json.tmp").mkdir()
+    log = Log()
+    assert load_into(shared_target, source, directory, log=log).complete
+    warnings = [e for e in log.events if isinstance(e, Notice) and "load.json" in e.text]
+    assert len(warnings) == 1
+
+
+def test_the_loaded_file_is_the_one_whose_sum_is_written(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    from hashlib import sha256
+
+    directory = make_run(tmp_path / "run", SHADES)
+    path = chunk_path(directory, 1)
+    path.write_text(json.dumps(SHADES))
+    load_into(shared_target, source, directory)
+    entry = read_applied(Ends("default", source, shared_target), RUN)[1]
+    assert entry.sha256 == sha256(path.read_bytes()).hexdigest()
+    assert (entry.objects, entry.models) == (2, {"loading.shade": 2})
