@@ -13,7 +13,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.ends import table_name
-from fixturepipe.databases.findings import EXAMPLES, Example, Finding
+from fixturepipe.databases.findings import EXAMPLES, Example, Finding, Level
 from fixturepipe.databases.tables import Field, key_fields
 from fixturepipe.databases.values import shown
 
@@ -189,14 +189,14 @@ def broken_uniqueness(
 
 
 def reused_keys(
-    model: type[models.Model], connection: BaseDatabaseWrapper, mark: int
+    model: type[models.Model], connection: BaseDatabaseWrapper, mark: int, level: Level
 ) -> Iterator[Finding]:
     """FP504 where the target would give a new row a key that the source gave out before."""
     coming = next_key(model, connection)
     if coming is not None and coming <= mark:
         yield Finding(
             "FP504",
-            "error",
+            level,
             model._meta.label_lower,
             key_fields(model)[0].name,
             1,
