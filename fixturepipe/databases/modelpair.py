@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
 
 from fixturepipe.databases.comparison import (
     Accounts,
@@ -24,8 +25,18 @@ from fixturepipe.databases.comparison import (
     key_text,
 )
 from fixturepipe.databases.naturalrows import NaturalRows, generic_keys
-from fixturepipe.databases.tables import Key, Row, Table, key_fields
+from fixturepipe.databases.tables import (
+    Key,
+    Row,
+    Table,
+    key_fields,
+    reads_as_text,
+    root_field,
+    stored_fields,
+)
 from fixturepipe.databases.values import Column, Reader, Unmatched, Unreadable, same, shown
+
+_BUILT_IN = frozenset(SQLiteWrapper.data_types)
 
 # So many keys are looked up in one query, and rows of a sample read in one.
 _LOOKED_UP, _SAMPLED_ROWS = 2_000, 500
@@ -45,17 +56,18 @@ class ModelPair:
     ) -> None:
         accounts = accounts or Accounts()
         self.label = model._meta.label_lower
-        self.source = Table(model, source)
-        self.target = Table(model, target)
-        self._source_keys = Table(model, source, key_fields(model))
-        self._target_keys = Table(model, target, key_fields(model))
+        as_text = _is_all_built_in(model)
+        self.source = Table(model, source, as_text=as_text)
+        self.target = Table(model, target, as_text=as_text)
+        self._source_keys = Table(model, source, key_fields(model), as_text=as_text)
+        self._target_keys = Table(model, target, key_fields(model), as_text=as_text)
         self._natural = natural
         self._generic = generic_keys(model, self.source.fields)
         self._columns = [
             Column(
                 field,
-                Reader(field, source, self.source.name),
-                Reader(field, target, self.target.name),
+                Reader(field, source, self.source.name, as_text=as_text and reads_as_text(source)),
+                Reader(field, target, self.target.name, as_text=as_text and reads_as_text(target)),
                 natural.translation(field),
             )
             for field in self.source.fields
@@ -89,8 +101,9 @@ class ModelPair:
     def find_extra(self, at_most: int | None = None) -> ModelComparison:
         """Search the target, by key alone, for rows that the source lacks."""
         for page in self._target_keys.pages(rows=_LOOKED_UP):
-            for key in self._absent(page):
+            for row in self._absent(page):
                 self._counts["extra"] += 1
+                key = _key_of(row, [column.target for column in self._key])
                 self._note(Difference("extra", self.label, self.target.name, _shown_key(key)))
             if self._counts["extra"] == at_most:
                 break
@@ -153,24 +166,28 @@ class ModelPair:
         self._counts["equal"] += len(ours) - len(differing)
 
     def _note_values(self, ours: Row, theirs: Row, numbers: list[int]) -> None:
-        key = self._keys([ours])[0]
-        if self._is_declared(key, theirs, numbers):
-            self._counts["changed"] += 1
-            return
+        if self._changed or len(self._differences) < self._limit:
+            key = self._source_key(ours)
+            if self._is_declared(key, theirs, numbers):
+                self._counts["changed"] += 1
+                return
+            for number in numbers:
+                column = self._columns[number]
+                where = (self.label, self.target.name, _shown_key(key), column.name)
+                self._note(Difference("value", *where, *column.both(ours[number], theirs[number])))
         self._counts["differing"] += 1
-        for number in numbers:
-            column = self._columns[number]
-            source, target = column.both(ours[number], theirs[number])
-            where = (self.label, self.target.name, _shown_key(key), column.name)
-            self._note(Difference("value", *where, source, target))
 
     def _note_missing(self, rows: Sequence[Row]) -> None:
-        for key in self._keys(rows):
+        for row in rows:
+            key = self._source_key(row)
             if key_text(key) in self._rejected:
                 self._counts["rejected"] += 1
                 continue
             self._counts["missing"] += 1
             self._note(Difference("missing", self.label, self.target.name, _shown_key(key)))
+
+    def _source_key(self, row: Row) -> Key:
+        return _key_of(row, [column.source for column in self._key])
 
     def _is_declared(self, key: Key, theirs: Row, numbers: list[int]) -> bool:
         """Whether each of the columns holds just what a declared remedy put there."""
@@ -181,16 +198,14 @@ class ModelPair:
             column = self._columns[number]
             if column.field.name not in declared:
                 return False
-            (found,) = column.found([theirs[number]])
+            found = column.target.value(theirs[number])
             new = declared[column.field.name]
             if shown(found) != shown(new) and not same(found, column.field.to_python(new)):
                 return False
         return True
 
     def _keys(self, rows: Sequence[Row]) -> list[Key]:
-        """The keys of the source's rows, as Django reads them and as the target should."""
-        if not rows:
-            return []
+        """The keys of the source's rows, comparable, as the target should hold them."""
         raws = list(zip(*rows, strict=True))
         return list(zip(*(c.expected(raws[i]) for i, c in enumerate(self._key)), strict=True))
 
@@ -200,20 +215,35 @@ class ModelPair:
             integers = [row[0] for row in ours]
             by_integer = {row[0]: row for row in _with_integers(integers, table)}
             return [by_integer.get(key) for key in integers]
-        found = _by_key(table, self._keys(ours), [c.found for c in self._key])
-        return [found.get(key) for key in self._keys(ours)]
+        keys = self._keys(ours)
+        found = _by_key(table, keys, [column.found for column in self._key])
+        return [found.get(key) for key in keys]
 
-    def _absent(self, theirs: list[Row]) -> list[Key]:
-        """The keys among the target's that no row of the source has."""
+    def _absent(self, theirs: list[Row]) -> list[Row]:
+        """Those of the target's rows whose key no row of the source has."""
         table = self._source_keys
         if self._integer_key:
             integers = [row[0] for row in theirs]
             present = {row[0] for row in _with_integers(integers, table)}
-            return [(key,) for key in integers if key not in present]
+            return [row for row in theirs if row[0] not in present]
         raws = list(zip(*theirs, strict=True))
         keys = list(zip(*(c.at_source(raws[i]) for i, c in enumerate(self._key)), strict=True))
-        found = _by_key(table, keys, [c.original for c in self._key])
-        return [key for key in keys if key not in found]
+        found = _by_key(table, keys, [column.source.comparable for column in self._key])
+        return [row for row, key in zip(theirs, keys, strict=True) if key not in found]
+
+
+def _is_all_built_in(model: type[models.Model]) -> bool:
+    """Whether every column has the type that Django gives a field of its kind."""
+    roots = [root_field(field) for field in stored_fields(model)]
+    return all(
+        type(root).db_type is models.Field.db_type and root.get_internal_type() in _BUILT_IN
+        for root in roots
+    )
+
+
+def _key_of(row: Row, readers: Sequence[Reader]) -> Key:
+    """A row's key as Django reads it."""
+    return tuple(reader.value(raw) for reader, raw in zip(readers, row, strict=False))
 
 
 def _by_key(table: Table, keys: list[Key], readers: Sequence[Callable[..., Any]]) -> dict[Key, Row]:

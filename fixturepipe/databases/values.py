@@ -23,9 +23,12 @@ no equality of its own, by what `get_prep_value` makes of them.
 from __future__ import annotations
 
 import datetime
+import decimal
 import json
 import math
+import re
 import struct
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -37,7 +40,16 @@ from fixturepipe.databases.tables import Field, root_field
 Values = Sequence[Any]
 
 # Of these, equal raw values are equal values, on every database that gives them as they are.
-_SAME_WHEN_RAW_IS = frozenset({"BooleanField", "DurationField", "UUIDField"})
+_SAME_WHEN_RAW_IS = frozenset({"BooleanField", "DateField", "DurationField"})
+_HEXADECIMAL = re.compile("(?:[0-9a-f]{32},)*")
+
+# As the server writes them (see `tables.Table`), from text to what a driver would give.
+_FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
+    "DateField": datetime.date.fromisoformat,
+    "DateTimeField": datetime.datetime.fromisoformat,
+    "DecimalField": decimal.Decimal,
+    "TimeField": datetime.time.fromisoformat,
+}
 _INEXACT = frozenset({float, list, tuple, dict})
 
 
@@ -96,14 +108,20 @@ def shown(value: object) -> Any:
 
 
 class Reader:
-    """Reads one column of one end: Django's converters, applied a column at a time."""
+    """Reads one column of one end: Django's converters, applied a column at a time.
 
-    def __init__(self, field: Field, connection: BaseDatabaseWrapper, table: str) -> None:
-        self.field = field
+    `as_text` says that moments and decimals come as the server writes them.
+    """
+
+    def __init__(
+        self, field: Field, connection: BaseDatabaseWrapper, table: str, *, as_text: bool = False
+    ) -> None:
         self.connection = connection
+        self.kind = root_field(field).get_internal_type()
         self._column = field.get_col(table)
         self.backend = connection.ops.get_db_converters(self._column)
         self.own = self._column.get_db_converters(connection)
+        self._from_text = _FROM_TEXT.get(self.kind) if as_text else None
         self._is_json = _is_plain_json(field)
 
     def value(self, raw: Any) -> Any:
@@ -111,31 +129,34 @@ class Reader:
         if raw is None:
             return None
         try:
-            if self._is_json:
-                return canonical_json(raw)
-            value = self._converted(raw)
+            value = canonical_json(raw) if self._is_json else self._converted(raw)
         except Exception:  # noqa: BLE001  (dirty data fails in a converter as it likes)
             return Unreadable(raw)
         return Unreadable(raw) if value is None else value
 
     def values(self, raws: Values) -> list[Any]:
         """A column of values."""
-        if not (self.backend or self.own):
+        if not (self.backend or self.own or self._from_text):
             return list(raws)
-        if self._is_json or len(self.backend) + len(self.own) > 1:
-            return [self.value(raw) for raw in raws]
-        convert = [*self.backend, *self.own][0]
-        column, connection = self._column, self.connection
+        return [self.value(raw) for raw in raws]
+
+    def comparable(self, raws: Values) -> list[Any]:
+        """A column of values that are equal exactly where those of `values` are, made sooner."""
+        if self.kind == "UUIDField" and not self.own:
+            return self._hexadecimal(raws)
+        return self.values(raws)
+
+    def _hexadecimal(self, raws: Values) -> list[Any]:
         try:
-            values = [convert(raw, column, connection) for raw in raws]
-        except Exception:  # noqa: BLE001  (see `value`)
-            return [self.value(raw) for raw in raws]
-        if values.count(None) != raws.count(None):
-            return [self.value(raw) for raw in raws]
-        return values
+            hexadecimal = [None if raw is None else raw.replace("-", "") for raw in raws]
+            if _HEXADECIMAL.fullmatch("".join([f"{h}," for h in hexadecimal if h is not None])):
+                return hexadecimal
+        except (AttributeError, TypeError):
+            pass  # not text: the driver makes UUIDs of them, or the data are dirty
+        return [v.hex if isinstance(v, uuid.UUID) else v for v in self.values(raws)]
 
     def _converted(self, raw: Any) -> Any:
-        value = raw
+        value = raw if self._from_text is None else self._from_text(raw)
         for convert in (*self.backend, *self.own):
             value = convert(value, self._column, self.connection)
         return value.tobytes() if isinstance(value, memoryview) else value
@@ -153,39 +174,35 @@ class Column:
     ) -> None:
         self.field = field
         self.name = field.column
-        self._source = source
-        self._target = target
-        self._translation = translation
+        self.source = source
+        self.target = target
         self.is_translated = translation is not None
-        self._raw_suffices = self._raw_values_tell()
+        self._translation = translation or {}
+        self._looks_alike = self._first_look()
 
     def expected(self, raws: Values) -> list[Any]:
-        """The source's values as the target should hold them."""
-        values = self.original(raws)
-        if self._translation is None:
+        """The source's values, comparable, as the target should hold them."""
+        values = self.source.comparable(raws)
+        if not self.is_translated:
             return values
         known = self._translation
         return [None if v is None else known.get(v, Unmatched(v)) for v in values]
 
     def found(self, raws: Values) -> list[Any]:
-        """The target's values."""
-        return self._target.values(raws)
-
-    def original(self, raws: Values) -> list[Any]:
-        """The source's values as they are there."""
-        return self._source.values(raws)
+        """The target's values, comparable."""
+        return self.target.comparable(raws)
 
     def at_source(self, raws: Values) -> list[Any]:
-        """The target's values as the source should hold them."""
+        """The target's values, comparable, as the source should hold them."""
         values = self.found(raws)
-        if self._translation is None:
+        if not self.is_translated:
             return values
         known = {theirs: ours for ours, theirs in self._translation.items()}
         return [known.get(value, Unmatched(value)) for value in values]
 
     def differing(self, ours: Values, theirs: Values) -> list[int]:
         """The positions at which raw values of the source and of the target differ."""
-        if self._raw_suffices and _all_same(ours, theirs) and self._plain(ours):
+        if self._looks_alike is not None and self._looks_alike(ours, theirs):
             return []
         expected, found = self.expected(ours), self.found(theirs)
         if _all_same(expected, found):
@@ -195,27 +212,36 @@ class Column:
 
     def both(self, ours: Any, theirs: Any) -> tuple[Any, Any]:
         """One pair of raw values as a report shows them, never alike."""
-        (expected,), (found,) = self._source.values([ours]), self.found([theirs])
+        (expected,), (found,) = self.source.values([ours]), self.target.values([theirs])
         pair = shown(expected), shown(found)
         if pair[0] != pair[1] or type(pair[0]) is not type(pair[1]):
             return pair
         return f"{pair[0]!r} ({type(expected).__name__})", f"{pair[1]!r} ({type(found).__name__})"
 
-    def _raw_values_tell(self) -> bool:
-        """Whether equal raw values are sure to be read as equal values at both ends."""
+    def _first_look(self) -> Callable[[Values, Values], bool] | None:
+        """A quick test of raw values that holds only where they are read as equal values."""
         if self.is_translated:
-            return False
-        if not (self._source.backend or self._target.backend):
-            return True
-        return root_field(self.field).get_internal_type() in _SAME_WHEN_RAW_IS
-
-    def _plain(self, raws: Values) -> bool:
-        """No two databases agree on a boolean that is neither 0 nor 1."""
-        boolean = self.field.get_internal_type() == "BooleanField"
-        return not boolean or all(raw in (0, 1, None) for raw in set(raws))
+            return None
+        if not (self.source.backend or self.target.backend):
+            return _all_same
+        if self.source.own or self.target.own:
+            return None
+        kind = self.source.kind
+        if kind == "BooleanField":
+            return _same_booleans
+        if kind in _SAME_WHEN_RAW_IS:
+            return _all_same
+        if kind in ("DateTimeField", "TimeField"):
+            here, there = self.source.connection.timezone, self.target.connection.timezone
+            return _same_moments if here == there else None
+        root = root_field(self.field)
+        # A decimal of up to 15 digits is the same as the float that stands for it in SQLite.
+        if isinstance(root, models.DecimalField) and (root.max_digits or 99) <= 15:
+            return _same_decimals
+        return None
 
     def _same_prepared(self, ours: Any, theirs: Any) -> bool:
-        if not self._source.own or ours is None or theirs is None:
+        if not self.source.own or ours is None or theirs is None:
             return False
         if isinstance(ours, (Unreadable, Unmatched)) or type(ours) is not type(theirs):
             return False
@@ -250,3 +276,33 @@ def _all_same(ours: Values, theirs: Values) -> bool:
     if _INEXACT.isdisjoint(map(type, ours)):
         return True
     return all(map(same, ours, theirs))
+
+
+def _same_booleans(ours: Values, theirs: Values) -> bool:
+    """No two databases agree on a boolean that is neither 0 nor 1."""
+    return _all_same(ours, theirs) and set(ours) <= {0, 1, None}
+
+
+def _same_moments(ours: Values, theirs: Values) -> bool:
+    """Whether moments are written alike, but for microseconds of zero."""
+    return _all_text(ours) and _all_text(theirs) and _padded(ours) == _padded(theirs)
+
+
+def _padded(moments: Values) -> list[str | None]:
+    """With microseconds: "12:00:00" has 8 characters, "2020-01-01 12:00:00" 19."""
+    return [m if m is None or len(m) not in (8, 19) else f"{m}.000000" for m in moments]
+
+
+def _same_decimals(ours: Values, theirs: Values) -> bool:
+    try:
+        return _floats(ours) == _floats(theirs)
+    except (TypeError, ValueError):
+        return False
+
+
+def _floats(numbers: Values) -> list[float | None]:
+    return [None if number is None else float(number) for number in numbers]
+
+
+def _all_text(values: Values) -> bool:
+    return set(map(type, values)) <= {str, type(None)}
