@@ -75,7 +75,7 @@ def _write(directory: RunDirectory, number: int, objects: Sequence[Object], cycl
     label = objects[0]["model"] if objects else "nothing"
     file = f"2-chunks/{number:04d}-{label}.json"
     with fixture_writer(directory.path / file) as writer:
-        writer.write([json.dumps(each, ensure_ascii=False).encode() for each in objects])
+        writer.write([json.dumps(each).encode() for each in objects])
     models: dict[str, int] = {}
     for each in objects:
         models[each["model"]] = models.get(each["model"], 0) + 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from django.core.management import call_command
 from django.core.serializers.base import DeserializationError
 from django.db import Error as DatabaseError
@@ -60,9 +61,17 @@ class Outcome:
 
     number: int
     entry: Entry
-    rejected: dict[str, int] = field(default_factory=dict)
     present: bool = False
     edited: bool = False
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What a file's objects became, within the transaction: counts by label, and the others."""
+
+    models: dict[str, int]
+    problems: list[RowProblem]
+    sha256: str
 
 
 class _DeferForeignKeys(Exception):
@@ -100,19 +109,18 @@ class ChunkLoader:
         away, FixtureError where the file is damaged. Nothing of the chunk is in then.
         """
         self._then = then
-        for pause in (*self._options.pauses, None):
-            try:
-                return self._load_in_order_or_not(chunk)
-            except (DatabaseError, DeserializationError) as error:
-                self._plans.resolver.forget()
-                if not is_transient(error):
-                    raise self._refused(chunk, error) from error
-                self._connection.close()
-                if pause is None:
-                    raise _gave_up(chunk, error) from error
-                self._notify(f"{chunk.file}: {said_by(error)}; trying again in {pause} s")
-                time.sleep(pause)
-        raise AssertionError("the last try returns or raises")
+        return self._persistently(chunk, lambda deferred: self._load_once(chunk, deferred=deferred))
+
+    def load_rejects(self, chunk: Chunk, entry: Entry) -> Outcome:
+        """Load again, from rejects/, what was left out of a chunk that is in.
+
+        Raises as `load`. Rows that an interrupted call has put in already are updated.
+        """
+        self._then = None
+        rejects = msgspec.structs.replace(chunk, file=f"rejects/{Path(chunk.file).name}")
+        return self._persistently(
+            rejects, lambda deferred: self._load_rejects_once(rejects, entry, deferred=deferred)
+        )
 
     def close(self) -> None:
         """Put the session's settings back."""
@@ -120,12 +128,26 @@ class ChunkLoader:
         if self._connection.connection is not None:
             self._session.restore()
 
-    def _load_in_order_or_not(self, chunk: Chunk) -> Outcome:
-        try:
-            return self._load_once(chunk, deferred=chunk.cyclic)
-        except _DeferForeignKeys:
+    def _persistently(self, chunk: Chunk, load: Callable[[bool], Outcome]) -> Outcome:
+        """Try again after errors that are not the data's, with foreign keys off if need be."""
+        deferred = chunk.cyclic
+        pauses = iter(self._options.pauses)
+        while True:
+            try:
+                return load(deferred)
+            except _DeferForeignKeys:
+                deferred = True
+            except (DatabaseError, DeserializationError) as error:
+                if not is_transient(error):
+                    raise _refused(chunk, error) from error
+                self._connection.close()
+                pause = next(pauses, None)
+                if pause is None:
+                    raise _gave_up(chunk, error) from error
+                self._notify(f"{chunk.file}: {said_by(error)}; trying again in {pause} s")
+                time.sleep(pause)
+            # What was found in a transaction that is rolled back may be gone.
             self._plans.resolver.forget()
-            return self._load_once(chunk, deferred=True)
 
     def _load_once(self, chunk: Chunk, *, deferred: bool) -> Outcome:
         self._session.apply()
@@ -136,46 +158,60 @@ class ChunkLoader:
             if not self._ledger.begin(chunk.number, chunk.sha256):
                 transaction.set_rollback(True, using=self._alias)
                 return Outcome(chunk.number, Entry(chunk.number, chunk.sha256), present=True)
-            outcome = self._load_rows(chunk, deferred=deferred, started=started)
-            self._ledger.complete(outcome.entry)
-        if self._options.saver.fresh is False:
+            loaded = self._load_rows(chunk, deferred=deferred)
+            if loaded.problems:
+                self._leave_out(chunk, loaded.problems)
+            entry = _entry(chunk, loaded, started)
+            self._ledger.complete(entry)
+        if not self._options.saver.fresh:
             # Rows that are updated may take another natural key.
             self._plans.resolver.forget()
-        if not self._options.dry_run and self._options.reject and not outcome.rejected:
+        if not self._options.dry_run and not loaded.problems:
             remove_rejects(self._directory, Path(chunk.file).name)
-        return outcome
+        return Outcome(chunk.number, entry, edited=loaded.sha256 != chunk.sha256)
 
-    def _load_rows(self, chunk: Chunk, *, deferred: bool, started: float) -> Outcome:
+    def _load_rejects_once(self, chunk: Chunk, entry: Entry, *, deferred: bool) -> Outcome:
+        self._session.apply()
+        with transaction.atomic(using=self._alias):
+            loaded = self._load_rows(chunk, deferred=deferred)
+            if loaded.problems and not self._options.reject:
+                raise refused_chunk(chunk.file, loaded.problems)
+            entry = _with_recovered(entry, loaded.models)
+            self._ledger.complete(entry)
+        # Only now: until the objects are in, this file is the only place that has them.
+        if loaded.problems:
+            self._write_rejects(chunk, loaded.problems)
+        else:
+            remove_rejects(self._directory, Path(chunk.file).name)
+        return Outcome(chunk.number, entry)
+
+    def _load_rows(self, chunk: Chunk, *, deferred: bool) -> _Loaded:
         path = self._path(chunk)
         if not path.is_file():
             raise FixtureError(
                 path, "it is not there", hint="Write it again with `fixturepipe arrange`."
             )
         if self._options.loader == "stock":
-            return self._load_stock(chunk, path, started)
-        return self._load_fast(chunk, path, deferred=deferred, started=started)
+            command = StockCommand()
+            sha256 = file_sha256(path)
+            call_command(command, str(path), database=self._alias, verbosity=0)
+            return _Loaded(command.loaded, [], sha256)
+        return self._load_fast(chunk, path, deferred=deferred)
 
     def _path(self, chunk: Chunk) -> Path:
         return (self._directory.path / chunk.file).absolute()
 
-    def _load_stock(self, chunk: Chunk, path: Path, started: float) -> Outcome:
-        command = StockCommand()
-        sha256 = file_sha256(path)
-        call_command(command, str(path), database=self._alias, verbosity=0)
-        entry = _entry(chunk, sha256, command.loaded, 0, started)
-        return Outcome(chunk.number, entry, edited=sha256 != chunk.sha256)
-
-    def _load_fast(self, chunk: Chunk, path: Path, *, deferred: bool, started: float) -> Outcome:
+    def _load_fast(self, chunk: Chunk, path: Path, *, deferred: bool) -> _Loaded:
         deferred_for_good = deferred
+        look = chunk.again or path.parent == self._directory.rejects.absolute()
+        look = look or chunk.number in self._options.again
 
         def saver_for(deferred: bool) -> ChunkSaver:
             nonlocal deferred_for_good
             deferred_for_good = deferred
             if self._then is not None:  # this chunk is read, the reader is free
                 self._reader.ahead(self._path(self._then))
-            options = self._options.saver
-            if chunk.again or chunk.number in self._options.again:
-                options = replace(options, fresh=False)
+            options = replace(self._options.saver, fresh=False) if look else self._options.saver
             return ChunkSaver(self._alias, self._plans, options, deferred=deferred)
 
         command = FastCommand(self._reader, saver_for, deferred=deferred)
@@ -184,30 +220,29 @@ class ChunkLoader:
         assert saver is not None
         if not deferred_for_good and any(p.code in NO_SUCH_ROW for p in saver.problems):
             raise _DeferForeignKeys
-        if saver.problems:
-            self._leave_out(chunk, saver.problems)
-        rejected = _counted(saver.problems)
-        entry = _entry(chunk, command.sha256, saver.models, len(saver.problems), started)
-        return Outcome(chunk.number, entry, rejected, edited=command.sha256 != chunk.sha256)
+        return _Loaded(saver.models, saver.problems, command.sha256)
 
     def _leave_out(self, chunk: Chunk, problems: list[RowProblem]) -> None:
         if not self._options.reject:
             raise refused_chunk(chunk.file, problems)
         if not self._options.dry_run:
-            write_rejects(
-                self._directory,
-                Path(chunk.file).name,
-                [problem.object for problem in problems],
-                [reason_of(problem) for problem in problems],
-            )
+            self._write_rejects(chunk, problems)
 
-    def _refused(self, chunk: Chunk, error: Exception) -> LoadError:
-        """An error that is not one row's: a missing table, a privilege, Django's own loader."""
-        said = said_by(error)
-        return LoadError(
-            f"{chunk.file} was not loaded: {said}",
-            hint=f"{hint_for(error)} When it is mended, `fixturepipe load` goes on.".strip(),
+    def _write_rejects(self, chunk: Chunk, problems: list[RowProblem]) -> None:
+        write_rejects(
+            self._directory,
+            Path(chunk.file).name,
+            [problem.object for problem in problems],
+            [reason_of(problem) for problem in problems],
         )
+
+
+def _refused(chunk: Chunk, error: Exception) -> LoadError:
+    """An error that is not one row's: a missing table, a privilege, Django's own loader."""
+    return LoadError(
+        f"{chunk.file} was not loaded: {said_by(error)}",
+        hint=f"{hint_for(error)} When it is mended, `fixturepipe load` goes on.".strip(),
+    )
 
 
 def _gave_up(chunk: Chunk, error: Exception) -> TransientLoadError:
@@ -217,13 +252,23 @@ def _gave_up(chunk: Chunk, error: Exception) -> TransientLoadError:
     )
 
 
-def _entry(
-    chunk: Chunk, sha256: str, models: dict[str, int], rejected: int, started: float
-) -> Entry:
+def _entry(chunk: Chunk, loaded: _Loaded, started: float) -> Entry:
     seconds = round(time.monotonic() - started, 6)
     # Objects that come again, whole, were counted when they came first.
-    loaded = {label: count for label, count in models.items() if count and not chunk.again}
-    return Entry(chunk.number, sha256, sum(loaded.values()), rejected, seconds, loaded)
+    models = {label: n for label, n in loaded.models.items() if n and not chunk.again}
+    rejected = _counted(loaded.problems)
+    return Entry(chunk.number, loaded.sha256, sum(models.values()), rejected, seconds, models)
+
+
+def _with_recovered(entry: Entry, loaded: dict[str, int]) -> Entry:
+    """The entry, with what was rejected and is in now; counted once, however often it is said."""
+    models, rejected = dict(entry.models), dict(entry.rejected)
+    for label, count in loaded.items():
+        recovered = min(count, rejected.get(label, 0))
+        models[label] = models.get(label, 0) + recovered
+        rejected[label] = rejected.get(label, 0) - recovered
+    left = {label: count for label, count in rejected.items() if count}
+    return replace(entry, models=models, rejected=left, objects=sum(models.values()))
 
 
 def _counted(problems: list[RowProblem]) -> dict[str, int]:

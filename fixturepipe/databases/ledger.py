@@ -35,12 +35,12 @@ UNNAMED = ""
 
 @dataclass(frozen=True)
 class Entry:
-    """A chunk that is in. `models` counts its loaded objects by label."""
+    """A chunk that is in. `models` counts its loaded objects by label, `rejected` the others."""
 
     number: int
     sha256: str
     objects: int = 0
-    rejected: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     models: dict[str, int] = field(default_factory=dict)
     applied_at: str = ""
@@ -157,7 +157,7 @@ class Ledger:
             with self._connection.cursor() as cursor:
                 cursor.execute(
                     f"INSERT INTO {CHUNKS} (run, number, sha256, objects, rejected, seconds,"
-                    " models, applied_at) VALUES (%s, %s, %s, 0, 0, 0, '{}', CURRENT_TIMESTAMP)",
+                    " models, applied_at) VALUES (%s, %s, %s, 0, '{}', 0, '{}', CURRENT_TIMESTAMP)",
                     [self.run, number, sha256],
                 )
         except DatabaseError as error:
@@ -175,7 +175,7 @@ class Ledger:
                 [
                     entry.sha256,
                     entry.objects,
-                    entry.rejected,
+                    json.dumps(entry.rejected),
                     entry.seconds,
                     json.dumps(entry.models),
                     self.run,
@@ -301,7 +301,7 @@ _TABLES = (
     " cleared smallint NOT NULL, finished smallint NOT NULL)",
     f"CREATE TABLE IF NOT EXISTS {CHUNKS} ("
     "run char(32) NOT NULL, number integer NOT NULL, sha256 char(64) NOT NULL,"
-    " objects bigint NOT NULL, rejected bigint NOT NULL, seconds double precision NOT NULL,"
+    " objects bigint NOT NULL, rejected text NOT NULL, seconds double precision NOT NULL,"
     " models text NOT NULL, applied_at timestamp NOT NULL, PRIMARY KEY (run, number))",
 )
 
@@ -312,7 +312,7 @@ def _entry(row: tuple[object, ...]) -> Entry:
         number=int(str(number)),
         sha256=str(sha256),
         objects=int(str(objects)),
-        rejected=int(str(rejected)),
+        rejected=json.loads(str(rejected)),
         seconds=float(str(seconds)),
         models=json.loads(str(models)),
         applied_at=str(applied_at),

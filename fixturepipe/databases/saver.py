@@ -316,7 +316,15 @@ class ChunkSaver:
         if code_of(error) in DUPLICATE and self._exists_after_all(plan, row):
             return
         self.models[plan.label] -= 1
-        self.problems.append(self._problem(plan, row.objects[0], error))
+        if isinstance(error, UnicodeEncodeError):
+            columns = tuple(
+                column.name
+                for column, cell in zip(plan.columns, row.cells[0], strict=True)
+                if not _is_utf8(cell)
+            )
+        else:
+            columns = culprit_of(error, plan.model, self._connection)
+        self.problems.append(_problem(plan, row.objects[0], error, columns))
         if not self._options.keep_going and len(self.problems) >= _ENOUGH:
             raise _EnoughError
 
@@ -326,21 +334,6 @@ class ChunkSaver:
             return False
         self._update(plan, row)
         return True
-
-    def _problem(self, plan: ModelPlan, each: FixtureObject, error: Exception) -> RowProblem:
-        columns = culprit_of(error, plan.model, self._connection).columns
-        named = [c.field.name for c in plan.columns if c.name in columns]
-        values = [
-            each.get("pk") if name == plan.pk.name else each["fields"].get(name) for name in named
-        ]
-        return RowProblem(
-            each,
-            said_by(error),
-            ", ".join(named),
-            values[0] if len(values) == 1 else values or None,
-            hint_for(error),
-            code_of(error),
-        )
 
     # ---- what is done object by object
 
@@ -397,7 +390,8 @@ class ChunkSaver:
             except (DatabaseError, base.DeserializationError) as error:
                 if is_transient(error):
                     raise
-                self.problems.append(self._problem(plan, each, error))
+                columns = culprit_of(error, plan.model, self._connection)
+                self.problems.append(_problem(plan, each, error, columns))
                 continue
             self.models[plan.label] = self.models.get(plan.label, 0) + 1
 
@@ -443,6 +437,32 @@ class NaturalMatcher:
 
     def _new_key(self) -> Any:
         return MISSING if self._plan.pk.has_default() else None
+
+
+def _problem(
+    plan: ModelPlan, each: FixtureObject, error: Exception, columns: Collection[str]
+) -> RowProblem:
+    """What an error says of an object, `columns` being those that it speaks of."""
+    named = [c.field.name for c in plan.columns if c.name in columns]
+    values = [
+        each.get("pk") if name == plan.pk.name else each["fields"].get(name) for name in named
+    ]
+    return RowProblem(
+        each,
+        said_by(error),
+        ", ".join(named),
+        values[0] if len(values) == 1 else values or None,
+        hint_for(error),
+        code_of(error),
+    )
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def has_receivers(model: Model) -> bool:

@@ -8,7 +8,6 @@ https://mariadb.com/kb/en/mariadb-error-code-reference/.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from django.db import Error as DatabaseError
 from django.db import models
@@ -104,30 +103,23 @@ def hint_for(error: BaseException) -> str:
     return _HINTS.get(code_of(error) or 0, "")
 
 
-@dataclass(frozen=True)
-class Culprit:
-    """The columns that an error speaks of, as attnames' columns; empty where it does not say."""
-
-    columns: tuple[str, ...] = ()
-
-
 def culprit_of(
     error: BaseException, model: type[models.Model], connection: BaseDatabaseWrapper
-) -> Culprit:
-    """Which of the model's columns an error is about, from its text and the table's keys."""
+) -> tuple[str, ...]:
+    """The columns of the model's table that an error speaks of; empty where it does not say."""
     words = str(error.args[1]) if len(error.args) > 1 else str(error)
     columns = {field.column for field in model._meta.local_concrete_fields}
     for pattern in _COLUMN:
         found = pattern.search(words)
         if found and found.group(1) in columns:
-            return Culprit((found.group(1),))
+            return (found.group(1),)
     key = _KEY.search(words)
     name = key.group(1) if key else _first_group(words)
     if name is None:
-        return Culprit()
+        return ()
     if name in columns:  # MariaDB names a column's check, and a unique column's key, after it
-        return Culprit((name,))
-    return Culprit(tuple(_columns_of(name, model, connection)))
+        return (name,)
+    return tuple(_columns_of(name, model, connection))
 
 
 def _first_group(words: str) -> str | None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import zip_longest
+from pathlib import Path
 from typing import Literal
 
 from django.apps import apps
@@ -173,7 +174,6 @@ class _Load:
         self.chunks = manifest.arrangement.chunks
         self.covered = list(_models(_loaded_schemas(manifest)))
         self.entries: dict[int, Entry] = {}
-        self.rejected: dict[str, int] = {}
         self.again: frozenset[int] = frozenset()
         self.journal_failed = False
 
@@ -183,12 +183,12 @@ class _Load:
         _prepare(self.target, self.ends, self.manifest, self.options, self.listener)
         self.entries = self.target.ledger.applied()
         self._refuse_other_chunks()
-        pending = self._pending()
+        pending = self._pending() if not self.options.rejects else self._with_rejects()
         present = len(self.entries)
         self.listener(StageStarted("load", sum(chunk.objects for chunk in pending)))
         self._name_receivers(pending)
         with self._rolled_back_if_dry():
-            if pending:
+            if pending and not self.options.rejects:
                 self._make_room()
             objects = self._load_chunks(pending)
             sequences = self._finish()
@@ -200,7 +200,7 @@ class _Load:
             present=present,
             seconds=seconds,
             models=_summed(entry.models for entry in self.entries.values()),
-            rejected=self.rejected,
+            rejected=_summed(entry.rejected for entry in self.entries.values()),
             sequences=tuple(sequences),
             complete=self._complete(),
             dry_run=self.options.dry_run,
@@ -238,6 +238,17 @@ class _Load:
         if options.start is not None:
             self._require_chunk(options.start)
             chunks = [chunk for chunk in chunks if chunk.number >= options.start]
+        return chunks
+
+    def _with_rejects(self) -> list[Chunk]:
+        """The chunks that are in but for what lies in rejects/."""
+        names = {path.name for path in self.directory.rejects.glob("*.json")}
+        chunks = [c for c in self.chunks if c.number in self.entries and Path(c.file).name in names]
+        if not chunks:
+            raise UsageError(
+                f"{self.directory.rejects} holds nothing that could be loaded again",
+                hint="`fixturepipe load --on-error reject` puts there what the target refuses.",
+            )
         return chunks
 
     def _only(self, number: int, chunks: list[Chunk]) -> list[Chunk]:
@@ -309,6 +320,8 @@ class _Load:
 
     def _load_chunk(self, loader: ChunkLoader, chunk: Chunk, then: Chunk | None) -> Outcome:
         try:
+            if self.options.rejects:
+                return loader.load_rejects(chunk, self.entries[chunk.number])
             return loader.load(chunk, then)
         except FixturepipeError as error:
             self._write_journal(failed=chunk.number, error=error)
@@ -335,16 +348,16 @@ class _Load:
         if outcome.present:
             self.entries.update(self.target.ledger.applied())
             return 0
+        before = self.entries.get(outcome.number)
         self.entries[outcome.number] = outcome.entry
-        self.rejected = _summed([self.rejected, outcome.rejected])
         if outcome.edited:
             self.listener(Notice("info", f"{chunk.file} was edited: it is loaded as it is now"))
-        if outcome.rejected:
-            left_out = sum(outcome.rejected.values())
-            self._warn(f"{chunk.file}: {left_out:,} objects were rejected, see rejects/")
+        rejected = sum(outcome.entry.rejected.values())
+        if rejected:
+            self._warn(f"{chunk.file}: {rejected:,} objects are rejected, see rejects/")
         self.listener(StageAdvanced("load", chunk.objects, chunk.file))
         self._write_journal()
-        return outcome.entry.objects
+        return outcome.entry.objects - (before.objects if self.options.rejects and before else 0)
 
     def _warn(self, text: str) -> None:
         self.listener(Notice("warning", text))
@@ -396,7 +409,7 @@ class _Load:
             loaded=ranges(self.entries),
             objects=sum(entry.objects for entry in self.entries.values()),
             models=_summed(entry.models for entry in self.entries.values()),
-            rejected=self.rejected,
+            rejected=_summed(entry.rejected for entry in self.entries.values()),
             failed=failed,
             error="" if error is None else error.message,
             hint="" if error is None else error.hint,
