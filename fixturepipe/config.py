@@ -25,7 +25,8 @@ class Option:
     """One option of the command line.
 
     `name` is the flag without dashes; `convert` makes a value from its text and raises
-    ValueError, or is None for a flag that takes no value; `many` options may be repeated.
+    ValueError, or is None for a flag that takes no value; `many` options may be repeated;
+    `alone` is what the flag means when it stands without its value.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Option:
     choices: tuple[str, ...] = ()
     metavar: str = ""
     many: bool = False
+    alone: str = ""
 
     @property
     def key(self) -> str:

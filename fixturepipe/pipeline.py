@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Verification, write_verification
@@ -136,7 +138,10 @@ class Pipeline:
         manifest = read_manifest(self.directory)
         result = verify(ends, options, self._listener, manifest)
         equal = {each.model: each.equal for each in result.models}
-        write_verification(self.directory, Verification(manifest.run, result.ok, equal))
+        told = msgspec.to_builtins(result.differences, enc_hook=str)
+        found = msgspec.to_builtins(result.findings, enc_hook=str)
+        verification = Verification(manifest.run, result.ok, equal, list(told), list(found))
+        write_verification(self.directory, verification)
         return result
 
     def run(

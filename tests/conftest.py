@@ -112,7 +112,7 @@ def shop(shop_database: Path, tmp_path: Path) -> Shop:
 def shop_target(server: servers.Server, shop: Shop) -> Iterator[Shop]:
     """The sample shop with an empty database on each server as its target."""
     with server.database() as end:
-        yield replace(shop, target=end.name)
+        yield replace(shop, target=server.url(str(end.settings["NAME"])))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dj_database_url
+import MySQLdb
+
 ROOT = Path(__file__).resolve().parent.parent
 BOOKSHOP = ROOT / "samples" / "bookshop"
 
@@ -58,6 +61,24 @@ class Shop:
     def json(self, *arguments: object) -> Any:
         """Run a command that must end with status 0; gives its result."""
         return json.loads(self.done(*arguments, "--json"))
+
+    def execute(self, statement: str) -> None:
+        """Run one statement in the target, past fixturepipe."""
+        settings = dj_database_url.parse(self.target)
+        where = settings.get("OPTIONS") or {"host": settings["HOST"], "port": settings["PORT"]}
+        connection = MySQLdb.connect(
+            user=settings["USER"],
+            password=settings["PASSWORD"],
+            database=settings["NAME"],
+            charset="utf8mb4",
+            autocommit=True,
+            **where,
+        )
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            connection.close()
 
     def start(self, *arguments: object) -> subprocess.Popen[bytes]:
         """Start a command in a process group of its own, to be killed."""

@@ -30,11 +30,17 @@ class ModelState(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """The last verification of a run: equal rows by label, and whether all was equal."""
+    """The last verification of a run: equal rows by label, and whether all was equal.
+
+    `differences` are the first ones and `findings` what is wrong with the target as a whole, as
+    `verify --json` gives them.
+    """
 
     run: str
     ok: bool
     models: dict[str, int]
+    differences: list[dict[str, Any]] = []
+    findings: list[dict[str, Any]] = []
 
 
 class State(msgspec.Struct, frozen=True):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -19,11 +21,13 @@ import msgspec
 from fixturepipe.artifacts.catalog import chunk_objects, find_object
 from fixturepipe.artifacts.journal import numbers, read_journal
 from fixturepipe.artifacts.manifest import Chunk, Manifest, read_manifest
+from fixturepipe.artifacts.report import PAGE, write_report
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
 from fixturepipe.cli import show
 from fixturepipe.errors import UsageError
 from fixturepipe.events import Listener
+from fixturepipe.graph import ModelGraph, as_dot, as_text
 
 if TYPE_CHECKING:
     from fixturepipe.pipeline import Pipeline
@@ -145,8 +149,35 @@ def _run(call: Call) -> int:
 
 
 def _status(call: Call) -> int:
+    if call.values["graph"]:
+        print(_graph(read_manifest(call.directory), call.values["graph"]), end="")
+        return DONE
     state = read_state(call.directory)
     call.show(state, lambda: show.status(state, call.prog))
+    return DONE
+
+
+def _graph(manifest: Manifest, form: str) -> str:
+    graph = ModelGraph(manifest.schemas())
+    if form == "text":
+        return as_text(graph)
+    dot = as_dot(graph)
+    if form == "dot":
+        return dot
+    program = shutil.which("dot")
+    if program is None:
+        raise UsageError(
+            "Graphviz is not installed", hint="apt-get install graphviz, or take --graph dot."
+        )
+    drawn = subprocess.run(
+        [program, "-Tsvg"], input=dot, capture_output=True, text=True, check=True
+    )
+    return drawn.stdout
+
+
+def _report(call: Call) -> int:
+    report = write_report(call.directory)
+    call.show(report, lambda: print(f"The report is in {call.directory.path / PAGE}"))
     return DONE
 
 
@@ -244,6 +275,7 @@ COMMANDS: dict[str, Callable[[Call], int]] = {
     "run": _run,
     "status": _status,
     "inspect": _inspect,
+    "report": _report,
     "clean": _clean,
     "server": _server,
 }

@@ -177,7 +177,15 @@ COMMANDS = (
     Command(
         "status",
         "where this run stands and what comes next",
-        (Option("graph", "the order of the models", convert=None, default=False),),
+        (
+            Option(
+                "graph",
+                "the order of the models and what each needs: as text, for Graphviz (dot), or "
+                "drawn by it (svg)",
+                choices=("text", "dot", "svg"),
+                alone="text",
+            ),
+        ),
     ),
     Command(
         "inspect",
@@ -189,6 +197,7 @@ COMMANDS = (
         ),
         (("chunks", "*", "numbers of chunks to look into"),),
     ),
+    Command("report", "one HTML page and report.json of the run, in the run directory"),
     Command(
         "clean",
         "remove the run directory's files and the ledger, after asking",
@@ -265,6 +274,8 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
     else:
         settings["type"] = option.convert
         settings["metavar"] = option.metavar or None
+    if option.alone:
+        settings |= {"nargs": "?", "const": option.alone}
     if option.many:
         settings["action"] = "append"
     parser.add_argument(*names, **settings)

@@ -91,6 +91,9 @@ class Progress:
             self._bar.close()
             self._bar = None
             return
+        if not event.objects:
+            self._line(f"{event.stage:<8} done in {event.seconds:.1f} s")
+            return
         rate = f", {event.objects / event.seconds:,.0f} a second" if event.seconds else ""
         self._line(f"{event.stage:<8} {event.objects:,} objects in {event.seconds:.1f} s{rate}")
 

@@ -121,11 +121,8 @@ def ran(result: RunResult, directory: RunDirectory, prog: str) -> None:
         verified(result.verify)
 
 
-def status(state: State, prog: str, *, graph: str = "") -> None:
+def status(state: State, prog: str) -> None:
     """Where the run stands."""
-    if graph:
-        print(graph)
-        return
     _models(state)
     print(f"run {state.run}: {state.source} -> {state.target or '(no target yet)'}")
     done = f"{state.loaded_chunks:,} loaded, {state.pending:,} pending"

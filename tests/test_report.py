@@ -1,0 +1,32 @@
+"""The report of a run."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from tests.shop import Shop
+
+
+def test_the_page_stands_alone_and_tells_the_counts(shop: Shop) -> None:
+    shop.done("dump")
+    shop.done("arrange")
+    shop.done("report")
+    page = (shop.workdir / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)\s*=|@import|url\(", page)
+    data = json.loads((shop.workdir / "report.json").read_bytes())
+    for model in data["state"]["models"]:
+        assert f"<td>{model['label']}</td><td class=n>{model['dumped']:,}</td>" in page
+    assert len(data["chunks"]) == data["state"]["chunks"]
+
+
+def test_it_names_the_differences_and_escapes_them(shop_target: Shop) -> None:
+    shop_target.done("dump", "sites")
+    shop_target.done("load")
+    shop_target.execute("UPDATE django_site SET name = '<script>' WHERE id = 1")
+    assert shop_target.run("verify").returncode == 1
+    shop_target.done("report")
+    page = (shop_target.workdir / "report.html").read_text(encoding="utf-8")
+    assert "Source and target differ." in page
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
