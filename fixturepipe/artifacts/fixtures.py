@@ -31,17 +31,18 @@ from fixturepipe.errors import FixtureError
 MAX_DEPTH = 200
 
 _BLOCK = 1 << 16
+_LARGE_BLOCK = 1 << 24
 _UNPACKED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 _SYNTAX = bytes(byte for byte in range(256) if byte not in b'"\\[]{}')
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 # One half of a surrogate pair without the other: legal JSON, which yajl reads as "?".
 _HALF_PAIR = re.compile(
     rb"\\u[dD](?:"
-    rb"[89abAB]..(?=.{6})(?!\\u[dD][c-fC-F])"
+    rb"[89abAB]..(?=[^\\]|\\[^u]|\\u[^dD]|\\u[dD][^c-fC-F])"
     rb"|[c-fC-F](?<!\\u[dD][89abAB]..\\u[dD].))",
     re.DOTALL,
 )
-_ESCAPE_LENGTH = len(rb"\ud83d\ude00")
+_PAIR = len(rb"\ud83d\ude00")
 
 
 class _HalfPairError(Exception):
@@ -82,6 +83,7 @@ class FixtureFile:
                 found = reader.items(text, prefix, multiple_values=self.lines, buf_size=_BLOCK)
                 for item in found:
                     done += 1
+                    text.waiting = 0
                     if (
                         type(item) is not dict
                         or type(item.get("model")) is not str
@@ -89,7 +91,6 @@ class FixtureFile:
                     ):
                         self.refuse(_NO_OBJECT, position=f"object {done:,}")
                     yield item
-                text.finish()
         except _HalfPairError as error:
             error.done = done
             raise
@@ -121,40 +122,42 @@ class FixtureFile:
 
     def _offset_of_error(self) -> tuple[int, bool]:
         """The byte (of the unpacked text) at which reading stops, and whether it is the end."""
-        good = 0
-        for size in (_BLOCK, 1):
-            parser = _parser(self.lines)
-            at = 0
-            with self._open() as file:
+        good, size = 0, _LARGE_BLOCK
+        while True:
+            good, wrong = self._feed(good, size)
+            if wrong <= 1:
+                return good, not wrong
+            size = max(wrong // 16, 1)
+
+    def _feed(self, good: int, size: int) -> tuple[int, int]:
+        """Parse up to the first block that is wrong: where it begins, and its length (0: none).
+
+        From byte `good` on blocks are of `size`.
+        """
+        parser = ijson.basic_parse_coro(_Nowhere(), multiple_values=self.lines)
+        at = 0
+        with self._open() as file:
+            while block := file.read(min(good - at, _LARGE_BLOCK) if at < good else size):
                 try:
-                    while block := file.read(_BLOCK if at < good else size):
-                        parser.send(block)
-                        at += len(block)
+                    parser.send(block)
                 except ijson.JSONError:
-                    good = at
-                    continue
-            return at, True
-        return good, False
+                    return at, len(block)
+                at += len(block)
+        return at, 0
 
     def refuse(self, problem: str, *, position: str = "", hint: str = "") -> NoReturn:
         raise FixtureError(self.path, problem, position=position, hint=hint) from None
 
 
+class _Nowhere:
+    """Takes a parser's events and drops them."""
+
+    def send(self, event: object) -> None:
+        """Drop it."""
+
+
 def _after(done: int) -> str:
     return f"after object {done:,}"
-
-
-def _parser(lines: bool) -> Any:
-    """A parser that takes blocks and keeps nothing of them."""
-    events = ijson.sendable_list()
-    parser = ijson.basic_parse_coro(events, multiple_values=lines)
-
-    class Feed:
-        def send(self, block: bytes) -> None:
-            parser.send(block)
-            events.clear()
-
-    return Feed()
 
 
 class _Text:
@@ -168,6 +171,7 @@ class _Text:
         self._owner = owner
         self._file = file
         self._whole = whole
+        self.waiting = 0  # bytes read since the last object was complete
         self._bytes = 0
         self._begun = False
         self._tail = b""  # the end of the last block, where an escape may be cut in two
@@ -176,42 +180,42 @@ class _Text:
         self._depth = 0
 
     def read(self, size: int) -> bytes:
-        block = self._file.read(size)
-        if not block:
-            return block
+        # yajl looks at an unfinished string again with each block: few large blocks, not many.
+        block = self._file.read(min(max(size, self.waiting), _LARGE_BLOCK) if size else 0)
+        self.waiting += len(block)
         if not self._begun:
-            block = self._begin(block)
+            block = self._begin(block, size)
         self._look_for_half_pairs(block)
         self._count_nesting(block)
         self._bytes += len(block)
         return block
 
-    def finish(self) -> None:
-        """Refuse what was read to its end and was nothing."""
-        if not self._begun and not self._owner.lines:
-            self._owner.refuse("it is empty", hint=_CUT_OFF)
-
-    def _begin(self, block: bytes) -> bytes:
-        """Check the first sign of the text, and leave out the mark of UTF-8."""
-        if self._bytes == 0:
-            if block[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                self._owner.refuse("it is UTF-16, not UTF-8", hint=_UTF_8)
-            block = block.removeprefix(b"\xef\xbb\xbf")
-        first = block.lstrip()[:1]
-        if first:
+    def _begin(self, block: bytes, size: int) -> bytes:
+        """Check the first sign of the text; leave out the mark of UTF-8 and white space."""
+        if block[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            self._owner.refuse("it is UTF-16, not UTF-8", hint=_UTF_8)
+        block = block.removeprefix(b"\xef\xbb\xbf").lstrip()
+        while not block and size:
+            more = self._file.read(size)
+            if not more and not self._owner.lines:
+                self._owner.refuse("it is empty", hint=_CUT_OFF)
+            if not more:
+                return more
+            block = more.lstrip()
+        if block:
             self._begun = True
-            if not self._owner.lines and first != b"[":
-                what = "an object" if first == b"{" else f"{first!r}"[1:]
+            if not self._owner.lines and block[:1] != b"[":
+                what = "an object" if block[:1] == b"{" else repr(block[:1])[1:]
                 self._owner.refuse(f"it begins with {what}; a fixture is a list of objects")
         return block
 
     def _look_for_half_pairs(self, block: bytes) -> None:
-        if self._whole or not (self._tail or b"\\u" in block):
+        if self._whole or not (self._tail or b"\\" in block):
             return
         text = self._tail + block
         if (b"\\ud" in text or b"\\uD" in text) and _HALF_PAIR.search(text):
             raise _HalfPairError
-        self._tail = text[-_ESCAPE_LENGTH:] if b"\\u" in text[-_ESCAPE_LENGTH:] else b""
+        self._tail = text[-_PAIR:] if b"\\" in text[-_PAIR:] else b""
 
     def _count_nesting(self, block: bytes) -> None:
         if b"\\" in block or self._escaped:
