@@ -9,11 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.db import models
 
+from fixturepipe.databases.checks import schema, server
 from fixturepipe.databases.checks.references import dangling_generic_keys, dangling_keys
+from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.scan import TableScan
+from fixturepipe.databases.checks.schema import left_out
 from fixturepipe.databases.checks.target import Target
 from fixturepipe.databases.checks.uniqueness import duplicate_values
 from fixturepipe.databases.ends import SOURCE, TARGET, Ends, connection_to
@@ -28,12 +32,14 @@ Model = type[models.Model]
 @dataclass(frozen=True)
 class CheckOptions:
     """`ignore` holds ids, each alone or with a label ("FP203" or "FP203:shop.order");
-    `labels` and `exclude` are apps or models, as dumpdata takes them.
+    `labels` and `exclude` are apps or models, as dumpdata takes them. `workdir` is where the
+    run directory is to be.
     """
 
     ignore: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    workdir: Path = Path("fixturepipe-run")
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,15 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     source = connection_to(SOURCE)
     target = Target(connection_to(TARGET) if ends.target is not None else None)
     with ends.bound_to_source() as alias:
-        covered = [m for m in coverage(source, alias).models if _is_chosen(m, options)]
-    totals = {model: Table(model, source).count() for model in covered}
+        covered = coverage(source, alias)
+    chosen = [m for m in covered.models if _is_asked_for(m._meta.label_lower, options)]
+    totals = {model: Table(model, source).count() for model in chosen}
     listener(StageStarted("check", sum(totals.values())))
-    found: list[Finding] = []
+    found = [f for f in left_out(covered.not_covered, source) if _is_asked_for(f.model, options)]
+    found += _findings_of_target(ends, chosen, target)
+    found += server.space(options.workdir, _bytes_needed(totals))
     for model, rows in totals.items():
-        found += _findings_of(model, target)
+        found += _findings_of_rows(model, target)
         listener(StageAdvanced("check", rows, model._meta.label_lower))
     kept = [finding for finding in found if not _is_ignored(finding, options)]
     kept.sort(key=lambda finding: LEVELS.index(finding.level))
@@ -71,7 +80,7 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     return CheckResult(tuple(kept), len(found) - len(kept), seconds)
 
 
-def _findings_of(model: Model, target: Target) -> Iterator[Finding]:
+def _findings_of_rows(model: Model, target: Target) -> Iterator[Finding]:
     source = connection_to(SOURCE)
     yield from TableScan(model, source, target).findings()
     yield from dangling_keys(model, source)
@@ -79,10 +88,41 @@ def _findings_of(model: Model, target: Target) -> Iterator[Finding]:
     yield from duplicate_values(model, source, target)
 
 
-def _is_chosen(model: Model, options: CheckOptions) -> bool:
-    names = {model._meta.label_lower, model._meta.app_label}
-    chosen = not options.labels or any(label.lower() in names for label in options.labels)
-    return chosen and not any(label.lower() in names for label in options.exclude)
+def _findings_of_target(ends: Ends, covered: list[Model], target: Target) -> Iterator[Finding]:
+    if not target.is_server:
+        return
+    yield from server.strictness(target)
+    yield from server.privileges(target)
+    yield from schema.time_zones(target)
+    yield from schema.promises(ends)
+    if not target.has_tables:
+        yield RULES["FP301"].finding("", "")
+        return
+    yield from schema.migrations(connection_to(SOURCE), target)
+    yield from schema.columns(covered, target)
+    yield from schema.tables(covered, target)
+    yield from schema.collations(covered, target)
+
+
+def _bytes_needed(totals: dict[Model, int]) -> int:
+    """About what the run directory will take: each row twice, in a dump and in a chunk.
+
+    The size of a row is that of the first ones of its table.
+    """
+    source, needed = connection_to(SOURCE), 0
+    for model, rows in totals.items():
+        table = Table(model, source)
+        page = next(table.pages(rows=50), [])
+        names = sum(len(field.name) + 6 for field in table.fields)
+        size = sum(len(repr(row)) for row in page) // max(1, len(page))
+        needed += 2 * rows * (size + names + len(model._meta.label) + 30)
+    return needed
+
+
+def _is_asked_for(label: str, options: CheckOptions) -> bool:
+    names = {label, label.partition(".")[0]}
+    chosen = not options.labels or any(each.lower() in names for each in options.labels)
+    return chosen and not any(each.lower() in names for each in options.exclude)
 
 
 def _is_ignored(finding: Finding, options: CheckOptions) -> bool:

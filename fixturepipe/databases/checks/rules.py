@@ -222,4 +222,105 @@ RULES = _rules(
         " target has: the load would stop.",
         "Remove the duplicates, or declare rename or drop.",
     ),
+    Rule(
+        "FP121",
+        "error",
+        "The moment carries a time zone, which MySQL and MariaDB refuse while USE_TZ is off.",
+        _CORRECT,
+    ),
+    Rule(
+        "FP301",
+        "note",
+        "The target has no tables yet: its schema and what only it can judge were not checked.",
+        "Migrate it, or let `fixturepipe run` do so before it checks.",
+    ),
+    Rule(
+        "FP302",
+        "error",
+        "Source and target are not at the same migrations: their tables differ.",
+        "Run `manage.py migrate` on both with the same code.",
+    ),
+    Rule("FP303", "note", "The model is left out: {reason}.", "Nothing, if that is meant."),
+    Rule(
+        "FP304",
+        "warning",
+        "No model has this table of the source, so its rows stay behind.",
+        "Copy it by other means if it is still in use, or give it a model.",
+    ),
+    Rule(
+        "FP305",
+        "error",
+        "The target lacks {what}: the load would stop.",
+        "Run `manage.py migrate` on the target.",
+    ),
+    Rule(
+        "FP306",
+        "error",
+        "The target has a column that the model lacks and that must be given: the load would stop.",
+        "Drop the column, or give it a default.",
+    ),
+    Rule(
+        "FP307",
+        "error",
+        "The target's column is {actual}; the model makes it {expected}.",
+        "Run `manage.py migrate` on the target, or alter the column.",
+    ),
+    Rule(
+        "FP308",
+        "error",
+        "The target's table is {engine}, which has no transactions and no foreign keys.",
+        "ALTER TABLE {table} ENGINE = InnoDB",
+    ),
+    Rule(
+        "FP309",
+        "error",
+        "Text is kept in {charset}, which lacks characters: emoji at least would be refused.",
+        "ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4",
+    ),
+    Rule(
+        "FP310",
+        "warning",
+        "Text columns are compared in different ways ({collations}): joining them fails.",
+        "ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4 COLLATE …, the same for all.",
+    ),
+    Rule(
+        "FP311",
+        "warning",
+        "The table's row format is {row_format}: indexes take 767 bytes, 191 characters, at most.",
+        "ALTER TABLE {table} ROW_FORMAT = DYNAMIC",
+    ),
+    Rule("FP312", "warning", "{message}", "{hint}"),
+    Rule(
+        "FP313",
+        "warning",
+        "The server has no time zone tables: look-ups by date and Trunc functions fail in"
+        " {time_zone}.",
+        "mysql_tzinfo_to_sql /usr/share/zoneinfo | mysql -u root mysql",
+    ),
+    Rule(
+        "FP314",
+        "note",
+        "The target compares text by {collation}: there 'a' = 'A', and unlike in SQLite every"
+        " look-up by text and every unique field goes by that.",
+        "Nothing, or db_collation where it matters.",
+    ),
+    Rule(
+        "FP401",
+        "warning",
+        "The server's sql_mode is not strict ({sql_mode}): the site would have values cut in"
+        " silence. The load itself asks for strictness.",
+        "Add STRICT_TRANS_TABLES to sql_mode.",
+    ),
+    Rule(
+        "FP402",
+        "error",
+        "The user lacks privileges that the load needs: {missing}.",
+        "GRANT {missing} ON {database}.* TO {user}",
+    ),
+    Rule(
+        "FP403",
+        "error",
+        "The run directory's disk has {free} free, and the run is estimated to take {needed}.",
+        "Name a larger one with --workdir.",
+    ),
 )

@@ -38,6 +38,31 @@ class TextColumn:
         return f"VARCHAR({self.length}) CHARACTER SET {charset} COLLATE {self.collation}"
 
 
+@dataclass(frozen=True)
+class ColumnFacts:
+    """A column of the target as it is; `collation` is empty for what is not text."""
+
+    name: str
+    type: str
+    null: bool
+    has_default: bool
+    collation: str
+
+    @property
+    def may_be_left_out(self) -> bool:
+        """Whether a row can be inserted without it."""
+        return self.null or self.has_default
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """A table of the target as it is."""
+
+    name: str
+    engine: str
+    row_format: str
+
+
 class Target:
     """The database that rows will go to; `connection` is None where there is none yet."""
 
@@ -46,6 +71,11 @@ class Target:
         is_mysql = connection is not None and connection.vendor == "mysql"
         self._server = connection if is_mysql else None
         self.is_mariadb = bool(getattr(self._server, "mysql_is_mariadb", False))
+
+    @property
+    def is_server(self) -> bool:
+        """Whether there is a MySQL or MariaDB to ask."""
+        return self._server is not None
 
     @cached_property
     def limits(self) -> Limits:
@@ -72,46 +102,57 @@ class Target:
             return list(cursor.fetchall())
 
     @cached_property
-    def column_types(self) -> dict[tuple[str, str], str]:
-        """The types of all columns that are there, by table and column."""
-        return {
-            (table, column): str(kind)
-            for table, column, kind in self.query(
-                "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS"
-                " WHERE TABLE_SCHEMA = DATABASE()"
+    def columns(self) -> dict[str, dict[str, ColumnFacts]]:
+        """The columns of every table, by the names in lower case."""
+        rows = self.query(
+            "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA,"
+            " COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
+        )
+        found: dict[str, dict[str, ColumnFacts]] = {}
+        for table, column, kind, nullable, default, extra, collation in rows:
+            facts = ColumnFacts(
+                column,
+                str(kind),
+                nullable == "YES",
+                default is not None or bool(extra),
+                collation or "",
             )
-        }
+            found.setdefault(table.lower(), {})[column.lower()] = facts
+        return found
 
     @cached_property
+    def tables(self) -> dict[str, TableFacts]:
+        """The tables, by name in lower case; views left out."""
+        rows = self.query(
+            "SELECT TABLE_NAME, ENGINE, ROW_FORMAT FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'"
+        )
+        return {row[0].lower(): TableFacts(*(str(each) for each in row)) for row in rows}
+
+    @property
     def has_tables(self) -> bool:
-        """Whether any table is there."""
-        return bool(self.column_types) if self._server is not None else False
+        """Whether the target was migrated; other tables do not count."""
+        return self._server is not None and "django_migrations" in self.columns
 
-    def column_type(self, field: Field) -> str | None:
-        """The column's type, or the one that Django would give it; None where it has none."""
-        if self.connection is not None:
-            there = self.column_types.get((table_name(field.model, self.connection), field.column))
-            return there or field.db_type(self.connection)
-        root = root_field(field)
-        types: dict[str, str] = MySQLWrapper._data_types  # type: ignore[attr-defined]
-        pattern = types.get(root.get_internal_type())
-        return None if pattern is None else pattern % vars(root)
-
-    @cached_property
-    def collations(self) -> dict[tuple[str, str], str]:
-        """The collations of all text columns that are there, by table and column."""
-        return {
-            (table, column): str(collation)
-            for table, column, collation in self.query(
-                "SELECT TABLE_NAME, COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS"
-                " WHERE TABLE_SCHEMA = DATABASE() AND COLLATION_NAME IS NOT NULL"
-            )
-        }
+    def charsets(self, table: str) -> set[str]:
+        """The character sets of a table's text."""
+        collations = {facts.collation for facts in self.columns[table.lower()].values()}
+        return {collation.partition("_")[0] for collation in collations if collation}
 
     @cached_property
     def default_collation(self) -> str:
         """The collation that a new table's text columns get."""
         return str(self.query("SELECT @@collation_database")[0][0])
+
+    def column_type(self, field: Field) -> str | None:
+        """The column's type, or the one that Django would give it; None where it has none."""
+        if self.connection is not None:
+            there = self._facts(field)
+            return there.type if there is not None else field.db_type(self.connection)
+        root = root_field(field)
+        types: dict[str, str] = MySQLWrapper._data_types  # type: ignore[attr-defined]
+        pattern = types.get(root.get_internal_type())
+        return None if pattern is None else pattern % vars(root)
 
     def text_column(self, field: Field) -> TextColumn | None:
         """How the field's text compares in the target; None for what is not text."""
@@ -119,10 +160,16 @@ class Target:
         is_uuid = root_field(field).get_internal_type() == "UUIDField"
         if self._server is None or written is None or is_uuid:
             return None
-        place = (table_name(field.model, self._server), field.column)
-        given = getattr(root_field(field), "db_collation", None)
-        collation = self.collations.get(place) or given or self.default_collation
+        there = self._facts(field)
+        asked = getattr(root_field(field), "db_collation", None) or self.default_collation
+        collation = there.collation if there is not None and there.collation else asked
         return TextColumn(int(written[1]), collation)
+
+    def _facts(self, field: Field) -> ColumnFacts | None:
+        if self._server is None:
+            return None
+        columns = self.columns.get(table_name(field.model, self._server).lower(), {})
+        return columns.get(field.column.lower())
 
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         """Put rows into a (temporary) table."""
