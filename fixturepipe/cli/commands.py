@@ -47,13 +47,13 @@ class Call:
     @property
     def directory(self) -> RunDirectory:
         """The run directory."""
-        return RunDirectory(Path(self.values["workdir"]))
+        return RunDirectory(self.values["workdir"])
 
     def pipeline(self) -> Pipeline:
         """The pipeline over the project that the options name."""
         from fixturepipe.pipeline import Pipeline, Project
 
-        return Pipeline(self.options(Project, workdir=self.directory.path), self.listener)
+        return Pipeline(self.options(Project), self.listener)
 
     def options(self, kind: type[Options], **given: Any) -> Options:
         """An options class, filled from the values of the same names and from `given`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fixturepipe import __version__
@@ -55,7 +56,7 @@ COMMON = (
         "(default: the alias target or mysql, else embedded)",
         metavar="DB",
     ),
-    Option("workdir", "the run directory", metavar="DIR", default="fixturepipe-run"),
+    Option("workdir", "the run directory", Path, Path("fixturepipe-run"), metavar="DIR"),
     Option("json", "the result as JSON on stdout", convert=None, default=False),
     Option("no-progress", "no progress bars or lines", convert=None, default=False),
     Option(
