@@ -22,7 +22,7 @@ from fixturepipe.artifacts.records import fixture_writer
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ends import TARGET, End, Ends
 from fixturepipe.databases.introspection import applied_migrations, schema_of
-from fixturepipe.events import Event
+from fixturepipe.events import Event, Listener
 from fixturepipe.stages.load import LoadOptions, LoadResult, load
 
 Object = dict[str, Any]
@@ -141,7 +141,7 @@ def load_into(
     source: End,
     directory: RunDirectory,
     options: LoadOptions = ONE,
-    log: Log | None = None,
+    log: Listener | None = None,
     **changes: Any,
 ) -> LoadResult:
     """Load a run into a database; `changes` are options."""

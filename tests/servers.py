@@ -48,10 +48,20 @@ class Server:
 
     def execute(self, statement: str, database: str = "") -> tuple[tuple[Any, ...], ...]:
         """Run one statement on a connection of its own, past Django."""
+        connection = self.connect(database)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return tuple(cursor.fetchall())
+        finally:
+            connection.close()
+
+    def connect(self, database: str = "") -> MySQLdb.Connection:
+        """A connection past Django, in autocommit."""
         where = {"unix_socket": self.base["HOST"]}
         if not self.base["HOST"].startswith("/"):
             where = {"host": self.base["HOST"], "port": int(self.base["PORT"])}
-        connection = MySQLdb.connect(
+        return MySQLdb.connect(
             user=self.base["USER"],
             password=self.base["PASSWORD"],
             database=database,
@@ -59,12 +69,6 @@ class Server:
             autocommit=True,
             **where,
         )
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                return tuple(cursor.fetchall())
-        finally:
-            connection.close()
 
 
 def embedded(server: EmbeddedServer) -> Server:

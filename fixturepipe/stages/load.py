@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
 from django.apps import apps
+from django.db import Error as DatabaseError
 from django.db import models, transaction
 
 from fixturepipe.artifacts.journal import LoadJournal, ranges, write_journal
 from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, read_manifest
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.chunkloader import ChunkLoader, ChunkOptions, Outcome
+from fixturepipe.databases.chunkloader import PAUSES, ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.databases.constraints import constraints_of, dangling_rows
 from fixturepipe.databases.ends import SOURCE, Ends, connection_to
 from fixturepipe.databases.introspection import applied_migrations
 from fixturepipe.databases.ledger import UNNAMED, Entry, loader_lock, refuse_other_runs
 from fixturepipe.databases.saver import SaverOptions, has_receivers
 from fixturepipe.databases.sequences import SequenceReset, reset_sequences
+from fixturepipe.databases.servererrors import is_transient, said_by
 from fixturepipe.databases.target import Target, own_rows_matter
+from fixturepipe.databases.workers import WorkerSetup, executor_for, loaded_side_by_side
 from fixturepipe.errors import (
     ConfigurationError,
     FixturepipeError,
     LoadError,
     RunDirectoryError,
+    TransientLoadError,
     UsageError,
 )
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted
 
 _SHOWN = 20
+# To begin a process takes as long as to load so many objects.
+_WORTH_A_PROCESS = 50_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,8 @@ class LoadOptions:
     `workers`: processes side by side, 0 for one a core. `start`: begin at this chunk; `only`:
     load this chunk alone. `existing`: what to do where the target holds rows of its own.
     `changed`: load chunks again whose files were edited since. `rejects`: load the files in
-    rejects/ instead of the chunks. `executor`: "dask:ADDRESS", or None for processes.
+    rejects/ instead of the chunks. `executor`: "dask:ADDRESS", or None for processes. `pauses`:
+    seconds before each further try where the server is away or a lock is not given.
     """
 
     workers: int = 0
@@ -59,6 +68,7 @@ class LoadOptions:
     changed: bool = False
     rejects: bool = False
     executor: str | None = None
+    pauses: tuple[float, ...] = PAUSES
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ def load(
         )
     with ends.bound_to_target() as alias:
         work = _Load(directory, ends, alias, manifest, options, listener)
-        with loader_lock(work.target.connection):
+        with _server_errors_said(), loader_lock(work.target.connection):
             return work.run()
 
 
@@ -112,7 +122,7 @@ def prepare_target(
     with ends.bound_to_target() as alias:
         run = UNNAMED if manifest is None else manifest.run
         target = Target(alias, _name(ends), run)
-        with loader_lock(target.connection):
+        with _server_errors_said(), loader_lock(target.connection):
             _prepare(target, ends, manifest, options, listener)
 
 
@@ -308,6 +318,48 @@ class _Load:
     # ---- loading
 
     def _load_chunks(self, pending: list[Chunk]) -> int:
+        workers = self._workers(pending)
+        if workers > 1 or self.options.executor:
+            return self._load_side_by_side(pending, workers)
+        return self._load_one_by_one(pending)
+
+    def _workers(self, pending: list[Chunk]) -> int:
+        """How many processes; one does what is quicker done than a process begun."""
+        options = self.options
+        if options.dry_run or options.rejects or not os.environ.get("DJANGO_SETTINGS_MODULE"):
+            return 1
+        if options.workers:
+            return min(options.workers, len(pending))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        worth = sum(chunk.objects for chunk in pending) // _WORTH_A_PROCESS
+        return max(1, min(cores, worth, len(pending)))
+
+    def _load_side_by_side(self, pending: list[Chunk], workers: int) -> int:
+        objects = 0
+        failures: list[tuple[Chunk, FixturepipeError]] = []
+        options = self._chunk_options()
+        setup = WorkerSetup(
+            settings=os.environ["DJANGO_SETTINGS_MODULE"],
+            path=tuple(sys.path),
+            ends=self.ends,
+            directory=self.directory.path.absolute(),
+            options=replace(options, saver=replace(options.saver, json_nulls={})),
+        )
+        with executor_for(self.options.executor, workers) as executor:
+            for chunk, report in loaded_side_by_side(executor, workers, setup, pending):
+                for note in report.notes:
+                    self._warn(note)
+                if report.failure is not None:
+                    failures.append((chunk, report.failure.error()))
+                elif report.outcome is not None:
+                    objects += self._loaded(chunk, report.outcome)
+        if failures:
+            chunk, error = min(failures, key=lambda each: each[0].number)
+            self._write_journal(failed=chunk.number, error=error)
+            raise error
+        return objects
+
+    def _load_one_by_one(self, pending: list[Chunk]) -> int:
         objects = 0
         loader = ChunkLoader(self.alias, self.directory, self._chunk_options(), self._warn)
         try:
@@ -342,6 +394,7 @@ class _Load:
             dry_run=self.options.dry_run,
             saver=saver,
             again=self.again,
+            pauses=self.options.pauses,
         )
 
     def _loaded(self, chunk: Chunk, outcome: Outcome) -> int:
@@ -430,6 +483,18 @@ class _Load:
         with transaction.atomic(using=self.alias):
             yield
             transaction.set_rollback(True, using=self.alias)
+
+
+@contextmanager
+def _server_errors_said() -> Iterator[None]:
+    """What the server says outside of a chunk: before the first, between two, after the last."""
+    try:
+        yield
+    except DatabaseError as error:
+        hint = "`fixturepipe load` goes on from here."
+        if is_transient(error):
+            raise TransientLoadError(f"The target: {said_by(error)}", hint=hint) from error
+        raise LoadError(f"The target: {said_by(error)}", hint=hint) from error
 
 
 def _require_sense(options: LoadOptions) -> None:

@@ -1,0 +1,293 @@
+"""Whatever is killed, and whenever: after the next load the target is as after an undisturbed one.
+
+FIXTUREPIPE_CRASHES is the number of kills of a loader (the server is killed a fifth as often).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.embedded import EmbeddedServer
+from fixturepipe.databases.ends import End, Ends
+from fixturepipe.databases.ledger import read_applied
+from fixturepipe.errors import ConfigurationError, TransientLoadError
+from fixturepipe.events import Event, StageAdvanced
+from tests import servers
+from tests.conftest import delete_rows
+from tests.loading import RUN, Log, Object, a, column, load_into, make_run, rows
+
+CRASHES = int(os.environ.get("FIXTUREPIPE_CRASHES", "4"))
+ROWS = 400
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, source_template: Path) -> RunDirectory:
+    """Twenty chunks: trees, circles, natural keys, rows that only the server numbers."""
+    shades = [a("shade", n, slug=f"shade {n}") for n in range(ROWS)]
+    nodes = [a("node", n, slug=f"n{n}", parent=[f"n{n - 1}"] if n else None) for n in range(ROWS)]
+    circle = [a("hen", n, egg=n) for n in range(ROWS)] + [a("egg", n, hen=n) for n in range(ROWS)]
+    numbered = [a("product", None, number=f"p{n}") for n in range(ROWS)]
+    chunks: list[list[Object]] = [shades, nodes, circle, numbered]
+    chunks += [
+        [a("pointer", 1000 * part + n, shade=[f"shade {n}"]) for n in range(ROWS)]
+        for part in range(16)
+    ]
+    return make_run(tmp_path_factory.mktemp("crash") / "run", *chunks, cyclic=[3])
+
+
+@pytest.fixture(scope="module")
+def source_file(source_template: Path) -> Path:
+    return source_template
+
+
+@pytest.fixture
+def undisturbed(run: RunDirectory, source: End, second_target: End) -> dict[str, Any]:
+    """What a load that nothing disturbs leaves."""
+    load_into(second_target, source, run)
+    return outcome(second_target)
+
+
+def outcome(target: End) -> dict[str, Any]:
+    """All rows of the run's models, without the keys that the server gave."""
+    found = rows(
+        target, *(f"loading.{name}" for name in ("shade", "node", "hen", "egg", "pointer"))
+    )
+    return {**found, "products": sorted(column(target, "product", "number"))}
+
+
+@pytest.fixture(scope="module")
+def private_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A server that tests may kill."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("killed"))
+    server.start()
+    yield server
+    server.stop()
+
+
+def kill(server: EmbeddedServer) -> None:
+    """kill -9, and collect what is left."""
+    pid = int((server.directory / "mariadbd.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    while Path(f"/proc/{pid}/cmdline").read_bytes():
+        time.sleep(0.02)
+    server.stop()
+
+
+def kill_and_start(server: EmbeddedServer) -> None:
+    """The server is gone for a moment."""
+    kill(server)
+    server.start()
+
+
+def begin(run: RunDirectory, source_file: Path, target: End, workers: int = 1) -> Any:
+    """A loading process that has begun to work."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tests.load_process"),
+            *(str(run.path), str(source_file), target.name, str(workers)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def url_of(end: End) -> End:
+    """The end by its URL, with the password, as a process of its own is told it."""
+    base = end.settings
+    host = base["HOST"]
+    where = f"/{base['NAME']}?unix_socket={host}" if host.startswith("/") else None
+    at = f"{base['USER']}:{base['PASSWORD']}" if base["PASSWORD"] else base["USER"]
+    name = (
+        f"mysql://{at}@{where}" if where else f"mysql://{at}@{host}:{base['PORT']}/{base['NAME']}"
+    )
+    return End(name, base)
+
+
+def chunks_in(source: End, target: End) -> int:
+    return len(read_applied(Ends("default", source, target), RUN))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_loader_loses_and_repeats_nothing(
+    workers: int,
+    run: RunDirectory,
+    source: End,
+    source_file: Path,
+    shared_target: End,
+    undisturbed: dict[str, Any],
+) -> None:
+    moments = random.Random(os.environ.get("PYTEST_SEED"))
+    target = url_of(shared_target)
+    killed_halfway = 0
+    for _ in range(CRASHES):
+        delete_rows(shared_target)
+        while chunks_in(source, shared_target) < 20:
+            process = begin(run, source_file, target, workers)
+            time.sleep(moments.uniform(0.02, 0.7 + 0.8 * (workers - 1)))
+            process.kill()
+            process.communicate()
+            killed_halfway += 0 < chunks_in(source, shared_target) < 20
+            if moments.random() < 0.4:
+                load_into(shared_target, source, run)
+        load_into(shared_target, source, run)
+        assert outcome(shared_target) == undisturbed
+    assert killed_halfway
+
+
+def test_an_interrupted_loader_rolls_its_chunk_back(
+    run: RunDirectory,
+    source: End,
+    source_file: Path,
+    shared_target: End,
+    undisturbed: dict[str, Any],
+) -> None:
+    process = begin(run, source_file, url_of(shared_target))
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert "KeyboardInterrupt" in said
+    load_into(shared_target, source, run)
+    assert outcome(shared_target) == undisturbed
+
+
+def test_a_loader_killed_in_migrate_begins_anew(
+    run: RunDirectory,
+    source: End,
+    source_file: Path,
+    empty_target: End,
+    undisturbed: dict[str, Any],
+) -> None:
+    for moment in (0.3, 0.8):
+        process = begin(run, source_file, url_of(empty_target))
+        time.sleep(moment)
+        process.kill()
+        process.communicate()
+    load_into(empty_target, source, run)
+    assert outcome(empty_target) == undisturbed
+
+
+def test_a_killed_connection_is_answered_with_another_try(
+    run: RunDirectory,
+    source: End,
+    shared_target: End,
+    server: servers.Server,
+    undisturbed: dict[str, Any],
+) -> None:
+    log = Log()
+    name = shared_target.settings["NAME"]
+
+    def kill_now_and_then(event: Event) -> None:
+        log(event)
+        if isinstance(event, StageAdvanced) and "0-" not in event.label:
+            for number, command in server.execute(
+                "SELECT id, command FROM information_schema.processlist"
+                f" WHERE db = '{name}' ORDER BY id DESC"
+            ):
+                if command == "Sleep":
+                    server.execute(f"KILL {number}")
+
+    load_into(shared_target, source, run, log=kill_now_and_then)
+    assert "trying again" in log.text
+    assert outcome(shared_target) == undisturbed
+
+
+def test_a_lock_that_is_not_given_is_waited_for_again(
+    run: RunDirectory,
+    source: End,
+    shared_target: End,
+    server: servers.Server,
+    undisturbed: dict[str, Any],
+) -> None:
+    with _lock_timeout(server, 1), _held_row(server, shared_target) as release:
+        threading.Timer(1.5, release).start()
+        log = Log()
+        load_into(shared_target, source, run, log=log)
+    assert "Lock wait timeout" in log.text
+    assert outcome(shared_target) == undisturbed
+
+
+@contextmanager
+def _lock_timeout(server: servers.Server, seconds: int) -> Iterator[None]:
+    ((before,),) = server.execute("SELECT @@GLOBAL.innodb_lock_wait_timeout")
+    server.execute(f"SET GLOBAL innodb_lock_wait_timeout = {seconds}")
+    try:
+        yield
+    finally:
+        server.execute(f"SET GLOBAL innodb_lock_wait_timeout = {before}")
+
+
+@contextmanager
+def _held_row(server: servers.Server, target: End) -> Iterator[Callable[[], None]]:
+    """Another transaction has inserted a row of the first chunk, until it is rolled back."""
+    connection = server.connect(target.settings["NAME"])
+    connection.autocommit(False)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO loading_shade (id, slug) VALUES (7, 'held')")
+        yield connection.rollback
+    finally:
+        connection.close()
+
+
+def test_a_killed_server_that_comes_back_is_waited_for(
+    run: RunDirectory,
+    source: End,
+    undisturbed: dict[str, Any],
+    private_server: EmbeddedServer,
+) -> None:
+    moments = random.Random(os.environ.get("PYTEST_SEED"))
+    for _ in range(max(1, CRASHES // 5)):
+        with servers.embedded(private_server).database() as target:
+            again = threading.Timer(
+                moments.uniform(2.0, 6.0), kill_and_start, args=(private_server,)
+            )
+            again.start()
+            for _ in range(3):
+                # The server may be killed while the target is being prepared, too.
+                with contextlib.suppress(TransientLoadError, ConfigurationError):
+                    load_into(target, source, run)
+                    break
+                again.join()
+            again.join()
+            load_into(target, source, run)
+            assert outcome(target) == undisturbed
+
+
+def test_a_server_that_stays_away_ends_the_load_resumably(
+    run: RunDirectory,
+    source: End,
+    private_server: EmbeddedServer,
+) -> None:
+    with servers.embedded(private_server).database() as target:
+
+        def kill_after_the_third(event: Event) -> None:
+            if isinstance(event, StageAdvanced) and "0003" in event.label:
+                kill(private_server)
+
+        try:
+            with pytest.raises(TransientLoadError, match="0004") as caught:
+                load_into(target, source, run, log=kill_after_the_third, pauses=(0.1, 0.1))
+            assert caught.value.exit_code == 3
+        finally:
+            private_server.start()
+        assert chunks_in(source, target) == 3
+        assert load_into(target, source, run).chunks == 17
