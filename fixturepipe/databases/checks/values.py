@@ -67,12 +67,16 @@ class Limits:
 class ColumnTest:
     """`fine` may say of a column's values, none of them NULL, that nothing is wrong with any;
     `judge` gives the ids of what is wrong with one. Both raise nothing but what `fine` may:
-    any exception there means no. `limit` is what the findings tell of the column.
+    any exception there means no. `limit` is what the findings tell of the column. `suspect` is
+    a condition on {c} in SQLite's SQL that holds for every value in question and few others;
+    it names the storage class, since a comparison alone goes by the column's affinity
+    (https://www.sqlite.org/datatype3.html).
     """
 
     fine: Look
     judge: Judge
     limit: str = ""
+    suspect: str = ""
 
 
 def column_test(field: Field, limits: Limits, column_type: str | None) -> ColumnTest:
@@ -109,14 +113,23 @@ def _integer(field: Field, kind: str) -> ColumnTest:
             return (_NEGATIVE if raw < 0 == low else _OUT_OF_RANGE,)
         return (_ZERO,) if counts_up and raw == 0 else FINE
 
-    return ColumnTest(fine, judge, f"{low} to {high}")
+    outside = f"{{c}} NOT BETWEEN {low} AND {min(high, 2**63 - 1)}"
+    suspect = _not_stored_as("integer", f"{outside}{' OR {c} = 0' * counts_up}")
+    return ColumnTest(fine, judge, f"{low} to {high}", suspect)
+
+
+def _not_stored_as(classes: str, otherwise: str = "0") -> str:
+    return f"({{c}} IS NOT NULL AND (TYPEOF({{c}}) NOT IN ('{classes}') OR {otherwise}))"
 
 
 def _boolean(_: Field, __: Limits) -> ColumnTest:
     def judge(raw: Any) -> Verdict:
         return FINE if type(raw) in (int, bool) and raw in (0, 1) else (_NO_BOOLEAN,)
 
-    return ColumnTest(lambda raws: set(map(type, raws)) == {int} and set(raws) <= {0, 1}, judge)
+    def fine(raws: Values) -> bool:
+        return set(map(type, raws)) == {int} and set(raws) <= {0, 1}
+
+    return ColumnTest(fine, judge, suspect=_not_stored_as("integer", "{c} NOT IN (0, 1)"))
 
 
 def _decimal(root: Field, _: Limits) -> ColumnTest:
@@ -146,7 +159,10 @@ def _decimal(root: Field, _: Limits) -> ColumnTest:
             return (_TOO_MANY_DIGITS,)
         return FINE if float(value) == raw else (_ROUNDED,)
 
-    return ColumnTest(fine, judge, f"{digits} digits, {places} of them after the point")
+    limit = f"{digits} digits, {places} of them after the point"
+    # The columns' affinity is NUMERIC: whole numbers are kept as integers.
+    many_digits = f"ABS({{c}}) >= {most} OR ROUND({{c}}, {places}) <> {{c}}"
+    return ColumnTest(fine, judge, limit, _not_stored_as("integer', 'real", many_digits))
 
 
 def _float(column_type: str | None) -> ColumnTest:
@@ -162,7 +178,9 @@ def _float(column_type: str | None) -> ColumnTest:
     def fine(raws: Values) -> bool:
         return set(map(type, raws)) <= {int, float} and all(map(math.isfinite, raws)) and not single
 
-    return ColumnTest(fine, judge)
+    infinite = "ABS({c}) > 1.7976931348623157e308"
+    suspect = "" if single else _not_stored_as("integer', 'real", infinite)
+    return ColumnTest(fine, judge, suspect=suspect)
 
 
 def _moment(kind: type, parse: Callable[[str], Any]) -> Callable[[Field, Limits], ColumnTest]:
@@ -196,7 +214,10 @@ def _duration(_: Field, __: Limits) -> ColumnTest:
     def judge(raw: Any) -> Verdict:
         return FINE if type(raw) in (int, datetime.timedelta) else (_OTHER_CLASS,)
 
-    return ColumnTest(lambda raws: set(map(type, raws)) == {int}, judge)
+    def fine(raws: Values) -> bool:
+        return set(map(type, raws)) == {int}
+
+    return ColumnTest(fine, judge, suspect=_not_stored_as("integer"))
 
 
 # Random UUIDs and those of versions 1 to 5 are taken everywhere.
