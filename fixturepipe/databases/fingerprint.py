@@ -3,10 +3,10 @@
     schema    sha256 of the tables' definitions
     tables    for each table its number of rows and, in SQLite, its highest rowid
     content   sha256 of all that the database holds; absent where that cannot be had
-    file      SQLite only: change counter, size, last frame of the write-ahead log
+    file      SQLite only: change counter, size, time of change, last frame of the log
 
 Equal `file` marks mean that nothing was written; unequal ones that something was, if only
-the log's move into the database file. Equal `content` means that nothing has changed.
+the write-ahead log's move into the database file. Equal `content` means that nothing has changed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def file_fingerprint(ends: Ends) -> Fingerprint:
         return {}
     with path.open("rb") as file:
         header = file.read(28)
-    return {"file": [header[24:28].hex(), path.stat().st_size, _log_end(Path(f"{path}-wal"))]}
+    # What moves from the write-ahead log into the file leaves the change counter as it was.
+    status = path.stat()
+    marks = [header[24:28].hex(), status.st_size, status.st_mtime_ns]
+    return {"file": [*marks, _log_end(Path(f"{path}-wal"))]}
 
 
 def what_moved(then: Fingerprint, directory: RunDirectory, ends: Ends) -> list[str]:

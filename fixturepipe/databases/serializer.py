@@ -17,6 +17,7 @@ from django.core.serializers import base
 from fixturepipe.databases.encoders import UnfitValueError, json_of_value
 from fixturepipe.databases.rowplan import Columns, Part, RowPlan
 from fixturepipe.databases.rowquery import Rows
+from fixturepipe.databases.values import shown
 
 FORMAT = "fixturepipe"
 
@@ -81,10 +82,10 @@ def _taken_apart(plan: RowPlan, row: Sequence[Any]) -> tuple[bytes, list[Problem
             text = _checked(part, columns)
         except Exception as error:  # noqa: BLE001  (see `Serializer.serialize`)
             text = _as_it_is(columns[0][0])
-            problems.append((part.name, columns[0][0], _reason(error)))
+            problems.append((part.name, shown(columns[0][0]), _reason(error)))
         texts.append(text)
         if part.name == "pk" and pk is None:
-            pk = columns[0][0] if part.width == 1 else [column[0] for column in columns]
+            pk = shown(columns[0][0]) if part.width == 1 else [shown(c[0]) for c in columns]
     found = [Problem(plan.label, pk, name, raw, reason) for name, raw, reason in problems]
     return plan.line(texts), found
 

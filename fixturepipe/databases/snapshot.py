@@ -152,7 +152,7 @@ class _Watch:
                 )
             return
         self._moved = time.monotonic()
-        if self._left is not None and remaining > self._left:
+        if self._left is not None and remaining >= self._left:
             self._restarts += 1
         self._left = remaining
         if self._restarts > RESTARTS:

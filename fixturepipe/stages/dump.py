@@ -37,7 +37,7 @@ from fixturepipe.artifacts.manifest import (
     write_manifest,
 )
 from fixturepipe.artifacts.records import FixtureWriter, file_sha256, fixture_writer
-from fixturepipe.artifacts.rejects import Reason, rejects_path
+from fixturepipe.artifacts.rejects import Reason, rejects_path, remove_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.dumpdata import dump_models
 from fixturepipe.databases.ends import Ends
@@ -246,9 +246,9 @@ class _Dumping:
         before = self._manifest.dumps
         self._manifest.dumps = [d for d in before if self._stands(d, wanted.get(d.app, ""))]
         kept = {dump.app for dump in self._manifest.dumps}
-        for dump in before:
-            if dump.app not in kept:
-                (self._directory.path / dump.file).unlink(missing_ok=True)
+        for app in {*(dump.app for dump in before), *wanted} - kept:
+            (self._directory.dumps / f"{app}.json").unlink(missing_ok=True)
+            remove_rejects(self._directory, f"dump-{app}.json")
         if len(kept) < max(len(before), len(wanted)):
             self._manifest.arrangement = None
         known = {label for dump in self._manifest.dumps for label in dump.models}

@@ -1,0 +1,112 @@
+"""Fields with code of their own, good and bad at saying what they hold."""
+
+import sqlite3
+from decimal import Decimal
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+
+class WordsField(models.TextField):
+    """A list, without a `value_to_string`: stock dumpdata writes "['a', 'b c']"."""
+
+    def from_db_value(self, value, expression, connection):
+        return None if value is None else value.split("|")
+
+    def to_python(self, value):
+        return value.split("|") if isinstance(value, str) else value
+
+    def get_prep_value(self, value):
+        return "|".join(value) if isinstance(value, list) else value
+
+
+class Money:
+    def __init__(self, cents):
+        self.cents = cents
+
+    def __eq__(self, other):
+        return isinstance(other, Money) and self.cents == other.cents
+
+    def __hash__(self):
+        return hash(self.cents)
+
+
+class MoneyField(models.IntegerField):
+    """Says itself as "EUR 1.50", and understands it."""
+
+    def from_db_value(self, value, expression, connection):
+        return None if value is None else Money(value)
+
+    def to_python(self, value):
+        if isinstance(value, str):
+            return Money(int(Decimal(value.removeprefix("EUR ")) * 100))
+        return value
+
+    def get_prep_value(self, value):
+        return value.cents if isinstance(value, Money) else value
+
+    def value_to_string(self, obj):
+        value = self.value_from_object(obj)
+        return None if value is None else f"EUR {value.cents // 100}.{value.cents % 100:02}"
+
+
+class RotatedField(models.CharField):
+    """Never stored twice in the same letters, as an encrypted field is not."""
+
+    turn = 0
+
+    def from_db_value(self, value, expression, connection):
+        return None if value is None else value[1:]
+
+    def get_prep_value(self, value):
+        RotatedField.turn += 1
+        return None if value is None else f"{RotatedField.turn % 10}{value}"
+
+
+class HashedField(models.CharField):
+    """Stored as something else each time it is saved: nothing written comes back as it was."""
+
+    def get_prep_value(self, value):
+        return None if value is None else f"#{value}"
+
+
+class PickyField(models.CharField):
+    """Refuses what it does not like, as `to_python` may."""
+
+    def to_python(self, value):
+        if value == "spoilt":
+            raise ValidationError("It is spoilt")
+        return value
+
+
+class HexField(models.Field):
+    """A column type of its own, read by a converter that sqlite3 knows."""
+
+    def db_type(self, connection):
+        return "fphex" if connection.vendor == "sqlite" else "varchar(20)"
+
+    def from_db_value(self, value, expression, connection):
+        if isinstance(value, str) and connection.vendor != "sqlite":
+            return int(value, 16)
+        return value
+
+    def get_prep_value(self, value):
+        return value if value is None or isinstance(value, str) else f"{value:x}"
+
+    def to_python(self, value):
+        return int(value, 16) if isinstance(value, str) else value
+
+
+sqlite3.register_converter("fphex", lambda raw: int(raw, 16))
+
+
+class Custom(models.Model):
+    words = WordsField(null=True)
+    money = MoneyField(null=True)
+    rotated = RotatedField(max_length=40, null=True)
+    hex = HexField(null=True)
+
+
+class Hopeless(models.Model):
+    hashed = HashedField(max_length=40, null=True)
+    picky = PickyField(max_length=40, null=True)
