@@ -1,0 +1,240 @@
+"""Every chunk loads alone, in number order, with Django's own loaddata on a real server."""
+
+import json
+import random
+from collections import defaultdict
+
+import pytest
+from django.apps import apps
+from django.core import serializers
+from django.core.management import call_command
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fixturepipe.databases.ends import Ends
+from fixturepipe.databases.introspection import project_schemas
+from tests.apps.trees.models import Folder, Listed, Nested, Pathed
+from tests.arranging import a, arranged, forward_references
+
+MODELS = {schema.label: schema for schema in project_schemas()}
+
+
+@pytest.fixture
+def on_target(source, target):
+    """The ORM's "default" is the target in the test."""
+    with Ends("default", source, target).bound_to_target():
+        yield
+
+
+def load(found):
+    """Load each chunk with Django's loaddata, one call a chunk."""
+    for chunk in found.chunks:
+        call_command("loaddata", found.directory.path / chunk.file, verbosity=0)
+
+
+def rows(label):
+    """A model's rows in the target by primary key; foreign keys as the columns hold them."""
+    model = apps.get_model(label)
+    manager = model._base_manager
+    return {row.pop(model._meta.pk.attname): row for row in manager.values()}
+
+
+def empty(labels):
+    """Take out all rows of these models."""
+    with connection.constraint_checks_disabled(), connection.cursor() as cursor:
+        for label in labels:
+            cursor.execute(f"DELETE FROM {apps.get_model(label)._meta.db_table}")
+
+
+KNOTS = [label for label in MODELS if label.startswith("knots.")]
+
+
+class Knots:
+    """Random rows for the knots, as objects of a fixture.
+
+    References are written by natural key where that is drawn and the model has one.
+    """
+
+    def __init__(self, draw):
+        self.draw = draw
+        self.objects = []
+        self.named = draw(st.booleans())
+
+    def some(self, most=6):
+        return range(1, self.draw(st.integers(0, most)) + 1)
+
+    def one_of(self, keys):
+        return self.draw(st.sampled_from(list(keys)))
+
+    def maybe(self, keys):
+        return self.draw(st.sampled_from([None, *keys]))
+
+    def area(self, pk):
+        return [f"area {pk}"] if self.named and pk is not None else pk
+
+    def make(self):
+        self.areas()
+        self.farm()
+        self.library()
+        self.plates()
+        return self.draw(st.permutations(self.objects))
+
+    def areas(self):
+        self.area_keys = keys = self.some()
+        for pk in keys:
+            parent, peer = self.area(self.maybe(keys)), self.area(self.maybe(keys))
+            self.objects.append(a("knots.area", pk, name=f"area {pk}", parent=parent, peer=peer))
+
+    def farm(self):
+        if keys := self.some(4):
+            for pk in keys:
+                self.objects.append(a("knots.hen", pk, egg=self.one_of(keys)))
+                self.objects.append(a("knots.egg", pk, hen=self.one_of(keys)))
+
+    def library(self):
+        authors = self.some(4)
+        books = self.some() if authors else ()
+        owners = {pk: self.one_of(authors) for pk in books}
+        for pk in authors:
+            best = self.maybe(books)
+            if self.named and best is not None:
+                best = [f"book {best}", f"author {owners[best]}"]
+            home = self.area(self.maybe(self.area_keys))
+            self.objects.append(a("knots.author", pk, name=f"author {pk}", best=best, home=home))
+        novels = [pk for pk in books if self.draw(st.booleans())]
+        links = 0
+        for pk, owner in owners.items():
+            author = [f"author {owner}"] if self.named else owner
+            self.objects.append(a("knots.book", pk, title=f"book {pk}", author=author))
+            if self.area_keys and self.draw(st.booleans()):
+                links += 1
+                area = self.area(self.one_of(self.area_keys))
+                self.objects.append(a("knots.book_areas", links, book=pk, area=area))
+        for pk in novels:
+            self.objects.append(a("knots.novel", pk, sequel_to=self.maybe(novels)))
+
+    def plates(self):
+        keys = [f"00000000-0000-4000-8000-00000000000{n}" for n in self.some()]
+        for key in keys:
+            after = self.maybe(keys)
+            after = after and f"number {after[-1]}"
+            self.objects.append(a("knots.plate", key, number=f"number {key[-1]}", next=after))
+        screws = [key for key in keys if self.draw(st.booleans())]
+        for key in screws:
+            self.objects.append(a("knots.screw", key, beside=self.maybe(screws)))
+
+
+@st.composite
+def knots(draw):
+    return Knots(draw).make()
+
+
+def plain(objects):
+    """Objects with primary keys for natural ones, as the rows must be: label, pk, columns."""
+    by_natural_key = {}
+    for each in objects:
+        fields = each["fields"]
+        if each["model"] in ("knots.area", "knots.author"):
+            by_natural_key[each["model"], fields["name"]] = each["pk"]
+        elif each["model"] == "knots.book":
+            by_natural_key[each["model"], fields["title"]] = each["pk"]
+    found = defaultdict(dict)
+    for each in objects:
+        references = {r.field: r for r in MODELS[each["model"]].references}
+        columns = {}
+        for name, value in each["fields"].items():
+            if isinstance(value, list):
+                value = by_natural_key[references[name].model, value[0]]
+            columns[f"{name}_id" if name in references else name] = value
+        found[each["model"]][str(each["pk"])] = columns
+    return dict(found)
+
+
+def complete(found):
+    """The objects of an arrangement, each once and whole."""
+    whole = {}
+    for chunk, content in zip(found.chunks, found.contents(), strict=True):
+        for each in content:
+            key = (each["model"], str(each["pk"]))
+            assert (key in whole) == chunk.again
+            whole[key] = each
+    return list(whole.values())
+
+
+@given(objects=knots(), limit=st.integers(1, 8))
+@settings(max_examples=100, deadline=None)
+def test_random_rows_come_out_whole_and_in_order(tmp_path_factory, objects, limit):
+    tmp_path = tmp_path_factory.mktemp("knots")
+    found = arranged(tmp_path / "one", MODELS, objects, chunk_objects=limit)
+    again = arranged(tmp_path / "two", MODELS, objects, chunk_objects=limit)
+    assert found.result.problems == []
+    assert plain(complete(found)) == plain(objects)
+    assert forward_references(MODELS, found.contents()) == []
+    assert [c.sha256 for c in again.chunks] == [c.sha256 for c in found.chunks]
+    for chunk in found.chunks:
+        assert chunk.objects <= limit or chunk.cyclic
+        assert all(last < chunk.number for _, last in chunk.after)
+
+
+@given(objects=knots(), limit=st.integers(1, 8))
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_random_rows_load_chunk_by_chunk(tmp_path_factory, on_target, objects, limit):
+    empty(KNOTS)
+    found = arranged(tmp_path_factory.mktemp("knots"), MODELS, objects, chunk_objects=limit)
+    load(found)
+    for label, expected in plain(objects).items():
+        got = {str(pk): row for pk, row in rows(label).items()}
+        assert got.keys() == expected.keys()
+        for pk, columns in expected.items():
+            assert {name: str(got[pk][name]) for name in columns} == {
+                name: str(value) for name, value in columns.items()
+            }
+
+
+def dumped(queryset, **options):
+    """What Django's own serializer makes of rows, in the worst order."""
+    objects = json.loads(serializers.serialize("json", queryset, **options))
+    objects.reverse()
+    return objects
+
+
+def test_the_many_to_many_lists_of_stock_dumpdata_load(tmp_path, on_target):
+    objects = [
+        *(a("knots.person", pk, friends=[2] if pk != 2 else [1, 3, 4]) for pk in (1, 2, 3, 4)),
+        a("knots.author", 1, name="Ann", best=None, home=None),
+        a("knots.area", 1, name="North", parent=None, peer=None),
+        a("knots.book", 1, title="One", author=["Ann"], areas=[["North"]]),
+    ]
+    load(arranged(tmp_path, MODELS, objects, chunk_objects=2))
+    person, book = apps.get_model("knots.person"), apps.get_model("knots.book")
+    friends = {each.pk: sorted(f.pk for f in each.friends.all()) for each in person.objects.all()}
+    assert friends == {1: [2], 2: [1, 3, 4], 3: [2], 4: [2]}
+    assert [area.name for area in book.objects.get().areas.all()] == ["North"]
+
+
+@pytest.mark.parametrize("model", [Folder, Listed, Pathed, Nested])
+def test_trees_of_mptt_and_treebeard_load(tmp_path, source, target, model):
+    dice = random.Random(5)
+    nodes = []
+    for number in range(60):
+        parent = dice.choice([None, *nodes]) if nodes else None
+        if model is Folder:
+            node = Folder.objects.create(name=f"n{number}", parent=parent)
+        elif parent is None:
+            node = model.objects.add_root({"name": f"n{number}"})
+        else:
+            parent.refresh_from_db()
+            node = model.objects.add_child(parent, {"name": f"n{number}"})
+        nodes.append(node)
+    label = model._meta.label_lower
+    expected = rows(label)
+    found = arranged(tmp_path, MODELS, dumped(model.objects.order_by("pk")), chunk_objects=7)
+    with Ends("default", source, target).bound_to_target():
+        load(found)
+        assert rows(label) == expected
+    assert len(expected) == 60
