@@ -57,8 +57,23 @@ def converter_for(field: AnyField, connection: BaseDatabaseWrapper) -> Converter
 def general_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Converter:
     """The field's own way, value by value."""
 
+    read = field.target_field.to_python if isinstance(field, models.ForeignKey) else field.to_python
+    prepare = field.get_db_prep_save
+    null = Value(None, models.JSONField())
+    wrapped = _has_placeholder(field)
+
+    def write(value: Any) -> str:
+        if value is JSON_NULL:
+            value = null
+        elif value is not None or not isinstance(field, models.ForeignKey):
+            value = read(value)
+        prepared = prepare(value, connection)
+        if wrapped or hasattr(prepared, "as_sql"):
+            return prepared_literal(field, connection, value)
+        return literal(prepared)
+
     def convert(values: Sequence[Any]) -> list[str]:
-        return [_general(field, connection, value) for value in values]
+        return list(map(write, values))
 
     return convert
 
@@ -66,7 +81,7 @@ def general_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Conve
 def prepared_literal(field: AnyField, connection: BaseDatabaseWrapper, value: Any) -> str:
     """The literal of a Python value, expressions and placeholders of the field's own included."""
     prepared = field.get_db_prep_save(value, connection)
-    if not hasattr(prepared, "as_sql") and type(field) not in _PLACEHOLDERS_UNNEEDED:
+    if not hasattr(prepared, "as_sql") and _has_placeholder(field):
         template = _placeholder(field, prepared, connection)
         if template != "%s":
             return template.replace("%s", literal(prepared), 1).replace("%%", "%")
@@ -98,19 +113,9 @@ def _class_attribute(model: type[models.Model], name: str) -> object:
     return next((base.__dict__[name] for base in model.__mro__ if name in base.__dict__), None)
 
 
-def _general(field: AnyField, connection: BaseDatabaseWrapper, value: Any) -> str:
-    if value is JSON_NULL:
-        value = Value(None, models.JSONField())
-    elif isinstance(field, models.ForeignKey):
-        value = None if value is None else field.target_field.to_python(value)
-    else:
-        value = field.to_python(value)
-    return prepared_literal(field, connection, value)
-
-
 def _placeholder(field: AnyField, value: Any, connection: BaseDatabaseWrapper) -> str:
     """A field may wrap its parameter in SQL; Django 6.1 renamed the method that says how."""
-    for name in ("get_placeholder", "get_placeholder_sql"):
+    for name in _PLACEHOLDER_METHODS:
         method = getattr(field, name, None)
         if method is not None:
             compiler = models.sql.Query(field.model).get_compiler(connection=connection)
@@ -119,18 +124,23 @@ def _placeholder(field: AnyField, value: Any, connection: BaseDatabaseWrapper) -
     return "%s"
 
 
-# Its placeholder marks the parameter as binary, which our literals of bytes are anyway.
-_PLACEHOLDERS_UNNEEDED = {models.BinaryField}
+def _has_placeholder(field: AnyField) -> bool:
+    """BinaryField's marks the parameter as binary, which our literals of bytes are anyway."""
+    own, binary = type(field), models.BinaryField
+    return any(
+        getattr(own, name, None) not in (None, getattr(binary, name, None))
+        for name in _PLACEHOLDER_METHODS
+    )
 
+
+_PLACEHOLDER_METHODS = ("get_placeholder", "get_placeholder_sql")
 _METHODS = ("to_python", "get_prep_value", "get_db_prep_value", "get_db_prep_save")
 
 
 def _is_plain(field: AnyField, known: type) -> bool:
     own = type(field)
-    placeholders = ("get_placeholder", "get_placeholder_sql")
-    return all(
-        getattr(own, name, None) is getattr(known, name, None) for name in _METHODS + placeholders
-    )
+    names = _METHODS + _PLACEHOLDER_METHODS
+    return all(getattr(own, name, None) is getattr(known, name, None) for name in names)
 
 
 def _types(values: Sequence[Any]) -> set[type]:
@@ -195,11 +205,17 @@ def _floats(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Convert
     return convert
 
 
+_PLAIN_DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?").fullmatch
+
+
 def _decimals(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
     exact = decimal.Decimal
 
     def convert(values: Sequence[Any]) -> list[str]:
-        if _types(values) <= {str, _NONE}:
+        types = _types(values)
+        if types == {str} and all(map(_PLAIN_DECIMAL, values)):
+            return list(values)
+        if types <= {str, _NONE}:
             return [NULL if v is None else literal(exact(v)) for v in values]
         return general(values)
 
@@ -225,19 +241,53 @@ def _datetimes(_: AnyField, connection: BaseDatabaseWrapper, general: Converter)
     utc = datetime.timezone.utc  # noqa: UP017  (the very object that fromisoformat gives)
     same_zone = settings.USE_TZ and connection.timezone_name == "UTC"
 
-    def write(value: str) -> str:
-        moment = read(value)
-        if moment.tzinfo is not utc:
-            raise ValueError(value)
-        return f"'{str(moment)[:-6]}'"
-
     def convert(values: Sequence[Any]) -> list[str]:
         if same_zone and _types(values) <= {str, _NONE}:
             try:
-                return [NULL if v is None else write(v) for v in values]
+                moments = [None if v is None else read(v) for v in values]
             except ValueError:
-                pass
+                return general(values)
+            if all(m is None or m.tzinfo is utc for m in moments):
+                return [NULL if m is None else f"'{str(m)[:-6]}'" for m in moments]
         return general(values)
+
+    return convert
+
+
+def _times(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
+    read = datetime.time.fromisoformat
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        if _types(values) <= {str, _NONE}:
+            try:
+                times = [None if v is None else read(v) for v in values]
+            except ValueError:
+                return general(values)
+            if all(t is None or t.tzinfo is None for t in times):
+                return [NULL if t is None else f"'{t.isoformat('microseconds')}'" for t in times]
+        return general(values)
+
+    return convert
+
+
+# As Django writes them: "P3DT02H00M00.000001S", with a sign before the P.
+_DURATION = re.compile(r"(-)?P(\d+)DT(\d\d)H(\d\d)M(\d\d)(?:\.(\d{6}))?S").fullmatch
+
+
+def _durations(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
+    def write(value: str | None) -> str:
+        if value is None:
+            return NULL
+        found = _DURATION(value)
+        if found is None:
+            return general([value])[0]
+        sign, days, hours, minutes, seconds, micros = found.groups("0")
+        whole = ((int(days) * 24 + int(hours)) * 60 + int(minutes)) * 60 + int(seconds)
+        written = whole * 1_000_000 + int(micros)
+        return str(-written if sign == "-" else written)
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        return list(map(write, values)) if _types(values) <= {str, _NONE} else general(values)
 
     return convert
 
@@ -320,6 +370,8 @@ _FAST: dict[type, Maker] = {
     models.DecimalField: _decimals,
     models.DateTimeField: _datetimes,
     models.DateField: _dates,
+    models.TimeField: _times,
+    models.DurationField: _durations,
     models.UUIDField: _uuids,
     models.JSONField: _json,
     models.BinaryField: _binaries,

@@ -42,6 +42,8 @@ from fixturepipe.errors import (
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted
 
 _SHOWN = 20
+# Seconds: small chunks follow each other faster than anyone can ask.
+_BETWEEN_JOURNALS = 0.5
 # To begin a process takes as long as to load so many objects.
 _WORTH_A_PROCESS = 50_000
 
@@ -186,6 +188,7 @@ class _Load:
         self.entries: dict[int, Entry] = {}
         self.again: frozenset[int] = frozenset()
         self.journal_failed = False
+        self.journal_written = -_BETWEEN_JOURNALS
 
     def run(self) -> LoadResult:
         """All of it, in order."""
@@ -453,8 +456,12 @@ class _Load:
         error: FixturepipeError | None = None,
         finished: bool = False,
     ) -> None:
-        if self.options.dry_run:
+        now = time.monotonic()
+        if self.options.dry_run or (
+            not (finished or error) and now - self.journal_written < _BETWEEN_JOURNALS
+        ):
             return
+        self.journal_written = now
         journal = LoadJournal(
             run=self.manifest.run,
             target=self.target.name,
