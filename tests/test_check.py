@@ -202,7 +202,7 @@ def test_a_value_larger_than_a_packet_is_named(both: Ends) -> None:
     values(7, text="replace(hex(zeroblob(520000)), '0', 'x')")
     values(8, text="replace(hex(zeroblob(525000)), '0', 'x')")
     values(9, binary="zeroblob(523000)")
-    found = TableScan(Values, connections[SOURCE], target).findings()
+    found = TableScan(Values, connections[SOURCE], target).read()
     assert [(f.id, f.field, [e.pk for e in f.examples]) for f in found] == [
         ("FP114", "text", [8]),
         ("FP114", "binary", [9]),

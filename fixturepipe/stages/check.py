@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.db import models
+from django.db import connections, models
 
 from fixturepipe.databases.checks import schema, server
 from fixturepipe.databases.checks.references import dangling_generic_keys, dangling_keys
@@ -61,7 +63,7 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     begun = time.monotonic()
     ends.open()
     source = connection_to(SOURCE)
-    target = Target(connection_to(TARGET) if ends.target is not None else None)
+    target = _target()
     with ends.bound_to_source() as alias:
         covered = coverage(source, alias)
     chosen = [m for m in covered.models if _is_asked_for(m._meta.label_lower, options)]
@@ -70,9 +72,12 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     found = [f for f in left_out(covered.not_covered, source) if _is_asked_for(f.model, options)]
     found += _findings_of_target(ends, chosen, target)
     found += server.space(options.workdir, _bytes_needed(totals))
-    for model, rows in totals.items():
-        found += _findings_of_rows(model, target)
-        listener(StageAdvanced("check", rows, model._meta.label_lower))
+    with _second_thread() as pool:
+        answers = {model: pool.submit(_ask, model) for model in chosen}
+        for model, rows in totals.items():
+            found += TableScan(model, source, target).read()
+            found += answers[model].result()
+            listener(StageAdvanced("check", rows, model._meta.label_lower))
     kept = [finding for finding in found if not _is_ignored(finding, options)]
     kept.sort(key=lambda finding: LEVELS.index(finding.level))
     seconds = time.monotonic() - begun
@@ -80,12 +85,32 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     return CheckResult(tuple(kept), len(found) - len(kept), seconds)
 
 
-def _findings_of_rows(model: Model, target: Target) -> Iterator[Finding]:
-    source = connection_to(SOURCE)
-    yield from TableScan(model, source, target).findings()
-    yield from dangling_keys(model, source)
-    yield from dangling_generic_keys(model, source)
-    yield from duplicate_values(model, source, target)
+def _ask(model: Model) -> list[Finding]:
+    """What the databases find by themselves. Runs on the second thread."""
+    source, target = connection_to(SOURCE), _target()
+    return [
+        *TableScan(model, source, target).ask(),
+        *dangling_keys(model, source),
+        *dangling_generic_keys(model, source),
+        *duplicate_values(model, source, target),
+    ]
+
+
+@contextmanager
+def _second_thread() -> Iterator[ThreadPoolExecutor]:
+    """A thread that waits for the databases' own work while this one reads and judges values.
+
+    It has connections of its own, as Django gives each thread, and closes them at the end.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        try:
+            yield pool
+        finally:
+            pool.submit(connections.close_all).result()
+
+
+def _target() -> Target:
+    return Target(connection_to(TARGET) if TARGET in connections.settings else None)
 
 
 def _findings_of_target(ends: Ends, covered: list[Model], target: Target) -> Iterator[Finding]:

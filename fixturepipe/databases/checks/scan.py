@@ -39,7 +39,10 @@ from fixturepipe.databases.values import shown
 
 
 class TableScan:
-    """Looks at every value of one table. `findings` does the work."""
+    """Looks at the values of one table: at numbers by `ask`, at all others by `read`.
+
+    The two may run on different threads, each with a scan and a connection of its own.
+    """
 
     def __init__(
         self, model: type[models.Model], source: BaseDatabaseWrapper, target: Target
@@ -48,6 +51,7 @@ class TableScan:
         self._source = source
         self._target = target
         self._fields = stored_fields(model)
+        self._references: set[Field] = set(constrained_keys(model))
         self._tests = {
             field: column_test(field, target.limits, target.column_type(field))
             for field in self._fields
@@ -55,15 +59,22 @@ class TableScan:
         self._counts: Counter[tuple[Field, str]] = Counter()
         self._examples: dict[tuple[Field, str], list[Example]] = {}
 
-    def findings(self) -> Iterator[Finding]:
-        """Scan, and tell what was found, columns in order."""
-        references = set(constrained_keys(self._model))
-        conditions = self._conditions(references)
-        read = [f for f in self._fields if f not in conditions and f not in references]
+    def ask(self) -> Iterator[Finding]:
+        """What the source's own SQL finds."""
+        conditions = self._conditions()
         if conditions:
             self._scan(list(conditions), Condition(" OR ".join(conditions.values())))
-        if read:
-            self._scan(read)
+        yield from self._findings()
+
+    def read(self) -> Iterator[Finding]:
+        """What reading the other columns finds."""
+        left = {*self._conditions(), *self._references}
+        columns = [field for field in self._fields if field not in left]
+        if columns:
+            self._scan(columns)
+        yield from self._findings()
+
+    def _findings(self) -> Iterator[Finding]:
         order = {field: number for number, field in enumerate(self._fields)}
         found = sorted(self._counts.items(), key=lambda item: (order[item[0][0]], item[0][1]))
         for (field, rule), count in found:
@@ -75,7 +86,7 @@ class TableScan:
                 limit=self._tests[field].limit,
             )
 
-    def _conditions(self, references: set[Any]) -> dict[Field, str]:
+    def _conditions(self) -> dict[Field, str]:
         """The conditions that select the rows in question, by column."""
         if self._source.vendor != "sqlite":
             return {}
@@ -83,9 +94,9 @@ class TableScan:
         for field, test in self._tests.items():
             column = self._source.ops.quote_name(field.column).replace("%", "%%")
             parts = [f"{column} IS NULL"] if null_verdict(field) else []
-            if field not in references and test.suspect:
+            if field not in self._references and test.suspect:
                 parts.append(test.suspect.format(c=column))
-            if parts and (test.suspect or field in references):
+            if parts and (test.suspect or field in self._references):
                 found[field] = f"({' OR '.join(parts)})"
         return found
 

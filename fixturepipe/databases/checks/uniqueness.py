@@ -83,14 +83,15 @@ class _Candidates:
             self._fill(condition)
             groups = f"SELECT COUNT(*) k FROM {_TEMPORARY} GROUP BY {columns} HAVING COUNT(*) > 1"
             ((count,),) = self._target.query(f"SELECT COALESCE(SUM(k), 0) FROM ({groups}) g")
-            if count:
-                yield RULES["FP203"].finding(
-                    self._model._meta.label_lower,
-                    _names(self._fields),
-                    int(count),
-                    self._examples(columns),
-                    collation=", ".join(sorted({t.collation for t in self._texts.values()})),
-                )
+            examples = self._examples(condition, columns) if count else []
+        if count:
+            yield RULES["FP203"].finding(
+                self._model._meta.label_lower,
+                _names(self._fields),
+                int(count),
+                examples,
+                collation=", ".join(sorted({text.collation for text in self._texts.values()})),
+            )
 
     def _condition(self) -> Condition | None:
         """The rows to ask about; None where no two can be the same."""
@@ -137,33 +138,37 @@ class _Candidates:
         finally:
             self._target.query(f"DROP TEMPORARY TABLE {_TEMPORARY}")
 
-    def _fill(self, condition: Condition) -> None:
+    def _fill(self, condition: Condition, *, show: bool = False) -> None:
+        """Put the rows in; with what to show of them only where it will be asked for."""
+        width = self._width
         for page in self._table.pages(condition=condition):
-            rows = [made for row in page if (made := self._row(row)) is not None]
+            rows = []
+            for row in page:
+                key, values = row[:width], row[width:]
+                if self._fits(values):
+                    shown_row = json.dumps([_shown(key), _shown(values)]) if show else None
+                    rows.append((shown_row, *values))
             self._target.insert(_TEMPORARY, rows)
 
-    def _row(self, row: Row) -> Row | None:
-        """A row of the temporary table; None for what does not fit, which is found elsewhere."""
-        values = row[self._width :]
+    def _fits(self, values: Row) -> bool:
+        """Whether a row can be one of the temporary table's; if not, it is found elsewhere."""
         for field, value in zip(self._fields, values, strict=True):
             text = self._texts.get(field)
             if text is not None and (not isinstance(value, str) or len(value) > text.length):
-                return None
-        made = [
-            value if field in self._texts else str(value)
-            for field, value in zip(self._fields, values, strict=True)
-        ]
-        return (json.dumps([_shown(row[: self._width]), _shown(values)]), *made)
+                return False
+        return True
 
-    def _examples(self, columns: str) -> list[Example]:
+    def _examples(self, condition: Condition, columns: str) -> list[Example]:
+        """The first rows of the first groups."""
+        self._target.query(f"DELETE FROM {_TEMPORARY}")
+        self._fill(condition, show=True)
         self._target.query("SET SESSION group_concat_max_len = 1000000")
         rows = self._target.query(
-            f"SELECT GROUP_CONCAT(shown SEPARATOR '\\n') FROM {_TEMPORARY} GROUP BY {columns}"
+            f"SELECT GROUP_CONCAT(shown SEPARATOR '\n') FROM {_TEMPORARY} GROUP BY {columns}"
             f" HAVING COUNT(*) > 1 LIMIT {EXAMPLES}"
         )
         lines = [line for (joined,) in rows for line in str(joined).split("\n")]
-        pairs = [json.loads(line) for line in lines]
-        return [Example(pk, value) for pk, value in pairs][: 2 * EXAMPLES]
+        return [Example(pk, value) for pk, value in map(json.loads, lines)]
 
 
 def _names(fields: Sequence[Field]) -> str:

@@ -154,15 +154,18 @@ def _decimal(root: Field, _: Limits) -> ColumnTest:
         if not math.isfinite(raw):
             return (_NOT_FINITE,)
         try:
-            value = read(raw).quantize(unit, context=context)
+            kept = read(raw).quantize(unit, context=context)
         except decimal.InvalidOperation:
             return (_TOO_MANY_DIGITS,)
-        return FINE if float(value) == raw else (_ROUNDED,)
+        return FINE if kept == read(raw) else (_ROUNDED,)
 
-    limit = f"{digits} digits, {places} of them after the point"
+    # ROUND is quick for whole numbers; what is lost in multiplying lies below the 15 digits.
+    scaled = f"({{c}} * 1e{places})"
+    more_places = f"ABS({scaled} - ROUND({scaled})) > ABS({scaled}) * 3e-15"
     # The columns' affinity is NUMERIC: whole numbers are kept as integers.
-    many_digits = f"ABS({{c}}) >= {most} OR ROUND({{c}}, {places}) <> {{c}}"
-    return ColumnTest(fine, judge, limit, _not_stored_as("integer', 'real", many_digits))
+    suspect = _not_stored_as("integer', 'real", f"ABS({{c}}) >= {most} OR {more_places}")
+    limit = f"{digits} digits, {places} of them after the point"
+    return ColumnTest(fine, judge, limit, suspect)
 
 
 def _float(column_type: str | None) -> ColumnTest:
@@ -268,26 +271,29 @@ def _json(_: Field, limits: Limits) -> ColumnTest:
             if len(raw) > 2 * _LEVELS and raw.count("[") + raw.count("{") > _LEVELS:
                 return False
         joined = ",".join(raws)
-        return not _LONG_NUMBER.search(joined) and len(joined) < limits.packet // 4
+        if limits.json_doubles and _LONG_NUMBER.search(joined):
+            return False
+        return len(joined) < limits.packet // 4
 
-    def judge(raw: Any) -> Verdict:
-        if not isinstance(raw, str):
-            return (_OTHER_CLASS,)
-        if not_utf8(raw):
-            return (_NOT_UTF8,)
-        constants: list[str] = []
-        integers: list[str] = []
-        try:
-            json.loads(raw, parse_constant=constants.append, parse_int=_kept(integers))
-        except (ValueError, RecursionError):
-            return (_NO_JSON,)
-        if constants:
-            return (_NOT_FINITE,)
-        if limits.json_doubles and not all(-(2**63) <= int(i) < 2**64 for i in integers):
-            return (_BIG_IN_JSON,)
-        return (_TOO_LARGE,) if _literal_size(raw) > limits.packet else (ASK,)
+    return ColumnTest(fine, lambda raw: _json_verdict(raw, limits), f"{limits.packet} bytes")
 
-    return ColumnTest(fine, judge, f"{limits.packet} bytes")
+
+def _json_verdict(raw: Any, limits: Limits) -> Verdict:
+    if not isinstance(raw, str):
+        return (_OTHER_CLASS,)
+    if not_utf8(raw):
+        return (_NOT_UTF8,)
+    constants: list[str] = []
+    integers: list[str] = []
+    try:
+        json.loads(raw, parse_constant=constants.append, parse_int=_kept(integers))
+    except (ValueError, RecursionError):
+        return (_NO_JSON,)
+    if constants:
+        return (_NOT_FINITE,)
+    if limits.json_doubles and not all(-(2**63) <= int(i) < 2**64 for i in integers):
+        return (_BIG_IN_JSON,)
+    return (_TOO_LARGE,) if _literal_size(raw) > limits.packet else (ASK,)
 
 
 def _kept(integers: list[str]) -> Callable[[str], int]:
@@ -312,8 +318,7 @@ def _text(column_type: str | None, limits: Limits) -> ColumnTest:
         if set(map(type, raws)) != {str} or max(map(len, raws)) > length:
             return False
         joined = "".join(raws)
-        joined.encode()
-        return "\x00" not in joined
+        return "\x00" not in joined and (joined.isascii() or bool(joined.encode()))
 
     def judge(raw: Any) -> Verdict:
         if not isinstance(raw, str):
