@@ -3,6 +3,7 @@
 import json
 import random
 from collections import defaultdict
+from io import StringIO
 
 import pytest
 from django.apps import apps
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 
 from fixturepipe.databases.ends import Ends
 from fixturepipe.databases.introspection import project_schemas
+from tests.apps.regress import models as r
 from tests.apps.trees.models import Folder, Listed, Nested, Pathed
-from tests.arranging import a, arranged, forward_references
+from tests.arranging import a, arranged, counted, forward_references
 
 MODELS = {schema.label: schema for schema in project_schemas()}
 
@@ -215,6 +217,73 @@ def test_the_many_to_many_lists_of_stock_dumpdata_load(tmp_path, on_target):
     friends = {each.pk: sorted(f.pk for f in each.friends.all()) for each in person.objects.all()}
     assert friends == {1: [2], 2: [1, 3, 4], 3: [2], 4: [2]}
     assert [area.name for area in book.objects.get().areas.all()] == ["North"]
+
+
+def regress():
+    """Rows for each model of the regress app, through the ORM."""
+    anchors = [r.Anchor.objects.create(data=f"a{n}", title=None) for n in range(5)]
+    for anchor in anchors:
+        r.ToAnchor.objects.create(anchor=anchor)
+        r.OnAnchor.objects.create(anchor=anchor)
+        r.Labelled.objects.create(data=f"labelled {anchor.pk}")
+    r.ToAnchor.objects.create(anchor=None)
+    things = [r.Thing.objects.create(data=f"t{n}") for n in range(8)]
+    for before, thing, after in zip(things, things[1:], things[2:], strict=False):
+        r.Thing.objects.filter(pk=before.pk).update(other=thing)
+        thing.others.set([before, thing, after])
+    children = [r.Child.objects.create(name="", data=f"c{n}") for n in range(4)]
+    for child in children:
+        r.ToChild.objects.create(child=child).children.set(children)
+    lefts = [r.Left.objects.create(data=f"l{n}") for n in range(3)]
+    rights = [r.Right.objects.create(data=f"r{n}") for n in range(3)]
+    for left, right in zip(lefts, reversed(rights), strict=True):
+        left.rights.set(rights)
+        r.Between.objects.create(left=left, right=right, note=f"{left.data} {right.data}")
+    before = None
+    for number in range(9, 0, -1):
+        anchor = anchors[number % 5]
+        before = r.Numbered.objects.create(anchor=anchor, number=number, before=before)
+
+
+def stock_dump(**options):
+    """What Django's dumpdata writes of the regress app."""
+    text = StringIO()
+    call_command("dumpdata", "regress", stdout=text, **options)
+    return json.loads(text.getvalue())
+
+
+def by_name():
+    """All rows of the regress app, whatever keys they have and in whatever order they stand."""
+    objects = stock_dump(use_natural_foreign_keys=True, use_natural_primary_keys=True)
+    for each in objects:
+        for value in each["fields"].values():
+            if isinstance(value, list):
+                value.sort(key=str)
+    return counted(objects)
+
+
+@pytest.mark.parametrize(
+    ("natural_foreign", "natural_primary"), [(False, False), (True, False), (True, True)]
+)
+def test_stock_dumps_by_natural_keys_load(
+    tmp_path, source, target, natural_foreign, natural_primary
+):
+    regress()
+    if natural_primary:
+        # Nothing in such a dump says which anchor these are: the key is not written.
+        r.OnAnchor.objects.all().delete()
+    options = {
+        "use_natural_foreign_keys": natural_foreign,
+        "use_natural_primary_keys": natural_primary,
+    }
+    objects = stock_dump(**options)
+    random.Random(3).shuffle(objects)
+    found = arranged(tmp_path, MODELS, objects, chunk_objects=4)
+    expected = by_name()
+    with Ends("default", source, target).bound_to_target():
+        load(found)
+        assert by_name() == expected
+    assert sum(expected.values()) > 50
 
 
 @pytest.mark.parametrize("model", [Folder, Listed, Pathed, Nested])
