@@ -6,11 +6,14 @@ natural_key()  ──▶ fields ──▶ unique? not null? not hidden? looked u
 """
 
 import pytest
+from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
 
 from fixturepipe.databases import keyproof
 from fixturepipe.databases.ends import TARGET
 from fixturepipe.databases.naturalkeys import natural_key_paths
 from fixturepipe.errors import UsageError
+from tests.apps.everyfield.models import ContentTypeNote
 from tests.apps.naturals.models import (
     Computed,
     FoundWrong,
@@ -241,3 +244,19 @@ def test_stock_loaddata_finds_every_row_again(ends, tmp_path):
         assert rows(model, TARGET) == rows(model, "default") != []
     through = Pointer.many.through
     assert rows(through, TARGET) == rows(through, "default") != []
+
+
+def test_a_key_that_is_a_content_types_follows_it(ends, tmp_path):
+    """The target numbers its content types anew; the fixture must not say the old number."""
+    group = ContentType.objects.get_for_model(Group)
+    ContentTypeNote.objects.create(content_type=group, text="groups")
+    theirs = ContentType.objects.using(TARGET).get(app_label="auth", model="group")
+    ContentType.objects.using(TARGET).filter(pk=theirs.pk).delete()
+    theirs.pk = 4_000
+    theirs.save(using=TARGET)
+    dumped = Dumped(tmp_path / "run", ends.source)
+
+    dumped("contenttypes", "everyfield.contenttypenote")
+    dumped.load(ends, "contenttypes", "everyfield")
+
+    assert rows(ContentTypeNote, TARGET) == [(4_000, "groups")]

@@ -234,6 +234,11 @@ _SQLITE: dict[str, ColumnEncoder] = {
     "UUIDField": ColumnEncoder((str,), _sqlite_uuids),
 }
 
+# Built-in types whose values are short whatever they are.
+NARROW = frozenset(_SQLITE) - {*TEXTS, "BinaryField", "JSONField"} | {
+    "DateTimeField",
+    "DecimalField",
+}
 BUILT_IN = frozenset(_SQLITE) | {"DateTimeField", "DecimalField"}
 
 

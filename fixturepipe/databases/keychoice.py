@@ -20,6 +20,7 @@ from fixturepipe.databases.encoders import Values
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.keyproof import UnprovenError, prove
 from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
+from fixturepipe.databases.tables import Field, root_field
 from fixturepipe.errors import UsageError
 
 Model: TypeAlias = type[models.Model]
@@ -64,6 +65,16 @@ def is_constrained(key: ForeignKey) -> bool:
     return bool(getattr(key, "db_constraint", True))
 
 
+def is_lent_key(key: Field) -> bool:
+    """Whether a primary key is the key of a content type or a permission, which the target
+    numbers for itself. Such an object is written without "pk", its key among the fields as a
+    natural key: loaddata takes the primary key from there.
+    """
+    if not key.primary_key or not isinstance(key, models.ForeignKey):
+        return False
+    return key.remote_field.model._meta.label_lower in NATURAL_PRIMARY
+
+
 def loads_by_natural_key(key: ForeignKey) -> bool:
     """Whether loaddata resolves a natural key to the value that this foreign key holds.
 
@@ -73,7 +84,7 @@ def loads_by_natural_key(key: ForeignKey) -> bool:
     """
     remote, to = key.remote_field.model, key.target_field
     pk = remote._meta.pk
-    if not has_natural_key(remote) or key.primary_key:
+    if not has_natural_key(remote) or (key.primary_key and not is_lent_key(key)):
         return False
     if not isinstance(pk, models.ForeignKey):
         return to.remote_field is None
@@ -146,12 +157,17 @@ def _same_as_concrete(remote: Model, paths: tuple[str, ...]) -> None:
 
 
 def _renumbered(dumped: Iterable[Model]) -> Iterator[str]:
-    """Primary keys that are keys of rows which the target numbers for itself."""
+    """References that hold the number of a content type or a permission by way of another
+    model, or in a composite key: a fixture has no form for these."""
     for model in dumped:
-        for field in model._meta.pk_fields:
-            remote = getattr(field.remote_field, "model", None)
-            if remote is not None and remote._meta.label_lower in NATURAL_PRIMARY:
+        for field in model._meta.local_concrete_fields:
+            end = root_field(field)
+            lender = end.model._meta.label_lower
+            if end is field or lender not in NATURAL_PRIMARY or not end.primary_key:
+                continue
+            in_composite = model._meta.is_composite_pk and field in model._meta.pk_fields
+            if in_composite or field.related_model is not end.model:
                 yield (
-                    f"{model._meta.label_lower} has the key of {remote._meta.label_lower} for its "
-                    "own, which may be another number in the target: look these rows over there"
+                    f"{model._meta.label_lower}.{field.name} holds keys of {lender}, which may be "
+                    "other numbers in the target: look these rows over there"
                 )

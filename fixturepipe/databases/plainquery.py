@@ -57,6 +57,11 @@ class PlainQuery:
         return column
 
     @property
+    def tables(self) -> int:
+        """How many tables are joined so far."""
+        return len(self._query.alias_map)
+
+    @property
     def by_key(self) -> sql.Query:
         """The query, in the order of the primary key."""
         query = self._query.chain()

@@ -27,13 +27,17 @@ from fixturepipe.databases.encoders import (
     sqlite_encoder,
 )
 from fixturepipe.databases.introspection import NATURAL_PRIMARY, dumped_fields
-from fixturepipe.databases.keychoice import KeyChoice
+from fixturepipe.databases.keychoice import KeyChoice, is_lent_key
 from fixturepipe.databases.plainquery import PlainQuery
 from fixturepipe.databases.tables import Field, key_fields, root_field
 
 Encoder: TypeAlias = Callable[[Values], list[str]]
 Columns: TypeAlias = Sequence[Values]
 PartEncoder: TypeAlias = Callable[[Columns], list[str]]
+
+MOST_TABLES = 60
+# What a natural key may join: as many references as `natural_key_paths` follows, and their own.
+MOST_JOINED = 8
 
 
 def column_encoder(field: Field, connection: BaseDatabaseWrapper) -> Encoder:
@@ -98,8 +102,13 @@ class RowPlan:
         self.connection = connection
         self._query = PlainQuery(model, connection)
         fields = dumped_fields(model)
+        key = model._meta.pk
+        # Content types and permissions, which each database numbers for itself, carry no key.
+        keyless = self.label in NATURAL_PRIMARY or is_lent_key(key)
+        if is_lent_key(key):
+            fields = [key, *fields]
         self.parts = [self._key_part(), *(self._part(field, choice) for field in fields)]
-        self._template = _template(self.label, [field.name for field in fields])
+        self._template = _template(self.label, [field.name for field in fields], keyless)
         self.json_nulls = {
             field.name: JSONNulls() for field in fields if field.get_internal_type() == "JSONField"
         }
@@ -149,7 +158,8 @@ class RowPlan:
         if not isinstance(field, models.ForeignKey) or not choice.covers(field):
             return Part(field.name, 1, _alone(encode))
         must_exist = choice.must_exist(field)
-        if not choice.paths(field):
+        # SQLite joins 64 tables at most, MySQL 61.
+        if not choice.paths(field) or query.tables + MOST_JOINED > MOST_TABLES:
             look_up = choice.look_up(field, self.connection)
             return Part(field.name, 1, _looked_up(look_up, encode, must_exist))
         query.select(query.join(field.name, whole=True))
@@ -161,14 +171,10 @@ class RowPlan:
         return Part(field.name, 2 + len(key), _joined(encode, encode_key, must_exist))
 
 
-def _template(label: str, names: Sequence[str]) -> str:
-    """The line of an object, with %s for each part.
-
-    Content types and permissions, which each database numbers for itself, carry no key: there
-    `%.0s` takes the key and writes nothing.
-    """
+def _template(label: str, names: Sequence[str], keyless: bool) -> str:
+    """The line of an object, with %s for each part; `%.0s` takes a key and writes nothing."""
     fields = ", ".join(f"{json.dumps(name)}: %s" for name in names)
-    pk = "%.0s" if label in NATURAL_PRIMARY else '"pk": %s, '
+    pk = "%.0s" if keyless else '"pk": %s, '
     return f'{{"model": {json.dumps(label)}, {pk}"fields": {{{fields}}}}}'
 
 

@@ -7,7 +7,7 @@ of it meanwhile works as of any plain manager.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 from django.db import OperationalError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
+from django.db.models.sql.constants import CURSOR
 
+from fixturepipe.databases.encoders import NARROW
 from fixturepipe.databases.rowplan import Columns, RowPlan
+from fixturepipe.databases.tables import Field, root_field
 
 if TYPE_CHECKING:
     _QuerySet = models.QuerySet[Any]
@@ -25,6 +28,9 @@ else:
     _QuerySet, _Manager = models.QuerySet, models.Manager
 
 BATCH = 2_000
+BATCH_BYTES = 4 << 20
+STEP = 50
+WIDE_PAGE = 200
 
 
 @dataclass(frozen=True)
@@ -104,12 +110,12 @@ def _pages(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iter
     """Django's MySQL backend holds a whole result in memory: ask for a page at a time."""
     after: Any = None
     assert query.model is not None
-    width = len(query.model._meta.pk_fields)
+    width, wide = len(query.model._meta.pk_fields), _wide(query)
     while True:
         page = query.chain()
         if after is not None:
             page.add_q(models.Q(pk__gt=after[0] if width == 1 else after))
-        page.set_limits(high=size)
+        page.set_limits(high=min(size, WIDE_PAGE) if wide else size)
         rows = [row for batch in _executed(page, connection, size) for row in batch]
         if not rows:
             return
@@ -118,9 +124,36 @@ def _pages(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iter
 
 
 def _executed(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Any]]:
+    """Batches of at most `size` rows, fewer where long values would fill memory."""
+    wide = _wide(query)
     compiler = query.get_compiler(connection=connection)
-    batches: Iterator[list[Any]] = compiler.execute_sql(chunked_fetch=True, chunk_size=size)
-    return batches
+    with compiler.execute_sql(result_type=CURSOR, chunked_fetch=True) as cursor:
+        while True:
+            batch = _filled(cursor, size, wide) if wide else cursor.fetchmany(size)
+            if not batch:
+                return
+            yield batch
+
+
+def _wide(query: sql.Query) -> list[int]:
+    """The positions of columns whose values may be long."""
+    columns: Sequence[Any] = query.select
+    return [i for i, column in enumerate(columns) if _is_wide(root_field(column.target))]
+
+
+def _is_wide(field: Field) -> bool:
+    limit = getattr(field, "max_length", None)
+    return field.get_internal_type() not in NARROW and (limit is None or limit > 4_000)
+
+
+def _filled(cursor: Any, size: int, wide: Sequence[int]) -> list[Any]:
+    """Rows of up to BATCH_BYTES in their long values, and a few more."""
+    batch: list[Any] = []
+    used = 0
+    while used < BATCH_BYTES and len(batch) < size and (rows := cursor.fetchmany(STEP)):
+        batch += rows
+        used += sum(len(v) for i in wide for row in rows if type(v := row[i]) in (str, bytes))
+    return batch
 
 
 @contextmanager

@@ -104,7 +104,14 @@ def backup(directory: RunDirectory, ends: Ends) -> Iterator[Path]:
         with ends.bound_to_source() as alias:
             connection = connection_to(alias)
             connection.ensure_connection()
-            _back_up(connection.connection, path)
+            try:
+                _back_up(connection.connection, path)
+            except (sqlite3.Error, OSError) as error:
+                raise ConfigurationError(
+                    f"The source cannot be copied to {path}: {error}",
+                    hint="Give --workdir a place with room for a copy of the source, or read it "
+                    "in one transaction with --snapshot transaction.",
+                ) from error
         yield path
     finally:
         remove_backup(directory)
