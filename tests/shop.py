@@ -25,6 +25,8 @@ class Shop:
     database: Path
     workdir: Path
     target: str = ""
+    settings: str = "bookshop.settings"
+    pythonpath: Path = BOOKSHOP
 
     @property
     def environment(self) -> dict[str, str]:
@@ -34,8 +36,8 @@ class Shop:
         }
         return kept | {
             "BOOKSHOP_DB": str(self.database),
-            "FIXTUREPIPE_SETTINGS": "bookshop.settings",
-            "FIXTUREPIPE_PYTHONPATH": str(BOOKSHOP),
+            "FIXTUREPIPE_SETTINGS": self.settings,
+            "FIXTUREPIPE_PYTHONPATH": str(self.pythonpath),
             "FIXTUREPIPE_WORKDIR": str(self.workdir),
             **({"FIXTUREPIPE_TARGET": self.target} if self.target else {}),
         }

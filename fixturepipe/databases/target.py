@@ -6,7 +6,9 @@ killed in the middle of `migrate` knows, when it comes again, that the half-made
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from django.apps import apps
 from django.core.management import call_command
@@ -56,20 +58,45 @@ class Target:
             return
         self._drop_half_made_tables()
         try:
-            call_command(
-                "migrate",
-                database=self.alias,
-                run_syncdb=True,
-                interactive=False,
-                verbosity=0,
-                skip_checks=True,
-            )
-        except DatabaseError as error:
+            with self.connection.execute_wrapper(self._make_referred_table):
+                call_command(
+                    "migrate",
+                    database=self.alias,
+                    run_syncdb=True,
+                    interactive=False,
+                    verbosity=0,
+                    skip_checks=True,
+                )
+        # A project's own data migrations may raise anything.
+        except Exception as error:
+            said = said_by(error) if isinstance(error, DatabaseError) else repr(error)
             raise ConfigurationError(
-                f"The target {self.name} cannot be migrated: {said_by(error)}",
+                f"The target {self.name} cannot be migrated: {said}",
                 hint="`manage.py migrate` on an empty database of this kind shows where.",
             ) from error
         self.ledger.mark_migrated()
+
+    def _make_referred_table(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        """Run a statement of `migrate`; where it refers to an unmanaged table, make that first.
+
+        Who manages such a table by hand has it in the source, and nobody made it here yet.
+        """
+        try:
+            return execute(sql, params, many, context)
+        except DatabaseError:
+            referred = re.search(r"REFERENCES `([^`]+)`", str(sql))
+            model = self._unmanaged(referred.group(1)) if referred else None
+            if model is None or model._meta.db_table in self.tables():
+                raise
+            with self.connection.schema_editor() as editor:
+                editor.create_model(model)
+            return execute(sql, params, many, context)
+
+    def _unmanaged(self, table: str) -> type[models.Model] | None:
+        owners = (m for m in apps.get_models() if not m._meta.managed and not m._meta.proxy)
+        return next((model for model in owners if model._meta.db_table == table), None)
 
     def _drop_half_made_tables(self) -> None:
         """Tables of the project that an interrupted `migrate` of this run left behind."""

@@ -24,7 +24,7 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.chunkloader import PAUSES, ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.databases.constraints import constraints_of, dangling_rows
 from fixturepipe.databases.ends import SOURCE, Ends, connection_to
-from fixturepipe.databases.introspection import applied_migrations
+from fixturepipe.databases.introspection import applied_migrations, coverage
 from fixturepipe.databases.ledger import UNNAMED, Entry, loader_lock, refuse_other_runs
 from fixturepipe.databases.saver import SaverOptions, has_receivers
 from fixturepipe.databases.sequences import SequenceReset, reset_sequences
@@ -46,6 +46,9 @@ _SHOWN = 20
 _BETWEEN_JOURNALS = 0.5
 # To begin a process takes as long as to load so many objects.
 _WORTH_A_PROCESS = 50_000
+
+
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -121,17 +124,19 @@ def prepare_target(
     Raises ConfigurationError with the list of what is wrong.
     """
     manifest = read_manifest(directory) if directory.manifest.exists() else None
+    covered = _of_source(ends) if manifest is None else _models(manifest.schema)
     with ends.bound_to_target() as alias:
         run = UNNAMED if manifest is None else manifest.run
         target = Target(alias, _name(ends), run)
         with _server_errors_said(), loader_lock(target.connection):
-            _prepare(target, ends, manifest, options, listener)
+            _prepare(target, ends, manifest, list(covered), options, listener)
 
 
 def _prepare(
     target: Target,
     ends: Ends,
     manifest: Manifest | None,
+    covered: list[type[models.Model]],
     options: LoadOptions,
     listener: Listener,
 ) -> None:
@@ -149,10 +154,14 @@ def _prepare(
         target.migrate(state)
         listener(StageFinished("migrate", 0, time.monotonic() - started))
     target.require_migrations(_expected_migrations(ends, manifest))
-    if manifest is not None:
-        covered = list(_models(manifest.schema))
-        target.require_tables(covered, state)
-        target.require_transactional(covered)
+    target.require_tables(covered, state)
+    target.require_transactional(covered)
+
+
+def _of_source(ends: Ends) -> list[type[models.Model]]:
+    """The models that a dump of the source will hold."""
+    with ends.bound_to_source() as alias:
+        return coverage(connection_to(alias), alias).models
 
 
 def _expected_migrations(ends: Ends, manifest: Manifest | None) -> list[tuple[str, str]]:
@@ -193,7 +202,8 @@ class _Load:
     def run(self) -> LoadResult:
         """All of it, in order."""
         started = time.monotonic()
-        _prepare(self.target, self.ends, self.manifest, self.options, self.listener)
+        every = list(_models(self.manifest.schema))
+        _prepare(self.target, self.ends, self.manifest, every, self.options, self.listener)
         self.entries = self.target.ledger.applied()
         self._refuse_other_chunks()
         pending = self._pending() if not self.options.rejects else self._with_rejects()
@@ -313,7 +323,7 @@ class _Load:
             self.listener(
                 Notice(
                     "warning",
-                    f"pre_save or post_save has receivers for {', '.join(told)}: they are not"
+                    f"pre_save or post_save has receivers for {_some(told)}: they are not"
                     " called. --signals loads these models object by object and calls them.",
                 )
             )
@@ -502,6 +512,11 @@ def _server_errors_said() -> Iterator[None]:
         if is_transient(error):
             raise TransientLoadError(f"The target: {said_by(error)}", hint=hint) from error
         raise LoadError(f"The target: {said_by(error)}", hint=hint) from error
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more models" if more > 0 else "")
 
 
 def _require_sense(options: LoadOptions) -> None:
