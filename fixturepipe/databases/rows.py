@@ -162,7 +162,8 @@ class ModelPlan:
     ) -> list[Any]:
         name = column.field.name
         if column.field is self.pk:
-            return [o.get("pk", MISSING) for o in objects]
+            # A key that is that of a content type may stand among the fields, as a natural key.
+            return [o["pk"] if "pk" in o else o["fields"].get(name, MISSING) for o in objects]
         if whole:
             values = [o["fields"][name] for o in objects]
         else:
