@@ -254,7 +254,12 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
     dumps = {dump.file: dump.sha256 for dump in manifest.dumps}
     if arrangement.inputs == dumps or not set(arrangement.inputs) <= set(dumps):
         return None
-    return ArrangeOptions(arrangement.chunk_objects, arrangement.chunk_bytes)
+    return ArrangeOptions(
+        arrangement.chunk_objects,
+        arrangement.chunk_bytes,
+        arrangement.on_orphan,
+        arrangement.ignorenonexistent,
+    )
 
 
 _IDENTITY: tuple[str, ...] = ("ENGINE", "NAME", "HOST", "PORT")

@@ -8,18 +8,18 @@ bytes an object) and then to read the chunk that has it.
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import uuid
 import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from fixturepipe.artifacts.manifest import Chunk, Manifest
 from fixturepipe.artifacts.rundir import RunDirectory
@@ -30,14 +30,15 @@ FILE = ".catalog"
 def mark_of(pk: object) -> int:
     """What an object is found by: its primary key as a number of 64 bits, or a checksum.
 
-    "17" and 17 have one mark, as loaddata reads both as the same key. 0 without a key.
+    "17" and 17 have one mark, as loaddata reads both as the same key. 0 without a key. Two keys
+    may have one mark: it only says where to look.
     """
     if type(pk) is int and -(1 << 63) <= pk < 1 << 63:
         return pk
     if pk is None:
         return 0
-    text = pk if isinstance(pk, str) else str(pk)
-    if text.isdecimal() and text.isascii() and len(text) < 19:
+    text = pk if isinstance(pk, str) else json.dumps(pk, default=str)
+    if text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 19:
         return int(text)
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
@@ -97,12 +98,14 @@ def find_object(
     """Where the object of a model with this primary key lies.
 
     More than one where it is loaded first with a key null and whole later. None where there is
-    no such object or no arrangement. A key may be given as text.
+    no such object or no arrangement. A key may be given as text, as a user types it: a UUID
+    without dashes, a key of several columns as JSON.
     """
     catalog = directory.chunks / FILE
     if manifest.arrangement is None or not catalog.exists():
         return
     chunks = {chunk.number: chunk for chunk in manifest.arrangement.chunks}
+    pk = _as_written(pk)
     wanted = _key_text(pk)
     with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
         query = "SELECT file FROM origin WHERE label = ? ORDER BY rowid"
@@ -110,7 +113,7 @@ def find_object(
         for number in _candidates(connection, label, mark_of(pk)):
             path = directory.path / chunks[number].file
             for line in object_lines(path):
-                found = orjson.loads(line)
+                found = json.loads(line)
                 if found["model"] == label and _key_text(found.get("pk")) == wanted:
                     yield Found(chunks[number], line.decode(), origins)
 
@@ -128,13 +131,24 @@ def _candidates(connection: sqlite3.Connection, label: str, mark: int) -> Iterat
             yield number
 
 
+def _as_written(pk: object) -> object:
+    """A key as a fixture has it."""
+    if isinstance(pk, str) and pk.startswith("["):
+        with suppress(ValueError):
+            return json.loads(pk)
+    if isinstance(pk, str) and len(pk) in (32, 36):
+        with suppress(ValueError):
+            return str(uuid.UUID(pk))
+    return pk
+
+
 def _key_text(pk: object) -> str:
-    return pk if isinstance(pk, str) else orjson.dumps(pk).decode()
+    return pk if isinstance(pk, str) else json.dumps(pk)
 
 
 def chunk_objects(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
     """The first objects of one of our files, at most `limit`."""
-    return [orjson.loads(line) for line in islice(object_lines(path), limit)]
+    return [json.loads(line) for line in islice(object_lines(path), limit)]
 
 
 def object_lines(path: Path) -> Iterator[bytes]:

@@ -145,6 +145,8 @@ class Arrangement(msgspec.Struct, frozen=True):
     models: dict[str, int]
     rejected: dict[str, int] = {}
     ignored: dict[str, int] = {}
+    on_orphan: Literal["stop", "reject", "null"] = "stop"
+    ignorenonexistent: bool = False
     fingerprint: str = ""
 
 

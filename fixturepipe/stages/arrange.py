@@ -144,6 +144,8 @@ def arrange(
             models=work.counts(),
             rejected=dict(work.rejected),
             ignored=dict(work.normaliser.ignored),
+            on_orphan=options.on_orphan,
+            ignorenonexistent=options.ignorenonexistent,
             fingerprint=fingerprint,
         )
         work.put_in_place()
@@ -312,9 +314,7 @@ class _Arranging:
         by_label = self._models.by_label
         take = self._models.take
         before = {label: model.objects for label, model in by_label.items()}
-        number = 0
-        for item in file.objects():
-            number += 1
+        for number, item in enumerate(file.objects(), 1):
             label, fields = item["model"], item["fields"]
             model = by_label.get(label)
             if model is not None and fields.keys() <= model.plain:

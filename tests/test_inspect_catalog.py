@@ -1,0 +1,126 @@
+"""Finding an object among many: the chunk it is in, its line, the fixture it came from."""
+
+import json
+import time
+import uuid
+from array import array
+
+import pytest
+
+from fixturepipe.artifacts.catalog import (
+    CatalogWriter,
+    chunk_objects,
+    find_object,
+    mark_of,
+    object_lines,
+)
+from fixturepipe.artifacts.manifest import read_manifest
+from tests.arranging import a, arranged, schema, schemas, write
+
+MODELS = schemas(
+    schema("a.tag", "slug"),
+    schema("a.tree", "name", parent="a.tree?"),
+    schema("a.ring", "name", next="a.ring?"),
+)
+
+
+def find(found, label, pk):
+    manifest = read_manifest(found.directory)
+    return list(find_object(found.directory, manifest, label, pk))
+
+
+KEY = uuid.UUID("00000000-0000-4000-8000-00000000000a")
+
+
+@pytest.mark.parametrize(
+    ("key", "typed"),
+    [
+        (17, "17"),
+        (17, 17),
+        (0, "0"),
+        (-3, "-3"),
+        ("red", "red"),
+        ("017", "017"),
+        (10**25, str(10**25)),
+        (str(KEY), str(KEY)),
+        (str(KEY), KEY.hex),
+        (str(KEY), str(KEY).upper()),
+        ([1, "é"], '[1,"é"]'),
+        ([1, 2], "[1, 2]"),
+    ],
+)
+def test_an_object_is_found_by_its_key_as_it_is_typed(tmp_path, key, typed):
+    objects = [a("a.tag", key, slug="it"), *(a("a.tag", n, slug="") for n in range(50, 90))]
+    objects.append(a("a.tree", key, name="", parent=None))
+    (hit,) = find(arranged(tmp_path, MODELS, objects, chunk_objects=7), "a.tag", typed)
+    assert json.loads(hit.line) == objects[0]
+    assert "a.tag" in hit.chunk.models
+
+
+def test_what_is_not_there_is_not_found(tmp_path):
+    found = arranged(tmp_path, MODELS, [a("a.tag", 1, slug="")])
+    assert find(found, "a.tag", 2) == []
+    assert find(found, "a.gone", 1) == []
+
+
+def test_the_fixtures_that_hold_the_model_are_named(tmp_path):
+    one = write(tmp_path / "one.json", [a("a.tag", 1, slug="")])
+    two = write(
+        tmp_path / "two.json", [a("a.tag", 2, slug=""), a("a.tree", 1, name="", parent=None)]
+    )
+    found = arranged(tmp_path, MODELS, [one, two])
+    assert find(found, "a.tag", 1)[0].origins == (str(one), str(two))
+    assert find(found, "a.tree", 1)[0].origins == (str(two),)
+
+
+def test_an_object_of_a_broken_circle_is_found_twice(tmp_path):
+    ring = [a("a.ring", n, name="", next=(n + 1) % 9) for n in range(9)]
+    found = arranged(tmp_path, MODELS, ring, chunk_objects=4)
+    first, again = find(found, "a.ring", 0)
+    assert (first.chunk.again, again.chunk.again) == (False, True)
+    assert json.loads(again.line) == ring[0]
+
+
+def test_objects_that_were_cut_again_are_found_where_they_are(tmp_path):
+    objects = [a("a.tag", n, slug="") for n in range(10)]
+    models = MODELS | schemas(schema("a.leaf", tag="a.tag"))
+    objects += [a("a.leaf", n, tag=n * 2) for n in range(10)]
+    found = arranged(tmp_path, models, objects, chunk_objects=3, on_orphan="reject")
+    assert len(find(found, "a.leaf", 4)) == 1
+    assert find(found, "a.leaf", 5) == []
+
+
+def test_the_first_objects_of_a_chunk_are_read(tmp_path):
+    objects = [a("a.tag", n, slug="é") for n in range(10)]
+    found = arranged(tmp_path, MODELS, objects)
+    path = found.directory.path / found.chunks[0].file
+    assert chunk_objects(path, 3) == objects[:3]
+    assert chunk_objects(path) == objects
+    assert len(list(object_lines(path))) == 10
+
+
+def test_finding_one_among_ten_million_reads_a_few_chunks_only(tmp_path, monkeypatch):
+    """The catalog of two thousand chunks, of which one is there to be read."""
+    found = arranged(tmp_path, MODELS, [a("a.tag", 7_000_001, slug="it")])
+    catalog = found.directory.chunks / ".catalog"
+    catalog.unlink()
+    writer = CatalogWriter(catalog)
+    for number in range(2, 2002):
+        # Every chunk spans all keys, as those of a tree in the worst order do.
+        writer.add(f"{number}.draft", "a.tag", array("q", range(number, 10_000_000, 2000)))
+        writer.number(f"{number}.draft", number)
+    writer.add("1.draft", "a.tag", array("q", [7_000_001]))
+    writer.number("1.draft", 1)
+    writer.close()
+    manifest = read_manifest(found.directory)
+    monkeypatch.setattr("fixturepipe.artifacts.catalog.object_lines", lambda path: iter(()))
+    begun = time.monotonic()
+    with pytest.raises(KeyError):
+        list(find_object(found.directory, manifest, "a.tag", 7_000_001))
+    assert time.monotonic() - begun < 2
+
+
+def test_what_is_the_same_key_has_one_mark():
+    assert mark_of(17) == mark_of("17") == 17
+    assert mark_of(None) == 0
+    assert mark_of(10**30) == mark_of(str(10**30))
