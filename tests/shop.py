@@ -64,8 +64,8 @@ class Shop:
         """Run a command that must end with status 0; gives its result."""
         return json.loads(self.done(*arguments, "--json"))
 
-    def execute(self, statement: str) -> None:
-        """Run one statement in the target, past fixturepipe."""
+    def execute(self, statement: str) -> tuple[tuple[Any, ...], ...]:
+        """Run one statement in the target, past fixturepipe; gives its rows."""
         settings = dj_database_url.parse(self.target)
         where = settings.get("OPTIONS") or {"host": settings["HOST"], "port": settings["PORT"]}
         connection = MySQLdb.connect(
@@ -79,6 +79,7 @@ class Shop:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
+                return tuple(cursor.fetchall())
         finally:
             connection.close()
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import MySQLdb
 import pytest
 
 from tests.shop import ROOT, Shop, kill
@@ -83,35 +83,37 @@ def test_chunks_load_one_by_one_with_stock_loaddata(shop_target: Shop) -> None:
 
 def test_a_killed_load_goes_on_and_loads_everything_once(shop_target: Shop) -> None:
     shop_target.done("dump")
-    shop_target.done("arrange", "--chunk-objects", "40")
+    shop_target.done("arrange", "--chunk-objects", "4")
     chunks = shop_target.json("status")["chunks"]
-    seen = []
-    for _ in range(100):
+    loaded = []
+    for wanted in (3, 60, 150):
         process = shop_target.start("load", "--workers", "1")
-        wait_for_progress(shop_target, seen[-1] if seen else 0)
+        wait_for_chunks(shop_target, wanted)
         kill(process)
-        seen.append(shop_target.json("status")["loaded_chunks"])
-        if seen[-1] == chunks:
-            break
-        if len(seen) == 3:
-            break
-    assert 0 < seen[0] < chunks
-    shop_target.done("load")
+        loaded.append(chunks_in(shop_target))
+    assert 0 < loaded[0] <= loaded[1] <= loaded[2] < chunks
+    again = shop_target.json("load")
+    assert again["present"] == loaded[2]
+    assert again["chunks"] == chunks - loaded[2]
     assert "nothing differs" in shop_target.done("verify")
 
 
-def wait_for_progress(shop: Shop, before: int) -> None:
-    """Wait until a load has put a few chunks more into the target than `before`."""
+def chunks_in(shop: Shop) -> int:
+    """The chunks that the target's ledger holds, 0 where there is none yet."""
+    try:
+        ((count,),) = shop.execute("SELECT COUNT(*) FROM fixturepipe_ledger")
+    except MySQLdb.ProgrammingError:
+        return 0
+    return int(count)
+
+
+def wait_for_chunks(shop: Shop, wanted: int) -> None:
+    """Wait until so many chunks are in the target."""
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            loaded = json.loads((shop.workdir / "load.json").read_bytes())["loaded"]
-        except (OSError, ValueError):
-            loaded = []
-        if sum(last - first + 1 for first, last in loaded) >= before + 3:
-            return
-        time.sleep(0.005)
-    pytest.fail("the load makes no progress")
+    while chunks_in(shop) < wanted:
+        if time.monotonic() > deadline:
+            pytest.fail("the load makes no progress")
+        time.sleep(0.002)
 
 
 def test_load_a_second_time_does_nothing(shop_target: Shop) -> None:

@@ -16,7 +16,8 @@ from django.core.management import call_command
 from django.db import connections, transaction
 
 from fixturepipe.databases.comparison import Difference
-from fixturepipe.databases.ends import SOURCE, TARGET, Ends
+from fixturepipe.databases.ends import SOURCE, TARGET, End, Ends
+from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Event, StageAdvanced, StageFinished, StageStarted, ignore
 from fixturepipe.stages.verify import VerifyOptions, VerifyResult, verify
 from tests import servers
@@ -356,6 +357,45 @@ def test_since_looks_at_later_rows_only_where_a_model_notes_them(planted: Ends) 
     assert {d.model for d in later.differences} == {"everyfield.bytext"}
     earlier = verified(planted, since="2020-06-01")
     assert {d.model for d in earlier.differences} == {"everyfield.bytext", "everyfield.byuuid"}
+
+
+def test_several_workers_find_the_same(pair: Ends) -> None:
+    Everything.objects.using(TARGET).filter(pk=2).update(small=4)
+    ByText.objects.using(TARGET).create(name="new", value=1)
+    try:
+        alone, together = verified(pair), verified(pair, workers=3)
+    finally:
+        Everything.objects.using(TARGET).filter(pk=2).update(small=3)
+        ByText.objects.using(TARGET).filter(name="new").delete()
+    assert together.models == alone.models
+    assert sorted(found(together)) == [
+        ("extra", "everyfield.bytext", "new", ""),
+        ("value", "everyfield.everything", 2, "small"),
+    ]
+
+
+def test_large_models_are_compared_in_ranges_of_their_key(
+    pair: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fixturepipe.stages.verify._PART_ROWS", 2)
+    result = verified(pair, workers=2)
+    assert result.ok
+    (model,) = [each for each in result.models if each.model == "everyfield.everything"]
+    assert (model.compared, model.equal) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"sample": 0.0}, {"sample": 1.5}, {"since": "yesterday"}, {"workers": 0}]
+)
+def test_options_that_make_no_sense_are_refused(pair: Ends, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        verified(pair, **options)
+
+
+def test_a_target_without_tables_is_refused(pair: Ends, empty_target: End) -> None:
+    with pytest.raises(ConfigurationError, match="The target has no table"):
+        verified(Ends("default", pair.source, empty_target))
+    pair.open()
 
 
 def test_progress_adds_up(pair: Ends) -> None:
