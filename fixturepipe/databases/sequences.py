@@ -55,9 +55,12 @@ def next_keys(connection: BaseDatabaseWrapper) -> dict[str, int]:
         if not getattr(connection, "mysql_is_mariadb", True):
             # MySQL answers with what it remembers for a day; 0 has it look.
             cursor.execute("SET SESSION information_schema_stats_expiry = 0")
+        # MySQL says NULL of a table that never had a row.
         cursor.execute(
-            "SELECT TABLE_NAME, AUTO_INCREMENT FROM information_schema.TABLES"
-            " WHERE TABLE_SCHEMA = DATABASE() AND AUTO_INCREMENT IS NOT NULL"
+            "SELECT t.TABLE_NAME, COALESCE(t.AUTO_INCREMENT, 1) FROM information_schema.TABLES t"
+            " JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA = t.TABLE_SCHEMA"
+            " AND c.TABLE_NAME = t.TABLE_NAME AND c.EXTRA LIKE '%auto_increment%'"
+            " WHERE t.TABLE_SCHEMA = DATABASE()"
         )
         return {table: int(key) for table, key in cursor.fetchall()}
 

@@ -1,0 +1,153 @@
+"""A row of the ledger means that the chunk is in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.ends import TARGET, End, Ends
+from fixturepipe.databases.ledger import (
+    UNNAMED,
+    Entry,
+    Ledger,
+    LoaderLock,
+    remove_ledger,
+)
+from fixturepipe.errors import LoadError
+
+RUN, OTHER = "a" * 32, "b" * 32
+
+
+@pytest.fixture
+def connection(shared_target: End, source: End) -> Iterator[BaseDatabaseWrapper]:
+    Ends("default", source, shared_target).open()
+    yield connections[TARGET]
+    connections[TARGET].close()
+
+
+@pytest.fixture
+def ledger(connection: BaseDatabaseWrapper) -> Ledger:
+    made = Ledger(connection, RUN)
+    made.create()
+    made.come(was_empty=False, migrated=True)
+    return made
+
+
+def test_what_is_completed_is_read_back(ledger: Ledger) -> None:
+    entry = Entry(3, "c" * 64, 12, {"a.b": 1}, 0.25, {"a.b": 5, "a.c": 7})
+    assert ledger.begin(3, "c" * 64)
+    ledger.complete(entry)
+    (found,) = ledger.applied().values()
+    assert found.applied_at
+    assert Entry(**{**vars(found), "applied_at": ""}) == entry
+
+
+def test_a_chunk_is_begun_once(ledger: Ledger) -> None:
+    assert ledger.begin(1, "c" * 64)
+    assert not ledger.begin(1, "c" * 64)
+
+
+def test_a_second_loader_of_a_chunk_waits_for_the_first(
+    ledger: Ledger, connection: BaseDatabaseWrapper
+) -> None:
+    other = connection.copy(TARGET)
+    found: list[bool] = []
+
+    def begin_too() -> None:
+        other.connect()
+        other.set_autocommit(False)
+        found.append(Ledger(other, RUN).begin(1, "d" * 64))
+        other.rollback()
+        other.close()
+
+    other.inc_thread_sharing()
+    thread = threading.Thread(target=begin_too)
+    with transaction.atomic(using=TARGET):
+        assert ledger.begin(1, "c" * 64)
+        thread.start()
+        thread.join(0.3)
+        assert not found
+    thread.join()
+    assert found == [False]
+
+
+def test_what_is_rolled_back_is_not_in(ledger: Ledger) -> None:
+    with transaction.atomic(using=TARGET):
+        ledger.begin(1, "c" * 64)
+        transaction.set_rollback(True, using=TARGET)
+    assert ledger.applied() == {}
+
+
+def test_what_a_run_found_first_stays(ledger: Ledger) -> None:
+    state = ledger.come(was_empty=True, migrated=False)
+    assert (state.was_empty, state.migrated) == (False, True)
+
+
+def test_a_run_takes_over_what_it_prepared_before_it_had_a_name(
+    connection: BaseDatabaseWrapper,
+) -> None:
+    unnamed = Ledger(connection, UNNAMED)
+    unnamed.create()
+    unnamed.come(was_empty=True, migrated=False)
+    assert Ledger(connection, RUN).come(was_empty=False, migrated=True).was_empty
+    assert unnamed.state() is None
+
+
+def test_marks_are_kept(ledger: Ledger) -> None:
+    ledger.mark_cleared()
+    ledger.mark_finished()
+    state = ledger.state()
+    assert state is not None
+    assert (state.cleared, state.finished) == (True, True)
+
+
+def test_only_unfinished_runs_with_chunks_are_in_the_way(
+    ledger: Ledger, connection: BaseDatabaseWrapper
+) -> None:
+    other = Ledger(connection, OTHER)
+    other.come(was_empty=False, migrated=True)
+    assert ledger.unfinished_others() == []
+    other.begin(1, "c" * 64)
+    assert ledger.unfinished_others() == [OTHER]
+    other.mark_finished()
+    assert ledger.unfinished_others() == []
+
+
+def test_the_tables_go_with_the_last_run(
+    ledger: Ledger, connection: BaseDatabaseWrapper, source: End, shared_target: End
+) -> None:
+    ends = Ends("default", source, shared_target)
+    Ledger(connection, OTHER).come(was_empty=False, migrated=True)
+    remove_ledger(ends, RUN)
+    assert ledger.exists()
+    assert ledger.state() is None
+    remove_ledger(ends, OTHER)
+    assert not ledger.exists()
+    remove_ledger(ends, OTHER)
+
+
+def test_the_lock_is_free_when_its_holder_is_gone(connection: BaseDatabaseWrapper) -> None:
+    first, second = LoaderLock(connection), LoaderLock(connection)
+    first.acquire()
+    first.acquire()
+    with pytest.raises(LoadError, match="at work"):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
+
+
+def test_databases_have_locks_of_their_own(
+    connection: BaseDatabaseWrapper, second_target: End
+) -> None:
+    first = LoaderLock(connection)
+    first.acquire()
+    Ends("default", second_target, second_target).open()
+    second = LoaderLock(connections[TARGET])
+    second.acquire()
+    second.release()
+    first.release()
