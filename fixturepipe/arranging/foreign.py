@@ -80,6 +80,9 @@ class Normaliser:
                 fields[name] = value
             elif name in links and links[name].through in self._schemas:
                 lists.append((links[name], self._list(name, value)))
+            elif name == schema.pk and isinstance(value, list):
+                # The key of a content type or permission, which each database numbers itself.
+                fields[name] = value
             elif name == schema.pk:
                 pk = value
             elif name.endswith("_id") and name[:-3] in known and name[:-3] not in item["fields"]:

@@ -127,6 +127,8 @@ class ModelPlan:
         self.key_columns = [c for c in self.columns if c.field in meta.pk_fields]
         self.composite = meta.is_composite_pk
         self.names = frozenset(c.field.name for c in self.columns if c.field is not pk)
+        # A key that is that of a content type may stand among the fields, as a natural key.
+        self.lent = frozenset(c.field.name for c in self.key_columns if c.remote is not None)
         self.generated = {f.name for f in meta.local_fields if getattr(f, "generated", False)}
         self.lists = {f.name: f for f in meta.many_to_many}
         self.by_instance = needs_instances(model)
@@ -162,7 +164,6 @@ class ModelPlan:
     ) -> list[Any]:
         name = column.field.name
         if column.field is self.pk:
-            # A key that is that of a content type may stand among the fields, as a natural key.
             return [o["pk"] if "pk" in o else o["fields"].get(name, MISSING) for o in objects]
         if whole:
             values = [o["fields"][name] for o in objects]

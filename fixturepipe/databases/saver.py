@@ -165,7 +165,7 @@ class ChunkSaver:
     def _save_in_bulk(self, plan: ModelPlan, run: list[FixtureObject]) -> None:
         # Usually one: every object of a dump gives the same fields in the same order.
         given = {tuple(each["fields"]) for each in run}
-        known = plan.names | plan.lists.keys() | plan.generated
+        known = plan.names | plan.lent | plan.lists.keys() | plan.generated
         if any(not known.issuperset(names) for names in given):
             run = self._without_unknown_fields(plan, run, known)
         lists = self._take_lists(plan, run)
