@@ -133,7 +133,7 @@ class ModelPair:
         if selection.sample is None:
             yield from self.source.pages(selection.bounds, selection.condition)
             return
-        chosen = random.Random(f"{selection.seed}:{self.label}")  # noqa: S311  (repeatable)
+        chosen = random.Random(f"{selection.seed}:{self.label}:{selection.bounds.after}")  # noqa: S311  (repeatable)
         for keys in self._source_keys.pages(selection.bounds, selection.condition, 20_000):
             some = [key for key in keys if chosen.random() < selection.sample]
             for start in range(0, len(some), _SAMPLED_ROWS):

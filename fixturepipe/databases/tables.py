@@ -156,6 +156,14 @@ class Table:
         column = self.column(self.key[0])
         return self._fetch(Condition(f"{column} >= %s AND {column} <= %s", (first, last)))
 
+    def key_range(self) -> tuple[Any, Any]:
+        """The lowest and the highest single key."""
+        column = self.column(self.key[0])
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT MIN({column}), MAX({column}) FROM {self.quoted}")
+            first, last = cursor.fetchone()
+        return first, last
+
     @property
     def quoted(self) -> str:
         """The table's name as SQL takes it."""

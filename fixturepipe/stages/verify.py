@@ -9,12 +9,19 @@ It needs no run: any two databases of the same models can be compared, whoever m
 from __future__ import annotations
 
 import datetime
+import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
-from django.db import models
+from django.conf import settings
+from django.db import connections, models
+from django.utils import timezone
 
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases import integrity
@@ -30,11 +37,14 @@ from fixturepipe.databases.introspection import coverage
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.modelpair import ModelPair
 from fixturepipe.databases.naturalrows import NaturalRows
-from fixturepipe.databases.tables import Condition, Table
+from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Table, key_fields
 from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
 
 Model = type[models.Model]
+
+# A part of a model that a thread takes: large enough not to matter, small enough to share out.
+_PART_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,8 @@ class VerifyOptions:
     `sample` is the share of the source's rows, between 0 and 1, that is looked at, chosen by
     `seed`; `since` an ISO date or moment: of models that note when their rows were made or
     changed (auto_now, auto_now_add) only later rows are looked at. Both still compare the
-    number of rows. `limit` is the number of differences told for each model.
+    number of rows. `limit` is the number of differences told for each model. With more
+    than one of the `workers`, what is not committed at the target is not seen.
     """
 
     sample: float | None = None
@@ -95,46 +106,115 @@ def verify(
     ends.open()
     covered = _models_to_compare(ends, manifest)
     _require_tables(covered)
-    accounts = Accounts(rejected or {}, changed or {})
     totals = {model: Table(model, connection_to(SOURCE)).count() for model in covered}
     listener(StageStarted("verify", sum(totals.values())))
     natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET))
-    compared = []
-    for model in covered:
-        pair = ModelPair(
-            model, connection_to(SOURCE), connection_to(TARGET), natural, accounts, options.limit
-        )
-
-        def advanced(rows: int, label: str = pair.label) -> None:
-            listener(StageAdvanced("verify", rows, label))
-
-        compared.append(_compared(pair, _selection(model, options), options.limit, advanced))
-    findings = tuple(_findings(covered, manifest))
+    comparing = _Comparing(natural, Accounts(rejected or {}, changed or {}), options, listener)
+    with comparing.begun(totals) as compared:
+        findings = tuple(_findings(covered, manifest))
     seconds = time.monotonic() - begun
     listener(StageFinished("verify", sum(each.compared for each in compared), seconds))
     return VerifyResult(tuple(compared), findings, seconds)
+
+
+class _Comparing:
+    """Compares models on as many threads as are asked for, each with connections of its own.
+
+    The threads are for waiting: while one waits for a database, another compares. A large
+    model is cut by ranges of its key.
+    """
+
+    def __init__(
+        self, natural: NaturalRows, accounts: Accounts, options: VerifyOptions, listener: Listener
+    ) -> None:
+        self._natural = natural
+        self._accounts = accounts
+        self._options = options
+        self._listener = listener
+        self._one_at_a_time = threading.Lock()
+
+    @contextmanager
+    def begun(self, totals: Mapping[Model, int]) -> Iterator[list[ModelComparison]]:
+        """Gives the list that holds the comparisons, model by model, when the block is over."""
+        compared: list[ModelComparison] = []
+        if self._options.workers == 1:
+            yield compared
+            compared += [self._whole(model, [self._part(model, EVERYTHING)]) for model in totals]
+            return
+        with _threads(self._options.workers) as pool:
+            parts = {
+                model: [pool.submit(self._part, model, bounds) for bounds in _ranges(model, rows)]
+                for model, rows in totals.items()
+            }
+            yield compared
+            for model, futures in parts.items():
+                compared.append(self._whole(model, [future.result() for future in futures]))
+
+    def _pair(self, model: Model) -> ModelPair:
+        source, target = connection_to(SOURCE), connection_to(TARGET)
+        return ModelPair(model, source, target, self._natural, self._accounts, self._options.limit)
+
+    def _part(self, model: Model, bounds: Bounds) -> ModelComparison:
+        selection = _selection(model, self._options, bounds)
+        return self._pair(model).compare(selection, partial(self._tell, model._meta.label_lower))
+
+    def _whole(self, model: Model, parts: Sequence[ModelComparison]) -> ModelComparison:
+        """The parts together, and what shows only in the numbers of rows."""
+        pair, limit = self._pair(model), self._options.limit
+        found = pair.count()
+        for part in parts:
+            found = found.plus(part, limit)
+        if _selection(model, self._options).is_partial:
+            if found.source != found.target:
+                # The search by key finds the sample's missing rows again, and all the others.
+                found = found.without_missing()
+                found = found.plus(pair.find_missing(), limit).plus(pair.find_extra(), limit)
+        elif pair.has_strangers(found):
+            found = found.plus(pair.find_extra(), limit)
+        return found
+
+    def _tell(self, label: str, rows: int) -> None:
+        with self._one_at_a_time:
+            self._listener(StageAdvanced("verify", rows, label))
+
+
+def _ranges(model: Model, rows: int) -> list[Bounds]:
+    """The model's rows in parts of some ten thousands, by ranges of its key if that is a number."""
+    table = Table(model, connection_to(SOURCE), key_fields(model))
+    count = rows // _PART_ROWS if table.has_integer_key else 0
+    if count < 2:
+        return [EVERYTHING]
+    first, last = table.key_range()
+    marks = [first + (last - first) * number // count for number in range(1, count)]
+    edges = [None, *((mark,) for mark in marks), None]
+    return [Bounds(after, upto) for after, upto in pairwise(edges)]
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that close the connections which Django gave each of them."""
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            yield pool
+        finally:
+            everyone = threading.Barrier(count)
+
+            def close() -> None:
+                everyone.wait()
+                connections.close_all()
+
+            for future in [pool.submit(close) for _ in range(count)]:
+                future.result()
 
 
 def check_options(options: VerifyOptions) -> None:
     """Raise UsageError for options that make no sense."""
     if options.sample is not None and not 0 < options.sample <= 1:
         raise UsageError("--sample takes a share between 0 % and 100 %", hint="--sample 1%")
+    if options.workers < 1:
+        raise UsageError("--workers takes a number from 1", hint="--workers 4")
     if options.since is not None:
         _moment(options.since)
-
-
-def _compared(
-    pair: ModelPair, selection: Selection, limit: int, advanced: Callable[[int], None]
-) -> ModelComparison:
-    found = pair.count().plus(pair.compare(selection, advanced), limit)
-    if selection.is_partial:
-        if found.source != found.target:
-            # The search by key finds the sample's missing rows again, and all the others.
-            found = found.without_missing()
-            found = found.plus(pair.find_missing(), limit).plus(pair.find_extra(), limit)
-    elif pair.has_strangers(found):
-        found = found.plus(pair.find_extra(), limit)
-    return found
 
 
 def _models_to_compare(ends: Ends, manifest: Manifest | None) -> list[Model]:
@@ -160,9 +240,9 @@ def _require_tables(covered: list[Model]) -> None:
         )
 
 
-def _selection(model: Model, options: VerifyOptions) -> Selection:
+def _selection(model: Model, options: VerifyOptions, bounds: Bounds = EVERYTHING) -> Selection:
     condition = _later_than(model, options.since) if options.since is not None else None
-    return Selection(sample=options.sample, seed=options.seed, condition=condition)
+    return Selection(bounds, sample=options.sample, seed=options.seed, condition=condition)
 
 
 def _later_than(model: Model, since: str) -> Condition | None:
@@ -183,9 +263,6 @@ def _moment(since: str) -> datetime.datetime:
         raise UsageError(
             f"--since {since!r} is not a date or moment", hint="Write it as 2026-01-31T12:00."
         ) from None
-    from django.conf import settings
-    from django.utils import timezone
-
     if settings.USE_TZ and timezone.is_naive(moment):
         return timezone.make_aware(moment)
     return moment
