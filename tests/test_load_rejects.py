@@ -204,3 +204,13 @@ def test_exactly_the_bad_rows_are_rejected(
     assert column(shared_target, "strict", "id") == [n for n in range(count) if n not in expected]
     entry = read_applied(Ends("default", source, shared_target), RUN)[1]
     assert sum(entry.rejected.values()) == len(expected)
+
+
+def test_rows_that_the_server_numbers_are_checked_in_a_circle_too(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    objects = [a("strictnote", None, strict=n) for n in (1, 2, 9)] + [strict(1), strict(2)]
+    directory = make_run(tmp_path / "run", objects, cyclic=[1])
+    result = load_into(shared_target, source, directory, on_error="reject")
+    assert result.rejected == {"loading.strictnote": 1}
+    assert column(shared_target, "strictnote", "strict_id") == [1, 2]

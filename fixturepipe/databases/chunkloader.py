@@ -20,12 +20,13 @@ import msgspec
 from django.core.management import call_command
 from django.core.serializers.base import DeserializationError
 from django.db import Error as DatabaseError
-from django.db import connections, transaction
+from django.db import transaction
 
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import remove_rejects, write_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.ends import connection_to
 from fixturepipe.databases.fixturefiles import FixtureReader
 from fixturepipe.databases.ledger import Entry, Ledger
 from fixturepipe.databases.loaddata import FastCommand, StockCommand
@@ -97,7 +98,7 @@ class ChunkLoader:
         self._directory = directory
         self._options = options
         self._notify = notify
-        self._connection = connections[alias]
+        self._connection = connection_to(alias)
         self._session = LoadingSession(self._connection)
         self._ledger = Ledger(self._connection, options.run)
         self._plans = ModelPlans(alias, options.saver)

@@ -19,9 +19,11 @@ from django.apps import apps
 from django.core.serializers import base
 from django.core.serializers.python import Deserializer
 from django.db import Error as DatabaseError
-from django.db import connections, models, router
+from django.db import models, router
 from django.db.models.signals import post_save, pre_save
 
+from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.literals import NULL
 from fixturepipe.databases.ownkeys import OwnKeys
 from fixturepipe.databases.references import (
     AmbiguousKeyError,
@@ -52,6 +54,8 @@ from fixturepipe.databases.statements import StatementWriter
 
 _LOOKUP_BATCH = 1_000
 _SLICE = 1_000
+# The key, as a literal, of a row that the server is to number.
+_NO_KEY = NULL
 # So many problems tell what is wrong with a chunk that is not going to be loaded.
 _ENOUGH = 10
 
@@ -91,7 +95,7 @@ class ModelPlans:
             named = apps.get_model(label)
             model: Model = named._meta.concrete_model or named
             nulls = self._options.json_nulls.get(model._meta.label_lower, {})
-            found = ModelPlan(model, connections[self._alias], nulls)
+            found = ModelPlan(model, connection_to(self._alias), nulls)
             self._plans[label] = found
         return found
 
@@ -111,7 +115,7 @@ class ChunkSaver:
         self._plans = plans
         self._options = options
         self._deferred = deferred
-        self._connection = connections[alias]
+        self._connection = connection_to(alias)
         self._writer = StatementWriter(
             self._connection, self._refused, keep_going=options.keep_going
         )
@@ -192,10 +196,25 @@ class ChunkSaver:
         rows, problems = plan.rows(run, cells)
         self.problems += problems
         self.models[plan.label] = self.models.get(plan.label, 0) + len(rows)
-        self.saved.setdefault(plan, {}).update(zip(rows.keys, rows.objects, strict=True))
+        saved = self.saved.setdefault(plan, {})
+        saved.update(zip(rows.keys, rows.objects, strict=True))
         if look:
             rows = self._update_existing(plan, rows)
-        self._writer.insert(rows)
+        if self._deferred and saved.pop(_NO_KEY, None) is not None:
+            self._insert_numbered(plan, rows)
+        else:
+            self._writer.insert(rows)
+
+    def _insert_numbered(self, plan: ModelPlan, rows: Rows) -> None:
+        """One by one, because whoever checks these rows' references has to know their keys."""
+        for position, key in enumerate(rows.keys):
+            row = rows.part(position, position + 1)
+            if key != _NO_KEY:
+                self._writer.insert(row)
+                continue
+            given = self._writer.insert_numbered(row)
+            if given is not None:
+                self.saved[plan][str(given)] = row.objects[0]
 
     # ---- references
 
@@ -287,7 +306,7 @@ class ChunkSaver:
         """The keys (literals) among the rows' that the table holds, exactly."""
         self._writer.drain()
         found: set[str] = set()
-        wanted = [key for key in rows.keys if key not in ("NULL", "DEFAULT")]
+        wanted = [key for key in rows.keys if key not in (_NO_KEY, "DEFAULT")]
         table = every_row(plan.model, self._alias)
         for start in range(0, len(wanted), _LOOKUP_BATCH):
             condition = plan.key_condition(wanted[start : start + _LOOKUP_BATCH])

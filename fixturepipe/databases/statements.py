@@ -68,6 +68,17 @@ class StatementWriter:
         if len(rows) > start:
             self._send(rows.part(start, len(rows)), texts[start:])
 
+    def insert_numbered(self, row: Rows) -> int | None:
+        """Insert a single row whose key the server gives; gives the key, None if refused."""
+        self.drain()
+        try:
+            self._run(self._statement(row.plan, [",".join(row.cells[0])]))
+        except (DatabaseError, UnicodeEncodeError) as error:
+            self._halve(row, error)
+            return None
+        raw: Any = self._connection.connection
+        return int(raw.insert_id())
+
     def drain(self) -> None:
         """Wait for the statement under way, and deal with its outcome."""
         if self._waiting is None:

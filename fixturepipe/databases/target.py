@@ -13,11 +13,12 @@ from typing import Any
 from django.apps import apps
 from django.core.management import call_command
 from django.db import Error as DatabaseError
-from django.db import connections, models, transaction
+from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from fixturepipe.databases.ends import connection_to
 from fixturepipe.databases.introspection import LEDGER_PREFIX, NATURAL_PRIMARY, applied_migrations
 from fixturepipe.databases.ledger import UNNAMED, Ledger, RunState
 from fixturepipe.databases.servererrors import said_by
@@ -37,7 +38,7 @@ class Target:
     def __init__(self, alias: str, name: str, run: str) -> None:
         self.alias = alias
         self.name = name
-        self.connection: BaseDatabaseWrapper = connections[alias]
+        self.connection: BaseDatabaseWrapper = connection_to(alias)
         self.ledger = Ledger(self.connection, run)
 
     def come(self) -> RunState:
