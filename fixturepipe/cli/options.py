@@ -103,7 +103,7 @@ _ARRANGE = (
         default=False,
     ),
 )
-_WORKERS = Option("workers", "processes side by side (0: one a core)", not_negative, 0, (), "N")
+_WORKERS = Option("workers", "how many work side by side (0: one a core)", not_negative, 0, (), "N")
 _LOAD = (
     _WORKERS,
     Option(
@@ -135,6 +135,8 @@ _LOAD_ONLY = (
 )
 _VERIFY = (
     Option("sample", "compare a share of the rows (1%%)", convert=percentage, metavar="SHARE"),
+    Option("seed", "which share of the rows", convert=int, default=0, metavar="N"),
+    Option("since", "compare rows made or changed since (ISO date or time)", metavar="WHEN"),
     Option("limit", "differences shown for a model", convert=not_negative, default=20, metavar="N"),
 )
 _IGNORE = Option("ignore", "a finding to pass over: FP203:shop.order", metavar="ID", many=True)
@@ -169,7 +171,7 @@ COMMANDS = (
         "load each chunk that the target does not hold; run again, it goes on",
         (*_LOAD, *_LOAD_ONLY, _ON_ERROR),
     ),
-    Command("verify", "compare source and target row by row", _VERIFY),
+    Command("verify", "compare source and target row by row", (_WORKERS, *_VERIFY)),
     Command(
         "run",
         "migrate the target, check, dump, arrange, load, verify",

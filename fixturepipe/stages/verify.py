@@ -9,6 +9,7 @@ It needs no run: any two databases of the same models can be compared, whoever m
 from __future__ import annotations
 
 import datetime
+import os
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -54,8 +55,9 @@ class VerifyOptions:
     `sample` is the share of the source's rows, between 0 and 1, that is looked at, chosen by
     `seed`; `since` an ISO date or moment: of models that note when their rows were made or
     changed (auto_now, auto_now_add) only later rows are looked at. Both still compare the
-    number of rows. `limit` is the number of differences told for each model. With more
-    than one of the `workers`, what is not committed at the target is not seen.
+    number of rows. `limit` is the number of differences told for each model. `workers` is the
+    number of threads, 0 for one a core; with more than one, what is not committed at the
+    target is not seen.
     """
 
     sample: float | None = None
@@ -63,6 +65,11 @@ class VerifyOptions:
     limit: int = 20
     workers: int = 1
     seed: int = 0
+
+    @property
+    def threads(self) -> int:
+        """The number of threads."""
+        return self.workers or os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -137,11 +144,11 @@ class _Comparing:
     def begun(self, totals: Mapping[Model, int]) -> Iterator[list[ModelComparison]]:
         """Gives the list that holds the comparisons, model by model, when the block is over."""
         compared: list[ModelComparison] = []
-        if self._options.workers == 1:
+        if self._options.threads == 1:
             yield compared
             compared += [self._whole(model, [self._part(model, EVERYTHING)]) for model in totals]
             return
-        with _threads(self._options.workers) as pool:
+        with _threads(self._options.threads) as pool:
             parts = {
                 model: [pool.submit(self._part, model, bounds) for bounds in _ranges(model, rows)]
                 for model, rows in totals.items()
@@ -211,8 +218,8 @@ def check_options(options: VerifyOptions) -> None:
     """Raise UsageError for options that make no sense."""
     if options.sample is not None and not 0 < options.sample <= 1:
         raise UsageError("--sample takes a share between 0 % and 100 %", hint="--sample 1%")
-    if options.workers < 1:
-        raise UsageError("--workers takes a number from 1", hint="--workers 4")
+    if options.workers < 0:
+        raise UsageError("--workers takes a number from 0", hint="--workers 4")
     if options.since is not None:
         _moment(options.since)
 
