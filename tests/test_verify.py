@@ -385,7 +385,7 @@ def test_large_models_are_compared_in_ranges_of_their_key(
 
 
 @pytest.mark.parametrize(
-    "options", [{"sample": 0.0}, {"sample": 1.5}, {"since": "yesterday"}, {"workers": 0}]
+    "options", [{"sample": 0.0}, {"sample": 1.5}, {"since": "yesterday"}, {"workers": -1}]
 )
 def test_options_that_make_no_sense_are_refused(pair: Ends, options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
