@@ -29,7 +29,6 @@ else:
 
 BATCH = 2_000
 BATCH_BYTES = 4 << 20
-STEP = 50
 WIDE_PAGE = 200
 
 
@@ -147,12 +146,17 @@ def _is_wide(field: Field) -> bool:
 
 
 def _filled(cursor: Any, size: int, wide: Sequence[int]) -> list[Any]:
-    """Rows of up to BATCH_BYTES in their long values, and a few more."""
+    """Rows whose long values are of BATCH_BYTES in all, or little more.
+
+    What is fetched at once doubles, as far as the rows so far let expect that it fits.
+    """
     batch: list[Any] = []
-    used = 0
-    while used < BATCH_BYTES and len(batch) < size and (rows := cursor.fetchmany(STEP)):
+    used, step = 0, 4
+    while used < BATCH_BYTES and len(batch) < size and (rows := cursor.fetchmany(step)):
         batch += rows
         used += sum(len(v) for i in wide for row in rows if type(v := row[i]) in (str, bytes))
+        room = (BATCH_BYTES - used) * len(batch) // max(used, 1)
+        step = max(1, min(step * 2, room, size - len(batch)))
     return batch
 
 

@@ -1,0 +1,151 @@
+"""Sources of other kinds: servers, time zones, wide rows, and the memory that they take."""
+
+import datetime
+import subprocess
+import sys
+import zoneinfo
+
+import pytest
+from django.db import connections
+from django.test import override_settings
+
+from fixturepipe.databases import rowquery
+from fixturepipe.databases.ends import End, Ends
+from tests.apps.everyfield.models import ByText, Everything
+from tests.apps.hidden.models import House, Stay
+from tests.apps.naturals.models import Pointer, Unique
+from tests.dumping import Dumped
+from tests.test_verify import VALUES
+
+
+@pytest.fixture
+def server_source(ends):
+    """The migrated server as a source, bound to "default" like any source of a test."""
+    source = Ends("default", ends.target)
+    with source.bound_to_source():
+        yield source.source
+
+
+def test_a_server_is_dumped_as_sqlite_is(server_source, source, tmp_path):
+    """The same rows in both give the same files."""
+    files = []
+    for end in (server_source, source):
+        with Ends("default", end).bound_to_source():
+            Everything.objects.create(**VALUES)
+            Everything.objects.create(json=None)
+            red = Unique.objects.create(slug="red")
+            Pointer.objects.create(unique=red, loose_id=404)
+            house = House.objects.create(number=2)
+            House.objects.update(changed=VALUES["moment"])
+            Stay.objects.create(house=house, number=VALUES["uuid"], note="wet")
+        dumped = Dumped(tmp_path / end.vendor, end)
+        dumped("everyfield", "naturals", "hidden")
+        assert dumped.manifest.natural_references.count("naturals.unique") == 1
+        files.append(
+            {
+                app: dumped.objects(app)
+                for app in (
+                    "everyfield.everything",
+                    "naturals.pointer",
+                    "hidden.house",
+                    "hidden.stay",
+                )
+            }
+        )
+    assert files[0] == files[1]
+
+
+def test_a_server_is_read_in_pages_and_a_dump_of_it_stands(server_source, tmp_path, monkeypatch):
+    monkeypatch.setattr(rowquery, "BATCH", 7)
+    ByText.objects.bulk_create([ByText(name=f"n{n}", value=n) for n in range(50)])
+    house = House.objects.create()
+    Stay.objects.bulk_create([Stay(house=house, note=str(n)) for n in range(20)])
+    dumped = Dumped(tmp_path / "run", server_source)
+    result = dumped("everyfield", "hidden")
+    assert sorted(each["fields"]["value"] for each in dumped.objects("everyfield.bytext")) == [
+        *range(50)
+    ]
+    assert sorted(int(f["note"]) for f in dumped.fields("hidden.stay").values()) == [*range(20)]
+    assert result.skipped == ()
+    assert dumped("everyfield", "hidden").skipped == ("everyfield", "hidden")
+    ByText.objects.filter(name="n7").update(value=8)
+    assert dumped("everyfield", "hidden").skipped == ()
+
+
+def test_what_is_committed_on_a_server_while_it_is_dumped_is_not_dumped(server_source, tmp_path):
+    Unique.objects.create(slug="red")
+    other = connections["default"].copy()
+
+    def interfere(event):
+        with other.cursor() as cursor:
+            cursor.execute("DELETE FROM naturals_unique")
+
+    dumped = Dumped(tmp_path / "run", server_source, interfere)
+    try:
+        assert dumped("naturals").models["naturals.unique"] == 1
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Vienna", "America/St_Johns"])
+def test_moments_are_those_of_the_connections_time_zone(source, tmp_path, zone):
+    settings = {**source.settings, "TIME_ZONE": zone}
+    moment = datetime.datetime(2024, 7, 1, 12, 30, 15, 250, zoneinfo.ZoneInfo(zone))
+    with Ends("default", End("zoned", settings)).bound_to_source():
+        Everything.objects.create(moment=moment)
+        dumped = Dumped(tmp_path / "run", End("zoned", settings))
+        dumped("everyfield.everything")
+    (fields,) = dumped.fields("everyfield.everything").values()
+    assert datetime.datetime.fromisoformat(fields["moment"]) == moment
+
+
+def test_moments_without_a_time_zone_stay_without(source, tmp_path):
+    with override_settings(USE_TZ=False), Ends("default", source).bound_to_source():
+        Everything.objects.create(moment=datetime.datetime(2024, 1, 2, 3, 4, 5, 6))  # noqa: DTZ001
+        dumped = Dumped(tmp_path / "run", source)
+        dumped("everyfield.everything")
+    (fields,) = dumped.fields("everyfield.everything").values()
+    assert fields["moment"] == "2024-01-02T03:04:05.000006"
+
+
+def test_an_offset_that_sqlite_holds_is_kept(source, tmp_path):
+    row = Everything.objects.create()
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "UPDATE everyfield_everything SET moment = '2024-01-02 03:04:05+02:00' WHERE id = %s",
+            [row.pk],
+        )
+    dumped = Dumped(tmp_path / "run", source)
+    dumped("everyfield.everything")
+    assert dumped.fields("everyfield.everything")[row.pk]["moment"] == "2024-01-02T03:04:05+02:00"
+
+
+def test_memory_does_not_grow_with_long_values(source, tmp_path):
+    """A hundred texts of two million characters, in a process that may not hold them all."""
+    with connections["default"].cursor() as cursor:
+        for pk in range(100):
+            cursor.execute(
+                "INSERT INTO everyfield_everything (id, text, email, file, slug, url)"
+                " VALUES (%s, hex(zeroblob(1000000)), '', '', '', '')",
+                [pk + 1],
+            )
+    program = f"""
+import resource
+import django
+django.setup()
+from pathlib import Path
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.ends import Ends, resolve_end
+from fixturepipe.stages.dump import DumpOptions, dump
+ends = Ends("default", resolve_end("sqlite:///{source.settings["NAME"]}"))
+def run(labels, name):
+    dump(RunDirectory(Path({str(tmp_path)!r}) / name), ends, DumpOptions(labels=labels))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(run(("auth",), "small"), run(("everyfield.everything",), "large"))
+"""
+    output = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout
+    small, large = map(int, output.split())
+    assert (tmp_path / "large/1-dump/everyfield.json").stat().st_size > 200_000_000
+    assert large - small < 120_000
