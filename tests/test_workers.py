@@ -1,0 +1,219 @@
+"""Chunks side by side: the same result, ledger and errors, whichever executor runs them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fixturepipe.artifacts.manifest import Chunk
+from fixturepipe.databases.ends import End, Ends
+from fixturepipe.databases.ledger import read_applied
+from fixturepipe.errors import ConfigurationError, LoadError, TransientLoadError, UsageError
+from fixturepipe.schedule import Schedule
+from tests.loading import RUN, Log, a, load_into, make_run, rows
+
+
+def chunk(number: int, *after: tuple[int, int]) -> Chunk:
+    return Chunk(number, f"{number}.json", {}, 1, 1, "", after)
+
+
+def numbers(chunks: list[Chunk]) -> list[int]:
+    return [each.number for each in chunks]
+
+
+# 1 ──┬── 2 ──┐
+#     └── 3 ──┴── 4
+DIAMOND = [chunk(1), chunk(2, (1, 1)), chunk(3, (1, 1)), chunk(4, (2, 3))]
+
+
+def test_a_chunk_waits_for_its_predecessors() -> None:
+    schedule = Schedule(DIAMOND)
+    assert numbers(schedule.take(9)) == [1]
+    assert numbers(schedule.take(9)) == []
+    schedule.loaded(1)
+    assert numbers(schedule.take(1)) == [2]
+    assert numbers(schedule.take(9)) == [3]
+    schedule.loaded(3)
+    assert numbers(schedule.take(9)) == []
+    schedule.loaded(2)
+    assert numbers(schedule.take(9)) == [4]
+    schedule.loaded(4)
+    assert len(schedule) == 0
+
+
+def test_predecessors_that_are_not_to_be_loaded_are_in() -> None:
+    assert numbers(Schedule(DIAMOND[2:]).take(9)) == [3]
+
+
+def test_two_workers_leave_what_one_leaves(
+    tmp_path: Path, source: End, shared_target: End, second_target: End
+) -> None:
+    chunks = [[a("shade", n, slug=f"s{n}") for n in range(50)]]
+    chunks += [
+        [a("pointer", 100 * part + n, shade=[f"s{n}"]) for n in range(50)] for part in range(6)
+    ]
+    directory = make_run(tmp_path / "run", *chunks)
+    load_into(second_target, source, directory)
+    result = load_into(shared_target, source, directory, workers=2)
+    assert rows(shared_target) == rows(second_target)
+    assert (result.chunks, result.objects, result.complete) == (7, 350, True)
+    assert len(read_applied(Ends("default", source, shared_target), RUN)) == 7
+
+
+def test_workers_stop_at_a_refused_chunk_and_name_it(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(
+        tmp_path / "run",
+        [a("shade", 1, slug="red")],
+        [a("pointer", 1, shade=["green"])],
+        [a("spot", 1, x=1, y=1)],
+    )
+    with pytest.raises(LoadError, match=r"0002-loading.pointer.*\n.*green") as caught:
+        load_into(shared_target, source, directory, workers=2)
+    assert caught.value.exit_code == 3
+    assert "fixturepipe load" in caught.value.hint
+
+
+def test_workers_tell_what_they_rejected(tmp_path: Path, source: End, shared_target: End) -> None:
+    directory = make_run(
+        tmp_path / "run", [a("shade", 1, slug="red")], [a("pointer", 1, shade=["green"])]
+    )
+    log = Log()
+    result = load_into(shared_target, source, directory, workers=2, on_error="reject", log=log)
+    assert result.rejected == {"loading.pointer": 1}
+    assert "rejects/" in log.text
+
+
+def test_json_nulls_reach_the_workers(tmp_path: Path, source: End, shared_target: End) -> None:
+    objects = [[a("document", n, content=None, required=1)] for n in (1, 2)]
+    nulls = {"loading.document": {"content": [2]}}
+    directory = make_run(tmp_path / "run", *objects, json_nulls=nulls)
+    load_into(shared_target, source, directory, workers=2)
+    found = rows(shared_target, "loading.document")["loading.document"]
+    assert sorted(row[1] is None for row in found) == [False, True]
+
+
+def test_a_worker_that_dies_ends_the_load_resumably(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(tmp_path / "run", *[[a("shade", n, slug=f"s{n}")] for n in range(40)])
+
+    def kill_a_worker(event: object) -> None:
+        for child in _children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, 9)
+
+    with pytest.raises(TransientLoadError, match="worker process died"):
+        load_into(shared_target, source, directory, workers=2, log=kill_a_worker)
+    assert load_into(shared_target, source, directory).complete
+    assert len(rows(shared_target, "loading.shade")["loading.shade"]) == 40
+
+
+def _children() -> list[int]:
+    """The worker processes of this one."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = path.read_text().rsplit(")", 1)[1].split()[1]
+            command = (path.parent / "cmdline").read_text()
+            if int(parent) == os.getpid() and "spawn_main" in command:
+                found.append(int(path.parent.name))
+    return found
+
+
+def test_an_unknown_executor_is_refused(tmp_path: Path, source: End, shared_target: End) -> None:
+    directory = make_run(tmp_path / "run", [a("shade", 1, slug="red")])
+    with pytest.raises(UsageError, match="no executor 'celery:x'"):
+        load_into(shared_target, source, directory, executor="celery:x")
+
+
+# ---- Dask
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A scheduler and two worker processes of a real cluster; gives the address."""
+    pytest.importorskip("distributed")
+    directory = tmp_path_factory.mktemp("dask")
+    address = f"tcp://127.0.0.1:{_free_port()}"
+    port = address.rpartition(":")[2]
+    begin = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    log = (directory / "log").open("wb")
+    processes = [
+        subprocess.Popen(
+            [*begin, "--host", "127.0.0.1", "--port", port, "--no-dashboard"],
+            stdout=log,
+            stderr=log,
+            cwd=directory,
+        )
+    ]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address]
+    processes += [
+        subprocess.Popen(
+            [*worker, "--nthreads", "1", "--no-nanny", "--no-dashboard"],
+            stdout=log,
+            stderr=log,
+            cwd=directory,
+        )
+        for _ in range(2)
+    ]
+    yield address
+    for process in processes:
+        process.terminate()
+        process.wait()
+    log.close()
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_dask_cluster_loads_the_same(
+    tmp_path: Path, source: End, shared_target: End, second_target: End, scheduler: str
+) -> None:
+    from distributed import Client
+
+    chunks = [[a("shade", n, slug=f"s{n}") for n in range(50)]]
+    chunks += [
+        [a("pointer", 100 * part + n, shade=[f"s{n}"]) for n in range(50)] for part in range(6)
+    ]
+    directory = make_run(tmp_path / "run", *chunks)
+    load_into(second_target, source, directory)
+    with Client(scheduler) as client:
+        client.wait_for_workers(2, timeout=60)
+    result = load_into(shared_target, source, directory, workers=2, executor=f"dask:{scheduler}")
+    assert result.complete
+    assert rows(shared_target) == rows(second_target)
+
+
+def test_a_dask_scheduler_that_is_not_there_is_named(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    pytest.importorskip("distributed")
+    directory = make_run(tmp_path / "run", [a("shade", 1, slug="red")])
+    started = time.monotonic()
+    with pytest.raises(ConfigurationError, match="does not answer"):
+        load_into(shared_target, source, directory, executor=f"dask:tcp://127.0.0.1:{_free_port()}")
+    assert time.monotonic() - started < 30
+
+
+def test_without_dask_its_extra_is_named(
+    tmp_path: Path, source: End, shared_target: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    directory = make_run(tmp_path / "run", [a("shade", 1, slug="red")])
+    with pytest.raises(ConfigurationError, match="not installed") as caught:
+        load_into(shared_target, source, directory, executor="dask:tcp://127.0.0.1:1")
+    assert "fixturepipe[dask]" in caught.value.hint
