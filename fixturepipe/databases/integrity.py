@@ -64,15 +64,43 @@ def unique_sets(model: type[models.Model]) -> Iterator[tuple[Field, ...]]:
             yield tuple(fields[name] for name in names)
 
 
-def enforced_sets(
-    model: type[models.Model], connection: BaseDatabaseWrapper
-) -> set[frozenset[str]]:
-    """The sets of columns that the database itself keeps unique."""
+class UniqueIndexes:
+    """The sets of columns that a database itself keeps unique, in whole and in every row."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        # One question for all tables: Django's takes two for each, and MariaDB 10.11 has been
+        # seen to crash where hundreds of them came in a row.
+        self._of_all = _unique_indexes(connection) if connection.vendor == "mysql" else None
+
+    def of(self, model: type[models.Model]) -> set[frozenset[str]]:
+        """The sets of column names of a model's table."""
+        table = table_name(model, self._connection)
+        if self._of_all is not None:
+            return self._of_all.get(table.lower(), set())
+        with self._connection.cursor() as cursor:
+            constraints = self._connection.introspection.get_constraints(cursor, table)
+        return {frozenset(each["columns"]) for each in constraints.values() if each["unique"]}
+
+
+def _unique_indexes(connection: BaseDatabaseWrapper) -> dict[str, set[frozenset[str]]]:
+    """The unique indexes of MySQL or MariaDB, by table in lower case."""
     with connection.cursor() as cursor:
-        constraints = connection.introspection.get_constraints(
-            cursor, table_name(model, connection)
+        cursor.execute(
+            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
+            " FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0"
         )
-    return {frozenset(each["columns"]) for each in constraints.values() if each["unique"]}
+        rows = cursor.fetchall()
+    indexes: dict[tuple[str, str], set[str]] = {}
+    # An index of a column's beginning, or of an expression, keeps other things unique.
+    partial = {(table, index) for table, index, column, part in rows if part or column is None}
+    for table, index, column, _ in rows:
+        if (table, index) not in partial:
+            indexes.setdefault((table, index), set()).add(column)
+    found: dict[str, set[frozenset[str]]] = {}
+    for (table, _), columns in indexes.items():
+        found.setdefault(table.lower(), set()).add(frozenset(columns))
+    return found
 
 
 def duplicates(
@@ -152,13 +180,13 @@ def broken_references(
 
 
 def broken_uniqueness(
-    model: type[models.Model], connection: BaseDatabaseWrapper
+    model: type[models.Model], connection: BaseDatabaseWrapper, indexes: UniqueIndexes
 ) -> Iterator[Finding]:
     """FP502 for each unique constraint that the target lacks, FP503 where rows break it.
 
     Where the constraint is there, the index itself holds no value twice.
     """
-    enforced = enforced_sets(model, connection)
+    enforced = indexes.of(model)
     for fields in unique_sets(model):
         if frozenset(field.column for field in fields) in enforced:
             continue
@@ -208,8 +236,10 @@ def reused_keys(
 
 
 def _is_plain(constraint: models.UniqueConstraint) -> bool:
-    """Whether a constraint covers every row, and its columns as they are."""
-    return bool(constraint.fields) and not (constraint.condition or constraint.deferrable)
+    """Whether a constraint covers every row and its columns as they are, so that MySQL has it."""
+    included = getattr(constraint, "include", ())
+    special = (constraint.condition, constraint.deferrable, included)
+    return bool(constraint.fields) and not any(special) and constraint.nulls_distinct is not False
 
 
 def _example(key: tuple[Any, ...], value: Any) -> Example:

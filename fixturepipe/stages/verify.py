@@ -281,9 +281,10 @@ def _findings(covered: list[Model], manifest: Manifest | None) -> Iterator[Findi
     # Where the target comes next is what `load` promises; rows moved by anything else are as
     # equal without it.
     level: Level = "error" if Ledger(target, "").exists() else "warning"
+    indexes = integrity.UniqueIndexes(target)
     for model in covered:
         yield from integrity.broken_references(model, target)
-        yield from integrity.broken_uniqueness(model, target)
+        yield from integrity.broken_uniqueness(model, target, indexes)
         mark = marks.get(table_name(model, source))
         if mark and isinstance(model._meta.pk, models.AutoField | models.BigAutoField):
             yield from integrity.reused_keys(model, target, mark, level)

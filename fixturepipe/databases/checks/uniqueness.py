@@ -21,7 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.target import Target, TextColumn
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding
-from fixturepipe.databases.integrity import duplicates, enforced_sets, unique_sets
+from fixturepipe.databases.integrity import UniqueIndexes, duplicates, unique_sets
 from fixturepipe.databases.tables import Condition, Field, Row, Table, key_fields
 from fixturepipe.databases.values import shown
 
@@ -34,7 +34,7 @@ def duplicate_values(
     model: Model, source: BaseDatabaseWrapper, target: Target
 ) -> Iterator[Finding]:
     """FP203 for values that the target takes for the same, FP208 for values that are."""
-    enforced = enforced_sets(model, source)
+    enforced = UniqueIndexes(source).of(model)
     for fields in (*unique_sets(model), key_fields(model)):
         is_enforced = frozenset(field.column for field in fields) in enforced
         if not is_enforced and (found := _exact_duplicates(model, fields, source)):
