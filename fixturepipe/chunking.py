@@ -17,8 +17,8 @@ from fixturepipe.artifacts.catalog import CatalogWriter
 from fixturepipe.artifacts.records import FixtureWriter
 from fixturepipe.artifacts.rundir import appended_file
 
-_SEPARATOR = 2  # bytes between two objects
-_FRAME = 5  # bytes before the first and after the last
+_SEPARATOR = 2  # bytes between two objects, counted for each
+_FRAME = 5 - _SEPARATOR  # bytes before the first and after the last, which has none after it
 _HELD = 1 << 16  # bytes of a chunk that wait in memory before they are written
 
 
@@ -175,6 +175,11 @@ class ComponentStream:
     def place(self) -> int:
         """The place, from 1, of the chunk in hand among the drafts of this stream."""
         return len(self.drafts) + 1
+
+    @property
+    def last_place(self) -> int:
+        """The place of the last chunk that holds something."""
+        return len(self.drafts) + bool(self._filling.members)
 
     def make_room(self, objects: int, size: int) -> None:
         """End the chunk in hand if this many more objects and bytes do not fit in."""

@@ -641,6 +641,19 @@ def test_a_natural_key_need_not_be_unique_beside_primary_keys(tmp_path):
     assert arranged(tmp_path, NATURAL, objects).result.objects == 2
 
 
+def test_references_by_a_computed_natural_key_come_null_first_and_whole_at_the_end(tmp_path):
+    objects = [a("n.odd", n, x=f"x{n}", peer=[f"computed {n + 1}"]) for n in range(5)]
+    objects.append(a("n.odd", 5, x="x5", peer=3))
+    found = arranged(tmp_path, NATURAL, objects, chunk_objects=4)
+    first = [
+        x for c, o in zip(found.chunks, found.contents(), strict=True) if not c.again for x in o
+    ]
+    again = [x for c, o in zip(found.chunks, found.contents(), strict=True) if c.again for x in o]
+    assert [x["fields"]["peer"] for x in first] == [None] * 5 + [3]
+    assert counted(again) == counted(objects[:5])
+    assert [chunk.after for chunk in found.chunks if chunk.again] == [((1, 2),)] * 2
+
+
 def test_a_computed_natural_key_is_not_taken_for_an_orphan(tmp_path):
     assert arranged(tmp_path, NATURAL, [a("n.odd", 1, x="", peer=["?"])]).result.problems == []
 

@@ -179,6 +179,8 @@ class Models:
         uses: list[Use] = []
         for slot, name, constrained, inside, by_value, by_natural_key in model.looks:
             value = fields.get(name) if name is not None else pk
+            if value is None and name is None:
+                value = fields.get(model.schema.pk)
             if value is None:
                 continue
             names = by_natural_key if type(value) is list else by_value

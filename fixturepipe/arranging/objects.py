@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fixturepipe.arranging.keys import Key
@@ -29,7 +29,8 @@ class ComponentObjects:
     `starts` and `targets` are as `dependency_groups` takes them; `slots` gives for each edge
     the place of its reference among its model's references. `models` and `marks` hold, for each
     node, the number of its model and what the catalog finds it by. `places` holds a number for
-    each node that whoever orders them may set, 0 at first.
+    each node that whoever orders them may set, 0 at first. `loose` names the places of the
+    references of a node that may mean any object; these few are in memory.
     """
 
     def __init__(self, directory: Path, number: int, connection: sqlite3.Connection) -> None:
@@ -42,6 +43,7 @@ class ComponentObjects:
             name: NumberFile(directory / f"{number}.{name}", code) for name, code in _FILES.items()
         }
         self.count = 0
+        self.loose: dict[int, list[int]] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -81,8 +83,11 @@ class ComponentObjects:
         execute(f"INSERT INTO {self._uses_table} VALUES (?, ?, ?, ?)", self._uses)
         self._begin()
 
-    def link(self) -> None:
+    def link(self, untold: Iterable[int]) -> None:
         """Find the node that each reference means. References that lead elsewhere fall away.
+
+        `untold` are the numbers of kinds whose keys some objects do not tell: a reference by
+        one of these that finds no node is *loose*, it may mean any.
 
         The uses are read in the order they were written, which is that of the nodes; a name is
         found through an index.
@@ -90,6 +95,7 @@ class ComponentObjects:
         self._flush()
         names, uses = self._names_table, self._uses_table
         self._connection.execute(f"CREATE INDEX {names}_by_key ON {names} (kind, key, node)")
+        self._find_loose(untold)
         found = self._connection.execute(
             f"SELECT u.node, u.slot, n.node FROM {uses} u CROSS JOIN {names} n"
             " ON n.kind = u.kind AND n.key = u.key ORDER BY u.rowid"
@@ -116,6 +122,16 @@ class ComponentObjects:
         self.models = self._files["models"].numbers()
         self.marks = self._files["marks"].numbers()
         self.places = self._files["places"].numbers()
+
+    def _find_loose(self, untold: Iterable[int]) -> None:
+        for kind in untold:
+            rows = self._connection.execute(
+                f"SELECT u.node, u.slot FROM {self._uses_table} u WHERE u.kind = ? AND NOT EXISTS"
+                f" (SELECT 1 FROM {self._names_table} n WHERE n.kind = u.kind AND n.key = u.key)",
+                (kind,),
+            )
+            for node, slot in rows:
+                self.loose.setdefault(node, []).append(slot)
 
     def close(self) -> None:
         """Remove what waited."""

@@ -3,21 +3,23 @@
 A ──► B ──► C      C, B, A, each where it finds room
 A ◄─► B            together in one chunk, which is marked cyclic
 a thousand of them in a circle, more than a chunk takes:
-    a key that may be null closes it   each object, that key null; then again, whole
-    no such key                        together in a chunk of its own size
+    a key that may be null closes it    each object, that key null; at the end again, whole
+    no such key                         together in a chunk of its own size
+a natural key that no object tells      the object, that key null; at the end again, whole
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from fixturepipe.arranging.intake import Model, Models
 from fixturepipe.arranging.keys import PK
 from fixturepipe.arranging.objects import ComponentObjects
 from fixturepipe.arranging.orphans import Settlement
+from fixturepipe.arranging.spool import LineSpool
 from fixturepipe.artifacts.records import decode_object, encode_object
 from fixturepipe.chunking import ComponentStream, Member
 from fixturepipe.graph import dependency_groups
@@ -42,6 +44,9 @@ class ComponentOrder:
         self._starts, self._targets = objects.starts, objects.targets
         self._slots = objects.slots
         self._places = objects.places
+        self._loose = objects.loose
+        self._later = array("i")  # nodes that come again at the end, and their lines
+        self._whole = LineSpool(objects.lines.path.with_suffix(".again"))
 
     def run(self, advance: Callable[[int], None]) -> None:
         """Hand over all objects; `advance` is told how many are done, every so often."""
@@ -56,7 +61,30 @@ class ComponentOrder:
                 advance(done - told)
                 told = done
         advance(done - told)
+        self._repeat()
         self._stream.close()
+
+    def _repeat(self) -> None:
+        """What came with keys null comes again, whole: by now all that it refers to is in."""
+        self._stream.repeat(range(1, self._stream.last_place + 1))
+        for node, line in zip(self._later, self._whole, strict=True):
+            self._stream.make_room(1, len(line))
+            label = self._model(node).schema.label
+            self._stream.add(node, Member(label, self._objects.marks[node], line), ())
+        self._stream.repeat(None)
+        self._whole.close()
+
+    def _null_for_now(self, node: int, line: bytes, slots: Iterable[int]) -> bytes:
+        """The line with those of these keys null that may be; it comes again whole."""
+        references = self._model(node).schema.references
+        nullable = [references[slot].field for slot in slots if references[slot].null]
+        if not nullable:
+            return line
+        self._later.append(node)
+        self._whole.extend([line])
+        item = decode_object(line)
+        item["fields"].update(dict.fromkeys(nullable))
+        return encode_object(item["model"], item.get("pk"), item["fields"])
 
     def _model(self, node: int) -> Model:
         return self._models[self._objects.models[node]]
@@ -72,6 +100,8 @@ class ComponentOrder:
             line = self._settlement.settle(self._model(node), line)
             if line is None:
                 return
+        if node in self._loose:
+            line = self._null_for_now(node, line, self._loose[node])
         start, end = self._starts[node], self._starts[node + 1]
         targets = self._targets[start:end]
         self._stream.make_room(1, len(line))
@@ -123,6 +153,8 @@ class ComponentOrder:
         self._stream.mark_cyclic()
         for node in group:
             line = self._by_primary_key(node, read(node), group)
+            if node in self._loose:
+                line = self._null_for_now(node, line, self._loose[node])
             self._put(node, line, [target for _, target in self._edges(node)])
 
     def _by_primary_key(self, node: int, line: bytes, group: Sequence[int]) -> bytes:
@@ -158,46 +190,24 @@ class ComponentOrder:
         )
 
     def _broken(self, group: Sequence[int], read: Callable[[int], bytes]) -> None:
-        """Each object with the nullable keys null that lead to later ones; then those again."""
-        again = array("i")
+        """Each object with the nullable keys null, for now, that lead to later ones."""
         for part in self._parts_without_null(group):
             lines = {}
             for node in part:
                 later = [
                     slot
                     for slot, target in self._edges(node)
-                    if _holds(group, target)
-                    and not self._places[target]
+                    if not self._places[target]
+                    and _holds(group, target)
                     and not _holds(part, target)
                 ]
-                lines[node] = self._with_null(node, read(node), later)
-                if later:
-                    again.append(node)
-            self._part(part, lines)
-        self._stream.close()
-        self._stream.repeat({self._places[node] for node in group})
-        for node in again:
-            self._stream.make_room(1, len(read(node)))
-            member = Member(self._model(node).schema.label, self._objects.marks[node], read(node))
-            self._stream.add(node, member, ())
-        self._stream.repeat(None)
-
-    def _part(self, part: Sequence[int], lines: dict[int, bytes]) -> None:
-        if len(part) > 1:
-            self._together(part, lines.__getitem__, sum(map(len, lines.values())))
-            return
-        node = part[0]
-        self._stream.make_room(1, len(lines[node]))
-        placed = [target for _, target in self._edges(node) if self._places[target]]
-        self._put(node, lines[node], placed)
-
-    def _with_null(self, node: int, line: bytes, slots: Sequence[int]) -> bytes:
-        if not slots:
-            return line
-        item = decode_object(line)
-        for slot in slots:
-            item["fields"][self._model(node).schema.references[slot].field] = None
-        return encode_object(item["model"], item.get("pk"), item["fields"])
+                later += self._loose.pop(node, [])
+                lines[node] = self._null_for_now(node, read(node), later)
+            if len(part) > 1:
+                self._together(part, lines.__getitem__, sum(map(len, lines.values())))
+            else:
+                self._stream.make_room(1, len(lines[node]))
+                self._put(node, lines[node], [t for _, t in self._edges(node)])
 
     def _parts_without_null(self, group: Sequence[int]) -> Iterator[Sequence[int]]:
         """The circle in an order that is right once nullable keys do not count."""

@@ -168,7 +168,10 @@ class Settlement:
     ) -> Iterator[tuple[Pointer, Any]]:
         for pointer in model.pointers:
             reference = pointer.reference
-            value = pk if reference.field == PK else fields.get(reference.field)
+            by_key = reference.field == PK
+            value = fields.get(
+                model.schema.pk if by_key else reference.field, pk if by_key else None
+            )
             if (
                 value is not None
                 and reference.constrained

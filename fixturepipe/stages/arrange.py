@@ -380,8 +380,9 @@ class _Arranging:
 
     def cut(self) -> list[Chunk]:
         """Order what waits, settle what points at nothing, number all chunks."""
+        untold = [names.number for names in self._models.all_names() if names.open]
         for objects in self._waiting.values():
-            objects.link()
+            objects.link(untold)
         missing = MissingKeys(self._models, self._store, self._in_target)
         if not missing:
             _remove_rejects(self._directory)
