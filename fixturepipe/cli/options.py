@@ -125,6 +125,7 @@ _LOAD = (
         convert=None,
         default=False,
     ),
+    Option("executor", "load on a Dask cluster, dask:ADDRESS (default: processes)", metavar="NAME"),
 )
 _LOAD_ONLY = (
     Option("from", "begin at chunk N", convert=positive, metavar="N"),
