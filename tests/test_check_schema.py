@@ -1,0 +1,266 @@
+"""check names what is wrong with the target's tables and server, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from fixturepipe.databases.checks.server import granted, space
+from fixturepipe.databases.ends import SOURCE, TARGET, End, Ends
+from fixturepipe.databases.findings import Finding
+from fixturepipe.events import ignore
+from fixturepipe.stages.check import CheckOptions, CheckResult, check
+from tests import servers
+from tests.conftest import sqlite_end
+
+EXPECTED = {"FP303", "FP304", "FP312", "FP313", "FP314"}
+
+
+@pytest.fixture(scope="module")
+def migrated(
+    server: servers.Server, source_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ends]:
+    path = tmp_path_factory.mktemp("schema") / "source.sqlite3"
+    path.write_bytes(source_template.read_bytes())
+    with server.database() as target:
+        ends = Ends("default", sqlite_end(path), target)
+        with ends.bound_to_target():
+            call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
+        ends.open()
+        yield ends
+        connections.close_all()
+
+
+@pytest.fixture
+def both(migrated: Ends) -> Ends:
+    migrated.open()
+    return migrated
+
+
+@contextmanager
+def changed(statement: str, back: str, alias: str = TARGET) -> Iterator[None]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(statement)
+    try:
+        yield
+    finally:
+        with connections[alias].cursor() as cursor:
+            cursor.execute(back)
+
+
+def checked(ends: Ends) -> CheckResult:
+    return check(ends, CheckOptions(labels=("dirty",)), ignore)
+
+
+def unexpected(result: CheckResult) -> list[Finding]:
+    """Without what every migrated target of the tests' project has."""
+    return [finding for finding in result.findings if finding.id not in EXPECTED]
+
+
+def told(ends: Ends) -> list[tuple[str, str, str]]:
+    return [(f.id, f.model, f.field) for f in unexpected(checked(ends))]
+
+
+def test_a_target_that_was_just_migrated_is_in_order(both: Ends) -> None:
+    assert told(both) == []
+    assert checked(both).ok
+
+
+def test_a_target_without_tables_is_a_note(both: Ends, empty_target: End) -> None:
+    ends = Ends("default", both.source, empty_target)
+    result = checked(ends)
+    assert [(f.id, f.level) for f in unexpected(result)] == [("FP301", "note")]
+    assert result.ok
+
+
+def test_without_a_target_the_source_alone_is_checked(both: Ends) -> None:
+    connections[TARGET].close()
+    target = connections.settings.pop(TARGET)
+    try:
+        result = checked(Ends("default", both.source))
+    finally:
+        connections.settings[TARGET] = target
+    assert unexpected(result) == []
+
+
+def test_other_migrations_are_named(both: Ends) -> None:
+    name = ("auth", "0012_alter_user_first_name_max_length")
+    with changed(
+        f"DELETE FROM django_migrations WHERE name = '{name[1]}'",
+        f"INSERT INTO django_migrations (app, name, applied) VALUES {(*name, '2020-01-01')}",
+    ):
+        (finding,) = unexpected(checked(both))
+    assert finding.id == "FP302"
+    assert [(e.pk, e.value) for e in finding.examples] == [(".".join(name), "source only")]
+
+
+def test_a_table_that_is_missing_is_named(both: Ends) -> None:
+    with changed(
+        "RENAME TABLE dirty_mark TO dirty_elsewhere", "RENAME TABLE dirty_elsewhere TO dirty_mark"
+    ):
+        assert told(both) == [("FP305", "dirty.mark", "")]
+
+
+def test_a_column_that_is_missing_is_named(both: Ends) -> None:
+    with changed(
+        "ALTER TABLE dirty_mark RENAME COLUMN object_id TO object_ids",
+        "ALTER TABLE dirty_mark RENAME COLUMN object_ids TO object_id",
+    ):
+        assert told(both) == [
+            ("FP305", "dirty.mark", "object_id"),
+            ("FP306", "dirty.mark", "object_ids"),
+        ]
+
+
+@pytest.mark.parametrize("more", ["INT NULL", "INT NOT NULL DEFAULT 5"])
+def test_a_column_that_may_be_left_out_is_no_finding(both: Ends, more: str) -> None:
+    with changed(
+        f"ALTER TABLE dirty_mark ADD COLUMN more {more}", "ALTER TABLE dirty_mark DROP COLUMN more"
+    ):
+        assert told(both) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "other", "own"),
+    [
+        ("char", "VARCHAR(4) NOT NULL", "VARCHAR(5) NOT NULL"),
+        ("`small`", "TINYINT NOT NULL", "SMALLINT NOT NULL"),
+        ("positive", "INTEGER NOT NULL", "INTEGER UNSIGNED NOT NULL"),
+        ("moment", "DATETIME NOT NULL", "DATETIME(6) NOT NULL"),
+        ("`decimal`", "DECIMAL(5, 2) NOT NULL", "DECIMAL(6, 2) NOT NULL"),
+        ("`float`", "FLOAT NOT NULL", "DOUBLE NOT NULL"),
+    ],
+)
+def test_a_column_that_takes_less_is_named(both: Ends, column: str, other: str, own: str) -> None:
+    name = column.strip("`")
+    column = f"`{name}`"
+    with changed(
+        f"ALTER TABLE dirty_values MODIFY {column} {other}",
+        f"ALTER TABLE dirty_values MODIFY {column} {own}",
+    ):
+        assert told(both) == [("FP307", "dirty.values", name)]
+
+
+@pytest.mark.parametrize(
+    ("column", "other", "own"),
+    [
+        ("char", "VARCHAR(50) NOT NULL", "VARCHAR(5) NOT NULL"),
+        ("char", "LONGTEXT NOT NULL", "VARCHAR(5) NOT NULL"),
+        ("small", "BIGINT NOT NULL", "SMALLINT NOT NULL"),
+    ],
+)
+def test_a_column_that_takes_more_is_no_finding(
+    both: Ends, column: str, other: str, own: str
+) -> None:
+    with changed(
+        f"ALTER TABLE dirty_values MODIFY `{column}` {other}",
+        f"ALTER TABLE dirty_values MODIFY `{column}` {own}",
+    ):
+        assert told(both) == []
+
+
+def test_a_column_that_refuses_null_is_named(both: Ends) -> None:
+    with changed(
+        "ALTER TABLE dirty_child MODIFY loose_id BIGINT NOT NULL",
+        "ALTER TABLE dirty_child MODIFY loose_id BIGINT NULL",
+    ):
+        assert told(both) == [("FP307", "dirty.child", "loose")]
+
+
+def test_an_engine_without_transactions_is_named(both: Ends) -> None:
+    with changed(
+        "ALTER TABLE dirty_pair ENGINE = MyISAM", "ALTER TABLE dirty_pair ENGINE = InnoDB"
+    ):
+        assert told(both) == [("FP308", "dirty.pair", "")]
+
+
+def test_a_character_set_without_emoji_is_named(both: Ends) -> None:
+    default = connections[TARGET].cursor()
+    default.execute(
+        "SELECT TABLE_COLLATION FROM information_schema.TABLES"
+        " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'dirty_pair'"
+    )
+    (collation,) = default.fetchone()
+    with changed(
+        "ALTER TABLE dirty_pair CONVERT TO CHARACTER SET utf8mb3",
+        f"ALTER TABLE dirty_pair CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}",
+    ):
+        assert told(both) == [("FP309", "dirty.pair", ""), ("FP310", "", "")]
+
+
+def test_a_short_row_format_is_named(both: Ends) -> None:
+    with changed(
+        "ALTER TABLE dirty_pair ROW_FORMAT = COMPACT", "ALTER TABLE dirty_pair ROW_FORMAT = DYNAMIC"
+    ):
+        assert told(both) == [("FP311", "dirty.pair", "")]
+
+
+def test_rows_of_a_table_without_a_model_stay_behind(both: Ends) -> None:
+    with changed("CREATE TABLE old_stuff AS SELECT 1 AS a", "DROP TABLE old_stuff", SOURCE):
+        found = [f for f in check(both, CheckOptions(), ignore).findings if f.id == "FP304"]
+    assert [(f.field, f.count, f.level) for f in found] == [("old_stuff", 1, "warning")]
+
+
+@pytest.mark.parametrize(
+    ("grant", "held"),
+    [
+        ("GRANT ALL PRIVILEGES ON *.* TO `u`@`%`", {"ALL PRIVILEGES"}),
+        ("GRANT ALL PRIVILEGES ON `shop`.* TO `u`@`%` WITH GRANT OPTION", {"ALL PRIVILEGES"}),
+        ("GRANT SELECT, INSERT ON `shop`.* TO `u`@`%`", {"SELECT", "INSERT"}),
+        ("GRANT SELECT ON `sh%`.* TO `u`@`%`", {"SELECT"}),
+        ("GRANT SELECT ON `sh_p`.* TO `u`@`%`", {"SELECT"}),
+        (r"GRANT SELECT ON `sh\_p`.* TO `u`@`%`", set()),
+        ("GRANT SELECT ON `other`.* TO `u`@`%`", set()),
+        ("GRANT SELECT ON `shop`.`one` TO `u`@`%`", set()),
+        ("GRANT USAGE ON *.* TO `u`@`%`", {"USAGE"}),
+    ],
+)
+def test_privileges_are_read_from_the_servers_grants(grant: str, held: set[str]) -> None:
+    assert granted([grant], "shop") == held
+
+
+def test_a_user_who_may_not_load_is_told_what_is_missing(
+    both: Ends, server: servers.Server
+) -> None:
+    assert both.target is not None
+    database = both.target.settings["NAME"]
+    server.execute("CREATE USER IF NOT EXISTS 'fp_reader'@'%' IDENTIFIED BY 'fp_reader'")
+    server.execute("CREATE USER IF NOT EXISTS 'fp_reader'@'localhost' IDENTIFIED BY 'fp_reader'")
+    for host in ("%", "localhost"):
+        server.execute(
+            "GRANT SELECT, INSERT, UPDATE, CREATE TEMPORARY TABLES"
+            f" ON `{database}`.* TO 'fp_reader'@'{host}'"
+        )
+    reader = {**both.target.settings, "USER": "fp_reader", "PASSWORD": "fp_reader"}
+    try:
+        ends = Ends("default", both.source, End("reader", reader))
+        (finding,) = unexpected(checked(ends))
+    finally:
+        connections[TARGET].close()
+        for host in ("%", "localhost"):
+            server.execute(f"DROP USER 'fp_reader'@'{host}'")
+    assert finding.id == "FP402"
+    assert "DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES" in finding.consequence
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    (finding,) = space(tmp_path / "not" / "yet", 10**15)
+    assert (finding.id, finding.level) == ("FP403", "error")
+    assert "1000.0 TB" in finding.consequence
+    assert list(space(tmp_path, 1)) == []
+
+
+def test_a_lax_sql_mode_is_told(both: Ends, server: servers.Server) -> None:
+    ((before,),) = server.execute("SELECT @@GLOBAL.sql_mode")
+    if server.name != "embedded":
+        pytest.skip("a server that others use keeps its mode")
+    server.execute("SET GLOBAL sql_mode = 'NO_ENGINE_SUBSTITUTION'")
+    try:
+        assert told(both) == [("FP401", "", "")]
+    finally:
+        server.execute(f"SET GLOBAL sql_mode = '{before}'")
