@@ -451,3 +451,17 @@ def test_the_loaded_file_is_the_one_whose_sum_is_written(
     entry = read_applied(Ends("default", source, shared_target), RUN)[1]
     assert entry.sha256 == sha256(path.read_bytes()).hexdigest()
     assert (entry.objects, entry.models) == (2, {"loading.shade": 2})
+
+
+@pytest.mark.parametrize("loader", ["fast", "stock"])
+def test_nothing_of_a_chunk_is_remembered(
+    loader: str, tmp_path: Path, source: End, shared_target: End
+) -> None:
+    import gc
+
+    from django.core.management.commands import loaddata
+
+    directory = make_run(tmp_path / "run", *[[a("shade", n, slug=f"s{n}")] for n in range(4)])
+    load_into(shared_target, source, directory, loader=loader)
+    gc.collect()
+    assert not [each for each in gc.get_objects() if isinstance(each, loaddata.Command)]

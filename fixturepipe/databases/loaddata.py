@@ -29,7 +29,20 @@ from fixturepipe.databases.saver import ChunkSaver
 _MOST_RUNS = 50
 
 
-class FastCommand(loaddata.Command):
+class _ForgetfulCommand(loaddata.Command):
+    """Django's command remembers each of its instances for good, through the cache on this method;
+    with an instance a chunk, that would be all that was ever loaded.
+    """
+
+    def find_fixtures(self, fixture_label: str) -> list[tuple[str, str | None, str | None]]:
+        """The fixture's files, as Django finds them, looked for each time."""
+        found = getattr(loaddata.Command.find_fixtures, "__wrapped__", None)
+        if found is None:
+            found = loaddata.Command.find_fixtures
+        return list(found(self, fixture_label))
+
+
+class FastCommand(_ForgetfulCommand):
     """loaddata of one chunk in bulk. `saver_for` makes the saver, told whether to defer.
 
     Afterwards `saver` has the outcome, and `sha256` is that of the bytes that were loaded.
@@ -65,7 +78,7 @@ class FastCommand(loaddata.Command):
                 check_references(connection, saver)
 
 
-class StockCommand(loaddata.Command):
+class StockCommand(_ForgetfulCommand):
     """Django's own loaddata; `loaded` counts the saved objects by label."""
 
     def __init__(self) -> None:
