@@ -15,8 +15,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connections, transaction
 
+from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.comparison import Difference
 from fixturepipe.databases.ends import SOURCE, TARGET, End, Ends
+from fixturepipe.databases.introspection import schema_of
 from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Event, StageAdvanced, StageFinished, StageStarted, ignore
 from fixturepipe.stages.verify import VerifyOptions, VerifyResult, verify
@@ -234,7 +236,10 @@ def test_json_written_otherwise_is_the_same(planted: Ends, json: str) -> None:
             f"DELETE FROM everyfield_byuuid WHERE id = '{KEYS[3].hex}'",
             ("everyfield.byuuid", str(KEYS[3])),
         ),
-        ("DELETE FROM everyfield_remark_labels WHERE id = 9", ("everyfield.remark_labels", 9)),
+        (
+            "DELETE FROM everyfield_remark_labels WHERE id = 9",
+            ("everyfield.remark_labels", [1, "b"]),
+        ),
     ],
 )
 def test_a_missing_row_is_found(planted: Ends, statement: str, expected: tuple[str, Any]) -> None:
@@ -258,7 +263,7 @@ def test_a_missing_row_is_found(planted: Ends, statement: str, expected: tuple[s
         ("INSERT INTO everyfield_bytext VALUES ('ba', 1)", ("everyfield.bytext", "ba")),
         (
             "INSERT INTO everyfield_remark_labels VALUES (10, 1, 'Z')",
-            ("everyfield.remark_labels", 10),
+            ("everyfield.remark_labels", [1, "Z"]),
         ),
     ],
 )
@@ -275,13 +280,39 @@ def test_a_key_that_a_collation_takes_for_another_is_not_the_same(planted: Ends)
     ]
 
 
-def test_a_link_to_another_permission_is_found(planted: Ends) -> None:
-    other = Permission.objects.using(TARGET).get(codename="add_session")
-    first = Group.permissions.through.objects.using(TARGET).earliest("id")
-    run(f"UPDATE auth_group_permissions SET permission_id = {other.pk} WHERE id = {first.pk}")
-    assert found(verified(planted)) == [
-        ("value", "auth.group_permissions", first.pk, "permission_id")
+def test_renumbered_links_are_the_same_links_unless_a_run_promised_their_ids(
+    planted: Ends,
+) -> None:
+    run("UPDATE everyfield_remark_labels SET id = id + 100")
+    assert verified(planted).ok
+    everything = [schema_of(model) for model in (Remark.labels.through, Remark, ByText)]
+    result = verify(
+        planted, VerifyOptions(), ignore, Manifest(run="0" * 32, created="", schema=everything)
+    )
+    assert found(result) == [
+        ("missing", "everyfield.remark_labels", 5, ""),
+        ("missing", "everyfield.remark_labels", 9, ""),
+        ("extra", "everyfield.remark_labels", 105, ""),
+        ("extra", "everyfield.remark_labels", 109, ""),
     ]
+
+
+def test_a_link_to_another_permission_is_found(planted: Ends) -> None:
+    here = Permission.objects.using(SOURCE).get(codename="add_group").pk
+    was = Permission.objects.using(TARGET).get(codename="add_group").pk
+    other = Permission.objects.using(TARGET).get(codename="add_session").pk
+    run(f"UPDATE auth_group_permissions SET permission_id = {other} WHERE permission_id = {was}")
+    assert found(verified(planted)) == [
+        ("missing", "auth.group_permissions", [1, here], ""),
+        ("extra", "auth.group_permissions", [1, other], ""),
+    ]
+
+
+def test_content_types_are_told_by_their_names(planted: Ends) -> None:
+    other = ContentType.objects.using(TARGET).get(app_label="auth", model="user").pk
+    run(f"UPDATE everyfield_remark SET content_type_id = {other} WHERE id = 1")
+    (difference,) = verified(planted).differences
+    assert (difference.source, difference.target) == ("auth.group", "auth.user")
 
 
 def test_a_generic_key_that_names_another_content_type_is_found(planted: Ends) -> None:

@@ -26,6 +26,7 @@ from fixturepipe.databases.comparison import (
 )
 from fixturepipe.databases.naturalrows import NaturalRows, generic_keys
 from fixturepipe.databases.tables import (
+    Field,
     Key,
     Row,
     Table,
@@ -43,7 +44,11 @@ _LOOKED_UP, _SAMPLED_ROWS = 2_000, 500
 
 
 class ModelPair:
-    """A model's table at both ends. Each method answers with a comparison of its own."""
+    """A model's table at both ends. Each method answers with a comparison of its own.
+
+    `links_by_ends` takes the rows of an automatic many-to-many table for what they link,
+    whatever their ids: only fixturepipe promises to keep those.
+    """
 
     def __init__(
         self,
@@ -53,14 +58,19 @@ class ModelPair:
         natural: NaturalRows,
         accounts: Accounts | None = None,
         limit: int = 20,
+        *,
+        links_by_ends: bool = False,
     ) -> None:
         accounts = accounts or Accounts()
         self.label = model._meta.label_lower
+        key = link_fields(model) if links_by_ends else key_fields(model)
+        fields = key if links_by_ends else stored_fields(model)
         as_text = _is_all_built_in(model)
-        self.source = Table(model, source, as_text=as_text)
-        self.target = Table(model, target, as_text=as_text)
-        self._source_keys = Table(model, source, key_fields(model), as_text=as_text)
-        self._target_keys = Table(model, target, key_fields(model), as_text=as_text)
+        self.source, self.target, self._source_keys, self._target_keys = (
+            Table(model, end, columns, key=key, as_text=as_text)
+            for columns in (fields, key)
+            for end in (source, target)
+        )
         self._natural = natural
         self._generic = generic_keys(model, self.source.fields)
         self._columns = [
@@ -230,6 +240,12 @@ class ModelPair:
         keys = list(zip(*(c.at_source(raws[i]) for i, c in enumerate(self._key)), strict=True))
         found = _by_key(table, keys, [column.source.comparable for column in self._key])
         return [row for row, key in zip(theirs, keys, strict=True) if key not in found]
+
+
+def link_fields(model: type[models.Model]) -> tuple[Field, ...]:
+    """The two foreign keys of an automatic many-to-many table."""
+    keys = [f for f in model._meta.local_concrete_fields if isinstance(f, models.ForeignKey)]
+    return tuple(keys)
 
 
 def _is_all_built_in(model: type[models.Model]) -> bool:

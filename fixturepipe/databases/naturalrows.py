@@ -21,8 +21,24 @@ from fixturepipe.databases.tables import Field, Row
 CONTENT_TYPE = "contenttypes.contenttype"
 PERMISSION = "auth.permission"
 
-Translation = Mapping[Any, Any]
 NaturalKey = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """Which id at the target stands for which at the source, and the natural keys at both."""
+
+    ids: Mapping[Any, Any]
+    ours: Mapping[Any, NaturalKey]
+    theirs: Mapping[Any, NaturalKey]
+
+    def shown(self, ours: Any, theirs: Any) -> tuple[Any, Any]:
+        """An id of the source and one of the target, told by their natural keys."""
+        return _told(self.ours, ours), _told(self.theirs, theirs)
+
+
+def _told(keys: Mapping[Any, NaturalKey], pk: Any) -> Any:
+    return ".".join(keys[pk]) if pk in keys else pk
 
 
 @dataclass(frozen=True)
@@ -69,7 +85,7 @@ class NaturalRows:
         for key in keys:
             label = self._labels.get(row[key.content_type])
             if label in self.translations:
-                known = self.translations[label], self._as_text[label]
+                known = self.translations[label].ids, self._as_text[label]
                 given = row[key.object_id]
                 expected = known[isinstance(given, str)].get(given, given)
                 row = (*row[: key.object_id], expected, *row[key.object_id + 1 :])
@@ -80,7 +96,7 @@ class NaturalRows:
     ) -> None:
         there = {key: pk for pk, key in theirs.items()}
         known = {pk: there[key] for pk, key in ours.items() if key in there}
-        self.translations[label] = known
+        self.translations[label] = Translation(known, ours, theirs)
         self._as_text[label] = {str(pk): str(other) for pk, other in known.items()}
 
 

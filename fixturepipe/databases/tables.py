@@ -89,8 +89,9 @@ def is_integer(field: Field) -> bool:
 class Table:
     """A model's table at one end. Rows are tuples of raw values in the order of `fields`.
 
-    `as_text` asks mysqlclient for moments and decimals as the server writes them, without
-    making objects of them: a third of the time where most will only be compared.
+    `fields` begin with the key: the primary key, or another that is unique. `as_text` asks
+    mysqlclient for moments and decimals as the server writes them, without making objects of
+    them: a third of the time where most will only be compared.
     """
 
     def __init__(
@@ -99,13 +100,14 @@ class Table:
         connection: BaseDatabaseWrapper,
         fields: Sequence[Field] | None = None,
         *,
+        key: Sequence[Field] | None = None,
         as_text: bool = False,
     ) -> None:
         self.model = model
         self.connection = connection
         self._as_text = as_text
         self.name = table_name(model, connection)
-        self.key = key_fields(model)
+        self.key = tuple(key) if key is not None else key_fields(model)
         self.fields = tuple(fields) if fields is not None else stored_fields(model)
         self.has_integer_key = len(self.key) == 1 and is_integer(self.key[0])
         self._wide = [i for i, field in enumerate(self.fields) if _is_wide(field)]

@@ -35,6 +35,7 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.naturalrows import Translation
 from fixturepipe.databases.tables import Field, root_field
 
 Values = Sequence[Any]
@@ -69,7 +70,7 @@ class Unreadable:
 
 
 class Unmatched:
-    """Stands for the key of a content type or permission that the other end lacks."""
+    """Stands for the id of a content type or permission that the other end lacks."""
 
     __slots__ = ("raw",)
 
@@ -170,22 +171,22 @@ class Column:
         field: Field,
         source: Reader,
         target: Reader,
-        translation: Mapping[Any, Any] | None = None,
+        translation: Translation | None = None,
     ) -> None:
         self.field = field
         self.name = field.column
         self.source = source
         self.target = target
         self.is_translated = translation is not None
-        self._translation = translation or {}
+        self._translation = translation
         self._looks_alike = self._first_look()
 
     def expected(self, raws: Values) -> list[Any]:
         """The source's values, comparable, as the target should hold them."""
         values = self.source.comparable(raws)
-        if not self.is_translated:
+        if self._translation is None:
             return values
-        known = self._translation
+        known = self._translation.ids
         return [None if v is None else known.get(v, Unmatched(v)) for v in values]
 
     def found(self, raws: Values) -> list[Any]:
@@ -195,9 +196,9 @@ class Column:
     def at_source(self, raws: Values) -> list[Any]:
         """The target's values, comparable, as the source should hold them."""
         values = self.found(raws)
-        if not self.is_translated:
+        if self._translation is None:
             return values
-        known = {theirs: ours for ours, theirs in self._translation.items()}
+        known = {theirs: ours for ours, theirs in self._translation.ids.items()}
         return [known.get(value, Unmatched(value)) for value in values]
 
     def differing(self, ours: Values, theirs: Values) -> list[int]:
@@ -213,6 +214,8 @@ class Column:
     def both(self, ours: Any, theirs: Any) -> tuple[Any, Any]:
         """One pair of raw values as a report shows them, never alike."""
         (expected,), (found,) = self.source.values([ours]), self.target.values([theirs])
+        if self._translation is not None:
+            expected, found = self._translation.shown(expected, found)
         pair = shown(expected), shown(found)
         if pair[0] != pair[1] or type(pair[0]) is not type(pair[1]):
             return pair

@@ -4,6 +4,7 @@ Every table of the source is compared with its counterpart, many-to-many tables 
 run's manifest limits it to what was dumped. Besides, the target itself is asked whether every
 reference finds its row, every unique constraint is there, and no old key will be given again.
 It needs no run: any two databases of the same models can be compared, whoever moved the data.
+Then automatic many-to-many rows are compared by what they link, as other tools renumber them.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ def verify(
     totals = {model: Table(model, connection_to(SOURCE)).count() for model in covered}
     listener(StageStarted("verify", sum(totals.values())))
     natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET))
-    comparing = _Comparing(natural, Accounts(rejected or {}, changed or {}), options, listener)
+    accounts = Accounts(rejected or {}, changed or {})
+    comparing = _Comparing(natural, accounts, options, listener, keeps_ids=manifest is not None)
     with comparing.begun(totals) as compared:
         findings = tuple(_findings(covered, manifest))
     seconds = time.monotonic() - begun
@@ -132,8 +134,15 @@ class _Comparing:
     """
 
     def __init__(
-        self, natural: NaturalRows, accounts: Accounts, options: VerifyOptions, listener: Listener
+        self,
+        natural: NaturalRows,
+        accounts: Accounts,
+        options: VerifyOptions,
+        listener: Listener,
+        *,
+        keeps_ids: bool,
     ) -> None:
+        self._keeps_ids = keeps_ids
         self._natural = natural
         self._accounts = accounts
         self._options = options
@@ -150,7 +159,9 @@ class _Comparing:
             return
         with _threads(self._options.threads) as pool:
             parts = {
-                model: [pool.submit(self._part, model, bounds) for bounds in _ranges(model, rows)]
+                model: [
+                    pool.submit(self._part, model, bounds) for bounds in self._ranges(model, rows)
+                ]
                 for model, rows in totals.items()
             }
             yield compared
@@ -158,8 +169,29 @@ class _Comparing:
                 compared.append(self._whole(model, [future.result() for future in futures]))
 
     def _pair(self, model: Model) -> ModelPair:
-        source, target = connection_to(SOURCE), connection_to(TARGET)
-        return ModelPair(model, source, target, self._natural, self._accounts, self._options.limit)
+        return ModelPair(
+            model,
+            connection_to(SOURCE),
+            connection_to(TARGET),
+            self._natural,
+            self._accounts,
+            self._options.limit,
+            links_by_ends=self._goes_by_ends(model),
+        )
+
+    def _goes_by_ends(self, model: Model) -> bool:
+        return bool(model._meta.auto_created) and not self._keeps_ids
+
+    def _ranges(self, model: Model, rows: int) -> list[Bounds]:
+        """The model's rows in parts of some ten thousands, by ranges of a key that is a number."""
+        table = Table(model, connection_to(SOURCE), key_fields(model))
+        count = rows // _PART_ROWS
+        if count < 2 or not table.has_integer_key or self._goes_by_ends(model):
+            return [EVERYTHING]
+        first, last = table.key_range()
+        marks = [first + (last - first) * number // count for number in range(1, count)]
+        edges = [None, *((mark,) for mark in marks), None]
+        return [Bounds(after, upto) for after, upto in pairwise(edges)]
 
     def _part(self, model: Model, bounds: Bounds) -> ModelComparison:
         selection = _selection(model, self._options, bounds)
@@ -183,18 +215,6 @@ class _Comparing:
     def _tell(self, label: str, rows: int) -> None:
         with self._one_at_a_time:
             self._listener(StageAdvanced("verify", rows, label))
-
-
-def _ranges(model: Model, rows: int) -> list[Bounds]:
-    """The model's rows in parts of some ten thousands, by ranges of its key if that is a number."""
-    table = Table(model, connection_to(SOURCE), key_fields(model))
-    count = rows // _PART_ROWS if table.has_integer_key else 0
-    if count < 2:
-        return [EVERYTHING]
-    first, last = table.key_range()
-    marks = [first + (last - first) * number // count for number in range(1, count)]
-    edges = [None, *((mark,) for mark in marks), None]
-    return [Bounds(after, upto) for after, upto in pairwise(edges)]
 
 
 @contextmanager
