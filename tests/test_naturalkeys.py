@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 
-from fixturepipe.databases import keyproof
+from fixturepipe.databases import keyproof, rowplan
 from fixturepipe.databases.ends import TARGET
 from fixturepipe.databases.naturalkeys import natural_key_paths
 from fixturepipe.errors import UsageError
@@ -260,3 +260,25 @@ def test_a_key_that_is_a_content_types_follows_it(ends, tmp_path):
     dumped.load(ends, "contenttypes", "everyfield")
 
     assert rows(ContentTypeNote, TARGET) == [(4_000, "groups")]
+
+
+def test_natural_keys_cost_no_query_for_each_object(dumped):
+    def queries_with(pointers):
+        for _ in range(pointers):
+            row = Unique.objects.create(slug=f"row {Unique.objects.count()}")
+            Pointer.objects.create(unique=row, nested=Nested.objects.create(kind=row, number=1))
+        with noted_queries() as queries:
+            dumped("naturals")
+        assert dumped.fields("naturals.pointer")[1]["nested"] == ["row 0", 1]
+        return len(queries)
+
+    assert queries_with(3) == queries_with(300)
+
+
+def test_more_references_than_a_database_joins_are_looked_up(dumped, monkeypatch):
+    monkeypatch.setattr(rowplan, "MOST_TABLES", rowplan.MOST_JOINED + 2)
+    red = Unique.objects.create(slug="red")
+    nested = Nested.objects.create(kind=red, number=3)
+    fields, _ = pointer(dumped, unique=red, proxied_id=red.pk, by_slug=red, nested=nested)
+    assert (fields["unique"], fields["proxied"], fields["by_slug"]) == (["red"],) * 3
+    assert fields["nested"] == ["red", 3]
