@@ -133,6 +133,12 @@ class ComponentObjects:
             for node, slot in rows:
                 self.loose.setdefault(node, []).append(slot)
 
+    def give_back(self) -> None:
+        """Let the kernel have back the memory of what was read."""
+        self.lines.give_back()
+        for file in self._files.values():
+            file.give_back()
+
     def close(self) -> None:
         """Remove what waited."""
         self.lines.close()

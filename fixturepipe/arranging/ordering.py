@@ -24,6 +24,8 @@ from fixturepipe.artifacts.records import decode_object, encode_object
 from fixturepipe.chunking import ComponentStream, Member
 from fixturepipe.graph import dependency_groups
 
+_STEP = 10_000  # objects between two reports
+
 Edge = tuple[int, int]  # the place of a reference in its model, and the node it leads to
 
 
@@ -57,9 +59,10 @@ class ComponentOrder:
             else:
                 self._circle(group)
             done += len(group)
-            if done - told >= 1000:
+            if done - told >= _STEP:
                 advance(done - told)
                 told = done
+                self._objects.give_back()
         advance(done - told)
         self._repeat()
         self._stream.close()
