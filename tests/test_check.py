@@ -11,6 +11,7 @@ import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import IntegrityError, connections
+from django.test import override_settings
 
 from fixturepipe.databases.checks.scan import TableScan
 from fixturepipe.databases.checks.target import Target
@@ -146,6 +147,14 @@ def test_an_epoch_in_a_date_column_is_named(both: Ends) -> None:
     finding = only(checked(both))
     assert (finding.id, finding.field) == ("FP107", "moment")
     assert finding.examples[0].value == 1577836800
+
+
+def test_a_moment_with_a_time_zone_is_named_while_use_tz_is_off(both: Ends) -> None:
+    values(7, moment="'2020-01-01 10:00:00'")
+    values(8, moment="'2020-01-01 10:00:00+02:00'")
+    assert told(checked(both)) == []
+    with override_settings(USE_TZ=False):
+        assert told(checked(both)) == [("FP121", "dirty.values", "moment", [8])]
 
 
 def test_text_with_a_nul_is_measured_whole(both: Ends) -> None:
@@ -335,3 +344,42 @@ def test_findings_can_be_ignored(both: Ends) -> None:
     assert ([rule for rule, *_ in told(result)], result.ignored) == (["FP107"], 1)
     result = checked(both, ignore=("fp101:dirty.Values", "FP107"))
     assert (told(result), result.ignored, result.ok) == ([], 2, True)
+
+
+def test_every_hazard_at_once_is_named_with_its_key_and_nothing_else(
+    both: Ends, is_mariadb: bool
+) -> None:
+    dirty = {
+        11: ("FP101", "char", "'sixsix'"),
+        12: ("FP102", "small", "40000"),
+        13: ("FP103", "positive", "-5"),
+        14: ("FP104", "decimal", "123456.78"),
+        15: ("FP105", "date", "'2020-02-31'"),
+        16: ("FP106", "moment", "'0900-01-01 00:00:00'"),
+        17: ("FP107", "integer", "'text'"),
+        18: ("FP108", "boolean", "7"),
+        19: ("FP109", "json", "'{'"),
+        20: ("FP110", "float", "9e999"),
+        21: ("FP111", "text", "CAST(x'c328' AS TEXT)"),
+        22: ("FP113", "text", "'a' || char(0)"),
+        23: ("FP116", "decimal", "0.125"),
+        24: ("FP118", "json", f"'{'[' * 120}{']' * 120}'"),
+    }
+    for pk, (_, column, value) in dirty.items():
+        values(pk, **{column: value})
+    values(25, uuid="'1dd9b7c500a78b9b0d889fff334917bb'", json="'[99999999999999999999]'")
+    plant("INSERT INTO dirty_name (id, name) VALUES (0, 'Zed'), (2, 'zed'), (3, 'zod')")
+    plant("INSERT INTO dirty_child (id, values_id, loose_id) VALUES (4, 99, 98)")
+    plant("INSERT INTO dirty_child_names (id, child_id, name_id) VALUES (5, 4, 97)")
+    expected = [(rule, "dirty.values", column, [pk]) for pk, (rule, column, _) in dirty.items()]
+    expected += [
+        ("FP112", "dirty.values", "uuid", [25])
+        if is_mariadb
+        else ("FP117", "dirty.values", "json", [25]),
+        ("FP115", "dirty.name", "id", [0]),
+        ("FP201", "dirty.child", "values", [4]),
+        ("FP202", "dirty.child_names", "name", [5]),
+        ("FP203", "dirty.name", "name", [0, 2]),
+        ("FP207", "dirty.child", "loose", [4]),
+    ]
+    assert sorted(told(checked(both))) == sorted(expected)

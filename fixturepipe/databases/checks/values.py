@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.db import models
 from django.db.backends.mysql.operations import DatabaseOperations as MySQLOperations
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
@@ -42,7 +43,7 @@ _UNREADABLE, _EARLY, _OTHER_CLASS, _NO_BOOLEAN, _NO_JSON = (
     "FP109",
 )
 _NOT_FINITE, _NOT_UTF8, _NUL, _TOO_LARGE, _ZERO = "FP110", "FP111", "FP113", "FP114", "FP115"
-_ROUNDED, _BIG_IN_JSON, _NULL, _SINGLE = "FP116", "FP117", "FP119", "FP120"
+_ROUNDED, _BIG_IN_JSON, _NULL, _SINGLE, _ZONED = "FP116", "FP117", "FP119", "FP120", "FP121"
 # What the target's refusal means, by the type of field it was asked about.
 REFUSED: Mapping[str, str] = {"JSONField": "FP118", "UUIDField": "FP112"}
 
@@ -188,12 +189,14 @@ def _float(column_type: str | None) -> ColumnTest:
 
 def _moment(kind: type, parse: Callable[[str], Any]) -> Callable[[Field, Limits], ColumnTest]:
     read: Callable[[Any], Any] = kind.fromisoformat  # type: ignore[attr-defined]
-    dated = issubclass(kind, datetime.date)
+    dated, is_moment = issubclass(kind, datetime.date), kind is datetime.datetime
 
     def fine(raws: Values) -> bool:
         # What is not ISO 8601 raises; Django asks the same function first.
         moments = list(map(read, raws))
-        return not dated or (min(raws) >= "1000" and all(moments))
+        if is_moment and not settings.USE_TZ and any(moment.tzinfo for moment in moments):
+            return False
+        return not dated or bool(min(raws) >= "1000")
 
     def judge(raw: Any) -> Verdict:
         if not isinstance(raw, (str, kind)):
@@ -201,6 +204,8 @@ def _moment(kind: type, parse: Callable[[str], Any]) -> Callable[[Field, Limits]
         value: Any = _parsed(parse, raw) if isinstance(raw, str) else raw
         if value is None:
             return (_UNREADABLE,)
+        if is_moment and not settings.USE_TZ and value.tzinfo is not None:
+            return (_ZONED,)
         return (_EARLY,) if dated and value.year < 1000 else FINE
 
     return lambda _, __: ColumnTest(fine, judge)
