@@ -186,8 +186,11 @@ class Pipeline:
             schemas = read_manifest(self.directory).schemas()
         return arrange(self.directory, schemas, files, options, self._listener, self._in_target)
 
-    def _in_target(self, label: str, to: str, keys: Sequence[Any]) -> list[Any]:
-        """Which of these keys the target holds; the target is opened when first asked."""
+    def _in_target(self, label: str, to: str, keys: Sequence[Any]) -> list[Any] | None:
+        """Which of these keys the target holds; the target is opened when first asked.
+
+        None where the target has not been migrated yet.
+        """
         self._both_ends()
         return rows_found(TARGET, label, to, keys)
 

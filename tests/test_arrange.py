@@ -527,6 +527,13 @@ def test_what_the_target_holds_is_no_orphan(tmp_path):
     assert asked == [("a.root", "pk", [8, 9])]
 
 
+def test_a_target_without_the_table_holds_nothing_but_what_it_will_make_itself(tmp_path):
+    both = FAMILY | NATURAL
+    objects = [a("n.grant", 1, perm=["add", "shop", "tag"]), a("a.child", 1, name="", root=8)]
+    found = arranged(tmp_path, both, objects, in_target=lambda *_: None, on_orphan="reject")
+    assert found.order() == [("n.grant", 1)]
+
+
 def test_the_target_is_asked_in_batches(tmp_path):
     sizes = []
 

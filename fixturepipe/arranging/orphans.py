@@ -24,8 +24,9 @@ from fixturepipe.artifacts.records import FixtureWriter, decode_object, encode_o
 OnOrphan = Literal["stop", "reject", "null"]
 Done = Literal["stopped", "rejected", "null"]
 
-# Which of these keys the target holds: label, "pk" or a field or "natural key", keys.
-InTarget = Callable[[str, str, Sequence[Any]], Collection[Any]]
+# Which of these keys the target holds: label, "pk" or a field or "natural key", keys. None where
+# the target does not have the model's table yet.
+InTarget = Callable[[str, str, Sequence[Any]], Collection[Any] | None]
 
 NAMED = 1000  # so many are kept in memory; the file of reasons has all
 _ASKED = 500
@@ -59,10 +60,8 @@ class MissingKeys:
         for names in models.all_names():
             if names.open or not names.used:
                 continue
-            natural_primary = models.by_label[names.kind.label].schema.natural_primary
-            if in_target is None and natural_primary:
-                continue  # every target makes these itself
-            for key in _not_found(names, in_target):
+            made_by_target = models.by_label[names.kind.label].schema.natural_primary
+            for key in _not_found(names, in_target or _nobody, made_by_target):
                 self.add(names, key)
 
     def __bool__(self) -> bool:
@@ -86,15 +85,21 @@ class MissingKeys:
         return found is not None and key_of(value) in found
 
 
-def _not_found(names: Names, in_target: InTarget | None) -> Iterator[Key]:
-    """The keys that are used, and borne neither by an object nor by a row of the target."""
-    missing = names.used.without(names.borne)
-    if in_target is None:
-        yield from missing
-        return
-    for batch in batches(missing, _ASKED):
+def _nobody(label: str, to: str, keys: Sequence[Any]) -> None:
+    """There is no target to ask."""
+
+
+def _not_found(names: Names, in_target: InTarget, made_by_target: bool) -> Iterator[Key]:
+    """The keys that are used, and borne neither by an object nor by a row of the target.
+
+    `made_by_target`: rows that the target will have as soon as it is migrated.
+    """
+    for batch in batches(names.used.without(names.borne), _ASKED):
         asked = [_as_asked(names, key) for key in batch]
-        found = {key_of(_listed(key)) for key in in_target(names.kind.label, names.kind.to, asked)}
+        answer = in_target(names.kind.label, names.kind.to, asked)
+        if answer is None and made_by_target:
+            return
+        found = {key_of(_listed(key)) for key in answer or ()}
         yield from (key for key in batch if key not in found)
 
 

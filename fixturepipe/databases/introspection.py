@@ -24,6 +24,7 @@ from fixturepipe.artifacts.manifest import (
     NotCovered,
     Reference,
 )
+from fixturepipe.databases.ends import connection_to
 from fixturepipe.databases.naturalkeys import natural_key_dependencies, natural_key_paths
 
 # Every target makes these rows itself when it is migrated, under keys of its own.
@@ -131,13 +132,17 @@ def project_schemas() -> list[ModelSchema]:
     return [schema_of(model) for model in models_of_apps if not model._meta.proxy]
 
 
-def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> list[Any]:
-    """Which of these keys the model's table holds, compared exactly.
+def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> list[Any] | None:
+    """Which of these keys the model's table holds, compared exactly; None if there is no table.
 
     `to` is "pk", a field's name or "natural key", whose keys are tuples. A key that is no
     value of its field is not found.
     """
     model = apps.get_model(label)
+    connection = connection_to(alias)
+    with connection.cursor() as cursor:
+        if model._meta.db_table not in connection.introspection.table_names(cursor):
+            return None
     paths = natural_key_paths(model) if to == "natural key" else (to,)
     fields = [_field_at(model, path) for path in paths]
     asked = {}

@@ -528,5 +528,5 @@ def _dangling(orphans: Sequence[Orphan], total: int, reasons: Path) -> DanglingR
     return DanglingReferenceError(
         f"{total:,} references lead to objects that are neither here nor in the target:\n"
         f"{named}{more}",
-        hint="Mend the source, or go on with --on-orphan reject or --on-orphan null.",
+        hint="Mend the source, add what was not dumped, or go on with --on-orphan reject or null.",
     )
