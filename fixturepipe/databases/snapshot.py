@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
@@ -65,7 +65,7 @@ def _copy(directory: RunDirectory, ends: Ends) -> Iterator[Held]:
         options = _raw(ends)
         options.pop("init_command", None)
         settings = {"NAME": f"{copy.as_uri()}?immutable=1", "OPTIONS": options}
-        with _bound(ends, settings) as connection:
+        with _kept_in_memory(ends), _bound(ends, settings) as connection:
             yield Held(connection, copy)
 
 
@@ -173,6 +173,17 @@ def _bound(ends: Ends, changes: DatabaseSettings) -> Iterator[BaseDatabaseWrappe
     held = replace(ends, source=End(ends.source.name, settings))
     with held.bound_to_source() as alias:
         yield connection_to(alias)
+
+
+@contextmanager
+def _kept_in_memory(ends: Ends) -> Iterator[None]:
+    """A source in memory is gone with its last connection: keep that one for afterwards."""
+    kept = connections[ends.alias] if _in_memory(ends) else None
+    try:
+        yield
+    finally:
+        if kept is not None:
+            connections[ends.alias] = kept
 
 
 def _in_memory(ends: Ends) -> bool:
