@@ -23,6 +23,20 @@ def test_its_directory_is_private(embedded_server: EmbeddedServer) -> None:
     assert embedded_server.directory.stat().st_mode & 0o777 == 0o700
 
 
+def test_its_start_leaves_other_servers_temporary_tables_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    others = shared / "#sql-temptable-1-1-1.MAI"
+    others.touch()
+    monkeypatch.setenv("TMPDIR", str(shared))
+    embedded = EmbeddedServer(tmp_path / "server")
+    embedded.start()
+    embedded.stop()
+    assert others.exists()
+
+
 def test_data_survive_a_kill(tmp_path: Path) -> None:
     embedded = EmbeddedServer(tmp_path / "server")
     embedded.start()

@@ -55,6 +55,9 @@ class EmbeddedServer:
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
         self._data = self.directory / "data"
+        # A starting server removes every temporary table in its tmpdir, those of other servers
+        # too: in a shared /tmp that makes their queries fail, and MariaDB 10.11 crash.
+        self._temporary = self.directory / "tmp"
         self._log = self.directory / "mariadbd.log"
         self._pid_file = self.directory / "mariadbd.pid"
         self._kept = self.directory / "kept"
@@ -147,6 +150,7 @@ class EmbeddedServer:
     def _install(self) -> None:
         program = _program("mariadb-install-db")
         shutil.rmtree(self._data, ignore_errors=True)
+        self._temporary.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         done = subprocess.run(
             [
                 program,
@@ -158,6 +162,7 @@ class EmbeddedServer:
                 "--skip-name-resolve",
                 *self._as_root(),
             ],
+            env={**os.environ, "TMPDIR": str(self._temporary)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -173,6 +178,7 @@ class EmbeddedServer:
 
     def _launch(self, program: str) -> None:
         self._pid_file.unlink(missing_ok=True)
+        self._temporary.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         with self._log.open("ab") as log:
             self._log.chmod(FILE_MODE)
             self._process = process = subprocess.Popen(
@@ -180,6 +186,7 @@ class EmbeddedServer:
                     program,
                     "--no-defaults",
                     f"--datadir={self._data}",
+                    f"--tmpdir={self._temporary}",
                     f"--socket={self.socket}",
                     f"--pid-file={self._pid_file}",
                     *_OPTIONS,
