@@ -69,8 +69,7 @@ class UniqueIndexes:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
-        # One question for all tables: Django's takes two for each, and MariaDB 10.11 has been
-        # seen to crash where hundreds of them came in a row.
+        # One question for all tables: Django's introspection takes two for each.
         self._of_all = _unique_indexes(connection) if connection.vendor == "mysql" else None
 
     def of(self, model: type[models.Model]) -> set[frozenset[str]]:
@@ -78,6 +77,8 @@ class UniqueIndexes:
         table = table_name(model, self._connection)
         if self._of_all is not None:
             return self._of_all.get(table.lower(), set())
+        if self._connection.vendor == "sqlite":
+            return _unique_indexes_of(table, self._connection)
         with self._connection.cursor() as cursor:
             constraints = self._connection.introspection.get_constraints(cursor, table)
         return {frozenset(each["columns"]) for each in constraints.values() if each["unique"]}
@@ -100,6 +101,24 @@ def _unique_indexes(connection: BaseDatabaseWrapper) -> dict[str, set[frozenset[
     found: dict[str, set[frozenset[str]]] = {}
     for (table, _), columns in indexes.items():
         found.setdefault(table.lower(), set()).add(frozenset(columns))
+    return found
+
+
+def _unique_indexes_of(table: str, connection: BaseDatabaseWrapper) -> set[frozenset[str]]:
+    """The unique indexes of one table of SQLite, partial ones left out, and its key.
+
+    By pragma (https://www.sqlite.org/pragma.html#pragma_index_list): Django parses the table's
+    SQL besides, which takes longer than to check a small table.
+    """
+    quoted = connection.ops.quote_name(table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA table_info({quoted})")
+        found = {frozenset(row[1] for row in cursor.fetchall() if row[5])}
+        cursor.execute(f"PRAGMA index_list({quoted})")
+        for _, index, is_unique, _, is_partial in cursor.fetchall():
+            if is_unique and not is_partial:
+                cursor.execute(f"PRAGMA index_info({connection.ops.quote_name(index)})")
+                found.add(frozenset(row[2] for row in cursor.fetchall()))
     return found
 
 

@@ -228,15 +228,14 @@ class Table:
         """
         page: list[Row] = []
         used = 0
-        while used < budget and (rows := cursor.fetchmany(50)):
+        while used < budget and (rows := cursor.fetchmany(100)):
             used += self._bytes(rows)
             page += rows
         return page
 
     def _bytes(self, rows: list[Row]) -> int:
         """The size of the long columns, about: characters and bytes."""
-        columns = list(zip(*rows, strict=True))
-        return sum(_length(columns[position]) for position in self._wide)
+        return sum(_length([row[position] for row in rows]) for position in self._wide)
 
     def _conversion(self) -> AbstractContextManager[None]:
         if self._as_text and reads_as_text(self.connection):
@@ -255,7 +254,7 @@ class Table:
         return Condition(f"({columns}) IN ({values}{listed})", flat)
 
 
-def _length(values: Row) -> int:
+def _length(values: Sequence[Any]) -> int:
     try:
         return sum(map(len, filter(None, values)))
     except TypeError:  # a number among the texts, as SQLite allows

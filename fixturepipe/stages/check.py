@@ -73,7 +73,9 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     found += _findings_of_target(ends, chosen, target)
     found += server.space(options.workdir, _bytes_needed(totals))
     with _second_thread() as pool:
-        answers = {model: pool.submit(_ask, model) for model in chosen}
+        # A connection belongs to the thread that opened it.
+        its_target = pool.submit(_target).result()
+        answers = {model: pool.submit(_ask, model, its_target) for model in chosen}
         for model, rows in totals.items():
             found += TableScan(model, source, target).read()
             found += answers[model].result()
@@ -85,9 +87,9 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     return CheckResult(tuple(kept), len(found) - len(kept), seconds)
 
 
-def _ask(model: Model) -> list[Finding]:
+def _ask(model: Model, target: Target) -> list[Finding]:
     """What the databases find by themselves. Runs on the second thread."""
-    source, target = connection_to(SOURCE), _target()
+    source = connection_to(SOURCE)
     return [
         *TableScan(model, source, target).ask(),
         *dangling_keys(model, source),
