@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -19,7 +20,12 @@ from fixturepipe.artifacts.manifest import (
     write_manifest,
 )
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.errors import DanglingReferenceError, FixtureError, RunDirectoryError
+from fixturepipe.errors import (
+    DanglingReferenceError,
+    FixtureError,
+    FixturepipeError,
+    RunDirectoryError,
+)
 from fixturepipe.events import StageAdvanced, StageFinished, StageStarted
 from fixturepipe.stages.arrange import ArrangeOptions, arrange
 from tests.arranging import a, arranged, counted, forward_references, schema, schemas, write
@@ -351,6 +357,26 @@ def test_a_killed_arrange_leaves_no_chunk_that_load_would_take(tmp_path):
     assert not found.directory.arranging.exists()
 
 
+def test_a_full_disk_is_named_and_leaves_nothing_half_done(tmp_path):
+    objects = [*tags(3000), *(a("shop.category", n, name="", parent=n - 1) for n in range(1, 3000))]
+    path = write(tmp_path / "given.json", [*objects, a("shop.category", 0, name="", parent=None)])
+    directory = RunDirectory(tmp_path / "run")
+
+    def full(event):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.raises(FixturepipeError, match="cannot be written"):
+            arrange(directory, SHOP, [path], ArrangeOptions(), full)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert read_manifest(directory).arrangement is None
+    assert not directory.arranging.exists()
+
+
 # Dumps
 
 
@@ -448,7 +474,7 @@ def test_every_reference_to_nothing_is_named_and_stops(tmp_path):
         arranged(tmp_path, FAMILY, objects)
     assert "39 references lead to objects" in caught.value.message
     assert "a.child 1: root is 8, and there is no such a.root" in caught.value.message
-    assert "and 19 more" in caught.value.message
+    assert "39 from a.child.root to a.root" in caught.value.message
     reasons = json.loads((tmp_path / "run/rejects/arrange.reasons.json").read_bytes())
     assert [(x["model"], x["pk"], x["field"], x["value"]) for x in reasons] == [
         ("a.child", n, "root", str(n + 7)) for n in range(1, 40)

@@ -8,7 +8,7 @@ refers to, so that what points at nothing can be told when all objects are in.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fixturepipe.arranging.keys import NATURAL, PK, Key, Kind, NaturalKeys, key_of
@@ -69,7 +69,6 @@ class Model:
     stream: ModelStream | None = None
     waiting: ComponentObjects | None = None
     objects: int = 0
-    origins: list[str] = field(default_factory=list)
 
 
 def _look(pointer: Pointer) -> _Look:

@@ -116,8 +116,8 @@ def _listed(key: Any) -> Any:
 class Settlement:
     """Decides about each object of a model that refers to missing keys.
 
-    `orphans` has the first of them, `total` counts all; `rejected` counts objects left out, by
-    label. All are written to `reasons`, and the objects left out to `rejects`.
+    `orphans` has the first of them, `total` counts all, `by_field` them apart; `rejected` counts
+    objects left out, by label. All are written to `reasons`, the objects left out to `rejects`.
     """
 
     def __init__(
@@ -135,6 +135,7 @@ class Settlement:
         self._reasons = reasons
         self.orphans: list[Orphan] = []
         self.total = 0
+        self.by_field: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
 
     @property
@@ -188,6 +189,7 @@ class Settlement:
         reference = pointer.reference
         orphan = Orphan(model.schema.label, pk, reference.field, value, reference.model, done)
         self.total += 1
+        self.by_field[f"{orphan.model}.{orphan.field} to {orphan.refers_to}"] += 1
         if len(self.orphans) < NAMED:
             self.orphans.append(orphan)
         reason = {
