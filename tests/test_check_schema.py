@@ -264,3 +264,11 @@ def test_a_lax_sql_mode_is_told(both: Ends, server: servers.Server) -> None:
         assert told(both) == [("FP401", "", "")]
     finally:
         server.execute(f"SET GLOBAL sql_mode = '{before}'")
+
+
+def test_a_constraint_that_the_target_does_not_enforce_is_told(both: Ends) -> None:
+    (finding,) = [f for f in checked(both).findings if f.id == "FP312"]
+    assert (finding.level, finding.model) == ("warning", "dirty.limited")
+    assert "does not support unique constraints with conditions. (models.W036)" in (
+        finding.consequence
+    )

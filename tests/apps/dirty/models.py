@@ -55,3 +55,17 @@ class Mark(models.Model):
     content_type = models.ForeignKey(ContentType, models.CASCADE)
     object_id = models.CharField(max_length=40)
     marked = GenericForeignKey()
+
+
+class Limited(models.Model):
+    """Unique among some rows only: MySQL and MariaDB have no such index."""
+
+    name = models.CharField(max_length=20)
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["name"], condition=models.Q(active=True), name="dirty_limited_name"
+            ),
+        )
