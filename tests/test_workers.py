@@ -67,6 +67,14 @@ def test_two_workers_leave_what_one_leaves(
     assert len(read_applied(Ends("default", source, shared_target), RUN)) == 7
 
 
+def test_worker_processes_end_without_a_word(
+    tmp_path: Path, source: End, shared_target: End, capfd: pytest.CaptureFixture[str]
+) -> None:
+    directory = make_run(tmp_path / "run", *[[a("shade", n, slug=f"s{n}")] for n in (1, 2, 3)])
+    load_into(shared_target, source, directory, workers=2)
+    assert capfd.readouterr().err == ""
+
+
 def test_workers_stop_at_a_refused_chunk_and_name_it(
     tmp_path: Path, source: End, shared_target: End
 ) -> None:

@@ -11,6 +11,7 @@ the cluster's own connections, never on a command line.
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -117,8 +118,11 @@ def load_in_worker(setup: WorkerSetup, chunk: Chunk) -> Report:
     _set_up_django(setup)
     if _worker is None or _worker.setup != setup:
         if _worker is not None:
+            atexit.unregister(_worker.close)
             _worker.close()
         _worker = _Worker(setup)
+        # The connection is put back while Django can still be imported.
+        atexit.register(_worker.close)
     try:
         outcome = _worker.load(chunk, None)
     except errors.FixturepipeError as error:
