@@ -26,7 +26,8 @@ class Names:
     """One kind of key: the keys that objects bear, and those that references use.
 
     `open` where some object bears a key of this kind that its fields do not tell: then a
-    reference that seems to lead nowhere may yet lead there.
+    reference that seems to lead nowhere may yet lead there. `followed` where objects are ordered
+    by references of this kind.
     """
 
     kind: Kind
@@ -34,6 +35,7 @@ class Names:
     borne: KeySet
     used: KeySet
     open: bool = False
+    followed: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,7 @@ class Models:
             if constrained:
                 names.used.add(value)
             if inside:
+                names.followed = True
                 uses.append((slot, names.number, value))
         line = encode_object(model.schema.label, pk, fields)
         if model.stream is not None and not model.others:

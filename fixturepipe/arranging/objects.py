@@ -124,14 +124,15 @@ class ComponentObjects:
         self.places = self._files["places"].numbers()
 
     def _find_loose(self, untold: Iterable[int]) -> None:
-        for kind in untold:
-            rows = self._connection.execute(
-                f"SELECT u.node, u.slot FROM {self._uses_table} u WHERE u.kind = ? AND NOT EXISTS"
-                f" (SELECT 1 FROM {self._names_table} n WHERE n.kind = u.kind AND n.key = u.key)",
-                (kind,),
-            )
-            for node, slot in rows:
-                self.loose.setdefault(node, []).append(slot)
+        kinds = ", ".join(map(str, untold))
+        if not kinds:
+            return
+        rows = self._connection.execute(
+            f"SELECT u.node, u.slot FROM {self._uses_table} u WHERE u.kind IN ({kinds}) AND NOT"
+            f" EXISTS (SELECT 1 FROM {self._names_table} n WHERE n.kind = u.kind AND n.key = u.key)"
+        )
+        for node, slot in rows:
+            self.loose.setdefault(node, []).append(slot)
 
     def give_back(self) -> None:
         """Let the kernel have back the memory of what was read."""
