@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
+from fixturepipe.artifacts.rejects import rejected_keys
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Verification, write_verification
 from fixturepipe.databases.embedded import EmbeddedServer
@@ -136,7 +137,8 @@ class Pipeline:
         if not self.directory.manifest.exists():
             return verify(ends, options, self._listener)
         manifest = read_manifest(self.directory)
-        result = verify(ends, options, self._listener, manifest)
+        rejected = rejected_keys(self.directory)
+        result = verify(ends, options, self._listener, manifest, rejected)
         equal = {each.model: each.equal for each in result.models}
         told = msgspec.to_builtins(result.differences, enc_hook=str)
         found = msgspec.to_builtins(result.findings, enc_hook=str)

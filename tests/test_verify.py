@@ -362,6 +362,47 @@ def test_dangling_references_of_the_target_are_found(planted: Ends) -> None:
     assert [(example.pk, example.value) for example in finding.examples] == [(5, "a")]
 
 
+def test_a_missing_unique_index_and_the_duplicates_that_it_let_in_are_found(pair: Ends) -> None:
+    run("ALTER TABLE auth_group DROP INDEX name")
+    try:
+        assert [(f.id, f.model, f.field) for f in verified(pair).findings] == [
+            ("FP502", "auth.group", "name")
+        ]
+        run("INSERT INTO auth_group (id, name) VALUES (2, 'editors')")
+        result = verified(pair)
+    finally:
+        run(
+            "DELETE FROM auth_group WHERE id = 2",
+            "ALTER TABLE auth_group ADD CONSTRAINT name UNIQUE (name)",
+        )
+    assert found(result) == [("extra", "auth.group", 2, "")]
+    named = [(f.id, f.count, [(e.pk, e.value) for e in f.examples]) for f in result.findings]
+    assert named == [("FP502", 1, []), ("FP503", 1, [("2 rows", "editors")])]
+
+
+@pytest.mark.parametrize("has_manifest", [True, False])
+def test_a_key_that_would_be_given_again_is_found(pair: Ends, has_manifest: bool) -> None:
+    """A warning here: an error only where the ledger says that fixturepipe loaded the target."""
+    run("UPDATE sqlite_sequence SET seq = 7000 WHERE name = 'everyfield_everything'", alias=SOURCE)
+    marks = {"everyfield_everything": 7000}
+    schema = [schema_of(Everything)]
+    manifest = Manifest(run="0" * 32, created="", schema=schema, sequences=marks)
+    try:
+        before = verify(pair, VerifyOptions(), ignore, manifest if has_manifest else None)
+        run("ALTER TABLE everyfield_everything AUTO_INCREMENT = 7001")
+        after = verify(pair, VerifyOptions(), ignore, manifest if has_manifest else None)
+    finally:
+        run("ALTER TABLE everyfield_everything AUTO_INCREMENT = 2001")
+        run(
+            "UPDATE sqlite_sequence SET seq = 2000 WHERE name = 'everyfield_everything'",
+            alias=SOURCE,
+        )
+    assert [(f.id, f.level, f.model) for f in before.findings] == [
+        ("FP504", "warning", "everyfield.everything")
+    ]
+    assert (before.ok, after.findings) == (True, ())
+
+
 def test_differences_are_counted_beyond_those_that_are_told(planted: Ends) -> None:
     run("UPDATE everyfield_byuuid SET value = 2")
     result = verified(planted, limit=2)

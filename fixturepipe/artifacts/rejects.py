@@ -59,6 +59,19 @@ def remove_rejects(directory: RunDirectory, name: str) -> None:
             each.unlink()
 
 
+def rejected_keys(directory: RunDirectory) -> dict[str, set[str]]:
+    """The primary keys of all objects that were left out, by model label, as text.
+
+    The parts of a key of several columns are joined by "|".
+    """
+    found: dict[str, set[str]] = {}
+    for path in sorted(directory.rejects.glob("*.reasons.json")):
+        for reason in msgspec.json.decode(path.read_bytes(), type=list[Reason]):
+            parts = reason.pk if isinstance(reason.pk, list) else [reason.pk]
+            found.setdefault(reason.model, set()).add("|".join(map(str, parts)))
+    return found
+
+
 def _reasons_path(path: Path) -> Path:
     return path.with_suffix(".reasons.json")
 

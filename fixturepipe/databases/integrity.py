@@ -163,7 +163,7 @@ def next_key(model: type[models.Model], connection: BaseDatabaseWrapper) -> int 
             [table],
         )
         row = cursor.fetchone()
-    return int(row[0]) if row and row[0] is not None else 0
+    return int(row[0]) if row and row[0] is not None else 1
 
 
 def sequence_marks(connection: BaseDatabaseWrapper) -> Mapping[str, int]:
