@@ -20,7 +20,7 @@ from fixturepipe.databases.findings import Finding
 from fixturepipe.events import ignore
 from fixturepipe.stages.check import CheckOptions, CheckResult, check
 from tests import servers
-from tests.apps.dirty.models import Child, Code, Mark, Name, Pair, Values
+from tests.apps.dirty.models import Child, Code, Mark, Name, Pair, Tag, Values
 from tests.conftest import sqlite_end
 
 
@@ -272,6 +272,16 @@ def test_generic_keys_to_nothing_are_a_note(both: Ends) -> None:
         (2, "dirty.values 5"),
         (3, "gone.thing 1"),
     ]
+
+
+def test_a_natural_key_that_does_not_find_its_row_is_named(both: Ends) -> None:
+    Tag.objects.using(SOURCE).bulk_create([Tag(pk=1, word="red"), Tag(pk=2, word="blue")])
+    assert told(checked(both)) == []
+    Tag.objects.using(SOURCE).create(pk=3, word="red")
+    finding = only(checked(both))
+    Tag.objects.using(SOURCE).all().delete()
+    assert (finding.id, finding.level, finding.model) == ("FP205", "warning", "dirty.tag")
+    assert "1 and 3" in finding.consequence
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,11 @@ from pathlib import Path
 from django.db import connections, models
 
 from fixturepipe.databases.checks import schema, server
-from fixturepipe.databases.checks.references import dangling_generic_keys, dangling_keys
+from fixturepipe.databases.checks.references import (
+    dangling_generic_keys,
+    dangling_keys,
+    unproven_natural_keys,
+)
 from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.scan import TableScan
 from fixturepipe.databases.checks.schema import left_out
@@ -94,6 +98,7 @@ def _ask(model: Model, target: Target) -> list[Finding]:
         *TableScan(model, source, target).ask(),
         *dangling_keys(model, source),
         *dangling_generic_keys(model, source),
+        *unproven_natural_keys(model, source),
         *duplicate_values(model, source, target),
     ]
 

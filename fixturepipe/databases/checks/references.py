@@ -13,6 +13,9 @@ from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.ends import table_name
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding
 from fixturepipe.databases.integrity import orphans
+from fixturepipe.databases.introspection import NATURAL_PRIMARY
+from fixturepipe.databases.keyproof import UnprovenError, prove
+from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
 from fixturepipe.databases.tables import Field, key_fields, root_field
 from fixturepipe.databases.values import shown
 
@@ -43,6 +46,21 @@ def _has_table(field: models.ForeignKey[Any, Any], source: BaseDatabaseWrapper) 
     with source.cursor() as cursor:
         names = source.introspection.table_names(cursor)
     return table_name(field.remote_field.model, source) in names
+
+
+def unproven_natural_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """FP205: a natural key that others would refer by, and that does not find its row again."""
+    label = model._meta.label_lower
+    referred_to = any(
+        relation.auto_created and not relation.concrete
+        for relation in model._meta.get_fields(include_hidden=True)
+    )
+    if label in NATURAL_PRIMARY or not referred_to or not has_natural_key(model):
+        return
+    try:
+        prove(model, natural_key_paths(model), source)
+    except UnprovenError as unproven:
+        yield RULES["FP205"].finding(label, "", reason=unproven)
 
 
 def dangling_generic_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:

@@ -170,6 +170,12 @@ RULES = _rules(
         "Make the column double precision.",
     ),
     Rule(
+        "FP121",
+        "error",
+        "The moment carries a time zone, which MySQL and MariaDB refuse while USE_TZ is off.",
+        _CORRECT,
+    ),
+    Rule(
         "FP201",
         "error",
         "These rows point at rows of {remote} that do not exist: the target refuses them.",
@@ -199,15 +205,8 @@ RULES = _rules(
     Rule(
         "FP205",
         "warning",
-        "The natural key is not unique: what points at these rows goes by primary key instead.",
-        "Nothing for fixturepipe; plain dumpdata and loaddata would fail or link the wrong row.",
-    ),
-    Rule(
-        "FP206",
-        "warning",
-        "The default manager hides these rows, so their natural key does not find them: what"
-        " points at them goes by primary key instead.",
-        "Nothing for fixturepipe; plain loaddata would not find them.",
+        "What points at these rows goes by primary key, not by natural key: {reason}.",
+        "Nothing for fixturepipe; plain dumpdata and loaddata would fail or link another row.",
     ),
     Rule(
         "FP207",
@@ -221,12 +220,6 @@ RULES = _rules(
         "Rows share values that the model keeps unique; the source has no such constraint, the"
         " target has: the load would stop.",
         "Remove the duplicates, or declare rename or drop.",
-    ),
-    Rule(
-        "FP121",
-        "error",
-        "The moment carries a time zone, which MySQL and MariaDB refuse while USE_TZ is off.",
-        _CORRECT,
     ),
     Rule(
         "FP301",

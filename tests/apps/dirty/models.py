@@ -69,3 +69,20 @@ class Limited(models.Model):
                 fields=["name"], condition=models.Q(active=True), name="dirty_limited_name"
             ),
         )
+
+
+class TagManager(models.Manager):
+    def get_by_natural_key(self, word):
+        return self.get(word=word)
+
+
+class Tag(models.Model):
+    """Its natural key may be borne by several rows."""
+
+    word = models.CharField(max_length=20)
+    broader = models.ForeignKey("self", models.CASCADE, null=True)
+
+    objects = TagManager()
+
+    def natural_key(self):
+        return (self.word,)

@@ -1,0 +1,19 @@
+"""Each finding is documented, under the id and level that it has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fixturepipe.databases.checks.rules import RULES
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "findings.md"
+
+
+def test_every_rule_stands_in_the_documentation_with_its_level() -> None:
+    documented = re.findall(r"^\| (FP[1-4]\d\d) \| (\w+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    assert documented == [(rule.id, rule.level) for rule in RULES.values()]
+
+
+def test_ids_are_told_in_order() -> None:
+    assert list(RULES) == sorted(RULES)
