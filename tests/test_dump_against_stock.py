@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import uuid
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from django.apps import apps
@@ -211,3 +212,9 @@ def test_ours_arrives(hazard, both, tmp_path):
         return [str(dumped.directory.dumps / f"{label}.json") for label in labels]
 
     assert outcome(dump, both, models) == "arrives"
+
+
+def test_the_readme_says_the_same():
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    said = [f"| {name} | {stock} | arrives |" for name, (_, _, stock) in HAZARDS.items()]
+    assert "\n".join(said) in readme
