@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, MutableSequence, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fixturepipe.artifacts.catalog import CatalogWriter
@@ -131,90 +131,87 @@ class ModelStream:
         self._begin()
 
 
-@dataclass
-class Member:
-    """An object of a component on its way into a chunk.
-
-    `level` counts the changes of model on the longest way along its references inside the chunk.
-    """
-
-    label: str
-    mark: int
-    line: bytes
-    level: int = 0
-
-
-@dataclass
-class _Filling:
-    """The chunk that a component's objects go into."""
-
-    members: list[Member] = field(default_factory=list)
-    levels: dict[int, tuple[int, str]] = field(default_factory=dict)
-    bytes: int = _FRAME
-    needs: set[int] = field(default_factory=set)
-    cyclic: bool = False
-    again: bool = False
-
-
 class ComponentStream:
     """Cuts the objects of a component, which come in an order that is right already.
 
-    Within a chunk objects of one model are brought together as far as references allow, so
-    that they can be inserted many at a time.
+    `places` holds for each object's node the place, from 1, of its chunk among the drafts of
+    this stream; 0 until it has one. Within a chunk objects of one model are brought together
+    as far as references allow, so that they can be inserted many at a time.
     """
 
-    def __init__(self, files: DraftFiles, labels: Sequence[str], limits: Limits) -> None:
+    def __init__(
+        self,
+        files: DraftFiles,
+        labels: Sequence[str],
+        limits: Limits,
+        places: MutableSequence[int] | memoryview[int],
+    ) -> None:
         self._files = files
         self._ranks = {label: rank for rank, label in enumerate(labels)}
-        self._limits = limits
-        self.drafts: list[Draft] = []
+        self._mixed = len(labels) > 1
+        self._most_objects, self._most_bytes = limits.objects, limits.bytes
+        self._places = places
         self._repeating: Collection[int] | None = None
-        self._filling = _Filling()
+        self.drafts: list[Draft] = []
+        self._begin()
 
-    @property
-    def place(self) -> int:
-        """The place, from 1, of the chunk in hand among the drafts of this stream."""
-        return len(self.drafts) + 1
+    def _begin(self) -> None:
+        self._place = len(self.drafts) + 1
+        self._lines: list[bytes] = []
+        self._marks = array("q")
+        self._labels: list[str] = []
+        # For each node in the chunk: the changes of model on the longest way along its
+        # references inside the chunk, and its model.
+        self._levels: dict[int, tuple[int, str]] = {}
+        self._bytes = _FRAME
+        self._needs = set(self._repeating or ())
+        self._cyclic = False
 
     @property
     def last_place(self) -> int:
         """The place of the last chunk that holds something."""
-        return len(self.drafts) + bool(self._filling.members)
+        return len(self.drafts) + bool(self._lines)
 
     def make_room(self, objects: int, size: int) -> None:
         """End the chunk in hand if this many more objects and bytes do not fit in."""
-        filling = self._filling
-        if filling.members and (
-            len(filling.members) + objects > self._limits.objects
-            or filling.bytes + size + objects * _SEPARATOR > self._limits.bytes
+        if self._lines and (
+            len(self._lines) + objects > self._most_objects
+            or self._bytes + size + objects * _SEPARATOR > self._most_bytes
         ):
             self.close()
 
     def fits(self, objects: int, size: int) -> bool:
         """Whether so much can be one chunk."""
-        room = self._limits.bytes - _FRAME
-        return objects <= self._limits.objects and size + objects * _SEPARATOR <= room
+        room = self._most_bytes - _FRAME
+        return objects <= self._most_objects and size + objects * _SEPARATOR <= room
 
-    def add(self, node: int, member: Member, targets: Iterable[tuple[int, int]]) -> None:
-        """Put one object into the chunk in hand.
+    def add(self, node: int, label: str, mark: int, line: bytes, targets: Iterable[int]) -> None:
+        """Put one object, which refers to these nodes, into the chunk in hand.
 
-        `targets` are the nodes it refers to, each with the place of its chunk (0: none).
+        Chunks end where `make_room` is called, not here.
         """
-        filling, here = self._filling, self.place
-        for target, place in targets:
-            if place == here and target != node:
-                found = filling.levels.get(target)
-                if found is not None:
-                    level, label = found
-                    member.level = max(member.level, level + (label != member.label))
-            elif place and place != here:
-                filling.needs.add(place)
-        filling.levels[node] = (member.level, member.label)
-        filling.members.append(member)
-        filling.bytes += len(member.line) + _SEPARATOR
+        here, places = self._place, self._places
+        level = 0
+        for target in targets:
+            place = places[target]
+            if place == here:
+                if self._mixed and target in self._levels:
+                    below, other = self._levels[target]
+                    level = max(level, below + (other != label))
+            elif place:
+                self._needs.add(place)
+        if self._mixed:
+            self._levels[node] = level, label
+            self._labels.append(label)
+        self._lines.append(line)
+        self._marks.append(mark)
+        self._bytes += len(line) + _SEPARATOR
+        if self._repeating is None:
+            places[node] = here
 
     def mark_cyclic(self) -> None:
-        self._filling.cyclic = True
+        """The chunk in hand holds objects that refer to each other in a circle."""
+        self._cyclic = True
 
     def repeat(self, needs: Collection[int] | None) -> None:
         """From now on objects come whole that are in already, in chunks at these places.
@@ -225,39 +222,53 @@ class ComponentStream:
         self._repeating = needs
         self._begin()
 
-    def _begin(self) -> None:
-        again = self._repeating is not None
-        self._filling = _Filling(needs=set(self._repeating or ()), again=again)
-
     def close(self) -> None:
         """End the chunk in hand, if it holds anything."""
-        filling = self._filling
-        if not filling.members:
+        if not self._lines:
             return
-        if len(self._ranks) > 1:
-            filling.members.sort(key=lambda m: (m.level, self._ranks[m.label]))
+        if self._mixed:
+            self._sort()
         path = self._files.new()
         with appended_file(path) as file:
             writer = FixtureWriter(file)
-            writer.write([member.line for member in filling.members])
+            writer.write(self._lines)
             writer.close()
-        models = dict(Counter(member.label for member in filling.members))
+        models = self._record(path)
         self.drafts.append(
             Draft(
                 path,
-                dict(sorted(models.items(), key=lambda item: self._ranks[item[0]])),
+                models,
                 writer.objects,
                 writer.bytes,
                 writer.sha256,
-                frozenset(filling.needs),
-                filling.cyclic,
-                filling.again,
+                frozenset(self._needs),
+                self._cyclic,
+                self._repeating is not None,
             )
         )
-        for label in models:
-            marks = array("q", (m.mark for m in filling.members if m.label == label))
-            self._files.record(path, label, marks)
         self._begin()
+
+    def _sort(self) -> None:
+        """By level, then by model; otherwise as they came."""
+        levels = [level for level, _ in self._levels.values()]
+        order = sorted(
+            range(len(self._lines)), key=lambda i: (levels[i], self._ranks[self._labels[i]])
+        )
+        self._lines = [self._lines[i] for i in order]
+        self._marks = array("q", [self._marks[i] for i in order])
+        self._labels = [self._labels[i] for i in order]
+
+    def _record(self, path: Path) -> dict[str, int]:
+        """Tell the catalog; the number of objects by label, in load order."""
+        if not self._mixed:
+            (label,) = self._ranks
+            self._files.record(path, label, self._marks)
+            return {label: len(self._lines)}
+        models = Counter(self._labels)
+        for label in models:
+            marks = (m for m, own in zip(self._marks, self._labels, strict=True) if own == label)
+            self._files.record(path, label, array("q", marks))
+        return dict(sorted(models.items(), key=lambda item: self._ranks[item[0]]))
 
 
 def as_ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:

@@ -40,58 +40,54 @@ def dependency_groups(starts: Sequence[int], targets: Sequence[int]) -> Iterator
     count = len(starts) - 1
     # 0: not seen; _OUT: handed out; else one more than the node's place on `stack`.
     place = array("i", bytes(4 * count))
+    stack = array("i")  # nodes whose group is still open, in order of discovery
+    low = array("i")  # for each of them, the lowest place it is known to reach
+    path = array("i")  # the nodes from a root to the one in hand
+    cursor = array("q")  # for each of these, its next edge
     for root in range(count):
         if place[root]:
             continue
-        for at in range(starts[root], starts[root + 1]):
-            if place[targets[at]] != _OUT:
-                yield from _groups_from(root, place, starts, targets)
-                break
-        else:
-            place[root] = _OUT
-            yield (root,)
-
-
-def _groups_from(
-    root: int, place: array[int], starts: Sequence[int], targets: Sequence[int]
-) -> Iterator[Sequence[int]]:
-    """The groups that are reached from one node and have not been handed out yet."""
-    stack = array("i", [root])  # nodes whose group is still open, in order of discovery
-    low = array("i", [1])  # for each of them, the lowest place it is known to reach
-    path = array("i", [root])  # the nodes from root to the one in hand
-    cursor = array("q", [starts[root]])  # for each of these, its next edge
-    place[root] = 1
-    while path:
-        node = path[-1]
-        here = place[node]
-        at, end = cursor[-1], starts[node + 1]
-        while at < end:
-            target = targets[at]
-            at += 1
-            seen = place[target]
-            if seen == 0:
-                cursor[-1] = at
-                path.append(target)
-                cursor.append(starts[target])
-                stack.append(target)
-                place[target] = len(stack)
-                low.append(len(stack))
-                break
-            if 0 < seen < low[here - 1]:
-                low[here - 1] = seen
-        else:
-            path.pop()
-            cursor.pop()
+        node, at, end = root, starts[root], starts[root + 1]
+        stack.append(root)
+        low.append(1)
+        here = place[root] = 1
+        while True:
+            while at < end:
+                target = targets[at]
+                at += 1
+                seen = place[target]
+                if seen == 0:
+                    path.append(node)
+                    cursor.append(at)
+                    node, at, end = target, starts[target], starts[target + 1]
+                    stack.append(node)
+                    here = place[node] = len(stack)
+                    low.append(here)
+                elif 0 < seen < low[here - 1]:
+                    low[here - 1] = seen
             lowest = low[here - 1]
             if lowest == here:
-                group = stack[here - 1 :]
-                del stack[here - 1 :], low[here - 1 :]
-                for member in group:
-                    place[member] = _OUT
-                yield group if len(group) == 1 else sorted(group)
-            else:
-                above = place[path[-1]] - 1
-                low[above] = min(low[above], lowest)
+                yield _taken_off(stack, low, here - 1, place)
+            if not path:
+                break
+            node = path.pop()
+            at, end, here = cursor.pop(), starts[node + 1], place[node]
+            if lowest < low[here - 1]:
+                low[here - 1] = lowest
+
+
+def _taken_off(stack: array[int], low: array[int], bottom: int, place: array[int]) -> Sequence[int]:
+    """The group that lies on the stack from `bottom` on, which is complete."""
+    if len(stack) == bottom + 1:
+        low.pop()
+        node = stack.pop()
+        place[node] = _OUT
+        return (node,)
+    group = stack[bottom:]
+    del stack[bottom:], low[bottom:]
+    for node in group:
+        place[node] = _OUT
+    return sorted(group)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from fixturepipe.chunking import (
     ComponentStream,
     DraftFiles,
     Limits,
-    Member,
     ModelStream,
     as_ranges,
     chunk_name,
@@ -61,11 +60,11 @@ def test_cutting_is_a_partition_that_keeps_order_within_limits(files, sizes, obj
 @given(sizes, st.integers(1, 7), st.integers(20, 600))
 def test_a_component_is_cut_the_same_way(files, sizes, objects, size):
     model = ModelStream(files, "a.b", Limits(objects, size))
-    component = ComponentStream(files, ["a.b"], Limits(objects, size))
+    component = ComponentStream(files, ["a.b"], Limits(objects, size), [0] * len(sizes))
     for number, each in enumerate(sizes):
         model.add(number, line(number, each))
         component.make_room(1, len(line(number, each)))
-        component.add(number, Member("a.b", number, line(number, each)), [])
+        component.add(number, "a.b", number, line(number, each), [])
     model.close()
     component.close()
     assert lines_of(component.drafts) == lines_of(model.drafts)
@@ -82,27 +81,25 @@ def test_a_large_chunk_is_written_before_it_is_full(files):
 
 
 def test_a_chunk_notes_the_chunks_it_refers_to(files):
-    stream = ComponentStream(files, ["a.b"], Limits(1, 1 << 20))
-    places = {}
+    stream = ComponentStream(files, ["a.b"], Limits(1, 1 << 20), [0] * 4)
     for node, targets in enumerate([[], [], [0], [1, 2]]):
         stream.make_room(1, 10)
-        stream.add(node, Member("a.b", node, line(node)), [(t, places[t]) for t in targets])
-        places[node] = stream.place
+        stream.add(node, "a.b", node, line(node), targets)
     stream.close()
     assert [draft.needs for draft in stream.drafts] == [set(), set(), {1}, {2, 3}]
 
 
 def test_objects_that_are_in_already_go_into_chunks_that_say_so(files):
-    stream = ComponentStream(files, ["a.b"], Limits(2, 1 << 20))
+    stream = ComponentStream(files, ["a.b"], Limits(2, 1 << 20), [0] * 10)
     for node in range(3):
         stream.make_room(1, 10)
-        stream.add(node, Member("a.b", node, line(node)), [])
+        stream.add(node, "a.b", node, line(node), [])
     stream.repeat({1, 2})
     for node in range(3):
         stream.make_room(1, 10)
-        stream.add(node, Member("a.b", node, line(node)), [])
+        stream.add(node, "a.b", node, line(node), [])
     stream.repeat(None)
-    stream.add(9, Member("a.b", 9, line(9)), [])
+    stream.add(9, "a.b", 9, line(9), [])
     stream.close()
     assert [(d.objects, d.again, d.needs) for d in stream.drafts] == [
         (2, False, set()),

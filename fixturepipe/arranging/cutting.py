@@ -47,7 +47,8 @@ class Cutting:
     def _ordered(self, component: Component, settlement: Settlement | None) -> list[Draft]:
         """A tangled component's objects in their order."""
         objects = self._work.waiting[component.number]
-        stream = ComponentStream(self._work.drafts, component.labels, self._work.limits)
+        drafts, limits = self._work.drafts, self._work.limits
+        stream = ComponentStream(drafts, component.labels, limits, objects.places)
         label = component.labels[0]
 
         def advance(done: int) -> None:

@@ -21,7 +21,7 @@ from fixturepipe.arranging.objects import ComponentObjects
 from fixturepipe.arranging.orphans import Settlement
 from fixturepipe.arranging.spool import LineSpool
 from fixturepipe.artifacts.records import decode_object, encode_object
-from fixturepipe.chunking import ComponentStream, Member
+from fixturepipe.chunking import ComponentStream
 from fixturepipe.graph import dependency_groups
 
 _STEP = 10_000  # objects between two reports
@@ -41,6 +41,7 @@ class ComponentOrder:
     ) -> None:
         self._objects = objects
         self._models = models.by_number
+        self._labels = [model.schema.label for model in models.by_number]
         self._stream = stream
         self._settlement = settlement
         self._starts, self._targets = objects.starts, objects.targets
@@ -53,11 +54,14 @@ class ComponentOrder:
     def run(self, advance: Callable[[int], None]) -> None:
         """Hand over all objects; `advance` is told how many are done, every so often."""
         done = told = 0
+        simple = self._settlement is None and not self._loose
         for group in dependency_groups(self._starts, self._targets):
-            if len(group) == 1:
-                self._single(group[0])
-            else:
+            if len(group) > 1:
                 self._circle(group)
+            elif simple:
+                self._put_plain(group[0])
+            else:
+                self._single(group[0])
             done += len(group)
             if done - told >= _STEP:
                 advance(done - told)
@@ -72,8 +76,7 @@ class ComponentOrder:
         self._stream.repeat(range(1, self._stream.last_place + 1))
         for node, line in zip(self._later, self._whole, strict=True):
             self._stream.make_room(1, len(line))
-            label = self._model(node).schema.label
-            self._stream.add(node, Member(label, self._objects.marks[node], line), ())
+            self._put(node, line, ())
         self._stream.repeat(None)
         self._whole.close()
 
@@ -96,6 +99,17 @@ class ComponentOrder:
         for at in range(self._starts[node], self._starts[node + 1]):
             yield self._slots[at], self._targets[at]
 
+    def _put_plain(self, node: int) -> None:
+        """What is done with nearly all objects, without the calls."""
+        line = self._objects.lines[node]
+        targets = self._targets[self._starts[node] : self._starts[node + 1]].tolist()
+        self._stream.make_room(1, len(line))
+        if node in targets:
+            self._stream.mark_cyclic()
+            line = self._by_primary_key(node, line, (node,))
+        label = self._labels[self._objects.models[node]]
+        self._stream.add(node, label, self._objects.marks[node], line, targets)
+
     def _single(self, node: int) -> None:
         line: bytes | None = self._objects.lines[node]
         assert line is not None
@@ -106,7 +120,7 @@ class ComponentOrder:
         if node in self._loose:
             line = self._null_for_now(node, line, self._loose[node])
         start, end = self._starts[node], self._starts[node + 1]
-        targets = self._targets[start:end]
+        targets = self._targets[start:end].tolist()
         self._stream.make_room(1, len(line))
         if node in targets:
             self._stream.mark_cyclic()
@@ -114,11 +128,8 @@ class ComponentOrder:
         self._put(node, line, targets)
 
     def _put(self, node: int, line: bytes, targets: Sequence[int]) -> None:
-        places = self._places
-        label = self._models[self._objects.models[node]].schema.label
-        member = Member(label, self._objects.marks[node], line)
-        self._stream.add(node, member, [(target, places[target]) for target in targets])
-        places[node] = self._stream.place
+        label = self._labels[self._objects.models[node]]
+        self._stream.add(node, label, self._objects.marks[node], line, targets)
 
     def _circle(self, group: Sequence[int]) -> None:
         """Objects that all reach each other."""
