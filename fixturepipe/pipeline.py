@@ -29,12 +29,13 @@ from fixturepipe.databases.ends import (
     default_target,
     resolve_end,
 )
+from fixturepipe.databases.fingerprint import what_moved
 from fixturepipe.databases.introspection import project_schemas, rows_found
 from fixturepipe.databases.ledger import remove_ledger
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import require_migrated, require_reachable
 from fixturepipe.errors import ConfigurationError, RunDirectoryError
-from fixturepipe.events import Listener, ignore
+from fixturepipe.events import Listener, Notice, ignore
 from fixturepipe.stages.arrange import ArrangeOptions, ArrangeResult, arrange
 from fixturepipe.stages.check import CheckOptions, CheckResult, check
 from fixturepipe.stages.dump import DumpOptions, DumpResult, dump
@@ -129,7 +130,9 @@ class Pipeline:
             again = _arrange_again(read_manifest(self.directory))
             if again is not None:
                 self._arrange((), again)
-            return load(self.directory, self._both_ends(), options, self._listener)
+            ends = self._both_ends(source_needed=False)
+            self._tell_what_moved(ends)
+            return load(self.directory, ends, options, self._listener)
 
     def verify(self, options: VerifyOptions) -> VerifyResult:
         """Compare source and target; without a run directory, any pair."""
@@ -137,6 +140,7 @@ class Pipeline:
         if not self.directory.manifest.exists():
             return verify(ends, options, self._listener)
         manifest = read_manifest(self.directory)
+        self._tell_what_moved(ends)
         rejected = rejected_keys(self.directory)
         result = verify(ends, options, self._listener, manifest, rejected)
         equal = {each.model: each.equal for each in result.models}
@@ -205,7 +209,7 @@ class Pipeline:
     def _set_up(self) -> None:
         set_up_project(self._project.settings, self._project.pythonpath)
 
-    def _source_end(self) -> Ends:
+    def _source_end(self, *, needed: bool = True) -> Ends:
         """The source alone."""
         if self._ends is not None:
             return self._ends
@@ -214,8 +218,24 @@ class Pipeline:
         source = resolve_end(given)
         ends = Ends("default" if "://" in given else given, source)
         ends.open()
-        require_reachable(SOURCE, source)
+        if needed:
+            require_reachable(SOURCE, source)
         return ends
+
+    def _tell_what_moved(self, ends: Ends) -> None:
+        """Say so where the source has changed since it was dumped, or is not there to be asked."""
+        source = read_manifest(self.directory).source
+        if source is None:
+            return
+        try:
+            require_reachable(SOURCE, ends.source)
+            moved = what_moved(source.fingerprint, self.directory, ends)
+        except ConfigurationError as error:
+            self._listener(Notice("info", f"Whether the source moved is not known: {error}"))
+            return
+        if moved:
+            text = f"The source has moved since its dump ({'; '.join(moved)}): dump it again to"
+            self._listener(Notice("warning", f"{text} take that along."))
 
     def _migrated_source(self) -> Ends:
         """The source alone, whose tables are those of the project's models."""
@@ -223,10 +243,10 @@ class Pipeline:
         require_migrated(SOURCE, ends.source)
         return ends
 
-    def _both_ends(self) -> Ends:
+    def _both_ends(self, *, source_needed: bool = True) -> Ends:
         """Source and target, open; starts the embedded server if that is the target."""
         if self._ends is None:
-            ends = self._source_end()
+            ends = self._source_end(needed=source_needed)
             target = self._target_end()
             _require_two_databases(ends.source, target)
             self._ends = Ends(ends.alias, ends.source, target)

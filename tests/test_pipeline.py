@@ -136,3 +136,28 @@ def test_a_new_dump_is_arranged_again_by_load(shop_target: Shop, tmp_path: Path)
     shop.done("dump")
     shop.done("load")
     assert "nothing differs" in shop.done("verify")
+
+
+def test_a_source_that_moved_since_its_dump_is_told(shop_target: Shop, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(shop_target.database, tmp_path / "copy.sqlite3"))
+    shop = replace(shop_target, database=copy)
+    shop.done("dump")
+    assert "has moved" not in shop.run("load").stderr
+    connection = sqlite3.connect(copy)
+    connection.execute("UPDATE django_site SET name = 'Renamed' WHERE id = 1")
+    connection.commit()
+    connection.close()
+    result = shop.run("verify")
+    assert result.returncode == 1
+    assert "The source has moved since its dump" in result.stderr
+    assert "'Renamed'" in result.stdout
+
+
+def test_load_needs_no_source(shop_target: Shop, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(shop_target.database, tmp_path / "copy.sqlite3"))
+    shop = replace(shop_target, database=copy)
+    shop.done("dump")
+    copy.unlink()
+    shop.done("load")
+    assert not copy.exists()
+    assert "nothing differs" in shop_target.done("verify")
