@@ -24,6 +24,7 @@ from django.db import connections  # noqa: E402
 
 from fixturepipe.databases.embedded import EmbeddedServer  # noqa: E402
 from fixturepipe.databases.ends import TARGET, End, Ends, complete_settings  # noqa: E402
+from fixturepipe.databases.sequences import next_keys  # noqa: E402
 from tests import servers  # noqa: E402
 from tests.shop import Shop  # noqa: E402
 
@@ -170,5 +171,8 @@ def delete_rows(end: End) -> None:
         for table in sorted(tables):
             verb = "DROP TABLE" if table.startswith("fixturepipe_") else "DELETE FROM"
             cursor.execute(f"{verb} `{table}`")
+        for table, key in next_keys(connection).items():
+            if key > 1 and table in tables:
+                cursor.execute(f"ALTER TABLE `{table}` AUTO_INCREMENT = 1")
         cursor.execute("SET foreign_key_checks = 1")
     connection.close()

@@ -214,3 +214,28 @@ def test_rows_that_the_server_numbers_are_checked_in_a_circle_too(
     result = load_into(shared_target, source, directory, on_error="reject")
     assert result.rejected == {"loading.strictnote": 1}
     assert column(shared_target, "strictnote", "strict_id") == [1, 2]
+
+
+def test_an_object_whose_links_cannot_be_made_is_rejected(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    objects = [
+        a("person", 1, name="Ada", born=None, deleted=False, shades=[["red"]]),
+        a("person", 2, name="Bo", born=None, deleted=False, shades=[["red"], ["none"]]),
+    ]
+    directory = make_run(tmp_path / "run", [a("shade", 1, slug="red")], objects)
+    with pytest.raises(LoadError, match="person pk 2, field shades"):
+        load_into(shared_target, source, directory)
+    load_into(shared_target, source, directory, on_error="reject")
+    assert rejected(directory, "0002-loading.person.json") == [2]
+    assert column(shared_target, "person", "name") == ["Ada"]
+
+
+def test_a_key_that_two_objects_have_is_an_error(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    shades = [a("shade", n, slug="red") for n in (1, 2)]
+    directory = make_run(tmp_path / "run", shades, [a("pointer", 1, shade=["red"])])
+    with pytest.raises(LoadError, match=r"more than one loading\.Shade has") as caught:
+        load_into(shared_target, source, directory)
+    assert "Write the primary key" in caught.value.hint

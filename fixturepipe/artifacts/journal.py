@@ -7,14 +7,18 @@ and a journal that is behind it (after a crash) or missing is made anew by the n
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 import msgspec
 
 from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
+from fixturepipe.errors import FixturepipeError
 
 VERSION = 1
 NAME = "load.json"
+_SECONDS_BETWEEN = 0.5
 
 
 class LoadJournal(msgspec.Struct, kw_only=True, frozen=True):
@@ -50,6 +54,58 @@ def write_journal(directory: RunDirectory, journal: LoadJournal) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(journal), indent=1))
     temporary.rename(path)
+
+
+class JournalWriter:
+    """Writes the journal of one load, and warns once where it cannot be written.
+
+    Between two chunks that follow each other fast it waits with writing; a failure and the end
+    are always written.
+    """
+
+    def __init__(
+        self, directory: RunDirectory, run: str, target: str, warn: Callable[[str], None]
+    ) -> None:
+        self._directory = directory
+        self._run = run
+        self._target = target
+        self._warn = warn
+        self._warned = False
+        self._written = -_SECONDS_BETWEEN
+
+    def write(
+        self,
+        *,
+        loaded: Iterable[int],
+        models: dict[str, int],
+        rejected: dict[str, int],
+        failed: tuple[int, FixturepipeError] | None,
+        finished: bool,
+    ) -> None:
+        """Write how far the load is; `failed` is the chunk that stops it, and why."""
+        now = time.monotonic()
+        if not finished and failed is None and now - self._written < _SECONDS_BETWEEN:
+            return
+        self._written = now
+        journal = LoadJournal(
+            run=self._run,
+            target=self._target,
+            updated=datetime.now(UTC).isoformat(timespec="seconds"),
+            loaded=ranges(loaded),
+            objects=sum(models.values()),
+            models=models,
+            rejected=rejected,
+            failed=failed[0] if failed else None,
+            error=failed[1].message if failed else "",
+            hint=failed[1].hint if failed else "",
+            finished=finished,
+        )
+        try:
+            write_journal(self._directory, journal)
+        except OSError as error:
+            if not self._warned:
+                self._warn(f"{NAME} cannot be written ({error}); the ledger has it all")
+            self._warned = True
 
 
 def read_journal(directory: RunDirectory, run: str) -> LoadJournal | None:

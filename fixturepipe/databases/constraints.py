@@ -6,12 +6,17 @@ a reference without one may point at nothing on purpose.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.errors import LoadError
+
+# Rows of one constraint in the message.
+_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -68,3 +73,18 @@ def dangling_rows(
             rows = cursor.fetchall()
         for value, *key in rows:
             yield DanglingRow(each, tuple(key), value)
+
+
+def require_no_dangling_rows(
+    connection: BaseDatabaseWrapper, covered: Iterable[type[models.Model]]
+) -> None:
+    """Check whole tables, automatic many-to-many tables too. Raises LoadError with the rows."""
+    bad: list[str] = []
+    for model in covered:
+        constraints = constraints_of(connection, model._meta.db_table)
+        bad += map(str, dangling_rows(connection, model, constraints, _NAMED))
+    if bad:
+        raise LoadError(
+            "\n".join(["Rows of the target refer to rows that are not there:", *bad]),
+            hint="Mend or delete these rows, then `fixturepipe load` checks again.",
+        )

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from django.db import connections
 
 from fixturepipe.databases.chunkcheck import check_references
 from fixturepipe.databases.fixturefiles import FixtureReader
-from fixturepipe.databases.rows import FixtureObject
+from fixturepipe.databases.runs import changes_of_model
 from fixturepipe.databases.saver import ChunkSaver
 
 # So many changes from model to model make runs too short for multi-row statements.
@@ -69,7 +67,7 @@ class FastCommand(_ForgetfulCommand):
         fixture = self._reader.read(path)
         self.sha256 = fixture.sha256
         objects = fixture.objects
-        deferred = self._deferred or _changes(objects) > _MOST_RUNS
+        deferred = self._deferred or changes_of_model(objects) > _MOST_RUNS
         self.saver = saver = self._saver_for(deferred)
         connection = connections[self.using]
         with connection.constraint_checks_disabled() if deferred else nullcontext():
@@ -96,7 +94,3 @@ class StockCommand(_ForgetfulCommand):
             relations: list[Any] = [model._meta.get_field(name) for name in lists]
             self.models.update(relation.remote_field.through for relation in relations)
         return saved
-
-
-def _changes(objects: list[FixtureObject]) -> int:
-    return sum(1 for _ in groupby(objects, key=itemgetter("model")))

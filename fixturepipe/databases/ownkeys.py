@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from fixturepipe.databases.references import Key, Model, hashable, key_paths
+from django.db import models
+
+from fixturepipe.databases.naturalkeys import natural_key_paths
+
+Model = type[models.Model]
+Key = tuple[Any, ...]
 
 FixtureObject = dict[str, Any]
 
@@ -86,3 +92,14 @@ def _value_of(each: FixtureObject, model: Model, to: str) -> Any:
         return each.get("pk")
     value = each["fields"].get(field.name)
     return None if isinstance(value, list) else value
+
+
+@functools.cache
+def key_paths(model: Model) -> tuple[str, ...]:
+    """The natural key's fields, remembered."""
+    return natural_key_paths(model)
+
+
+def hashable(key: Sequence[Any]) -> Key:
+    """A natural key as a tuple, nested lists too."""
+    return tuple(hashable(part) if isinstance(part, list) else part for part in key)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import functools
 import json
 import operator
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final
 
 from django.core.exceptions import (
     MultipleObjectsReturned,
@@ -23,9 +23,10 @@ from django.core.exceptions import (
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
-from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
+from fixturepipe.databases.naturalkeys import has_natural_key
+from fixturepipe.databases.ownkeys import Key, OwnKeys, hashable, key_paths
+from fixturepipe.databases.rows import MISSING, Column, FixtureObject, ModelPlan, RowProblem
 
-Key = tuple[Any, ...]
 Model = type[models.Model]
 
 _BATCH = 500
@@ -33,8 +34,11 @@ _BATCH = 500
 _REMEMBERED = 200_000
 
 
-class AmbiguousKeyError(LookupError):
-    """More than one row has the natural key."""
+class AmbiguousKey:
+    """Stands for what a key means that more than one row has."""
+
+
+AMBIGUOUS: Final = AmbiguousKey()
 
 
 class KeyResolver:
@@ -52,9 +56,9 @@ class KeyResolver:
         self._found.clear()
 
     def resolve(self, model: Model, to: str, keys: Collection[Key]) -> dict[Key, Any]:
-        """The value of field `to` of the row that each key stands for; unknown keys are absent.
+        """The value of field `to` of the row that each key stands for.
 
-        Raises AmbiguousKeyError where two rows have the same key.
+        Unknown keys are absent; one that two rows have stands for AMBIGUOUS.
         """
         known = self._found.setdefault((model, to), {})
         wanted = [key for key in keys if key not in known]
@@ -87,11 +91,7 @@ class KeyResolver:
             meant = exact.get(tuple(parts))
             if meant is None:
                 continue
-            if meant in found:
-                raise AmbiguousKeyError(
-                    f"more than one {model._meta.label} has the natural key {list(meant)}"
-                )
-            found[meant] = value
+            found[meant] = AMBIGUOUS if meant in found else value
         return found
 
     def _computed(self, model: Model, to: str, keys: Iterable[Key], known: dict[Key, Any]) -> None:
@@ -104,22 +104,83 @@ class KeyResolver:
                 found = manager.db_manager(self._alias).get_by_natural_key(*key)
             except (ObjectDoesNotExist, TypeError, ValueError, ValidationError):
                 continue
-            except MultipleObjectsReturned as error:
-                raise AmbiguousKeyError(str(error)) from error
+            except MultipleObjectsReturned:
+                known[key] = AMBIGUOUS
+                continue
             if _as_json(found.natural_key()) == _as_json(key):
                 known[key] = found.serializable_value(to)
+
+
+class References:
+    """The natural keys in one chunk's objects, and what they stand for.
+
+    `ready` is called before the database is asked: rows may still be on their way there.
+    """
+
+    def __init__(self, own: OwnKeys, resolver: KeyResolver, ready: Callable[[], None]) -> None:
+        self._own = own
+        self._resolver = resolver
+        self._ready = ready
+
+    def resolve(
+        self, plan: ModelPlan, run: Sequence[FixtureObject], cells: Sequence[list[Any]]
+    ) -> dict[int, RowProblem]:
+        """Put what the keys stand for in their place; gives the rows whose keys mean nothing."""
+        bad: dict[int, RowProblem] = {}
+        for column, values in zip(plan.columns, cells, strict=True):
+            if column.remote is not None and list in set(map(type, values)):
+                self._resolve_column(column, column.remote, run, values, bad)
+        return bad
+
+    def _resolve_column(
+        self,
+        column: Column,
+        remote: Model,
+        run: Sequence[FixtureObject],
+        values: list[Any],
+        bad: dict[int, RowProblem],
+    ) -> None:
+        keys = {row: tuple(v) for row, v in enumerate(values) if type(v) is list}
+        try:
+            distinct = set(keys.values())
+        except TypeError:  # a key within a key
+            keys = {row: hashable(key) for row, key in keys.items()}
+            distinct = set(keys.values())
+        found = self._meanings(remote, column.to, distinct)
+        for row, key in keys.items():
+            meaning = found.get(key, MISSING)
+            if meaning is MISSING or meaning is AMBIGUOUS:
+                bad[row] = _without_meaning(run[row], column, remote, key, meaning)
+            values[row] = meaning
+
+    def _meanings(self, remote: Model, to: str, keys: set[Key]) -> dict[Key, Any]:
+        """Keys are looked for among the chunk's own objects first: those may be still to come."""
+        own = self._own.find(remote, to, keys)
+        rest = keys - own.keys()
+        if not rest:
+            return own
+        self._ready()
+        known = self._resolver.resolve(remote, to, rest)
+        return {**{key: known[key] for key in rest if key in known}, **own}
+
+
+def _without_meaning(
+    each: FixtureObject, column: Column, remote: Model, key: Key, meaning: object
+) -> RowProblem:
+    label = remote._meta.label
+    if meaning is AMBIGUOUS:
+        text = f"more than one {label} has the natural key {list(key)}"
+        hint = "Write the primary key of the one that is meant."
+    else:
+        text = f"no {label} has the natural key {list(key)}"
+        hint = "The object it refers to is not in the target."
+    return RowProblem(each, text, column.field.name, list(key), hint)
 
 
 def every_row(model: Model, alias: str) -> models.QuerySet[Any]:
     """The model's rows past its managers, in no order, so that none is hidden and none joined."""
     rows: models.QuerySet[Any] = models.QuerySet(model, using=alias)
     return rows.order_by()
-
-
-@functools.cache
-def key_paths(model: Model) -> tuple[str, ...]:
-    """The natural key's fields, remembered."""
-    return natural_key_paths(model)
 
 
 @functools.cache
@@ -133,11 +194,6 @@ def field_at(model: Model, path: str) -> models.Field[Any, Any]:
     while found.remote_field is not None:
         found = found.target_field
     return found  # type: ignore[no-any-return]  # a path always has a last part
-
-
-def hashable(key: Sequence[Any]) -> Key:
-    """A natural key as a tuple, nested lists too."""
-    return tuple(hashable(part) if isinstance(part, list) else part for part in key)
 
 
 def _converted(fields: Sequence[models.Field[Any, Any]], key: Key) -> Key | None:

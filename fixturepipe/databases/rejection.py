@@ -1,11 +1,12 @@
-"""Sentences about objects that the target did not take."""
+"""Objects that the target did not take, and the sentences about them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fixturepipe.artifacts.rejects import Reason
-from fixturepipe.databases.rows import RowProblem
+from fixturepipe.databases.rows import FixtureObject, ModelPlan, RowProblem
+from fixturepipe.databases.servererrors import code_of, hint_for, said_by
 from fixturepipe.errors import LoadError
 
 _SHOWN = 5
@@ -51,3 +52,30 @@ def refused_chunk(file: str, problems: Sequence[RowProblem]) -> LoadError:
         hint=f"{hints} Mend it in the source or in {file}, then go on with `fixturepipe load`;"
         " or leave such objects out with `--on-error reject`.".strip(),
     )
+
+
+def problem_of(
+    plan: ModelPlan, each: FixtureObject, error: Exception, columns: Collection[str]
+) -> RowProblem:
+    """What an error says of an object, `columns` being those that it speaks of."""
+    named = [c.field.name for c in plan.columns if c.name in columns]
+    values = [
+        each.get("pk") if name == plan.pk.name else each["fields"].get(name) for name in named
+    ]
+    return RowProblem(
+        each,
+        said_by(error),
+        ", ".join(named),
+        values[0] if len(values) == 1 else values or None,
+        hint_for(error),
+        code_of(error),
+    )
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be sent: half a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -9,46 +9,37 @@ circle they are checked for the chunk's own rows before its transaction ends.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 from django.apps import apps
 from django.core.serializers import base
 from django.core.serializers.python import Deserializer
 from django.db import Error as DatabaseError
-from django.db import models, router
-from django.db.models.signals import post_save, pre_save
+from django.db import router, transaction
 
 from fixturepipe.databases.ends import connection_to
 from fixturepipe.databases.literals import NULL
+from fixturepipe.databases.naturalmatch import NaturalMatcher
 from fixturepipe.databases.ownkeys import OwnKeys
-from fixturepipe.databases.references import (
-    AmbiguousKeyError,
-    KeyResolver,
-    any_of,
-    every_row,
-    hashable,
-    key_paths,
-)
+from fixturepipe.databases.receivers import has_receivers
+from fixturepipe.databases.references import KeyResolver, References, every_row
+from fixturepipe.databases.rejection import is_utf8, problem_of
 from fixturepipe.databases.rows import (
     MISSING,
-    Column,
     FixtureObject,
     Model,
     ModelPlan,
     RowProblem,
     Rows,
 )
+from fixturepipe.databases.runs import runs_of
 from fixturepipe.databases.servererrors import (
     DUPLICATE,
     code_of,
     culprit_of,
-    hint_for,
     is_transient,
-    said_by,
 )
 from fixturepipe.databases.statements import StatementWriter
 
@@ -119,16 +110,17 @@ class ChunkSaver:
         self._writer = StatementWriter(
             self._connection, self._refused, keep_going=options.keep_going
         )
-        self._own: OwnKeys = OwnKeys(())
+        self._references = References(OwnKeys(()), plans.resolver, self._writer.drain)
         self.problems: list[RowProblem] = []
         self.models: dict[str, int] = {}
         self.saved: dict[ModelPlan, dict[str, FixtureObject]] = {}
 
     def save(self, objects: Sequence[FixtureObject]) -> None:
         """Save the objects, in file order or model by model. Raises nothing for a bad object."""
-        self._own = OwnKeys(objects)
+        own = OwnKeys(objects)
+        self._references = References(own, self._plans.resolver, self._writer.drain)
         try:
-            for label, run in self._runs(objects):
+            for label, run in runs_of(objects, by_model=self._deferred):
                 self._save_run(label, run)
             self._writer.drain()
         except _EnoughError:
@@ -140,17 +132,6 @@ class ChunkSaver:
         """Objects are not in after all: their rows have been deleted."""
         self.problems += problems
         self.models[plan.label] -= len(problems)
-
-    def _runs(self, objects: Sequence[FixtureObject]) -> Iterator[tuple[str, list[FixtureObject]]]:
-        """Objects of one model together; with foreign keys off, all of a model at once.
-
-        An object that comes twice begins a run of its own: the second updates the first.
-        """
-        if self._deferred:
-            objects = sorted(objects, key=_order_of_appearance(objects))
-        for label, group in groupby(objects, key=_label):
-            for run in _without_repeated_keys(list(group)):
-                yield label, run
 
     def _save_run(self, label: str, run: list[FixtureObject]) -> None:
         try:
@@ -174,7 +155,12 @@ class ChunkSaver:
             run = self._without_unknown_fields(plan, run, known)
         lists = self._take_lists(plan, run)
         cells = plan.cells(run, whole=all(plan.names.issubset(names) for names in given))
-        run, cells = self._resolve(plan, run, cells)
+        bad = self._references.resolve(plan, run, cells)
+        if bad:
+            self.problems += bad.values()
+            good = [row for row in range(len(run)) if row not in bad]
+            run = [run[row] for row in good]
+            cells = [[values[row] for row in good] for values in cells]
         look = self._find_by_natural_key(plan, run, cells) or not self._options.fresh
         look = look or plan in self.saved
         for start in range(0, len(run), _SLICE):
@@ -216,62 +202,7 @@ class ChunkSaver:
             if given is not None:
                 self.saved[plan][str(given)] = row.objects[0]
 
-    # ---- references
-
-    def _resolve(
-        self, plan: ModelPlan, run: list[FixtureObject], cells: list[list[Any]]
-    ) -> tuple[list[FixtureObject], list[list[Any]]]:
-        """Put what natural keys stand for in their place; drop objects whose keys mean nothing."""
-        bad: dict[int, RowProblem] = {}
-        for column, values in zip(plan.columns, cells, strict=True):
-            if column.remote is not None and list in set(map(type, values)):
-                self._resolve_column(column, run, values, bad)
-        if not bad:
-            return run, cells
-        self.problems += bad.values()
-        good = [row for row in range(len(run)) if row not in bad]
-        return [run[row] for row in good], [[values[row] for row in good] for values in cells]
-
-    def _resolve_column(
-        self,
-        column: Column,
-        run: list[FixtureObject],
-        values: list[Any],
-        bad: dict[int, RowProblem],
-    ) -> None:
-        assert column.remote is not None
-        keys = {row: tuple(v) for row, v in enumerate(values) if type(v) is list}
-        try:
-            distinct = set(keys.values())
-        except TypeError:  # a key within a key
-            keys = {row: hashable(key) for row, key in keys.items()}
-            distinct = set(keys.values())
-        found = self._meanings(column.remote, column.to, distinct)
-        for row, key in keys.items():
-            meaning = found.get(key, MISSING)
-            if meaning is MISSING:
-                text = f"no {column.remote._meta.label} has the natural key {list(key)}"
-                bad[row] = RowProblem(
-                    run[row],
-                    text,
-                    column.field.name,
-                    values[row],
-                    "The object it refers to is not in the target.",
-                )
-            values[row] = meaning
-
-    def _meanings(self, remote: Model, to: str, keys: set[tuple[Any, ...]]) -> dict[Any, Any]:
-        """Keys found among the chunk's own objects first: those rows may be still to come."""
-        own = self._own.find(remote, to, keys)
-        rest = keys - own.keys()
-        if not rest:
-            return own
-        self._writer.drain()
-        try:
-            known = self._plans.resolver.resolve(remote, to, rest)
-        except AmbiguousKeyError:
-            known = {}
-        return {**{key: known[key] for key in rest if key in known}, **own}
+    # ---- objects without a key
 
     def _find_by_natural_key(
         self, plan: ModelPlan, run: list[FixtureObject], cells: list[list[Any]]
@@ -339,11 +270,11 @@ class ChunkSaver:
             columns = tuple(
                 column.name
                 for column, cell in zip(plan.columns, row.cells[0], strict=True)
-                if not _is_utf8(cell)
+                if not is_utf8(cell)
             )
         else:
             columns = culprit_of(error, plan.model, self._connection)
-        self.problems.append(_problem(plan, row.objects[0], error, columns))
+        self.problems.append(problem_of(plan, row.objects[0], error, columns))
         if not self._options.keep_going and len(self.problems) >= _ENOUGH:
             raise _EnoughError
 
@@ -394,10 +325,28 @@ class ChunkSaver:
             )
             if instance is None:
                 continue
-            for name, values in named.items():
-                relation: Any = plan.lists[name]
-                keys = base.deserialize_m2m_values(relation, values, self._alias, False)
-                getattr(instance, name).set(keys)
+            try:
+                with transaction.atomic(using=self._alias):
+                    for name, values in named.items():
+                        relation: Any = plan.lists[name]
+                        keys = base.deserialize_m2m_values(relation, values, self._alias, False)
+                        getattr(instance, name).set(keys)
+            except (base.M2MDeserializationError, DatabaseError) as error:
+                if is_transient(error):
+                    raise
+                self._refuse_lists(plan, each, named, error)
+
+    def _refuse_lists(
+        self, plan: ModelPlan, each: FixtureObject, named: dict[str, Any], error: Exception
+    ) -> None:
+        """Links that cannot be made: the object goes with them."""
+        (key,) = plan.keys_of(
+            every_row(plan.model, self._alias).filter(pk=plan.pk.to_python(each.get("pk")))
+        )
+        self._writer.execute(f"DELETE FROM {plan.table} WHERE {plan.key_condition([key])}")
+        self.saved[plan].pop(key, None)
+        said = getattr(error, "original_exc", error)
+        self.take_back(plan, [RowProblem(each, str(said), ", ".join(named), named)])
 
     def _save_as_django(self, plan: ModelPlan, run: list[FixtureObject]) -> None:
         """Django's own deserializer and raw save, which send the signals."""
@@ -410,150 +359,6 @@ class ChunkSaver:
                 if is_transient(error):
                     raise
                 columns = culprit_of(error, plan.model, self._connection)
-                self.problems.append(_problem(plan, each, error, columns))
+                self.problems.append(problem_of(plan, each, error, columns))
                 continue
             self.models[plan.label] = self.models.get(plan.label, 0) + 1
-
-
-class NaturalMatcher:
-    """Finds the rows that objects without a primary key stand for, by their natural keys.
-
-    The key's parts are columns of the object's own row where its references go by the whole
-    natural key of what they refer to; such objects are matched with one query. Others are made
-    into instances and asked, as loaddata does.
-    """
-
-    def __init__(self, alias: str, plan: ModelPlan) -> None:
-        self._alias = alias
-        self._plan = plan
-        self._columns = _key_columns(plan)
-
-    def match(
-        self, rows: Sequence[int], run: Sequence[FixtureObject], cells: Sequence[list[Any]]
-    ) -> list[Any]:
-        """The primary key for each of these rows, None where the target has no such row."""
-        plan = self._plan
-        if self._columns:
-            return self._by_columns(rows, cells)
-        if not key_paths(plan.model) and not hasattr(plan.model, "natural_key"):
-            return [MISSING if plan.pk.has_default() else None for _ in rows]
-        return [self._by_instance(run[row]) for row in rows]
-
-    def _by_columns(self, rows: Sequence[int], cells: Sequence[list[Any]]) -> list[Any]:
-        wanted = [tuple(_python(c, cells[i][row]) for i, c in self._columns) for row in rows]
-        names = [column.field.attname for _, column in self._columns]
-        found: dict[tuple[Any, ...], Any] = {}
-        table = every_row(self._plan.model, self._alias)
-        for start in range(0, len(wanted), _LOOKUP_BATCH):
-            condition = any_of(names, wanted[start : start + _LOOKUP_BATCH])
-            for key, *parts in table.filter(condition).values_list("pk", *names):
-                found[tuple(parts)] = key
-        return [found.get(key, self._new_key()) for key in wanted]
-
-    def _by_instance(self, each: FixtureObject) -> Any:
-        (made,) = Deserializer([each], using=self._alias)
-        return made.object.pk if made.object.pk is not None else self._new_key()
-
-    def _new_key(self) -> Any:
-        return MISSING if self._plan.pk.has_default() else None
-
-
-def _problem(
-    plan: ModelPlan, each: FixtureObject, error: Exception, columns: Collection[str]
-) -> RowProblem:
-    """What an error says of an object, `columns` being those that it speaks of."""
-    named = [c.field.name for c in plan.columns if c.name in columns]
-    values = [
-        each.get("pk") if name == plan.pk.name else each["fields"].get(name) for name in named
-    ]
-    return RowProblem(
-        each,
-        said_by(error),
-        ", ".join(named),
-        values[0] if len(values) == 1 else values or None,
-        hint_for(error),
-        code_of(error),
-    )
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def has_receivers(model: Model) -> bool:
-    """Whether the project has asked to be told when the model's objects are saved."""
-    if model._meta.auto_created:
-        return False
-    return any(
-        _is_the_projects(each) for s in (pre_save, post_save) for each in _receivers(s, model)
-    )
-
-
-def _receivers(signal: Any, model: Model) -> list[Any]:
-    called, awaited = signal._live_receivers(model)
-    return [*called, *awaited]
-
-
-def _is_the_projects(receiver: Any) -> bool:
-    """Django's own receivers clear caches of the process that saves, and no more."""
-    return not str(getattr(receiver, "__module__", "")).startswith("django.")
-
-
-def _key_columns(plan: ModelPlan) -> list[tuple[int, Column]]:
-    paths = key_paths(plan.model)
-    by_prefix: dict[str, list[str]] = {}
-    for path in paths:
-        prefix, _, rest = path.partition("__")
-        by_prefix.setdefault(prefix, []).append(rest)
-    found: list[tuple[int, Column]] = []
-    for prefix, rests in by_prefix.items():
-        for position, column in enumerate(plan.columns):
-            if prefix not in (column.field.name, column.field.attname):
-                continue
-            if rests != [""] and (
-                column.remote is None or tuple(rests) != key_paths(column.remote)
-            ):
-                return []
-            found.append((position, column))
-    return found if len(found) == len(by_prefix) else []
-
-
-def _python(column: Column, value: Any) -> Any:
-    if value is MISSING:
-        return column.field.get_default()
-    if value is None:
-        return None
-    if isinstance(column.field, models.ForeignKey):
-        return column.field.target_field.to_python(value)
-    return column.field.to_python(value)
-
-
-_label = itemgetter("model")
-
-
-def _without_repeated_keys(run: list[FixtureObject]) -> Iterator[list[FixtureObject]]:
-    """The run, cut before each object whose primary key has come already."""
-    keys = [repr(key) if type(key := each.get("pk")) is list else key for each in run]
-    if len(set(keys)) == len(keys):
-        yield run
-        return
-    seen: set[Any] = set()
-    start = 0
-    for position, key in enumerate(keys):
-        if key in seen:
-            yield run[start:position]
-            start, seen = position, set()
-        if key is not None:
-            seen.add(key)
-    yield run[start:]
-
-
-def _order_of_appearance(objects: Sequence[FixtureObject]) -> Any:
-    first: dict[str, int] = {}
-    for each in objects:
-        first.setdefault(_label(each), len(first))
-    return lambda each: first[_label(each)]

@@ -8,25 +8,24 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import zip_longest
-from pathlib import Path
 from typing import Literal
 
 from django.apps import apps
 from django.db import Error as DatabaseError
 from django.db import models, transaction
 
-from fixturepipe.artifacts.journal import LoadJournal, ranges, write_journal
+from fixturepipe.artifacts.journal import JournalWriter
 from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, read_manifest
-from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.chunkloader import PAUSES, ChunkLoader, ChunkOptions, Outcome
-from fixturepipe.databases.constraints import constraints_of, dangling_rows
-from fixturepipe.databases.ends import SOURCE, Ends, connection_to
-from fixturepipe.databases.introspection import applied_migrations, coverage
-from fixturepipe.databases.ledger import UNNAMED, Entry, loader_lock, refuse_other_runs
-from fixturepipe.databases.saver import SaverOptions, has_receivers
+from fixturepipe.databases.constraints import require_no_dangling_rows
+from fixturepipe.databases.ends import Ends
+from fixturepipe.databases.ledger import UNNAMED, Entry, loader_lock
+from fixturepipe.databases.loadplan import LoadPlan
+from fixturepipe.databases.preparation import models_of, models_of_source, prepare
+from fixturepipe.databases.receivers import has_receivers
+from fixturepipe.databases.saver import SaverOptions
 from fixturepipe.databases.sequences import SequenceReset, reset_sequences
 from fixturepipe.databases.servererrors import is_transient, said_by
 from fixturepipe.databases.target import Target, own_rows_matter
@@ -41,9 +40,6 @@ from fixturepipe.errors import (
 )
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted
 
-_SHOWN = 20
-# Seconds: small chunks follow each other faster than anyone can ask.
-_BETWEEN_JOURNALS = 0.5
 # To begin a process takes as long as to load so many objects.
 _WORTH_A_PROCESS = 50_000
 
@@ -124,52 +120,12 @@ def prepare_target(
     Raises ConfigurationError with the list of what is wrong.
     """
     manifest = read_manifest(directory) if directory.manifest.exists() else None
-    covered = _of_source(ends) if manifest is None else _models(manifest.schema)
+    covered = models_of_source(ends) if manifest is None else models_of(manifest.schema)
     with ends.bound_to_target() as alias:
         run = UNNAMED if manifest is None else manifest.run
         target = Target(alias, _name(ends), run)
         with _server_errors_said(), loader_lock(target.connection):
-            _prepare(target, ends, manifest, list(covered), options, listener)
-
-
-def _prepare(
-    target: Target,
-    ends: Ends,
-    manifest: Manifest | None,
-    covered: list[type[models.Model]],
-    options: LoadOptions,
-    listener: Listener,
-) -> None:
-    if options.dry_run and not target.tables():
-        raise ConfigurationError(
-            f"The target {target.name} is empty, and --dry-run makes no tables",
-            hint="Migrate it first, or load without --dry-run.",
-        )
-    refuse_other_runs(target.ledger, target.name)
-    state = target.come()
-    if not state.migrated:
-        listener(Notice("info", f"The target {target.name} is empty: migrating it"))
-        started = time.monotonic()
-        listener(StageStarted("migrate"))
-        target.migrate(state)
-        listener(StageFinished("migrate", 0, time.monotonic() - started))
-    target.require_migrations(_expected_migrations(ends, manifest))
-    target.require_tables(covered, state)
-    target.require_transactional(covered)
-
-
-def _of_source(ends: Ends) -> list[type[models.Model]]:
-    """The models that a dump of the source will hold."""
-    with ends.bound_to_source() as alias:
-        return coverage(connection_to(alias), alias).models
-
-
-def _expected_migrations(ends: Ends, manifest: Manifest | None) -> list[tuple[str, str]]:
-    """The source's migrations: as dumped, or as they are; none where there is no source."""
-    if manifest is None:
-        ends.open()
-        return applied_migrations(connection_to(SOURCE))
-    return [(app, name) for app, name in manifest.migrations]
+            prepare(target, ends, manifest, list(covered), listener, dry_run=options.dry_run)
 
 
 class _Load:
@@ -193,20 +149,30 @@ class _Load:
         self.listener = listener
         self.target = Target(alias, _name(ends), manifest.run)
         self.chunks = manifest.arrangement.chunks
-        self.covered = list(_models(_loaded_schemas(manifest)))
+        self.covered = list(models_of(_loaded_schemas(manifest)))
         self.entries: dict[int, Entry] = {}
         self.again: frozenset[int] = frozenset()
-        self.journal_failed = False
-        self.journal_written = -_BETWEEN_JOURNALS
+        self.journal = JournalWriter(directory, manifest.run, self.target.name, self._warn)
 
     def run(self) -> LoadResult:
         """All of it, in order."""
         started = time.monotonic()
-        every = list(_models(self.manifest.schema))
-        _prepare(self.target, self.ends, self.manifest, every, self.options, self.listener)
+        every = list(models_of(self.manifest.schema))
+        prepare(
+            self.target,
+            self.ends,
+            self.manifest,
+            every,
+            self.listener,
+            dry_run=self.options.dry_run,
+        )
         self.entries = self.target.ledger.applied()
-        self._refuse_other_chunks()
-        pending = self._pending() if not self.options.rejects else self._with_rejects()
+        plan = LoadPlan(self.directory, self.chunks, self.entries, changed=self.options.changed)
+        self.again = plan.again
+        if self.options.rejects:
+            pending = plan.with_rejects()
+        else:
+            pending = plan.pending(only=self.options.only, start=self.options.start)
         present = len(self.entries)
         self.listener(StageStarted("load", sum(chunk.objects for chunk in pending)))
         self._name_receivers(pending)
@@ -228,62 +194,6 @@ class _Load:
             complete=self._complete(),
             dry_run=self.options.dry_run,
         )
-
-    # ---- which chunks
-
-    def _refuse_other_chunks(self) -> None:
-        """What the ledger holds must be what the run directory holds."""
-        plan = {chunk.number: chunk for chunk in self.chunks}
-        again: set[int] = set()
-        strange: set[int] = set()
-        for number, entry in self.entries.items():
-            chunk = plan.get(number)
-            if chunk is None:
-                strange.add(number)
-            elif self.options.changed or entry.sha256 != chunk.sha256:
-                path = self.directory.path / chunk.file
-                if not path.is_file() or file_sha256(path) != entry.sha256:
-                    (again if self.options.changed else strange).add(number)
-        if strange:
-            raise LoadError(
-                f"The target holds chunks that are not those of {self.directory.path} any more:"
-                f" {_spelled(strange)}",
-                hint="They were arranged or edited anew since. `fixturepipe load --changed` loads"
-                " them over; `fixturepipe clean` and an empty target begin anew.",
-            )
-        self.again = frozenset(again)
-
-    def _pending(self) -> list[Chunk]:
-        options = self.options
-        chunks = [c for c in self.chunks if c.number not in self.entries or c.number in self.again]
-        if options.only is not None:
-            return self._only(options.only, chunks)
-        if options.start is not None:
-            self._require_chunk(options.start)
-            chunks = [chunk for chunk in chunks if chunk.number >= options.start]
-        return chunks
-
-    def _with_rejects(self) -> list[Chunk]:
-        """The chunks that are in but for what lies in rejects/."""
-        names = {path.name for path in self.directory.rejects.glob("*.json")}
-        chunks = [c for c in self.chunks if c.number in self.entries and Path(c.file).name in names]
-        if not chunks:
-            raise UsageError(
-                f"{self.directory.rejects} holds nothing that could be loaded again",
-                hint="`fixturepipe load --on-error reject` puts there what the target refuses.",
-            )
-        return chunks
-
-    def _only(self, number: int, chunks: list[Chunk]) -> list[Chunk]:
-        self._require_chunk(number)
-        return [chunk for chunk in chunks if chunk.number == number]
-
-    def _require_chunk(self, number: int) -> None:
-        if not any(chunk.number == number for chunk in self.chunks):
-            raise UsageError(
-                f"There is no chunk {number}",
-                hint=f"The chunks are {_spelled(chunk.number for chunk in self.chunks)}.",
-            )
 
     # ---- what is in the way
 
@@ -368,7 +278,7 @@ class _Load:
                     objects += self._loaded(chunk, report.outcome)
         if failures:
             chunk, error = min(failures, key=lambda each: each[0].number)
-            self._write_journal(failed=chunk.number, error=error)
+            self._write_journal((chunk.number, error))
             raise error
         return objects
 
@@ -389,7 +299,7 @@ class _Load:
                 return loader.load_rejects(chunk, self.entries[chunk.number])
             return loader.load(chunk, then)
         except FixturepipeError as error:
-            self._write_journal(failed=chunk.number, error=error)
+            self._write_journal((chunk.number, error))
             raise
 
     def _chunk_options(self) -> ChunkOptions:
@@ -422,7 +332,7 @@ class _Load:
         if rejected:
             self._warn(f"{chunk.file}: {rejected:,} objects are rejected, see rejects/")
         self.listener(StageAdvanced("load", chunk.objects, chunk.file))
-        self._write_journal()
+        self._write_journal(None)
         return outcome.entry.objects - (before.objects if self.options.rejects and before else 0)
 
     def _warn(self, text: str) -> None:
@@ -437,60 +347,28 @@ class _Load:
         """Once every chunk is in: foreign keys of all tables, sequences, the run's mark."""
         if not self._complete() or self.options.dry_run:
             return []
-        self._check_foreign_keys()
+        require_no_dangling_rows(self.target.connection, self.covered)
         labels = {schema.table: schema.label for schema in self.manifest.schema}
         highest = {
             labels[table]: key for table, key in self.manifest.sequences.items() if table in labels
         }
         sequences = reset_sequences(self.target.connection, self.covered, highest)
         self.target.ledger.mark_finished()
-        self._write_journal(finished=True)
+        self._write_journal(None, finished=True)
         return sequences
 
-    def _check_foreign_keys(self) -> None:
-        connection = self.target.connection
-        bad: list[str] = []
-        for model in self.covered:
-            constraints = constraints_of(connection, model._meta.db_table)
-            bad += map(str, dangling_rows(connection, model, constraints, _SHOWN))
-        if bad:
-            raise LoadError(
-                "\n".join(["Rows of the target refer to rows that are not there:", *bad]),
-                hint="Mend or delete these rows, then `fixturepipe load` checks again.",
-            )
-
     def _write_journal(
-        self,
-        *,
-        failed: int | None = None,
-        error: FixturepipeError | None = None,
-        finished: bool = False,
+        self, failed: tuple[int, FixturepipeError] | None, *, finished: bool = False
     ) -> None:
-        now = time.monotonic()
-        if self.options.dry_run or (
-            not (finished or error) and now - self.journal_written < _BETWEEN_JOURNALS
-        ):
+        if self.options.dry_run:
             return
-        self.journal_written = now
-        journal = LoadJournal(
-            run=self.manifest.run,
-            target=self.target.name,
-            updated=datetime.now(UTC).isoformat(timespec="seconds"),
-            loaded=ranges(self.entries),
-            objects=sum(entry.objects for entry in self.entries.values()),
+        self.journal.write(
+            loaded=self.entries,
             models=_summed(entry.models for entry in self.entries.values()),
             rejected=_summed(entry.rejected for entry in self.entries.values()),
             failed=failed,
-            error="" if error is None else error.message,
-            hint="" if error is None else error.hint,
             finished=finished,
         )
-        try:
-            write_journal(self.directory, journal)
-        except OSError as problem:
-            if not self.journal_failed:
-                self._warn(f"load.json cannot be written ({problem}); the ledger has it all")
-            self.journal_failed = True
 
     @contextmanager
     def _rolled_back_if_dry(self) -> Iterator[None]:
@@ -542,17 +420,6 @@ def _loaded_schemas(manifest: Manifest) -> list[ModelSchema]:
     )
 
 
-def _models(schemas: Iterable[ModelSchema]) -> Iterator[type[models.Model]]:
-    for schema in schemas:
-        try:
-            yield apps.get_model(schema.label)
-        except LookupError:
-            raise ConfigurationError(
-                f"The project has no model {schema.label}, which this run holds",
-                hint="Use the settings that the dump was made with.",
-            ) from None
-
-
 def _model(label: str) -> type[models.Model] | None:
     try:
         return apps.get_model(label)
@@ -566,7 +433,3 @@ def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
         for label, count in each.items():
             total[label] = total.get(label, 0) + count
     return total
-
-
-def _spelled(numbers: Iterable[int]) -> str:
-    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges(numbers))

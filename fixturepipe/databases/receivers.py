@@ -1,0 +1,27 @@
+"""Who is to be told when a model's objects are saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models.signals import post_save, pre_save
+
+
+def has_receivers(model: type[models.Model]) -> bool:
+    """Whether the project has asked to be told when the model's objects are saved."""
+    if model._meta.auto_created:
+        return False
+    return any(
+        _is_the_projects(each) for s in (pre_save, post_save) for each in _receivers(s, model)
+    )
+
+
+def _receivers(signal: Any, model: type[models.Model]) -> list[Any]:
+    called, awaited = signal._live_receivers(model)
+    return [*called, *awaited]
+
+
+def _is_the_projects(receiver: Any) -> bool:
+    """Django's own receivers clear caches of the process that saves, and no more."""
+    return not str(getattr(receiver, "__module__", "")).startswith("django.")
