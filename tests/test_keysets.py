@@ -31,7 +31,9 @@ keys = st.lists(near | far | st.text(max_size=3), max_size=30)
 def filled(store, values):
     found = store.new()
     for value in values:
-        found.add(value)
+        found.note(value)
+        if len(found._noted) == 7:
+            found.settle()
     return found
 
 
@@ -46,7 +48,7 @@ def test_the_difference_is_that_of_sets(tmp_path_factory, ours, theirs):
 
 
 @given(keys, keys)
-def test_a_set_holds_what_was_added(tmp_path_factory, ours, others):
+def test_a_set_holds_what_was_noted(tmp_path_factory, ours, others):
     connection = open_index(tmp_path_factory.mktemp("store") / "index")
     found = filled(KeyStore(connection), ours)
     held = {key: key in found for key in [*ours, *others]}
@@ -55,13 +57,27 @@ def test_a_set_holds_what_was_added(tmp_path_factory, ours, others):
 
 
 @given(keys)
-def test_what_is_added_twice_is_noticed_sooner_or_later(tmp_path_factory, values):
+def test_what_is_noted_twice_is_told(tmp_path_factory, values):
+    connection = open_index(tmp_path_factory.mktemp("store") / "index")
+    found = set(filled(KeyStore(connection), values).repeated())
+    connection.close()
+    assert found == {value for value in values if values.count(value) > 1}
+
+
+@given(st.integers(-70, 66_000), st.integers(1, 90), st.integers(-5, 95))
+def test_ranges_of_numbers_are_held_to_the_last_one(tmp_path_factory, first, length, again):
     connection = open_index(tmp_path_factory.mktemp("store") / "index")
     found = KeyStore(connection).new()
-    at_once = {value for value in values if found.add(value)}
-    later = set(found.repeated())
+    numbers = range(first, first + length)
+    for number in numbers:
+        found.note(number)
+    found.settle()
+    around = {number: number in found for number in range(first - 20, first + length + 20)}
+    found.note(first + again)
+    repeated = list(found.repeated())
     connection.close()
-    assert at_once | later == {value for value in values if values.count(value) > 1}
+    assert around == {number: number in numbers for number in around}
+    assert repeated == [first + again] * (first + again in numbers)
 
 
 def test_an_empty_set_is_false(store):

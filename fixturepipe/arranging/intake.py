@@ -7,7 +7,7 @@ refers to, so that what points at nothing can be told when all objects are in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ class Names:
 
     `open` where some object bears a key of this kind that its fields do not tell: then a
     reference that seems to lead nowhere may yet lead there. `followed` where objects are ordered
-    by references of this kind.
+    by references of this kind, `keyless` where an object has it and no primary key.
     """
 
     kind: Kind
@@ -36,6 +36,7 @@ class Names:
     used: KeySet
     open: bool = False
     followed: bool = False
+    keyless: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Model:
     pointers: tuple[Pointer, ...]
     plain: frozenset[str]  # what the fields of an object in our form are among
     looks: tuple[_Look, ...]  # the pointers, laid out for a quick loop
-    borne: KeySet
+    note: Callable[[Key], None]  # that an object bears a primary key
     stream: ModelStream | None = None
     waiting: ComponentObjects | None = None
     objects: int = 0
@@ -104,7 +105,7 @@ class Models:
                 pointers=pointers[label],
                 plain=frozenset(schemas[label].fields),
                 looks=tuple(map(_look, pointers[label])),
-                borne=self.names(Kind(label, PK)).borne,
+                note=self.names(Kind(label, PK)).borne.note,
             )
             for number, label in enumerate(graph.labels)
         }
@@ -162,21 +163,28 @@ class Models:
                 found.append((names, key_of(fields[names.kind.to])))
         return found
 
-    def take(self, model: Model, pk: object, fields: Mapping[str, Any]) -> tuple[Names, Key] | None:
-        """Take one object in. Gives the key by which another one went before, if it sees that.
+    def take(self, model: Model, pk: object, fields: Mapping[str, Any]) -> None:
+        """Take one object in.
 
         Runs once for each object of a migration: spelled out where a call would show.
         """
         model.objects += 1
-        key: Key | None
         if type(pk) is int and _LEAST <= pk <= _MOST:
-            mark = key = pk
+            mark = pk
+            model.note(pk)
         else:
             mark = mark_of(pk)
-            key = None if pk is None else key_of(pk)
-        repeated = None
-        if key is not None and model.borne.add(key):
-            repeated = model.keys, key
+            if pk is not None:
+                model.note(key_of(pk))
+        uses = self._note_uses(model, pk, fields) if model.looks else []
+        line = encode_object(model.schema.label, pk, fields)
+        if model.stream is not None and not model.others:
+            model.stream.add(mark, line)
+        else:
+            self._take_named(model, pk, fields, mark, line, uses)
+
+    def _note_uses(self, model: Model, pk: object, fields: Mapping[str, Any]) -> list[Use]:
+        """Note the keys that an object refers to; those within its own component are given."""
         uses: list[Use] = []
         for slot, name, constrained, inside, by_value, by_natural_key in model.looks:
             value = fields.get(name) if name is not None else pk
@@ -188,16 +196,11 @@ class Models:
             if type(value) is not int or not _LEAST <= value <= _MOST:
                 value = key_of(value)
             if constrained:
-                names.used.add(value)
+                names.used.note(value)
             if inside:
                 names.followed = True
                 uses.append((slot, names.number, value))
-        line = encode_object(model.schema.label, pk, fields)
-        if model.stream is not None and not model.others:
-            model.stream.add(mark, line)
-        else:
-            repeated = self._take_named(model, pk, fields, mark, line, uses) or repeated
-        return repeated
+        return uses
 
     def _take_named(
         self,
@@ -207,19 +210,29 @@ class Models:
         mark: int,
         line: bytes,
         uses: list[Use],
-    ) -> tuple[Names, Key] | None:
+    ) -> None:
         """The rest of taking in an object that something may refer to in several ways."""
-        repeated = None
         keys = self.keys_of(model, pk, fields)
         for names, key in keys:
-            if names is not model.keys and names.borne.add(key) and pk is None:
-                repeated = names, key
+            if names is not model.keys:
+                names.borne.note(key)
+                names.keyless = names.keyless or pk is None
         if model.waiting is not None:
             borne: list[Name] = [(names.number, key) for names, key in keys]
             model.waiting.add(model.number, mark, line, borne, uses)
         elif model.stream is not None:
             model.stream.add(mark, line)
-        return repeated
+
+    def repeated(self) -> Iterator[tuple[Names, Key]]:
+        """Keys that more than one object seems to go by.
+
+        A natural key counts for objects without primary key only; where there are some, it may
+        still be that others bear it.
+        """
+        for names in self._names.values():
+            if names.kind.to == PK or names.keyless:
+                for key in names.borne.repeated():
+                    yield names, key
 
 
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1

@@ -8,13 +8,17 @@ dense keys take 1.3 MB; any others take a bounded buffer.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from fixturepipe.arranging.keys import Key
 
 _PAGES = 8192  # of 8 KiB each, for all sets of a store together: 64 MiB
 _BUFFER = 2000
+_REPEATED = 100
 _CACHE = -16_384  # KiB, as SQLite's pragma takes it
 
 
@@ -33,11 +37,17 @@ class KeyStore:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self._pages_left = _PAGES
-        self._sets = 0
+        self._sets: list[KeySet] = []
 
     def new(self) -> KeySet:
-        self._sets += 1
-        return KeySet(self, f"keys_{self._sets}")
+        """An empty set."""
+        self._sets.append(KeySet(self, f"keys_{len(self._sets)}"))
+        return self._sets[-1]
+
+    def settle(self) -> None:
+        """Put in its place what was noted in any set."""
+        for each in self._sets:
+            each.settle()
 
     def take_page(self) -> bytearray | None:
         """A page of bits, as long as there is memory for one."""
@@ -48,40 +58,82 @@ class KeyStore:
 
 
 class KeySet:
-    """A set of keys. Finding one is quick for what has a page, a query otherwise."""
+    """A set of keys. Finding one is quick for what has a page, a query otherwise.
+
+    `note` takes a key in; `settle` is to be called every thousand keys or so.
+    """
 
     def __init__(self, store: KeyStore, table: str) -> None:
         self._store = store
         self._table = table
+        self._noted: list[Key] = []
+        self.note = self._noted.append
         self._pages: dict[int, bytearray] = {}
         self._recent: set[Key] = set()
+        self._repeated: set[Key] = set()
         self._stored = False
         self._indexed = False
 
-    def add(self, key: Key) -> bool:
-        """Add a key; True where it is known to have been there, False where it may be new."""
-        if type(key) is int:
-            number = key >> 16
-            page = self._pages.get(number)
-            if page is None:
-                page = self._store.take_page()
-                if page is None:
-                    return self._add_other(key)
-                self._pages[number] = page
-            at, bit = key >> 3 & 8191, 1 << (key & 7)
-            if page[at] & bit:
-                return True
-            page[at] |= bit
-            return False
-        return self._add_other(key)
+    def settle(self) -> None:
+        """Put what was noted in its place."""
+        if not self._noted:
+            return
+        keys = set(self._noted)
+        if len(keys) < len(self._noted):
+            self._note_repeated(key for key, n in Counter(self._noted).items() if n > 1)
+        self._noted.clear()
+        if {type(key) for key in keys} == {int} and self._settle_range(keys):
+            return
+        for key in keys:
+            if type(key) is int:
+                self._settle_number(key)
+            else:
+                self._settle_other(key)
 
-    def _add_other(self, key: Key) -> bool:
+    def _note_repeated(self, keys: Iterable[Key]) -> None:
+        """Remember a few of the keys that came more than once; which ones does not matter."""
+        self._repeated.update(islice(keys, max(0, _REPEATED - len(self._repeated))))
+
+    def _settle_range(self, keys: Collection[Any]) -> bool:
+        """Whether the keys are all the numbers of a range within a page, which is then set."""
+        first, last = min(keys), max(keys)
+        if last - first + 1 != len(keys) or first >> 16 != last >> 16 or len(keys) < 32:
+            return False
+        page = self._page(first >> 16)
+        if page is None:
+            return False
+        low, high = first >> 3 & 8191, (last >> 3 & 8191) + 1
+        held = int.from_bytes(page[low:high], "little")
+        bits = ((1 << len(keys)) - 1) << (first & 7)
+        if held & bits:
+            return False
+        page[low:high] = (held | bits).to_bytes(high - low, "little")
+        return True
+
+    def _page(self, number: int) -> bytearray | None:
+        page = self._pages.get(number)
+        if page is None:
+            page = self._store.take_page()
+            if page is not None:
+                self._pages[number] = page
+        return page
+
+    def _settle_number(self, key: int) -> None:
+        page = self._page(key >> 16)
+        if page is None:
+            self._settle_other(key)
+            return
+        at, bit = key >> 3 & 8191, 1 << (key & 7)
+        if page[at] & bit:
+            self._note_repeated((key,))
+        page[at] |= bit
+
+    def _settle_other(self, key: Key) -> None:
         if key in self._recent:
-            return True
+            self._note_repeated((key,))
         self._recent.add(key)
         if len(self._recent) >= _BUFFER:
             self._flush()
-        return False
 
     def _flush(self) -> None:
         connection = self._store.connection
@@ -93,6 +145,7 @@ class KeySet:
         self._recent.clear()
 
     def __contains__(self, key: Key) -> bool:
+        self.settle()
         if type(key) is int:
             page = self._pages.get(key >> 16)
             if page is not None and page[key >> 3 & 8191] & 1 << (key & 7):
@@ -106,7 +159,7 @@ class KeySet:
         return self._store.connection.execute(query, (key,)).fetchone() is not None
 
     def __bool__(self) -> bool:
-        return bool(self._pages or self._recent or self._stored)
+        return bool(self._noted or self._pages or self._recent or self._stored)
 
     def _index(self) -> None:
         if not self._indexed:
@@ -115,7 +168,9 @@ class KeySet:
             self._indexed = True
 
     def repeated(self) -> Iterator[Key]:
-        """Keys on disk that were added more than once."""
+        """Keys that were noted more than once, or a few of them."""
+        self.settle()
+        yield from self._repeated
         if not self._stored:
             return
         self._flush()
@@ -125,6 +180,8 @@ class KeySet:
 
     def without(self, others: KeySet) -> Iterator[Key]:
         """The keys of this set that the other lacks, each once."""
+        self.settle()
+        others.settle()
         for number, page in sorted(self._pages.items()):
             bits = int.from_bytes(page, "little")
             theirs = others._pages.get(number)

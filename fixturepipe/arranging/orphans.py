@@ -70,7 +70,7 @@ class MissingKeys:
     def add(self, names: Names, key: Key) -> None:
         if names.number not in self._sets:
             self._sets[names.number] = self._store.new()
-        self._sets[names.number].add(key)
+        self._sets[names.number].note(key)
 
     def touches(self, pointers: Sequence[Pointer]) -> bool:
         """Whether any of these references can lead to a missing key."""

@@ -51,9 +51,8 @@ class Reading:
         """
         for name, file in self._files.items():
             self._read(name, file)
-        for names in self._models.all_names():
-            for key in names.borne.repeated():
-                self._refuse_twice(names, key)
+        for names, key in self._models.repeated():
+            self._refuse_twice(names, key)
         for model in self._models.by_number:
             if model.stream is not None:
                 model.stream.close()
@@ -66,15 +65,14 @@ class Reading:
             label, fields = item["model"], item["fields"]
             model = by_label.get(label)
             if model is not None and fields.keys() <= model.plain:
-                repeated = take(model, item.get("pk"), fields)
-                if repeated is not None:
-                    self._refuse_twice(*repeated)
+                take(model, item.get("pk"), fields)
             else:
-                for plain in self._plain(file, item, number):
-                    repeated = take(by_label[plain.label], plain.pk, plain.fields)
-                    if repeated is not None:
-                        self._refuse_twice(*repeated)
+                for count, plain in enumerate(self._plain(file, item, number)):
+                    take(by_label[plain.label], plain.pk, plain.fields)
+                    if count % _STEP == _STEP - 1:
+                        self._work.store.settle()
             if number % _STEP == 0:
+                self._work.store.settle()
                 self._advance(label)
         self._advance(name)
         for label, model in by_label.items():
