@@ -14,8 +14,6 @@ from typing import Any
 
 from fixturepipe.errors import ConfigurationError
 
-# Tables of [tool.fixturepipe] that are no options.
-TABLES = ("fix", "transform")
 _WORDS = {"1": True, "true": True, "yes": True, "on": True}
 _WORDS |= {"0": False, "false": False, "no": False, "off": False, "": False}
 
@@ -88,7 +86,7 @@ def read_file(start: Path, known: Iterable[str]) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}", hint="Mend the file.") from None
     table = dict(tool.get("fixturepipe", {}))
-    unknown = sorted(set(table) - set(known) - set(TABLES))
+    unknown = sorted(set(table) - set(known))
     if unknown:
         raise ConfigurationError(
             f"{path}: [tool.fixturepipe] has no option {', '.join(unknown)}",

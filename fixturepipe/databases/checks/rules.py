@@ -47,7 +47,7 @@ def _rules(*rules: Rule) -> dict[str, Rule]:
     return {rule.id: rule for rule in rules}
 
 
-_CORRECT = "Correct these rows in the source, or declare a remedy in [tool.fixturepipe.fix]."
+_CORRECT = "Correct these rows in the source, then check again."
 
 RULES = _rules(
     Rule(
