@@ -125,13 +125,12 @@ class Models:
         component = graph.component_of[schema.label]
         for slot, reference in enumerate(schema.references):
             if reference.model in graph.component_of:
-                yield Pointer(
-                    slot,
-                    reference,
-                    self.names(Kind(reference.model, reference.to)),
-                    self.names(Kind(reference.model, NATURAL)),
-                    component.tangled and reference.model in component.labels,
-                )
+                by_value = self.names(Kind(reference.model, reference.to))
+                by_natural_key = self.names(Kind(reference.model, NATURAL))
+                inside = component.tangled and reference.model in component.labels
+                for names in (by_value, by_natural_key):
+                    names.followed = names.followed or inside
+                yield Pointer(slot, reference, by_value, by_natural_key, inside)
 
     def _others(self, schema: ModelSchema) -> tuple[Names, ...]:
         """The kinds besides the primary key whose keys are read off each object."""
@@ -198,7 +197,6 @@ class Models:
             if constrained:
                 names.used.note(value)
             if inside:
-                names.followed = True
                 uses.append((slot, names.number, value))
         return uses
 
@@ -218,7 +216,7 @@ class Models:
                 names.borne.note(key)
                 names.keyless = names.keyless or pk is None
         if model.waiting is not None:
-            borne: list[Name] = [(names.number, key) for names, key in keys]
+            borne: list[Name] = [(names.number, key) for names, key in keys if names.followed]
             model.waiting.add(model.number, mark, line, borne, uses)
         elif model.stream is not None:
             model.stream.add(mark, line)

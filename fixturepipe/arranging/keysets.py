@@ -8,6 +8,7 @@ dense keys take 1.3 MB; any others take a bounded buffer.
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
@@ -16,7 +17,8 @@ from typing import Any
 
 from fixturepipe.arranging.keys import Key
 
-_PAGES = 8192  # of 8 KiB each, for all sets of a store together: 64 MiB
+_PAGES = 4096  # of 8 KiB each, for all sets of a store together: 32 MiB
+_NODE_PAGES = 2048  # of 16 KiB each, for all components together: 32 MiB
 _BUFFER = 2000
 _REPEATED = 100
 _CACHE = -16_384  # KiB, as SQLite's pragma takes it
@@ -37,6 +39,7 @@ class KeyStore:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self._pages_left = _PAGES
+        self._node_pages_left = _NODE_PAGES
         self._sets: list[KeySet] = []
 
     def new(self) -> KeySet:
@@ -55,6 +58,13 @@ class KeyStore:
             return None
         self._pages_left -= 1
         return bytearray(8192)
+
+    def take_node_page(self) -> array[int] | None:
+        """A page of 4,096 numbers of nodes, as long as there is memory for one."""
+        if self._node_pages_left == 0:
+            return None
+        self._node_pages_left -= 1
+        return array("i", bytes(4 * 4096))
 
 
 class KeySet:

@@ -54,6 +54,7 @@ class NumberFile:
             # Where an error still holds a view, the map goes when the error does.
             with suppress(BufferError):
                 self._map.close()
+            self._map = None
         self._file.close()
         self._path.unlink(missing_ok=True)
 

@@ -60,7 +60,7 @@ class Workplace:
         if not component.tangled:
             models[0].stream = ModelStream(self.drafts, component.labels[0], self.limits)
             return
-        objects = ComponentObjects(self.path, component.number, self.index)
+        objects = ComponentObjects(self.path, component.number, self.store)
         leaving.callback(objects.close)
         self.waiting[component.number] = objects
         for model in models:

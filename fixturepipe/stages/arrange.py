@@ -236,7 +236,7 @@ def _cut(
     Raises DanglingReferenceError if such references are to stop it.
     """
     names = work.models.all_names()
-    untold = [each.number for each in names if each.open and each.followed]
+    untold = {each.number for each in names if each.open and each.followed}
     for objects in work.waiting.values():
         objects.link(untold)
     rejects, reasons = (work.directory.rejects / name for name in (_REJECTS, _REASONS))
