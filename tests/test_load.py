@@ -15,7 +15,7 @@ from fixturepipe.artifacts.manifest import read_manifest, write_manifest
 from fixturepipe.databases.ends import TARGET, End, Ends
 from fixturepipe.databases.ledger import RUNS, LoaderLock, read_applied
 from fixturepipe.errors import ConfigurationError, FixtureError, LoadError, UsageError
-from fixturepipe.events import Notice
+from fixturepipe.events import Event, Notice, StageAdvanced
 from fixturepipe.stages.load import LoadOptions, prepare_target
 from tests.apps.loading import models
 from tests.loading import RUN, Log, a, chunk_path, column, load_into, make_run, rows
@@ -274,6 +274,24 @@ def test_a_lost_ledger_does_no_harm(tmp_path: Path, source: End, shared_target: 
 def test_reading_the_ledger_makes_no_table(source: End, shared_target: End) -> None:
     assert read_applied(Ends("default", source, shared_target), RUN) == {}
     assert execute(shared_target, "SHOW TABLES LIKE 'fixturepipe%'") == []
+
+
+def test_chunks_that_the_server_confirmed_and_lost_are_loaded_again(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(tmp_path / "run", SHADES, [a("spot", 1, x=1, y=1)])
+    log = Log()
+
+    def lose_the_first(event: Event) -> None:
+        log(event)
+        if isinstance(event, StageAdvanced) and "0002" in event.label:
+            execute(shared_target, "DELETE FROM fixturepipe_ledger WHERE number = 1")
+            execute(shared_target, "DELETE FROM loading_shade")
+
+    result = load_into(shared_target, source, directory, log=lose_the_first)
+    assert column(shared_target, "shade", "slug") == ["red", "blue"]
+    assert result.complete
+    assert "lost chunks that it had confirmed, 1:" in log.text
 
 
 # ---- what is not the run's

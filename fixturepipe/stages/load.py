@@ -22,7 +22,7 @@ from fixturepipe.databases.chunkloader import PAUSES, ChunkLoader, ChunkOptions,
 from fixturepipe.databases.constraints import require_no_dangling_rows
 from fixturepipe.databases.ends import Ends
 from fixturepipe.databases.ledger import UNNAMED, Entry, loader_lock
-from fixturepipe.databases.loadplan import LoadPlan
+from fixturepipe.databases.loadplan import LoadPlan, spelled
 from fixturepipe.databases.preparation import models_of, models_of_source, prepare
 from fixturepipe.databases.receivers import has_receivers
 from fixturepipe.databases.saver import SaverOptions
@@ -180,6 +180,8 @@ class _Load:
             if pending and not self.options.rejects:
                 self._make_room()
             objects = self._load_chunks(pending)
+            while lost := self._lost():
+                objects += self._load_chunks(lost)
             sequences = self._finish()
         seconds = time.monotonic() - started
         self.listener(StageFinished("load", objects, seconds))
@@ -245,6 +247,17 @@ class _Load:
         if workers > 1 or self.options.executor:
             return self._load_side_by_side(pending, workers)
         return self._load_one_by_one(pending)
+
+    def _lost(self) -> list[Chunk]:
+        """Chunks that were confirmed and are not in: a server that is set up to forget its last
+        moments (innodb_flush_log_at_trx_commit other than 1) has crashed since.
+        """
+        before, self.entries = self.entries, self.target.ledger.applied()
+        lost = [chunk for chunk in self.chunks if chunk.number in before.keys() - self.entries]
+        if lost:
+            numbers = spelled(chunk.number for chunk in lost)
+            self._warn(f"The server has lost chunks that it had confirmed, {numbers}: once more")
+        return lost
 
     def _workers(self, pending: list[Chunk]) -> int:
         """How many processes; one does what is quicker done than a process begun."""
