@@ -377,6 +377,39 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_done(tmp_path):
     assert not directory.arranging.exists()
 
 
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.stages.arrange import arrange
+from tests.test_arrange import SHOP
+arrange(RunDirectory(Path(sys.argv[1])), SHOP, [Path(sys.argv[2])])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_objects(tmp_path):
+    """A tree with every child before its parent, orders and their customers."""
+
+    def peak(count):
+        path = tmp_path / f"{count}.json"
+        with path.open("w", encoding="utf-8") as file:
+            file.write("[")
+            for n in range(count, 0, -1):
+                up = n - n % 7 - 1
+                tree = a("shop.category", n, name="x" * 30, parent=up if up > 0 else None)
+                file.write(json.dumps(tree) + ",")
+                order = a("shop.order", f"{n:032x}", note="x" * 100, customer=n % 50 + 1)
+                file.write(json.dumps(order) + ",")
+            customers = [a("shop.customer", n, name="") for n in range(1, 51)]
+            file.write(json.dumps(customers)[1:])
+        arguments = [sys.executable, "-c", MEASURED, str(tmp_path / f"run{count}"), str(path)]
+        done = subprocess.run(arguments, capture_output=True, check=True, cwd=Path.cwd())
+        return int(done.stdout) / 1024
+
+    assert peak(60_000) - peak(6_000) < 30
+
+
 # Dumps
 
 
