@@ -2,19 +2,28 @@
 
     python -m tests.load_process RUN_DIRECTORY SOURCE_FILE TARGET_URL WORKERS
 
-Writes "begun" when it begins to work, and "done" at the end.
+Writes "begun" when it begins to work, and "done" at the end. It listens slowly, so that however
+fast the machine is there is time to kill it halfway.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ends import Ends, resolve_end
 from fixturepipe.databases.project import set_up_project
-from fixturepipe.events import ignore
+from fixturepipe.events import Event, StageAdvanced
 from fixturepipe.stages.load import LoadOptions, load
+
+PAUSE_SECONDS = 0.02
+
+
+def listen_slowly(event: Event) -> None:
+    if isinstance(event, StageAdvanced):
+        time.sleep(PAUSE_SECONDS)
 
 
 def main(directory: str, source: str, target: str, workers: str) -> None:
@@ -22,7 +31,7 @@ def main(directory: str, source: str, target: str, workers: str) -> None:
     ends = Ends("default", resolve_end(f"sqlite:///{source}"), resolve_end(target))
     ends.open()
     print("begun", flush=True)
-    load(RunDirectory(Path(directory)), ends, LoadOptions(workers=int(workers)), ignore)
+    load(RunDirectory(Path(directory)), ends, LoadOptions(workers=int(workers)), listen_slowly)
     print("done", flush=True)
 
 

@@ -127,6 +127,12 @@ def chunks_in(source: End, target: End) -> int:
     return len(read_applied(Ends("default", source, target), RUN))
 
 
+def wait_for(process: Any, source: End, target: End, chunks: int) -> None:
+    """Wait until so many chunks are in, or the process is at its end."""
+    while process.poll() is None and chunks_in(source, target) < chunks:
+        time.sleep(0.002)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_loader_loses_and_repeats_nothing(
     workers: int,
@@ -143,7 +149,8 @@ def test_a_killed_loader_loses_and_repeats_nothing(
         delete_rows(shared_target)
         while chunks_in(source, shared_target) < 20:
             process = begin(run, source_file, target, workers)
-            time.sleep(moments.uniform(0.02, 0.7 + 0.8 * (workers - 1)))
+            wait_for(process, source, shared_target, moments.randrange(16))
+            time.sleep(moments.uniform(0, 0.05))
             process.kill()
             process.communicate()
             killed_halfway += 0 < chunks_in(source, shared_target) < 20
@@ -162,7 +169,7 @@ def test_an_interrupted_loader_rolls_its_chunk_back(
     undisturbed: dict[str, Any],
 ) -> None:
     process = begin(run, source_file, url_of(shared_target))
-    time.sleep(0.2)
+    wait_for(process, source, shared_target, 2)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert "KeyboardInterrupt" in said

@@ -49,7 +49,8 @@ def test_its_main_command_runs_the_main_job(tmp_path: Path) -> None:
         k: v for k, v in os.environ.items() if not k.startswith(("FIXTUREPIPE_", "MAKE"))
     }
     environment |= {"BOOKSHOP_DB": str(tmp_path / "shop.sqlite3")}
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    for name in ("DJANGO_SETTINGS_MODULE", "ARGS"):  # ARGS: what `make test` itself was given
+        environment.pop(name, None)
     venv = Path(sys.executable).parent.parent
     done = subprocess.run(
         ["make", "dump", "load", f"VENV={venv}", f"WORKDIR={tmp_path / 'run'}", "SCALE=0.05"],
