@@ -19,6 +19,7 @@ from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rejects import rejected_keys
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Verification, write_verification
+from fixturepipe.databases.dumping.fingerprint import what_moved
 from fixturepipe.databases.embedded import EmbeddedServer
 from fixturepipe.databases.ends import (
     EMBEDDED,
@@ -29,9 +30,8 @@ from fixturepipe.databases.ends import (
     default_target,
     resolve_end,
 )
-from fixturepipe.databases.fingerprint import what_moved
 from fixturepipe.databases.introspection import project_schemas, rows_found
-from fixturepipe.databases.ledger import remove_ledger
+from fixturepipe.databases.loading.ledger import remove_ledger
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import require_migrated, require_reachable
 from fixturepipe.errors import ConfigurationError, RunDirectoryError

@@ -20,8 +20,8 @@ from django.contrib.auth.models import Group
 from django.db import connections
 
 from fixturepipe.artifacts.manifest import Arrangement, write_manifest
+from fixturepipe.databases.dumping.fingerprint import what_moved
 from fixturepipe.databases.ends import End, Ends, complete_settings
-from fixturepipe.databases.fingerprint import what_moved
 from fixturepipe.events import StageAdvanced, StageFinished, StageStarted
 from fixturepipe.stages.dump import DumpOptions, dump
 from tests.apps.everyfield.models import ByText, Everything
@@ -245,7 +245,7 @@ stage.dump(RunDirectory(Path({str(dumped.directory.path)!r})), ends,
 
 def test_a_source_that_is_written_all_the_time_is_copied_whole(dumped, monkeypatch):
     """Each step finds the source written since the last: the copy is then made in one."""
-    from fixturepipe.databases import snapshot
+    from fixturepipe.databases.dumping import snapshot
 
     monkeypatch.setattr(snapshot, "STEP_PAGES", 1)
     steps = []

@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from fixturepipe.databases import rowquery
+from fixturepipe.databases.dumping import rowquery
 from fixturepipe.databases.ends import End, Ends
 from tests.apps.everyfield.models import ByText, Everything
 from tests.apps.hidden.models import House, Stay

@@ -10,7 +10,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.ends import TARGET, End, Ends
-from fixturepipe.databases.ledger import (
+from fixturepipe.databases.loading.ledger import (
     UNNAMED,
     Entry,
     Ledger,

@@ -13,7 +13,7 @@ from django.db.models.signals import post_save, pre_save
 from fixturepipe.artifacts.journal import read_journal
 from fixturepipe.artifacts.manifest import read_manifest, write_manifest
 from fixturepipe.databases.ends import TARGET, End, Ends
-from fixturepipe.databases.ledger import RUNS, LoaderLock, read_applied
+from fixturepipe.databases.loading.ledger import RUNS, LoaderLock, read_applied
 from fixturepipe.errors import ConfigurationError, FixtureError, LoadError, UsageError
 from fixturepipe.events import Event, Notice, StageAdvanced
 from fixturepipe.stages.load import LoadOptions, prepare_target

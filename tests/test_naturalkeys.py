@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 
-from fixturepipe.databases import keyproof, rowplan
+from fixturepipe.databases.dumping import keyproof, rowplan
 from fixturepipe.databases.ends import TARGET
 from fixturepipe.databases.naturalkeys import natural_key_paths
 from fixturepipe.errors import UsageError

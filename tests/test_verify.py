@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.db import connections, transaction
 
 from fixturepipe.artifacts.manifest import Manifest
-from fixturepipe.databases.comparison import Difference
+from fixturepipe.databases.comparing.comparison import Difference
 from fixturepipe.databases.ends import SOURCE, TARGET, End, Ends
 from fixturepipe.databases.introspection import schema_of
 from fixturepipe.errors import ConfigurationError, UsageError

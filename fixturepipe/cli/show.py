@@ -13,7 +13,7 @@ from fixturepipe.artifacts.state import ModelState, State, read_state
 from fixturepipe.cli.tables import table
 
 if TYPE_CHECKING:
-    from fixturepipe.databases.comparison import Difference
+    from fixturepipe.databases.comparing.comparison import Difference
     from fixturepipe.databases.findings import Finding
     from fixturepipe.pipeline import (
         ArrangeResult,

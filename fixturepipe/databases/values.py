@@ -35,7 +35,7 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.naturalrows import Translation
+from fixturepipe.databases.comparing.naturalrows import Translation
 from fixturepipe.databases.tables import Field, root_field
 
 Values = Sequence[Any]

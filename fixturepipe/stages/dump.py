@@ -39,16 +39,16 @@ from fixturepipe.artifacts.manifest import (
 from fixturepipe.artifacts.records import FixtureWriter, file_sha256, fixture_writer
 from fixturepipe.artifacts.rejects import Reason, rejects_path, remove_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.dumpdata import dump_models
+from fixturepipe.databases.dumping.dumpdata import dump_models
+from fixturepipe.databases.dumping.fingerprint import file_fingerprint, snapshot_fingerprint
+from fixturepipe.databases.dumping.highestkeys import highest_keys
+from fixturepipe.databases.dumping.keychoice import KeyChoice, choose_keys
+from fixturepipe.databases.dumping.rowplan import RowPlan
+from fixturepipe.databases.dumping.selection import Selection, select
+from fixturepipe.databases.dumping.serializer import Problem
+from fixturepipe.databases.dumping.snapshot import SnapshotKind, held_still
 from fixturepipe.databases.ends import Ends
-from fixturepipe.databases.fingerprint import file_fingerprint, snapshot_fingerprint
-from fixturepipe.databases.highestkeys import highest_keys
 from fixturepipe.databases.introspection import applied_migrations, coverage, schema_of
-from fixturepipe.databases.keychoice import KeyChoice, choose_keys
-from fixturepipe.databases.rowplan import RowPlan
-from fixturepipe.databases.selection import Selection, select
-from fixturepipe.databases.serializer import Problem
-from fixturepipe.databases.snapshot import SnapshotKind, held_still
 from fixturepipe.errors import SourceDataError
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted, ignore
 

@@ -18,18 +18,18 @@ from django.db import models, transaction
 from fixturepipe.artifacts.journal import JournalWriter
 from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.chunkloader import PAUSES, ChunkLoader, ChunkOptions, Outcome
-from fixturepipe.databases.constraints import require_no_dangling_rows
 from fixturepipe.databases.ends import Ends
-from fixturepipe.databases.ledger import UNNAMED, Entry, loader_lock
-from fixturepipe.databases.loadplan import LoadPlan, spelled
-from fixturepipe.databases.preparation import models_of, models_of_source, prepare
-from fixturepipe.databases.receivers import has_receivers
-from fixturepipe.databases.saver import SaverOptions
-from fixturepipe.databases.sequences import SequenceReset, reset_sequences
-from fixturepipe.databases.servererrors import is_transient, said_by
-from fixturepipe.databases.target import Target, own_rows_matter
-from fixturepipe.databases.workers import WorkerSetup, executor_for, loaded_side_by_side
+from fixturepipe.databases.loading.chunkloader import PAUSES, ChunkLoader, ChunkOptions, Outcome
+from fixturepipe.databases.loading.constraints import require_no_dangling_rows
+from fixturepipe.databases.loading.ledger import UNNAMED, Entry, loader_lock
+from fixturepipe.databases.loading.loadplan import LoadPlan, spelled
+from fixturepipe.databases.loading.preparation import models_of, models_of_source, prepare
+from fixturepipe.databases.loading.receivers import has_receivers
+from fixturepipe.databases.loading.saver import SaverOptions
+from fixturepipe.databases.loading.sequences import SequenceReset, reset_sequences
+from fixturepipe.databases.loading.servererrors import is_transient, said_by
+from fixturepipe.databases.loading.target import Target, own_rows_matter
+from fixturepipe.databases.loading.workers import WorkerSetup, executor_for, loaded_side_by_side
 from fixturepipe.errors import (
     ConfigurationError,
     FixturepipeError,

@@ -26,19 +26,19 @@ from django.db import connections, models
 from django.utils import timezone
 
 from fixturepipe.artifacts.manifest import Manifest
-from fixturepipe.databases import integrity
-from fixturepipe.databases.comparison import (
+from fixturepipe.databases.comparing import integrity
+from fixturepipe.databases.comparing.comparison import (
     Accounts,
     Difference,
     ModelComparison,
     Selection,
 )
+from fixturepipe.databases.comparing.modelpair import ModelPair
+from fixturepipe.databases.comparing.naturalrows import NaturalRows
 from fixturepipe.databases.ends import SOURCE, TARGET, Ends, connection_to, table_name
 from fixturepipe.databases.findings import Finding, Level
 from fixturepipe.databases.introspection import coverage
-from fixturepipe.databases.ledger import Ledger
-from fixturepipe.databases.modelpair import ModelPair
-from fixturepipe.databases.naturalrows import NaturalRows
+from fixturepipe.databases.loading.ledger import Ledger
 from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Table, key_fields
 from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted

@@ -10,11 +10,11 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.checks.rules import RULES
+from fixturepipe.databases.comparing.integrity import orphans
+from fixturepipe.databases.dumping.keyproof import UnprovenError, prove
 from fixturepipe.databases.ends import table_name
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding
-from fixturepipe.databases.integrity import orphans
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
-from fixturepipe.databases.keyproof import UnprovenError, prove
 from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
 from fixturepipe.databases.tables import Field, key_fields, root_field
 from fixturepipe.databases.values import shown

@@ -24,8 +24,8 @@ from fixturepipe.databases.checks.values import (
     column_test,
     null_verdict,
 )
+from fixturepipe.databases.comparing.integrity import constrained_keys
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding
-from fixturepipe.databases.integrity import constrained_keys
 from fixturepipe.databases.tables import (
     Condition,
     Field,

@@ -20,8 +20,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.target import Target, TextColumn
+from fixturepipe.databases.comparing.integrity import UniqueIndexes, duplicates, unique_sets
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding
-from fixturepipe.databases.integrity import UniqueIndexes, duplicates, unique_sets
 from fixturepipe.databases.tables import Condition, Field, Row, Table, key_fields
 from fixturepipe.databases.values import shown
 

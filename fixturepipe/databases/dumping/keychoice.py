@@ -15,10 +15,10 @@ from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.computedkeys import ComputedKeys
-from fixturepipe.databases.encoders import Values
+from fixturepipe.databases.dumping.computedkeys import ComputedKeys
+from fixturepipe.databases.dumping.encoders import Values
+from fixturepipe.databases.dumping.keyproof import UnprovenError, prove
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
-from fixturepipe.databases.keyproof import UnprovenError, prove
 from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
 from fixturepipe.databases.tables import Field, root_field
 from fixturepipe.errors import UsageError

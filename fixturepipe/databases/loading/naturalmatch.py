@@ -8,9 +8,9 @@ from typing import Any
 from django.core.serializers.python import Deserializer
 from django.db import models
 
-from fixturepipe.databases.ownkeys import key_paths
-from fixturepipe.databases.references import any_of, every_row
-from fixturepipe.databases.rows import MISSING, Column, FixtureObject, ModelPlan
+from fixturepipe.databases.loading.ownkeys import key_paths
+from fixturepipe.databases.loading.references import any_of, every_row
+from fixturepipe.databases.loading.rows import MISSING, Column, FixtureObject, ModelPlan
 
 _LOOKUP_BATCH = 1_000
 

@@ -20,8 +20,8 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.dumping.snapshot import Held, backup
 from fixturepipe.databases.ends import Ends, connection_to
-from fixturepipe.databases.snapshot import Held, backup
 
 Fingerprint = dict[str, Any]
 

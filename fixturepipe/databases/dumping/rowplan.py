@@ -17,8 +17,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from django.db.models.constants import LOOKUP_SEP
 
-from fixturepipe.databases.customfields import CustomEncoder, is_custom
-from fixturepipe.databases.encoders import (
+from fixturepipe.databases.dumping.customfields import CustomEncoder, is_custom
+from fixturepipe.databases.dumping.encoders import (
     ColumnEncoder,
     ConvertedEncoder,
     UnfitValueError,
@@ -26,9 +26,9 @@ from fixturepipe.databases.encoders import (
     json_texts,
     sqlite_encoder,
 )
+from fixturepipe.databases.dumping.keychoice import KeyChoice, is_lent_key
+from fixturepipe.databases.dumping.plainquery import PlainQuery
 from fixturepipe.databases.introspection import NATURAL_PRIMARY, dumped_fields
-from fixturepipe.databases.keychoice import KeyChoice, is_lent_key
-from fixturepipe.databases.plainquery import PlainQuery
 from fixturepipe.databases.tables import Field, key_fields, root_field
 
 Encoder: TypeAlias = Callable[[Values], list[str]]

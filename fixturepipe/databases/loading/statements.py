@@ -15,8 +15,8 @@ from typing import Any
 from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.rows import ModelPlan, Rows
-from fixturepipe.databases.servererrors import is_transient
+from fixturepipe.databases.loading.rows import ModelPlan, Rows
+from fixturepipe.databases.loading.servererrors import is_transient
 
 # Above this a longer statement saves nothing, and memory and the server's log suffer.
 _LONGEST = 1_000_000

@@ -16,7 +16,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import NOT_PROVIDED
 
-from fixturepipe.databases.columns import (
+from fixturepipe.databases.loading.columns import (
     JSON_NULL,
     AnyField,
     Converter,

@@ -14,9 +14,9 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.commands import dumpdata
 
-from fixturepipe.databases.rowplan import RowPlan
-from fixturepipe.databases.rowquery import row_manager
-from fixturepipe.databases.serializer import FORMAT, Sink, register
+from fixturepipe.databases.dumping.rowplan import RowPlan
+from fixturepipe.databases.dumping.rowquery import row_manager
+from fixturepipe.databases.dumping.serializer import FORMAT, Sink, register
 
 
 class Command(dumpdata.Command):

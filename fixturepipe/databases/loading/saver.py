@@ -20,13 +20,13 @@ from django.db import Error as DatabaseError
 from django.db import router, transaction
 
 from fixturepipe.databases.ends import connection_to
-from fixturepipe.databases.literals import NULL
-from fixturepipe.databases.naturalmatch import NaturalMatcher
-from fixturepipe.databases.ownkeys import OwnKeys
-from fixturepipe.databases.receivers import has_receivers
-from fixturepipe.databases.references import KeyResolver, References, every_row
-from fixturepipe.databases.rejection import is_utf8, problem_of
-from fixturepipe.databases.rows import (
+from fixturepipe.databases.loading.literals import NULL
+from fixturepipe.databases.loading.naturalmatch import NaturalMatcher
+from fixturepipe.databases.loading.ownkeys import OwnKeys
+from fixturepipe.databases.loading.receivers import has_receivers
+from fixturepipe.databases.loading.references import KeyResolver, References, every_row
+from fixturepipe.databases.loading.rejection import is_utf8, problem_of
+from fixturepipe.databases.loading.rows import (
     MISSING,
     FixtureObject,
     Model,
@@ -34,14 +34,14 @@ from fixturepipe.databases.rows import (
     RowProblem,
     Rows,
 )
-from fixturepipe.databases.runs import runs_of
-from fixturepipe.databases.servererrors import (
+from fixturepipe.databases.loading.runs import runs_of
+from fixturepipe.databases.loading.servererrors import (
     DUPLICATE,
     code_of,
     culprit_of,
     is_transient,
 )
-from fixturepipe.databases.statements import StatementWriter
+from fixturepipe.databases.loading.statements import StatementWriter
 
 _LOOKUP_BATCH = 1_000
 _SLICE = 1_000

@@ -27,14 +27,14 @@ from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import remove_rejects, write_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ends import connection_to
-from fixturepipe.databases.fixturefiles import FixtureReader
-from fixturepipe.databases.ledger import Entry, Ledger
-from fixturepipe.databases.loaddata import FastCommand, StockCommand
-from fixturepipe.databases.rejection import reason_of, refused_chunk
-from fixturepipe.databases.rows import RowProblem
-from fixturepipe.databases.saver import ChunkSaver, ModelPlans, SaverOptions
-from fixturepipe.databases.servererrors import NO_SUCH_ROW, hint_for, is_transient, said_by
-from fixturepipe.databases.session import LoadingSession
+from fixturepipe.databases.loading.fixturefiles import FixtureReader
+from fixturepipe.databases.loading.ledger import Entry, Ledger
+from fixturepipe.databases.loading.loaddata import FastCommand, StockCommand
+from fixturepipe.databases.loading.rejection import reason_of, refused_chunk
+from fixturepipe.databases.loading.rows import RowProblem
+from fixturepipe.databases.loading.saver import ChunkSaver, ModelPlans, SaverOptions
+from fixturepipe.databases.loading.servererrors import NO_SUCH_ROW, hint_for, is_transient, said_by
+from fixturepipe.databases.loading.session import LoadingSession
 from fixturepipe.errors import FixtureError, LoadError, TransientLoadError
 
 # Seconds before each further try: about half a minute in all, as long as a server restarts.

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from django.core import serializers
 from django.core.serializers import base
 
-from fixturepipe.databases.encoders import UnfitValueError, json_of_value
-from fixturepipe.databases.rowplan import Columns, Part, RowPlan
-from fixturepipe.databases.rowquery import Rows
+from fixturepipe.databases.dumping.encoders import UnfitValueError, json_of_value
+from fixturepipe.databases.dumping.rowplan import Columns, Part, RowPlan
+from fixturepipe.databases.dumping.rowquery import Rows
 from fixturepipe.databases.values import shown
 
 FORMAT = "fixturepipe"

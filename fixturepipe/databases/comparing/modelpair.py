@@ -17,14 +17,14 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
 
-from fixturepipe.databases.comparison import (
+from fixturepipe.databases.comparing.comparison import (
     Accounts,
     Difference,
     ModelComparison,
     Selection,
     key_text,
 )
-from fixturepipe.databases.naturalrows import NaturalRows, generic_keys
+from fixturepipe.databases.comparing.naturalrows import NaturalRows, generic_keys
 from fixturepipe.databases.tables import (
     Field,
     Key,

@@ -18,10 +18,10 @@ from django.core.management.commands import loaddata
 from django.core.serializers.base import DeserializedObject
 from django.db import connections
 
-from fixturepipe.databases.chunkcheck import check_references
-from fixturepipe.databases.fixturefiles import FixtureReader
-from fixturepipe.databases.runs import changes_of_model
-from fixturepipe.databases.saver import ChunkSaver
+from fixturepipe.databases.loading.chunkcheck import check_references
+from fixturepipe.databases.loading.fixturefiles import FixtureReader
+from fixturepipe.databases.loading.runs import changes_of_model
+from fixturepipe.databases.loading.saver import ChunkSaver
 
 # So many changes from model to model make runs too short for multi-row statements.
 _MOST_RUNS = 50

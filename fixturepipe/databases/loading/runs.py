@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from fixturepipe.databases.rows import FixtureObject
+from fixturepipe.databases.loading.rows import FixtureObject
 
 _label: Callable[[FixtureObject], str] = itemgetter("model")
 

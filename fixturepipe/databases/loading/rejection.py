@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from fixturepipe.artifacts.rejects import Reason
-from fixturepipe.databases.rows import FixtureObject, ModelPlan, RowProblem
-from fixturepipe.databases.servererrors import code_of, hint_for, said_by
+from fixturepipe.databases.loading.rows import FixtureObject, ModelPlan, RowProblem
+from fixturepipe.databases.loading.servererrors import code_of, hint_for, said_by
 from fixturepipe.errors import LoadError
 
 _SHOWN = 5

@@ -20,7 +20,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.encoding import is_protected_type
 
-from fixturepipe.databases.encoders import BUILT_IN, UnfitValueError, Values, json_of_value
+from fixturepipe.databases.dumping.encoders import BUILT_IN, UnfitValueError, Values, json_of_value
 from fixturepipe.databases.tables import Field, root_field
 
 _DECIDING = (

@@ -17,8 +17,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from django.db.models.sql.constants import CURSOR
 
-from fixturepipe.databases.encoders import NARROW
-from fixturepipe.databases.rowplan import Columns, RowPlan
+from fixturepipe.databases.dumping.encoders import NARROW
+from fixturepipe.databases.dumping.rowplan import Columns, RowPlan
 from fixturepipe.databases.tables import Field, root_field
 
 if TYPE_CHECKING:

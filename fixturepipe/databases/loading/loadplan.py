@@ -9,7 +9,7 @@ from fixturepipe.artifacts.journal import ranges
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.ledger import Entry
+from fixturepipe.databases.loading.ledger import Entry
 from fixturepipe.errors import LoadError, UsageError
 
 

@@ -35,8 +35,8 @@ import django
 from fixturepipe import errors
 from fixturepipe.artifacts.manifest import Chunk, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.chunkloader import ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.databases.ends import Ends
+from fixturepipe.databases.loading.chunkloader import ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.schedule import Schedule
 
 _DASK = "dask:"

@@ -23,9 +23,9 @@ from django.core.exceptions import (
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
+from fixturepipe.databases.loading.ownkeys import Key, OwnKeys, hashable, key_paths
+from fixturepipe.databases.loading.rows import MISSING, Column, FixtureObject, ModelPlan, RowProblem
 from fixturepipe.databases.naturalkeys import has_natural_key
-from fixturepipe.databases.ownkeys import Key, OwnKeys, hashable, key_paths
-from fixturepipe.databases.rows import MISSING, Column, FixtureObject, ModelPlan, RowProblem
 
 Model = type[models.Model]
 

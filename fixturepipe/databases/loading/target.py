@@ -20,8 +20,8 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.databases.ends import connection_to
 from fixturepipe.databases.introspection import LEDGER_PREFIX, NATURAL_PRIMARY, applied_migrations
-from fixturepipe.databases.ledger import UNNAMED, Ledger, RunState
-from fixturepipe.databases.servererrors import said_by
+from fixturepipe.databases.loading.ledger import UNNAMED, Ledger, RunState
+from fixturepipe.databases.loading.servererrors import said_by
 from fixturepipe.errors import ConfigurationError
 
 Migrations = Sequence[tuple[str, str]]

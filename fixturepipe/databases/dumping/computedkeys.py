@@ -13,8 +13,8 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import LOOKUP_SEP
 
-from fixturepipe.databases.encoders import Values, json_of_value
-from fixturepipe.databases.keyproof import without_image_sizes
+from fixturepipe.databases.dumping.encoders import Values, json_of_value
+from fixturepipe.databases.dumping.keyproof import without_image_sizes
 
 REMEMBERED = 20_000
 AT_ONCE = 500

@@ -26,7 +26,7 @@ from django.db.models.fields.files import FileDescriptor, ImageFileDescriptor
 from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
 from django.db.models.query_utils import DeferredAttribute
 
-from fixturepipe.databases.literals import NULL, literal, quoted_all, quoted_or_null
+from fixturepipe.databases.loading.literals import NULL, literal, quoted_all, quoted_or_null
 
 AnyField: TypeAlias = "models.Field[Any, Any]"
 Converter = Callable[[Sequence[Any]], list[str]]

@@ -22,9 +22,9 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import LOOKUP_SEP
 
-from fixturepipe.databases.customfields import is_custom
-from fixturepipe.databases.encoders import INTEGERS, json_of_value
-from fixturepipe.databases.plainquery import PlainQuery
+from fixturepipe.databases.dumping.customfields import is_custom
+from fixturepipe.databases.dumping.encoders import INTEGERS, json_of_value
+from fixturepipe.databases.dumping.plainquery import PlainQuery
 from fixturepipe.databases.tables import Field, root_field
 
 Model: TypeAlias = type[models.Model]

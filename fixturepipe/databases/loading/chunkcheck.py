@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.constraints import Constraint, constraints_of
-from fixturepipe.databases.references import every_row
-from fixturepipe.databases.rows import FixtureObject, ModelPlan, RowProblem
-from fixturepipe.databases.saver import ChunkSaver
+from fixturepipe.databases.loading.constraints import Constraint, constraints_of
+from fixturepipe.databases.loading.references import every_row
+from fixturepipe.databases.loading.rows import FixtureObject, ModelPlan, RowProblem
+from fixturepipe.databases.loading.saver import ChunkSaver
 
 _BATCH = 1_000
 

@@ -11,8 +11,8 @@ from django.db import models
 from fixturepipe.artifacts.manifest import Manifest, ModelSchema
 from fixturepipe.databases.ends import SOURCE, Ends, connection_to
 from fixturepipe.databases.introspection import applied_migrations, coverage
-from fixturepipe.databases.ledger import refuse_other_runs
-from fixturepipe.databases.target import Target
+from fixturepipe.databases.loading.ledger import refuse_other_runs
+from fixturepipe.databases.loading.target import Target
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
 

@@ -1,0 +1,1 @@
+"""What verify is made of: two tables side by side, and the soundness of the target."""

@@ -1,0 +1,1 @@
+"""What the dump is made of: the source held still, its rows as columns, natural keys proven."""
