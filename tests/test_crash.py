@@ -149,8 +149,10 @@ def test_a_killed_loader_loses_and_repeats_nothing(
         delete_rows(shared_target)
         while chunks_in(source, shared_target) < 20:
             process = begin(run, source_file, target, workers)
-            wait_for(process, source, shared_target, moments.randrange(16))
-            time.sleep(moments.uniform(0, 0.05))
+            # The first kill of each round is halfway for certain, the others where they fall.
+            certain = chunks_in(source, shared_target) == 0
+            wait_for(process, source, shared_target, 1 if certain else moments.randrange(16))
+            time.sleep(0 if certain else moments.uniform(0, 0.05))
             process.kill()
             process.communicate()
             killed_halfway += 0 < chunks_in(source, shared_target) < 20
