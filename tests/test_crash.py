@@ -105,6 +105,8 @@ def begin(run: RunDirectory, source_file: Path, target: End, workers: int = 1) -
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
         text=True,
+        # A test run in the background inherits an ignored Ctrl-C, and hands it on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
