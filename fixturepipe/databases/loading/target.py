@@ -7,7 +7,7 @@ killed in the middle of `migrate` knows, when it comes again, that the half-made
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from django.apps import apps
@@ -60,14 +60,9 @@ class Target:
         self._drop_half_made_tables()
         try:
             with self.connection.execute_wrapper(self._make_referred_table):
-                call_command(
-                    "migrate",
-                    database=self.alias,
-                    run_syncdb=True,
-                    interactive=False,
-                    verbosity=0,
-                    skip_checks=True,
-                )
+                if _refers_to_migrated(MigrationLoader(self.connection).unmigrated_apps):
+                    self._call_migrate(run_syncdb=False)
+                self._call_migrate(run_syncdb=True)
         # A project's own data migrations may raise anything.
         except Exception as error:
             said = said_by(error) if isinstance(error, DatabaseError) else repr(error)
@@ -76,6 +71,16 @@ class Target:
                 hint="`manage.py migrate` on an empty database of this kind shows where.",
             ) from error
         self.ledger.mark_migrated()
+
+    def _call_migrate(self, *, run_syncdb: bool) -> None:
+        call_command(
+            "migrate",
+            database=self.alias,
+            run_syncdb=run_syncdb,
+            interactive=False,
+            verbosity=0,
+            skip_checks=True,
+        )
 
     def _make_referred_table(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
@@ -190,6 +195,21 @@ class Target:
             for model in cleared:
                 cursor.execute(f"DELETE FROM {quote(model._meta.db_table)}")
             self.ledger.mark_cleared()
+
+
+def _refers_to_migrated(unmigrated: Collection[str]) -> bool:
+    """Whether an app without migrations has a key to one with them.
+
+    `migrate --run-syncdb` makes the tables of the former first. SQLite does not mind a key to
+    a table that is not there yet; MySQL does.
+    """
+    return any(
+        field.related_model._meta.app_label not in unmigrated
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.app_label in unmigrated
+        for field in model._meta.concrete_fields
+        if isinstance(field.related_model, type)
+    )
 
 
 def own_rows_matter(model: type[models.Model]) -> bool:
