@@ -161,3 +161,9 @@ def test_load_needs_no_source(shop_target: Shop, tmp_path: Path) -> None:
     shop.done("load")
     assert not copy.exists()
     assert "nothing differs" in shop_target.done("verify")
+
+
+def test_verify_keeps_to_what_was_dumped(shop_target: Shop) -> None:
+    shop_target.done("dump", "sites")
+    shop_target.done("load")
+    assert "verify: 2 rows of 1 tables are equal" in shop_target.done("verify")

@@ -88,3 +88,23 @@ def test_an_app_without_migrations_may_refer_to_one_with_them(legacy: Shop) -> N
 def test_what_is_left_out_is_named(legacy: Shop) -> None:
     names = {each["name"] for each in legacy.json("dump")["not_covered"]}
     assert {"legacy.nowhere", "strange"} <= names
+
+
+def test_a_model_that_the_target_cannot_have_may_be_excluded(legacy: Shop) -> None:
+    models = legacy.pythonpath / "legacy" / "models.py"
+    # MySQL has no index on a text of any length; SQLite has.
+    models.write_text(
+        f"{models.read_text()}\n"
+        "class Free(models.Model):\n"
+        "    text = models.TextField(primary_key=True)\n"
+        "    class Meta:\n"
+        "        required_db_features = ['supports_index_on_text_field']\n"
+    )
+    connection = sqlite3.connect(legacy.pythonpath / "legacy.sqlite3")
+    connection.execute("CREATE TABLE legacy_free (text text PRIMARY KEY)")
+    connection.close()
+    refused = legacy.run("run")
+    assert refused.returncode == 1
+    assert "legacy.free" in refused.stdout
+    for _ in range(2):
+        legacy.done("run", "--exclude", "legacy.free")

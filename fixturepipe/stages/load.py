@@ -125,7 +125,15 @@ def prepare_target(
         run = UNNAMED if manifest is None else manifest.run
         target = Target(alias, _name(ends), run)
         with _server_errors_said(), loader_lock(target.connection):
-            prepare(target, ends, manifest, list(covered), listener, dry_run=options.dry_run)
+            prepare(
+                target,
+                ends,
+                manifest,
+                list(covered),
+                listener,
+                dry_run=options.dry_run,
+                before_check=True,
+            )
 
 
 class _Load:
@@ -157,12 +165,11 @@ class _Load:
     def run(self) -> LoadResult:
         """All of it, in order."""
         started = time.monotonic()
-        every = list(models_of(self.manifest.schema))
         prepare(
             self.target,
             self.ends,
             self.manifest,
-            every,
+            self.covered,
             self.listener,
             dry_run=self.options.dry_run,
         )

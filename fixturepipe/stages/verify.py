@@ -248,9 +248,11 @@ def _models_to_compare(ends: Ends, manifest: Manifest | None) -> list[Model]:
     """The models that the source covers and, with a manifest, that were dumped."""
     with ends.bound_to_source() as alias:
         covered = coverage(connection_to(SOURCE), alias).models
-    if manifest is None or not manifest.schema:
+    dumped = {label for dump in manifest.dumps for label in dump.models} if manifest else set()
+    if manifest is not None and manifest.arrangement is not None:
+        dumped |= set(manifest.arrangement.models)
+    if not dumped:
         return covered
-    dumped = manifest.schemas()
     return [model for model in covered if model._meta.label_lower in dumped]
 
 

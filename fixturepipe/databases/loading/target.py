@@ -134,23 +134,30 @@ class Target:
             hint="Migrate both ends to the same state, or give an empty database as the target.",
         )
 
-    def require_tables(self, covered: Iterable[type[models.Model]], state: RunState) -> None:
-        """Every covered model has a table; unmanaged ones are made where all tables are."""
-        tables = {name.lower() for name in self.tables()}
-        lacking = [m for m in covered if m._meta.db_table.lower() not in tables]
-        if not lacking:
+    def make_unmanaged(self, covered: Iterable[type[models.Model]], state: RunState) -> None:
+        """Make the tables that no migration makes, where this run makes all tables."""
+        if not state.was_empty:
             return
-        unmanaged = [model for model in lacking if not model._meta.managed]
-        if state.was_empty and unmanaged == lacking:
+        unmanaged = [model for model in self._lacking(covered) if not model._meta.managed]
+        if unmanaged:
             with self.connection.schema_editor() as editor:
                 for model in unmanaged:
                     editor.create_model(model)
+
+    def require_tables(self, covered: Iterable[type[models.Model]]) -> None:
+        """Every covered model has a table."""
+        lacking = self._lacking(covered)
+        if not lacking:
             return
         names = ", ".join(f"{m._meta.label} ({m._meta.db_table})" for m in lacking)
         raise ConfigurationError(
             f"The target {self.name} has no table for {names}",
             hint="Make these tables, or leave the models out with `fixturepipe dump --exclude`.",
         )
+
+    def _lacking(self, covered: Iterable[type[models.Model]]) -> list[type[models.Model]]:
+        tables = {name.lower() for name in self.tables()}
+        return [model for model in covered if model._meta.db_table.lower() not in tables]
 
     def require_transactional(self, covered: Iterable[type[models.Model]]) -> None:
         """Rows and ledger commit together, which MyISAM, Aria and the like cannot."""
