@@ -111,7 +111,7 @@ def test_finding_one_among_ten_million_reads_a_few_chunks_only(tmp_path, monkeyp
         writer.number(f"{number}.draft", number)
     writer.add("1.draft", "a.tag", array("q", [7_000_001]))
     writer.number("1.draft", 1)
-    writer.close()
+    writer.finish()
     manifest = read_manifest(found.directory)
     monkeypatch.setattr("fixturepipe.artifacts.catalog.object_lines", lambda path: iter(()))
     begun = time.monotonic()

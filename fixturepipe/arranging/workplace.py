@@ -48,6 +48,7 @@ class Workplace:
         leaving.callback(self.index.close)
         self.store = KeyStore(self.index)
         self.catalog = CatalogWriter(self.path / CATALOG)
+        leaving.callback(self.catalog.close)
         self.drafts = DraftFiles(self.path, self.catalog)
         self.models = Models(schemas, self.graph, self.store)
         self.waiting: dict[int, ComponentObjects] = {}
@@ -83,7 +84,7 @@ class Workplace:
 
     def become_chunks(self) -> None:
         """Take the place of the chunks, in one move."""
-        self.catalog.close()
+        self.catalog.finish()
         for objects in self.waiting.values():
             objects.close()
         self.index.close()

@@ -76,10 +76,14 @@ class CatalogWriter:
         """Note that a fixture holds objects of a model."""
         self._connection.execute("INSERT INTO origin VALUES (?, ?)", (label, file))
 
-    def close(self) -> None:
-        """Finish the file."""
+    def finish(self) -> None:
+        """Make the file whole, and close it."""
         self._connection.execute("CREATE INDEX content_by_label ON content (label, first, last)")
         self._connection.execute("COMMIT")
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; it is of no use if it was not finished."""
         self._connection.close()
 
 
