@@ -94,7 +94,7 @@ def test_a_model_that_the_target_cannot_have_may_be_excluded(legacy: Shop) -> No
     connection.execute("CREATE TABLE legacy_free (text text PRIMARY KEY)")
     connection.close()
     refused = legacy.run("run")
-    assert refused.returncode == 1
-    assert "legacy.free" in refused.stdout
+    assert refused.returncode in (1, 2)  # named by check, or by load
+    assert "legacy.free" in (refused.stdout + refused.stderr).lower()
     for _ in range(2):
         legacy.done("run", "--exclude", "legacy.free")
