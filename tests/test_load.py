@@ -406,7 +406,7 @@ def test_a_second_loader_is_refused(tmp_path: Path, source: End, shared_target: 
 def test_tables_without_transactions_are_refused(tmp_path: Path, source: End, target: End) -> None:
     execute(target, "ALTER TABLE loading_watched ENGINE = MyISAM")
     with pytest.raises(ConfigurationError, match=r"loading_watched \(MyISAM\)"):
-        load_into(target, source, make_run(tmp_path / "run", SHADES))
+        load_into(target, source, make_run(tmp_path / "run", [a("watched", 1, name="w")]))
 
 
 def test_a_missing_table_is_named(tmp_path: Path, source: End, target: End) -> None:
