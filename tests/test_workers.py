@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.databases.ends import End, Ends
 from fixturepipe.databases.loading.ledger import read_applied
+from fixturepipe.databases.loading.workers import start_method
 from fixturepipe.errors import ConfigurationError, LoadError, TransientLoadError, UsageError
 from fixturepipe.schedule import Schedule
 from tests.loading import RUN, Log, a, load_into, make_run, rows
@@ -52,8 +54,25 @@ def test_predecessors_that_are_not_to_be_loaded_are_in() -> None:
     assert numbers(Schedule(DIAMOND[2:]).take(9)) == [3]
 
 
+@pytest.fixture(params=["fork", "spawn"])
+def begun_by(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Workers begin in this way: they are forked where there is no thread but this one."""
+    if request.param == "fork":
+        if start_method() != "fork":
+            pytest.skip("here are threads, or this is not Linux")
+        yield "fork"
+        return
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    assert start_method() == "spawn"
+    yield "spawn"
+    over.set()
+    thread.join()
+
+
 def test_two_workers_leave_what_one_leaves(
-    tmp_path: Path, source: End, shared_target: End, second_target: End
+    tmp_path: Path, source: End, shared_target: End, second_target: End, begun_by: str
 ) -> None:
     chunks = [[a("shade", n, slug=f"s{n}") for n in range(50)]]
     chunks += [
@@ -68,7 +87,11 @@ def test_two_workers_leave_what_one_leaves(
 
 
 def test_worker_processes_end_without_a_word(
-    tmp_path: Path, source: End, shared_target: End, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    source: End,
+    shared_target: End,
+    begun_by: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     directory = make_run(tmp_path / "run", *[[a("shade", n, slug=f"s{n}")] for n in (1, 2, 3)])
     load_into(shared_target, source, directory, workers=2)
@@ -110,7 +133,7 @@ def test_json_nulls_reach_the_workers(tmp_path: Path, source: End, shared_target
 
 
 def test_a_worker_that_dies_ends_the_load_resumably(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: End, shared_target: End, begun_by: str
 ) -> None:
     directory = make_run(tmp_path / "run", *[[a("shade", n, slug=f"s{n}")] for n in range(40)])
 
@@ -131,8 +154,9 @@ def _children() -> list[int]:
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             parent = path.read_text().rsplit(")", 1)[1].split()[1]
-            command = (path.parent / "cmdline").read_text()
-            if int(parent) == os.getpid() and "spawn_main" in command:
+            command = (path.parent / "cmdline").read_bytes()
+            forked = command == Path("/proc/self/cmdline").read_bytes()
+            if int(parent) == os.getpid() and (forked or b"spawn_main" in command):
                 found.append(int(path.parent.name))
     return found
 

@@ -13,6 +13,9 @@ from fixturepipe.events import Event, Notice, StageAdvanced, StageFinished, Stag
 
 # Where nobody watches a bar grow, a line now and then shows that work goes on.
 PLAIN_SECONDS = 10.0
+# tqdm's thread, which looks after bars that stand still, would forbid to fork workers.
+tqdm.monitor_interval = 0
+
 _LEVELS = {"debug": 2, "info": 1, "warning": 0}
 
 

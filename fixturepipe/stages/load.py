@@ -29,7 +29,12 @@ from fixturepipe.databases.loading.saver import SaverOptions
 from fixturepipe.databases.loading.sequences import SequenceReset, reset_sequences
 from fixturepipe.databases.loading.servererrors import is_transient, said_by
 from fixturepipe.databases.loading.target import Target, own_rows_matter
-from fixturepipe.databases.loading.workers import WorkerSetup, executor_for, loaded_side_by_side
+from fixturepipe.databases.loading.workers import (
+    WorkerSetup,
+    executor_for,
+    loaded_side_by_side,
+    start_method,
+)
 from fixturepipe.errors import (
     ConfigurationError,
     FixturepipeError,
@@ -41,7 +46,7 @@ from fixturepipe.errors import (
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted
 
 # To begin a process takes as long as to load so many objects.
-_WORTH_A_PROCESS = 50_000
+_WORTH_A_PROCESS = {"fork": 5_000, "spawn": 50_000}
 
 
 _NAMED = 10
@@ -274,7 +279,7 @@ class _Load:
         if options.workers:
             return min(options.workers, len(pending))
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        worth = sum(chunk.objects for chunk in pending) // _WORTH_A_PROCESS
+        worth = sum(chunk.objects for chunk in pending) // _WORTH_A_PROCESS[start_method()]
         return max(1, min(cores, worth, len(pending)))
 
     def _load_side_by_side(self, pending: list[Chunk], workers: int) -> int:

@@ -2,8 +2,9 @@
 
 The work goes through a `concurrent.futures.Executor`: a pool of processes, or a Dask cluster's.
 A task is a function of a `WorkerSetup`, which says where the project, the run directory and the
-target are, and of a chunk. Each process sets Django up once and keeps its connection. What a task
-gives back is data, errors too, so that nothing depends on how an engine carries exceptions.
+target are, and of a chunk. Each process sets Django up once (a forked one has it) and keeps its
+connection. What a task gives back is data, errors too, so that nothing depends on how an engine
+carries exceptions.
 
 The password of the target travels to the workers inside the setup: through a pipe, or through
 the cluster's own connections, never on a command line.
@@ -11,8 +12,8 @@ the cluster's own connections, never on a command line.
 
 from __future__ import annotations
 
-import atexit
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import sys
@@ -29,8 +30,10 @@ from concurrent.futures import (
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import django
+from django.db import connections
 
 from fixturepipe import errors
 from fixturepipe.artifacts.manifest import Chunk, read_manifest
@@ -99,12 +102,18 @@ class _Worker:
         setup.ends.open()
         alias = self._open.enter_context(setup.ends.bound_to_target())
         self._loader = ChunkLoader(alias, directory, options, self.notes.append)
+        # atexit knows nothing of forked processes.
+        self._at_exit = multiprocessing.util.Finalize(None, self._close, exitpriority=1)
 
     def load(self, chunk: Chunk, then: Chunk | None) -> Outcome:
         self.notes.clear()
         return self._loader.load(chunk, then)
 
     def close(self) -> None:
+        """Put the connection's settings back, as the end of the process does."""
+        self._at_exit()
+
+    def _close(self) -> None:
         self._loader.close()
         self._open.close()
 
@@ -118,11 +127,8 @@ def load_in_worker(setup: WorkerSetup, chunk: Chunk) -> Report:
     _set_up_django(setup)
     if _worker is None or _worker.setup != setup:
         if _worker is not None:
-            atexit.unregister(_worker.close)
             _worker.close()
         _worker = _Worker(setup)
-        # The connection is put back while Django can still be imported.
-        atexit.register(_worker.close)
     try:
         outcome = _worker.load(chunk, None)
     except errors.FixturepipeError as error:
@@ -171,9 +177,8 @@ def executor_for(name: str | None, workers: int) -> Iterator[Executor]:
         with _dask_executor(name) as executor:
             yield executor
         return
-    # Forked processes would share the connections and half the threads of this one.
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_end_with_parent
+        workers, multiprocessing.get_context(start_method()), initializer=_begin
     )
     try:
         yield pool
@@ -203,12 +208,43 @@ def _dask_executor(name: str) -> Iterator[Executor]:
         yield executor
 
 
-def _end_with_parent() -> None:
+def start_method() -> Literal["fork", "spawn"]:
+    """How worker processes begin: "fork", which saves each half a second of imports, or "spawn".
+
+    A fork has none of the threads, but all of the locks that they hold; and on macOS the
+    system's libraries do not bear it.
+    """
+    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+
+
+_inherited: list[object] = []
+
+
+def _begin() -> None:
     """Ctrl-C is the parent's to answer; and a process whose parent was killed must not stay."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_inherited_connections()
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_die_after, args=(parent,), daemon=True).start()
+
+
+def _leave_inherited_connections() -> None:
+    """A forked process must neither use nor end its parent's connections: it lets go of them.
+
+    The target's end its loader lock by their end, so their sockets may not stay open here.
+    """
+    global _worker
+    _inherited.append(_worker)
+    _worker = None
+    for connection in connections.all(initialized_only=True):
+        raw: Any = connection.connection
+        if raw is not None:
+            _inherited.append(raw)  # to collect it would say goodbye to the server
+            connection.connection = None
+            if connection.vendor == "mysql":
+                os.close(raw.fileno())
+        connection.in_atomic_block = False
 
 
 def _die_after(parent: multiprocessing.process.BaseProcess) -> None:
