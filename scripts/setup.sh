@@ -212,7 +212,12 @@ install_project() {
   say "installing fixturepipe$extra and what it needs into $venv"
   local reason
   cd "$project"
-  quietly "$venv/bin/python" -m pip --disable-pip-version-check install --editable ".$extra" && return 0
+  if quietly "$venv/bin/python" -m pip --disable-pip-version-check install --editable ".$extra"; then
+    # pip compiles what it installs, but not what stays where it is; and where Python is told to
+    # write no bytecode, each command would take 0.2 s longer.
+    "$venv/bin/python" -m compileall -q fixturepipe
+    return 0
+  fi
   reason=$(grep -m 1 -E '^ *(ERROR|error):' "$log" || tail -n 1 "$log")
   fail "pip could not install into $venv: $reason" \
     "mend that (behind a proxy: https_proxy, or pip's own index and cert settings), then run make again"
