@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fixturepipe.artifacts.manifest import (
     Links,
@@ -29,6 +30,7 @@ from fixturepipe.errors import (
 from fixturepipe.events import StageAdvanced, StageFinished, StageStarted
 from fixturepipe.stages.arrange import ArrangeOptions, arrange
 from tests.arranging import a, arranged, counted, forward_references, schema, schemas, write
+from tests.loading import Log
 
 TAG = schema("shop.tag", "slug")
 TREE = schema("shop.category", "name", parent="shop.category?")
@@ -797,6 +799,55 @@ def test_a_symmetrical_list_gives_both_directions_once(tmp_path):
         (2, 3),
         (3, 2),
     ]
+
+
+def test_a_symmetrical_list_by_natural_keys_gives_both_directions_once(tmp_path):
+    """As `dumpdata --natural-foreign` writes it: the objects have primary keys, the lists not."""
+    found = foreign(tmp_path, author(1, friends=[["N2"]]), author(2, friends=[["N1"], ["N2"]]))
+    links = [x["fields"] for x in found if x["model"] == "b.author_friends"]
+    assert sorted((x["from_author"], x["to_author"]) for x in links) == [
+        (["N1"], ["N2"]),
+        (["N2"], ["N1"]),
+        (["N2"], ["N2"]),
+    ]
+
+
+def test_a_parents_list_at_its_child_becomes_rows_of_the_parents_links(tmp_path):
+    found = foreign(
+        tmp_path,
+        author(),
+        a("b.book", 1, title="", author=1, tags=[1]),
+        a("b.novel", 1, pages=7, tags=[1, 2], editors=[]),
+        a("b.tag", 1, slug=""),
+        a("b.tag", 2, slug=""),
+    )
+    links = [x for x in found if x["model"] == "b.book_tags"]
+    assert links == [a("b.book_tags", book=1, tag=1), a("b.book_tags", book=1, tag=2)]
+    assert a("b.novel", 1, pages=7) in found
+
+
+def test_an_empty_list_needs_no_key_to_link_by(tmp_path):
+    assert foreign(tmp_path, author(), a("b.book", title="", author=1, tags=[]))[1:] == [
+        a("b.book", title="", author=1)
+    ]
+
+
+def test_a_proxys_objects_are_those_of_its_model_and_that_is_said(tmp_path):
+    log = Log()
+    models = FOREIGN | schemas(replace(FOREIGN["b.tag"], proxies=("b.badge", "b.label")))
+    objects = [a("b.badge", 1, slug=""), a("b.Label", 2, slug=""), a("b.badge", 3, slug="")]
+    found = arranged(tmp_path, models, objects, log)
+    assert found.objects() == [a("b.tag", n, slug="") for n in (1, 2, 3)]
+    assert log.text.splitlines() == [
+        "b.badge is a proxy: its objects (2) are arranged as b.tag",
+        "b.label is a proxy: its objects (1) are arranged as b.tag",
+    ]
+
+
+def test_the_same_key_at_a_proxy_and_at_its_model_is_the_same_object(tmp_path):
+    models = FOREIGN | schemas(replace(FOREIGN["b.tag"], proxies=("b.badge",)))
+    with pytest.raises(FixtureError, match=r"object 2: b.tag with pk 1 stands in object 1 already"):
+        arranged(tmp_path, models, [a("b.badge", 1, slug=""), a("b.tag", 1, slug="")])
 
 
 def test_a_list_by_natural_keys_of_an_object_without_primary_key(tmp_path):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fixturepipe.databases.ends import Ends
 from fixturepipe.databases.introspection import project_schemas
+from tests.apps.naturals.models import Pointer, Unique
 from tests.apps.regress import models as r
 from tests.apps.trees.models import Folder, Listed, Nested, Pathed
 from tests.arranging import a, arranged, counted, forward_references
@@ -217,6 +218,21 @@ def test_the_many_to_many_lists_of_stock_dumpdata_load(tmp_path, on_target):
     friends = {each.pk: sorted(f.pk for f in each.friends.all()) for each in person.objects.all()}
     assert friends == {1: [2], 2: [1, 3, 4], 3: [2], 4: [2]}
     assert [area.name for area in book.objects.get().areas.all()] == ["North"]
+
+
+def test_a_proxys_objects_load_and_are_equal(tmp_path, source, target):
+    Unique.objects.create(pk=1, slug="red")
+    Unique.objects.create(pk=2, slug="blue")
+    expected = rows("naturals.unique")
+    objects = dumped(Unique.objects.order_by("pk"))
+    objects[0]["model"] = "naturals.uniqueproxy"
+    pointer = a("naturals.pointer", 1, unique=["blue"], proxied=1, many=[["red"]])
+    found = arranged(tmp_path, MODELS, [pointer, *objects], chunk_objects=1)
+    assert found.result.models["naturals.unique"] == 2
+    with Ends("default", source, target).bound_to_target():
+        load(found)
+        assert rows("naturals.unique") == expected
+        assert [each.slug for each in Pointer.objects.get().many.all()] == ["red"]
 
 
 def regress():

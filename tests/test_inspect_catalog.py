@@ -120,6 +120,16 @@ def test_finding_one_among_ten_million_reads_a_few_chunks_only(tmp_path, monkeyp
     assert time.monotonic() - begun < 2
 
 
+def test_a_proxys_label_finds_what_is_its_models(shop):
+    shop.done("dump")
+    shop.done("arrange")
+    chunks = shop.json("inspect", "--model", "shop.order")
+    assert shop.json("inspect", "--model", "shop.OpenOrder") == chunks != []
+    first = json.loads((shop.workdir / chunks[0]["file"]).read_bytes())[0]
+    (found,) = shop.json("inspect", "--model", "shop.OpenOrder", "--pk", first["pk"])
+    assert found["object"] == first
+
+
 def test_what_is_the_same_key_has_one_mark():
     assert mark_of(17) == mark_of("17") == 17
     assert mark_of(None) == 0

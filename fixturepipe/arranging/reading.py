@@ -10,7 +10,7 @@ from fixturepipe.arranging.intake import Names
 from fixturepipe.arranging.keys import NATURAL, Key, key_of
 from fixturepipe.arranging.workplace import Workplace
 from fixturepipe.artifacts.fixtures import FixtureFile
-from fixturepipe.events import Listener, StageAdvanced
+from fixturepipe.events import Listener, Notice, StageAdvanced
 
 _STEP = 1000  # objects between two events
 
@@ -53,6 +53,7 @@ class Reading:
             self._read(name, file)
         for names, key in self._models.repeated():
             self._refuse_twice(names, key)
+        self._tell_proxies()
         for model in self._models.by_number:
             if model.stream is not None:
                 model.stream.close()
@@ -86,6 +87,12 @@ class Reading:
         self._listener(StageAdvanced("arrange", done - self._told, label))
         self._told = done
 
+    def _tell_proxies(self) -> None:
+        for proxy, count in sorted(self._normaliser.proxied.items()):
+            label = self._normaliser.label_of(proxy)
+            text = f"{proxy} is a proxy: its objects ({count:,}) are arranged as {label}"
+            self._listener(Notice("info", text))
+
     def _plain(self, file: FixtureFile, item: Mapping[str, Any], number: int) -> Iterator[Plain]:
         try:
             yield from self._normaliser.plain(item)
@@ -115,7 +122,7 @@ class Reading:
 
     def _bears(self, item: Mapping[str, Any], names: Names, key: Key) -> bool:
         """Whether an object goes by this key; only one without primary key by its natural one."""
-        if item["model"].lower() != names.kind.label:
+        if self._normaliser.label_of(item["model"]) != names.kind.label:
             return False
         pk = item.get("pk")
         if names.kind.to == NATURAL:

@@ -65,7 +65,8 @@ class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     where the model has none or computes it. `natural_primary` models are written without a
     primary key (content types and permissions, which every target makes itself).
     `depends` are the labels that `natural_key.dependencies` name. `derived` are the generated
-    columns: stock dumpdata writes them, and loaddata makes nothing of them.
+    columns: stock dumpdata writes them, and loaddata makes nothing of them. `proxies` are the
+    labels of the model's proxies, by which a fixture may call its objects.
     """
 
     label: str
@@ -80,6 +81,7 @@ class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     depends: tuple[str, ...] = ()
     managed: bool = True
     derived: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
 
 
 class NotCovered(msgspec.Struct, frozen=True):
@@ -189,6 +191,11 @@ class Manifest(msgspec.Struct, kw_only=True):
     def schemas(self) -> dict[str, ModelSchema]:
         """The models by label."""
         return {schema.label: schema for schema in self.schema}
+
+    def label_of(self, name: str) -> str:
+        """The label of the model that a user names, whose objects a proxy's are."""
+        label = name.lower()
+        return next((s.label for s in self.schema if label in s.proxies), label)
 
 
 class _Versioned(msgspec.Struct):

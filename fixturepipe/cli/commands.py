@@ -186,13 +186,14 @@ def _inspect(call: Call) -> int:
     model, pk = call.values["model"], call.values["pk"]
     if pk is not None and model is None:
         raise UsageError("--pk needs --model", hint="inspect --model shop.order --pk 17")
-    if pk is not None:
-        return _inspect_object(call, manifest, model.lower(), pk)
+    label = None if model is None else manifest.label_of(model)
+    if label is not None and pk is not None:
+        return _inspect_object(call, manifest, label, pk)
     if call.values["chunks"]:
         return _inspect_chunks(call, manifest, call.values["chunks"])
     chunks = _chunks(manifest)
-    if model is not None:
-        chunks = tuple(chunk for chunk in chunks if model.lower() in chunk.models)
+    if label is not None:
+        chunks = tuple(chunk for chunk in chunks if label in chunk.models)
     journal = read_journal(call.directory, manifest.run)
     loaded = numbers(journal.loaded) if journal else set()
     call.show(chunks, lambda: show.chunks(chunks, loaded))

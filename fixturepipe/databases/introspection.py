@@ -123,6 +123,7 @@ def schema_of(model: type[models.Model]) -> ModelSchema:
         derived=tuple(
             field.name for field in meta.local_concrete_fields if getattr(field, "generated", False)
         ),
+        proxies=tuple(sorted(_proxies(model))),
     )
 
 
@@ -168,6 +169,12 @@ def _field_at(model: type[models.Model], path: str) -> models.Field[Any, Any]:
         model = related
     field: Any = model._meta.pk if name == "pk" else model._meta.get_field(name)
     return field.target_field if isinstance(field, models.ForeignKey) else field
+
+
+def _proxies(model: type[models.Model]) -> Iterable[str]:
+    for other in apps.get_models():
+        if other._meta.proxy and other._meta.concrete_model is model:
+            yield other._meta.label_lower
 
 
 def _references(model: type[models.Model]) -> Iterable[Reference]:
