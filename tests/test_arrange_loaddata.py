@@ -1,9 +1,13 @@
 """Every chunk loads alone, in number order, with Django's own loaddata on a real server."""
 
+import datetime
+import decimal
 import json
 import random
+import uuid
 from collections import defaultdict
 from io import StringIO
+from itertools import pairwise
 
 import pytest
 from django.apps import apps
@@ -15,10 +19,14 @@ from hypothesis import strategies as st
 
 from fixturepipe.databases.ends import Ends
 from fixturepipe.databases.introspection import project_schemas
+from fixturepipe.events import ignore
+from fixturepipe.stages.arrange import ArrangeOptions, arrange
+from fixturepipe.stages.verify import VerifyOptions, verify
 from tests.apps.naturals.models import Pointer, Unique
 from tests.apps.regress import models as r
 from tests.apps.trees.models import Folder, Listed, Nested, Pathed
-from tests.arranging import a, arranged, counted, forward_references
+from tests.arranging import Arranged, a, arranged, counted, forward_references
+from tests.dumping import Dumped
 
 MODELS = {schema.label: schema for schema in project_schemas()}
 
@@ -182,7 +190,7 @@ def test_random_rows_come_out_whole_and_in_order(tmp_path_factory, objects, limi
 
 @given(objects=knots(), limit=st.integers(1, 8))
 @settings(
-    max_examples=12,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -259,6 +267,46 @@ def regress():
     for number in range(9, 0, -1):
         anchor = anchors[number % 5]
         before = r.Numbered.objects.create(anchor=anchor, number=number, before=before)
+    circle()
+    chains()
+
+
+def circle():
+    """Three models, each of which has links to the next, and friends among the first."""
+    firsts, seconds, thirds = (
+        [model.objects.create(data=f"{model.__name__}{n}") for n in range(4)]
+        for model in (r.First, r.Second, r.Third)
+    )
+    for n, (first, second, third) in enumerate(zip(firsts, seconds, thirds, strict=True)):
+        r.FirstSecond.objects.create(data=f"fs{n}", first=first, second=seconds[n - 1])
+        r.SecondThird.objects.create(data=f"st{n}", second=second, third=thirds[n - 1])
+        r.ThirdFirst.objects.create(data=f"tf{n}", third=third, first=firsts[n - 1])
+        first.fellows.set([firsts[n - 1]])
+    r.Third.objects.filter(data__in=["Third1", "Third2"]).update(label="a1")
+
+
+KEYS = {
+    "byboolean": [False, True],
+    "bydate": [datetime.date(1, 1, 1), datetime.date(2024, 2, 29), datetime.date(9999, 12, 31)],
+    "bymoment": [datetime.datetime(2024, 1, 1, 0, 0, 0, n * 1000, datetime.UTC) for n in range(4)],
+    "bydecimal": [decimal.Decimal(text) for text in ("-1.500", "0.000", "123456789.125")],
+    "byfloat": [1 / 3, -0.5, 1e300, 5e-324],
+    "byaddress": ["10.0.0.1", "::1", "2001:db8::ff"],
+    "byslug": ["01", "1", "red", "007"],
+    "bytime": [datetime.time(0), datetime.time(23, 59, 59, 5000)],
+    "byuuid": [uuid.UUID(int=n) for n in (0, 1, 2**127)],
+    "bylarge": [-(2**63), 0, 2**63 - 1],
+}
+
+
+def chains():
+    """For each kind of primary key, a chain whose last row stands first by key."""
+    for model in r.KEYED:
+        keys = KEYS[model._meta.model_name]
+        rows = [model.objects.create(key=key) for key in reversed(keys)]
+        for row, following in pairwise(rows):
+            model.objects.filter(key=row.key).update(next=following)
+        rows[-1].save()
 
 
 def stock_dump(**options):
@@ -300,6 +348,25 @@ def test_stock_dumps_by_natural_keys_load(
         load(found)
         assert by_name() == expected
     assert sum(expected.values()) > 50
+
+
+def test_our_own_dump_of_natural_keys_loads_and_is_equal(tmp_path, source, target):
+    """With microseconds in the keys, which stock dumpdata cuts."""
+    regress()
+    moment = datetime.datetime(2024, 1, 1, 0, 0, 0, 1, datetime.UTC)
+    r.KEYED[2].objects.create(key=moment)
+    ours = Dumped(tmp_path / "run", source)
+    objects = ours("regress").objects
+    manifest = ours.manifest
+    result = arrange(ours.directory, manifest.schemas(), (), ArrangeOptions(chunk_objects=3))
+    ends = Ends("default", source, target)
+    with ends.bound_to_target():
+        load(Arranged(ours.directory, result))
+    ends.open()
+    compared = verify(ends, VerifyOptions(), ignore, manifest)
+    assert compared.differences == ()
+    assert sum(m.equal for m in compared.models if m.model.startswith("regress.")) == objects
+    assert objects > 150
 
 
 @pytest.mark.parametrize("model", [Folder, Listed, Pathed, Nested])

@@ -125,3 +125,65 @@ class Numbered(models.Model):
         return (*self.anchor.natural_key(), self.number)
 
     natural_key.dependencies = ("regress.anchor",)
+
+
+class Named(models.Model):
+    data = models.CharField(max_length=40, unique=True)
+    objects = ByData()
+
+    class Meta:
+        abstract = True
+
+    def natural_key(self):
+        return (self.data,)
+
+
+class First(Named):
+    """First to second to third to first, each through rows that have natural keys, too."""
+
+    seconds = models.ManyToManyField("regress.Second", through="regress.FirstSecond")
+    fellows = models.ManyToManyField("self")
+
+
+class Second(Named):
+    thirds = models.ManyToManyField("regress.Third", through="regress.SecondThird")
+
+
+class Third(Named):
+    firsts = models.ManyToManyField(First, through="regress.ThirdFirst")
+    label = models.ForeignKey(Anchor, models.SET_NULL, null=True, to_field="data")
+
+
+class FirstSecond(Named):
+    first = models.ForeignKey(First, models.CASCADE)
+    second = models.ForeignKey(Second, models.CASCADE)
+
+
+class SecondThird(Named):
+    second = models.ForeignKey(Second, models.CASCADE)
+    third = models.ForeignKey(Third, models.CASCADE)
+
+
+class ThirdFirst(Named):
+    third = models.ForeignKey(Third, models.CASCADE)
+    first = models.ForeignKey(First, models.CASCADE)
+
+
+def keyed(name, key):
+    """A model with a primary key of this kind, whose rows form chains by it."""
+    following = models.ForeignKey("self", models.CASCADE, null=True)
+    return type(name, (models.Model,), {"__module__": __name__, "key": key, "next": following})
+
+
+KEYED = (
+    keyed("ByBoolean", models.BooleanField(primary_key=True)),
+    keyed("ByDate", models.DateField(primary_key=True)),
+    keyed("ByMoment", models.DateTimeField(primary_key=True)),
+    keyed("ByDecimal", models.DecimalField(primary_key=True, max_digits=12, decimal_places=3)),
+    keyed("ByFloat", models.FloatField(primary_key=True)),
+    keyed("ByAddress", models.GenericIPAddressField(primary_key=True)),
+    keyed("BySlug", models.SlugField(primary_key=True)),
+    keyed("ByTime", models.TimeField(primary_key=True)),
+    keyed("ByUUID", models.UUIDField(primary_key=True)),
+    keyed("ByLarge", models.BigIntegerField(primary_key=True)),
+)
