@@ -59,8 +59,8 @@ def write_journal(directory: RunDirectory, journal: LoadJournal) -> None:
 class JournalWriter:
     """Writes the journal of one load, and warns once where it cannot be written.
 
-    Between two chunks that follow each other fast it waits with writing; a failure and the end
-    are always written.
+    Between two chunks that follow each other fast it is not due; a failure and the end are
+    always written.
     """
 
     def __init__(
@@ -73,6 +73,11 @@ class JournalWriter:
         self._warned = False
         self._written = -_SECONDS_BETWEEN
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.monotonic() - self._written >= _SECONDS_BETWEEN
+
     def write(
         self,
         *,
@@ -83,10 +88,7 @@ class JournalWriter:
         finished: bool,
     ) -> None:
         """Write how far the load is; `failed` is the chunk that stops it, and why."""
-        now = time.monotonic()
-        if not finished and failed is None and now - self._written < _SECONDS_BETWEEN:
-            return
-        self._written = now
+        self._written = time.monotonic()
         journal = LoadJournal(
             run=self._run,
             target=self._target,

@@ -385,7 +385,9 @@ class _Load:
     def _write_journal(
         self, failed: tuple[int, FixturepipeError] | None, *, finished: bool = False
     ) -> None:
-        if self.options.dry_run:
+        # To sum up all that is in takes longer with every chunk.
+        due = finished or failed is not None or self.journal.is_due
+        if self.options.dry_run or not due:
             return
         self.journal.write(
             loaded=self.entries,
