@@ -24,7 +24,9 @@ class Option:
 
     `name` is the flag without dashes; `convert` makes a value from its text and raises
     ValueError, or is None for a flag that takes no value; `many` options may be repeated;
-    `alone` is what the flag means when it stands without its value.
+    `alone` is what the flag means when it stands without its value. A `table` in the file gives
+    values, too; then those of flag, environment and file are taken together, and for one
+    `target` the first of these counts.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Option:
     metavar: str = ""
     many: bool = False
     alone: str = ""
+    table: Callable[[Mapping[str, Any]], list[Any]] | None = None
 
     @property
     def key(self) -> str:
@@ -59,7 +62,9 @@ def resolve(
     """
     values = {}
     for option in options:
-        if option.key in flags:
+        if option.table is not None:
+            values[option.key] = _together(option, flags, environment, file)
+        elif option.key in flags:
             values[option.key] = flags[option.key]
         elif option.variable in environment:
             given = environment[option.variable]
@@ -95,10 +100,28 @@ def read_file(start: Path, known: Iterable[str]) -> dict[str, Any]:
     return table
 
 
+def _together(
+    option: Option,
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    file: Mapping[str, Any],
+) -> list[Any]:
+    """The values of a table's option: each target as the file has it, unless said nearer by."""
+    places = (
+        (file.get(option.name), f"{option.name} in [tool.fixturepipe]"),
+        (environment.get(option.variable), option.variable),
+    )
+    given = [_converted(option, value, place) for value, place in places if value is not None]
+    given.append(flags.get(option.key, []))
+    return list({each.target.lower(): each for values in given for each in values}.values())
+
+
 def _converted(option: Option, given: Any, place: str) -> Any:
     try:
         if option.convert is None:
             return given if isinstance(given, bool) else _WORDS[str(given).strip().lower()]
+        if option.table is not None and isinstance(given, Mapping):
+            return option.table(given)
         if option.many:
             parts = given if isinstance(given, list) else str(given).split(",")
             return [_single(option, str(part).strip()) for part in parts if str(part).strip()]

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from fixturepipe.artifacts.changes import read_changes
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rejects import rejected_keys
 from fixturepipe.artifacts.rundir import RunDirectory
@@ -117,7 +118,11 @@ class Pipeline:
     def dump(self, options: DumpOptions) -> DumpResult:
         """Write the dumps that are not there yet."""
         with self._writing():
-            return dump(self.directory, self._migrated_source(), options, self._listener)
+            ends = self._migrated_source()
+            if options.fix:
+                # What is to be mended is what the target does not take.
+                ends = self._both_ends()
+            return dump(self.directory, ends, options, self._listener)
 
     def arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
         """Arrange the dumps, or fixtures from elsewhere."""
@@ -127,11 +132,12 @@ class Pipeline:
     def load(self, options: LoadOptions) -> LoadResult:
         """Load what the target does not hold; arrange first where that is to be done."""
         with self._writing():
-            again = _arrange_again(read_manifest(self.directory))
+            manifest = read_manifest(self.directory)
+            again = _arrange_again(manifest)
             if again is not None:
                 self._arrange((), again)
             ends = self._both_ends(source_needed=False)
-            self._tell_what_moved(ends)
+            self._tell_what_moved(manifest, ends, reached=False)
             return load(self.directory, ends, options, self._listener)
 
     def verify(self, options: VerifyOptions) -> VerifyResult:
@@ -140,10 +146,13 @@ class Pipeline:
         if not self.directory.manifest.exists():
             return verify(ends, options, self._listener)
         manifest = read_manifest(self.directory)
-        self._tell_what_moved(ends)
+        self._tell_what_moved(manifest, ends, reached=True)
+        changes = read_changes(self.directory)
         rejected = rejected_keys(self.directory)
-        result = verify(ends, options, self._listener, manifest, rejected)
-        equal = {each.model: each.equal for each in result.models}
+        for label, keys in changes.dropped.items():
+            rejected.setdefault(label, set()).update(keys)
+        result = verify(ends, options, self._listener, manifest, rejected, changes.changed)
+        equal = {each.model: each.equal + each.changed for each in result.models}
         told = msgspec.to_builtins(result.differences, enc_hook=str)
         found = msgspec.to_builtins(result.findings, enc_hook=str)
         verification = Verification(manifest.run, result.ok, equal, list(told), list(found))
@@ -222,13 +231,17 @@ class Pipeline:
             require_reachable(SOURCE, source)
         return ends
 
-    def _tell_what_moved(self, ends: Ends) -> None:
-        """Say so where the source has changed since it was dumped, or is not there to be asked."""
-        source = read_manifest(self.directory).source
+    def _tell_what_moved(self, manifest: Manifest, ends: Ends, *, reached: bool) -> None:
+        """Say so where the source has changed since it was dumped, or is not there to be asked.
+
+        `reached` says that it was asked something already.
+        """
+        source = manifest.source
         if source is None:
             return
         try:
-            require_reachable(SOURCE, ends.source)
+            if not reached:
+                require_reachable(SOURCE, ends.source)
             moved = what_moved(source.fingerprint, self.directory, ends)
         except ConfigurationError as error:
             self._listener(Notice("info", f"Whether the source moved is not known: {error}"))

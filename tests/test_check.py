@@ -22,6 +22,7 @@ from fixturepipe.stages.check import CheckOptions, CheckResult, check
 from tests import servers
 from tests.apps.dirty.models import Child, Code, Mark, Name, Pair, Tag, Values
 from tests.conftest import sqlite_end
+from tests.dirty import DIRT, plant, plant_all, unprotected, values
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,7 @@ def migrated(
 @pytest.fixture
 def both(migrated: Ends) -> Iterator[Ends]:
     """What a test writes into the source, past all constraints, is removed after it."""
-    with connections[SOURCE].cursor() as cursor:
-        cursor.execute("PRAGMA foreign_keys = OFF")
-        cursor.execute("PRAGMA ignore_check_constraints = ON")
+    unprotected()
     yield migrated
     for model in (Child.names.through, Child, Values, Name, Pair, Code, Mark):
         plant(f"DELETE FROM {model._meta.db_table}")
@@ -54,18 +53,6 @@ def both(migrated: Ends) -> Iterator[Ends]:
 @pytest.fixture
 def is_mariadb(both: Ends) -> bool:
     return bool(connections[TARGET].mysql_is_mariadb)  # type: ignore[attr-defined]
-
-
-def plant(statement: str, *parameters: Any) -> None:
-    with connections[SOURCE].cursor() as cursor:
-        cursor.execute(statement, parameters)
-
-
-def values(pk: int, **columns: Any) -> None:
-    """A row of Values with clean values; `columns` are set to SQL expressions, past Django."""
-    Values.objects.using(SOURCE).create(pk=pk)
-    for column, expression in columns.items():
-        plant(f"UPDATE dirty_values SET {column} = {expression} WHERE id = {pk}")
 
 
 def checked(ends: Ends, **options: Any) -> CheckResult:
@@ -359,29 +346,8 @@ def test_findings_can_be_ignored(both: Ends) -> None:
 def test_every_hazard_at_once_is_named_with_its_key_and_nothing_else(
     both: Ends, is_mariadb: bool
 ) -> None:
-    dirty = {
-        11: ("FP101", "char", "'sixsix'"),
-        12: ("FP102", "small", "40000"),
-        13: ("FP103", "positive", "-5"),
-        14: ("FP104", "decimal", "123456.78"),
-        15: ("FP105", "date", "'2020-02-31'"),
-        16: ("FP106", "moment", "'0900-01-01 00:00:00'"),
-        17: ("FP107", "integer", "'text'"),
-        18: ("FP108", "boolean", "7"),
-        19: ("FP109", "json", "'{'"),
-        20: ("FP110", "float", "9e999"),
-        21: ("FP111", "text", "CAST(x'c328' AS TEXT)"),
-        22: ("FP113", "text", "'a' || char(0)"),
-        23: ("FP116", "decimal", "0.125"),
-        24: ("FP118", "json", f"'{'[' * 120}{']' * 120}'"),
-    }
-    for pk, (_, column, value) in dirty.items():
-        values(pk, **{column: value})
-    values(25, uuid="'1dd9b7c500a78b9b0d889fff334917bb'", json="'[99999999999999999999]'")
-    plant("INSERT INTO dirty_name (id, name) VALUES (0, 'Zed'), (2, 'zed'), (3, 'zod')")
-    plant("INSERT INTO dirty_child (id, values_id, loose_id) VALUES (4, 99, 98)")
-    plant("INSERT INTO dirty_child_names (id, child_id, name_id) VALUES (5, 4, 97)")
-    expected = [(rule, "dirty.values", column, [pk]) for pk, (rule, column, _) in dirty.items()]
+    plant_all()
+    expected = [(rule, "dirty.values", column, [pk]) for pk, (rule, column, _) in DIRT.items()]
     expected += [
         ("FP112", "dirty.values", "uuid", [25])
         if is_mariadb

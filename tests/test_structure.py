@@ -33,6 +33,7 @@ LAYERS = {
     "stages": 2,
     "databases": 1,
     "config": 1,
+    "remedies": 1,
     "artifacts": 1,
     "arranging": 1,
     "graph": 1,
@@ -42,7 +43,8 @@ LAYERS = {
     "errors": 0,
     "events": 0,
 }
-WITHOUT_DJANGO = {"artifacts", "arranging", "graph", "chunking", "schedule", "errors", "events"}
+WITHOUT_DJANGO = {"artifacts", "arranging", "graph", "chunking", "schedule", "remedies"}
+WITHOUT_DJANGO |= {"errors", "events"}
 MAY_EXIT = {"__main__", "management", "cli"}
 STREAMS = {("sys", "stdout"), ("sys", "stderr"), ("sys", "exit"), ("os", "_exit")}
 

@@ -96,7 +96,8 @@ class Dump(msgspec.Struct, frozen=True):
 
     `file` is relative to the run directory; `sha256` of its bytes; `fingerprint` of what
     it was made from and how, so that an unchanged app is not dumped again. `rejected` objects
-    of the source are not in it, they are in `rejects/`.
+    of the source are not in it, they are in `rejects/`. `changed` counts those that remedies or
+    the transform changed, `dropped` those that they left out, by label (see `changes`).
     """
 
     app: str
@@ -107,6 +108,8 @@ class Dump(msgspec.Struct, frozen=True):
     models: dict[str, int]
     fingerprint: str = ""
     rejected: int = 0
+    changed: dict[str, int] = {}
+    dropped: dict[str, int] = {}
 
 
 class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -96,9 +96,9 @@ def _verdict(state: State) -> str:
 
 
 def _models(state: State) -> Iterator[str]:
-    head = ("model", "dumped", "arranged", "loaded", "rejected", "verified")
-    rows = ((m.label, m.dumped, m.arranged, m.loaded, m.rejected, m.verified) for m in state.models)
-    return _table("Models", head, rows)
+    head = ("dumped", "changed", "dropped", "arranged", "loaded", "rejected", "verified")
+    rows = ((m.label, *(getattr(m, name) for name in head)) for m in state.models)
+    return _table("Models", ("model", *head), rows)
 
 
 def _differences(verification: Verification | None) -> Iterator[str]:

@@ -5,6 +5,7 @@
         1-dump/              one fixture for each app
         2-chunks/            numbered fixtures in load order
         rejects/             objects that were left out, each with its reason
+        changes.jsonl        what declared remedies changed (see `changes`)
         server/              the embedded MariaDB, when it is the target
 
 A file is complete or absent: it is written under a temporary name beside its place,

@@ -19,7 +19,10 @@ VERIFIED = "verify.json"
 
 
 class ModelState(msgspec.Struct, frozen=True):
-    """One model's objects; None where the stage has not been reached."""
+    """One model's objects; None where the stage has not been reached.
+
+    Of the source's, `dropped` were left out as declared; of the dumped, `changed` were changed so.
+    """
 
     label: str
     dumped: int | None = None
@@ -27,10 +30,13 @@ class ModelState(msgspec.Struct, frozen=True):
     loaded: int | None = None
     rejected: int = 0
     verified: int | None = None
+    changed: int = 0
+    dropped: int = 0
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """The last verification of a run: equal rows by label, and whether all was equal.
+    """The last verification of a run: rows that are as they should be by label, and whether all
+    were: equal to the source's, or changed just as declared.
 
     `differences` are the first ones and `findings` what is wrong with the target as a whole, as
     `verify --json` gives them.
@@ -126,6 +132,8 @@ def _models(
     loaded = journal.models if journal else None
     rejected = journal.rejected if journal else {}
     verified = verification.models if verification else None
+    changed = _sum(dump.changed for dump in manifest.dumps)
+    dropped = _sum(dump.dropped for dump in manifest.dumps)
     labels = dict.fromkeys([*dumped, *(arranged or {})])
     for label in labels:
         yield ModelState(
@@ -135,6 +143,8 @@ def _models(
             _count(loaded, label),
             rejected.get(label, 0),
             _count(verified, label),
+            changed.get(label, 0),
+            dropped.get(label, 0),
         )
 
 

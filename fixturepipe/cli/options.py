@@ -9,6 +9,7 @@ from typing import Any
 
 from fixturepipe import __version__
 from fixturepipe.config import Option
+from fixturepipe.remedies import REMEDIES, declared, declared_in
 
 
 def positive(text: str) -> int:
@@ -141,6 +142,20 @@ _VERIFY = (
     Option("limit", "differences shown for a model", convert=not_negative, default=20, metavar="N"),
 )
 _IGNORE = Option("ignore", "a finding to pass over: FP203:shop.order", metavar="ID", many=True)
+_FIX = Option(
+    "fix",
+    f"a remedy for what check finds: shop.Product.name=truncate, FP203:shop.Product=drop, "
+    f"shop.Product.sku=default:0; one of {', '.join(REMEDIES)} (repeatable)",
+    declared,
+    metavar="TARGET=REMEDY",
+    many=True,
+    table=declared_in,
+)
+_TRANSFORM = Option(
+    "transform",
+    "a callable that changes or drops objects while they are dumped: mysite.migrate:fix",
+    metavar="MODULE:NAME",
+)
 
 
 @dataclass(frozen=True)
@@ -154,11 +169,13 @@ class Command:
 
 
 COMMANDS = (
-    Command("check", "find what would fail or change on the way; reads only", (_IGNORE, _LABELS)),
+    Command(
+        "check", "find what would fail or change on the way; reads only", (_IGNORE, _FIX, _LABELS)
+    ),
     Command(
         "dump",
         "write each app's rows to 1-dump/<app>.json, from one snapshot",
-        (_LABELS, _NATURAL, _SNAPSHOT, _ON_ERROR),
+        (_LABELS, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _ON_ERROR),
         (("labels", "*", "apps or models (default: all)"),),
     ),
     Command(
@@ -176,7 +193,10 @@ COMMANDS = (
     Command(
         "run",
         "migrate the target, check, dump, arrange, load, verify",
-        (_IGNORE, _LABELS, _NATURAL, _SNAPSHOT, _ON_ERROR, *_ARRANGE, *_LOAD, *_VERIFY),
+        (
+            *(_IGNORE, _LABELS, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _ON_ERROR),
+            *(*_ARRANGE, *_LOAD, *_VERIFY),
+        ),
     ),
     Command(
         "status",

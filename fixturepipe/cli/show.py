@@ -26,15 +26,18 @@ if TYPE_CHECKING:
 
 # Of long lists so many are shown; --json has all.
 SHOWN = 20
-STEPS = ("dumped", "arranged", "loaded", "rejected", "verified")
+STEPS = ("dumped", "changed", "dropped", "arranged", "loaded", "rejected", "verified")
 
 
 def findings(result: CheckResult) -> None:
     """What `check` found, errors first."""
     for finding in result.findings:
         _finding(finding)
-    counts: Counter[str] = Counter(finding.level for finding in result.findings)
+    standing = [finding for finding in result.findings if not finding.remedied]
+    counts: Counter[str] = Counter(finding.level for finding in standing)
     said = ", ".join(f"{counts[level]} {level}s" for level in ("error", "warning", "note"))
+    remedied = len(result.findings) - len(standing)
+    said += f", {remedied} remedied" * bool(remedied)
     ignored = f" ({result.ignored} ignored)" if result.ignored else ""
     print(f"check: {said}{ignored}")
 
@@ -186,7 +189,9 @@ def _finding(finding: Finding) -> None:
     print(f"{finding.id} {finding.level}: {where}{rows}: {finding.consequence}")
     for example in finding.examples:
         print(f"    pk {example.pk}: {shortened(example.value)}")
-    if finding.remedy:
+    if finding.remedied:
+        print(f"    remedied by {finding.remedied}")
+    elif finding.remedy:
         print(f"    do: {finding.remedy}")
 
 

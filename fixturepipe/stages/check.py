@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from django.apps import apps
 from django.db import connections, models
 
 from fixturepipe.databases.checks import schema, server
+from fixturepipe.databases.checks.fixes import Fixes, suggestions
 from fixturepipe.databases.checks.references import (
     dangling_generic_keys,
     dangling_keys,
@@ -31,6 +33,7 @@ from fixturepipe.databases.findings import LEVELS, Finding
 from fixturepipe.databases.introspection import coverage
 from fixturepipe.databases.tables import Table
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
+from fixturepipe.remedies import MENDS, Declaration
 
 Model = type[models.Model]
 
@@ -39,13 +42,14 @@ Model = type[models.Model]
 class CheckOptions:
     """`ignore` holds ids, each alone or with a label ("FP203" or "FP203:shop.order");
     `labels` and `exclude` are apps or models, as dumpdata takes them. `workdir` is where the
-    run directory is to be.
+    run directory is to be. `fix` are the declared remedies.
     """
 
     ignore: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     workdir: Path = Path("fixturepipe-run")
+    fix: tuple[Declaration, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,17 @@ class CheckResult:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing will fail or change on the way."""
-        return not any(finding.level == "error" for finding in self.findings)
+        """Whether nothing will fail or change on the way but what declared remedies change."""
+        return not any(finding.stands for finding in self.findings)
 
 
 def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
-    """Look for everything that would go wrong. A target that is missing or empty is a note."""
+    """Look for everything that would go wrong. A target that is missing or empty is a note.
+
+    Raises ConfigurationError for a remedy that makes no sense.
+    """
     begun = time.monotonic()
+    fixes = Fixes(options.fix)
     ends.open()
     source = connection_to(SOURCE)
     target = _target()
@@ -79,27 +87,27 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     with _second_thread() as pool:
         # A connection belongs to the thread that opened it.
         its_target = pool.submit(_target).result()
-        answers = {model: pool.submit(_ask, model, its_target) for model in chosen}
+        answers = {model: pool.submit(_ask, model, its_target, fixes) for model in chosen}
         for model, rows in totals.items():
-            found += TableScan(model, source, target).read()
+            found += TableScan(model, source, target, fixes).read()
             found += answers[model].result()
             listener(StageAdvanced("check", rows, model._meta.label_lower))
-    kept = [finding for finding in found if not _is_ignored(finding, options)]
+    kept = [_with_suggestions(f) for f in found if not _is_ignored(f, options)]
     kept.sort(key=lambda finding: LEVELS.index(finding.level))
     seconds = time.monotonic() - begun
     listener(StageFinished("check", sum(totals.values()), seconds))
     return CheckResult(tuple(kept), len(found) - len(kept), seconds)
 
 
-def _ask(model: Model, target: Target) -> list[Finding]:
+def _ask(model: Model, target: Target, fixes: Fixes) -> list[Finding]:
     """What the databases find by themselves. Runs on the second thread."""
     source = connection_to(SOURCE)
     return [
-        *TableScan(model, source, target).ask(),
-        *dangling_keys(model, source),
+        *TableScan(model, source, target, fixes).ask(),
+        *dangling_keys(model, source, fixes),
         *dangling_generic_keys(model, source),
         *unproven_natural_keys(model, source),
-        *duplicate_values(model, source, target),
+        *duplicate_values(model, source, target, fixes),
     ]
 
 
@@ -155,6 +163,19 @@ def _is_asked_for(label: str, options: CheckOptions) -> bool:
     names = {label, label.partition(".")[0]}
     chosen = not options.labels or any(each.lower() in names for each in options.labels)
     return chosen and not any(each.lower() in names for each in options.exclude)
+
+
+def _with_suggestions(finding: Finding) -> Finding:
+    """The finding with the declarations that would mend it, told after its remedy."""
+    if not finding.model or finding.id not in MENDS:
+        return finding
+    model = apps.get_model(finding.model)
+    fields = [model._meta.get_field(name) for name in finding.field.split(", ")]
+    told = [f'"{each.target}" = "{each.remedy}"' for each in suggestions(finding.id, model, fields)]
+    if not told:
+        return finding
+    text = f"{finding.remedy} Or declare in [tool.fixturepipe.fix]: {' or '.join(told)}."
+    return replace(finding, remedy=text)
 
 
 def _is_ignored(finding: Finding, options: CheckOptions) -> bool:

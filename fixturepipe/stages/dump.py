@@ -2,6 +2,7 @@
 
     held_still       one moment of the source            databases/snapshot
     select           which models                        databases/selection
+    mend_copy        the declared remedies               databases/mending
     choose_keys      which references by natural key     databases/keychoice
     RowPlan          how each model is read and written  databases/rowplan
     dump_models      Django's dumpdata, over the plans   databases/dumpdata
@@ -20,14 +21,17 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from django.conf import settings as project_settings
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.constants import LOOKUP_SEP
 
+from fixturepipe.artifacts.changes import Change, ChangeCounts, replace_changes
 from fixturepipe.artifacts.manifest import (
     Dump,
     Manifest,
@@ -39,18 +43,23 @@ from fixturepipe.artifacts.manifest import (
 from fixturepipe.artifacts.records import FixtureWriter, file_sha256, fixture_writer
 from fixturepipe.artifacts.rejects import Reason, rejects_path, remove_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.checks.fixes import Fixes
+from fixturepipe.databases.checks.target import Target
 from fixturepipe.databases.dumping.dumpdata import dump_models
 from fixturepipe.databases.dumping.fingerprint import file_fingerprint, snapshot_fingerprint
 from fixturepipe.databases.dumping.highestkeys import highest_keys
 from fixturepipe.databases.dumping.keychoice import KeyChoice, choose_keys
+from fixturepipe.databases.dumping.mending import mend_copy
 from fixturepipe.databases.dumping.rowplan import RowPlan
 from fixturepipe.databases.dumping.selection import Selection, select
 from fixturepipe.databases.dumping.serializer import Problem
-from fixturepipe.databases.dumping.snapshot import SnapshotKind, held_still
-from fixturepipe.databases.ends import Ends
+from fixturepipe.databases.dumping.snapshot import Held, SnapshotKind, held_still
+from fixturepipe.databases.dumping.transform import Transform
+from fixturepipe.databases.ends import TARGET, Ends, connection_to
 from fixturepipe.databases.introspection import applied_migrations, coverage, schema_of
 from fixturepipe.errors import SourceDataError
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted, ignore
+from fixturepipe.remedies import Declaration
 
 # Part of each dump's fingerprint: when what is written changes, all is dumped anew.
 FORM = 1
@@ -67,7 +76,8 @@ class DumpOptions:
     `labels` and `exclude` are apps or models, as dumpdata takes them; no labels mean all.
     `natural_keys` is "auto", "all", "none", or labels separated by commas. `on_error` says
     what becomes of objects with values that a fixture cannot carry: "stop" writes no file for
-    their app, "reject" writes the objects to `rejects/`.
+    their app, "reject" writes the objects to `rejects/`. `fix` are the declared remedies, for
+    what the target would not take; `transform` is "module:name" (see `databases/transform`).
     """
 
     labels: tuple[str, ...] = ()
@@ -75,6 +85,8 @@ class DumpOptions:
     natural_keys: str = "auto"
     on_error: Literal["stop", "reject"] = "stop"
     snapshot: SnapshotKind = "backup"
+    fix: tuple[Declaration, ...] = ()
+    transform: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,8 @@ class DumpResult:
     """What the dumps now hold: objects by label. `skipped` apps were dumped before.
 
     `problems` are the first thousand unfit values; `rejected` counts the objects, by label,
-    that were left out for them.
+    that were left out for them. `changed` counts the objects that remedies or the transform
+    changed, `dropped` those that they left out.
     """
 
     models: dict[str, int]
@@ -93,6 +106,8 @@ class DumpResult:
     warnings: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     rejected: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
 
 
 def dump(
@@ -100,10 +115,11 @@ def dump(
 ) -> DumpResult:
     """Write `1-dump/<app>.json` for each app that is not dumped already, and the manifest.
 
-    Raises UsageError for labels that mean nothing, and SourceDataError where values are unfit
-    and `on_error` is "stop": the other apps' files stand then.
+    Raises UsageError for labels and remedies that mean nothing, and SourceDataError where values
+    are unfit and `on_error` is "stop": the other apps' files stand then.
     """
     began = time.monotonic()
+    remedies = _Remedies(ends, options)
     directory.create()
     manifest = _manifest(directory)
     marks = file_fingerprint(ends)
@@ -112,10 +128,14 @@ def dump(
         marks |= snapshot_fingerprint(held)
         covered = coverage(connection, connection.alias)
         chosen = select(covered, options.labels, options.exclude)
+        # A key that was given out stays so, though remedies drop its row.
+        manifest.sequences = highest_keys(connection, chosen.models)
+        remedies.apply(held, chosen, listener)
         choice = choose_keys(chosen.models, connection, options.natural_keys)
+        remedies.keep_natural_keys(choice)
         manifest.source = Source(ends.alias, connection.vendor, ends.source.name, marks)
         _describe(manifest, connection, chosen, choice)
-        dumping = _Dumping(directory, manifest, options, listener)
+        dumping = _Dumping(directory, manifest, options, remedies, listener)
         dumping.run(chosen, choice, connection)
     return dumping.result(time.monotonic() - began, choice)
 
@@ -138,8 +158,53 @@ def _describe(
     manifest.migrations = applied_migrations(connection)
     manifest.schema = [schema_of(model) for model in chosen.covered]
     manifest.not_covered = list(chosen.not_covered)
-    manifest.sequences = highest_keys(connection, chosen.models)
     manifest.natural_references = sorted(choice.labels)
+
+
+class _Remedies:
+    """What changes objects on their way: declared remedies in the copy, then the transform."""
+
+    def __init__(self, ends: Ends, options: DumpOptions) -> None:
+        self._fixes = Fixes(options.fix)
+        self._declared = options.fix
+        self._end = ends.target
+        self.transform = Transform(options.transform) if options.transform else None
+        self._changes: dict[str, list[Change]] = {}
+
+    def apply(self, held: Held, chosen: Selection, listener: Listener) -> None:
+        """Mend the copy of the source, and say which declarations found nothing to mend."""
+        if not self._fixes:
+            return
+        with held.writable() as copy:
+            for change in mend_copy(copy, self._target, self._fixes, chosen.models):
+                self._changes.setdefault(change.model.partition(".")[0], []).append(change)
+        for declaration in self._fixes.unused:
+            listener(Notice("info", f"The remedy {declaration} found nothing to mend."))
+
+    def keep_natural_keys(self, choice: KeyChoice) -> None:
+        """Have the transform leave alone what references are written by."""
+        if self.transform is not None:
+            self.transform.fixed = {
+                model._meta.label_lower: [path.partition(LOOKUP_SEP)[0] for path in paths]
+                for model, paths in choice.models.items()
+            }
+
+    def of(self, app: str) -> list[Change]:
+        """What was changed in an app's rows."""
+        return self._changes.get(app, [])
+
+    @property
+    def marks(self) -> list[Any]:
+        """For the fingerprint of a dump: all that decides what is changed; empty if nothing is."""
+        marks: list[Any] = [self.transform.mark] if self.transform is not None else []
+        if self._declared:
+            server = self._target.query("SELECT @@version, @@collation_database")
+            marks += [self._declared, server, self._end.name if self._end else ""]
+        return marks
+
+    @cached_property
+    def _target(self) -> Target:
+        return Target(connection_to(TARGET) if self._end is not None else None)
 
 
 class _AppFile:
@@ -149,8 +214,15 @@ class _AppFile:
     """
 
     def __init__(
-        self, files: ExitStack, directory: RunDirectory, app: str, listener: Listener
+        self,
+        files: ExitStack,
+        directory: RunDirectory,
+        app: str,
+        remedies: _Remedies,
+        listener: Listener,
     ) -> None:
+        self._transform = remedies.transform
+        self.changes = list(remedies.of(app))
         self._files = files
         self._directory = directory
         self._tell = listener
@@ -163,9 +235,18 @@ class _AppFile:
         self._unfit: tuple[FixtureWriter, FixtureWriter] | None = None
 
     def write_objects(self, label: str, lines: Sequence[bytes]) -> None:
+        read = len(lines)
+        if self._transform is not None:
+            lines = [line for each in lines if (line := self._transformed(each)) is not None]
         self.writer.write(lines)
         self.models[label] += len(lines)
-        self._tell(StageAdvanced("dump", len(lines), label))
+        self._tell(StageAdvanced("dump", read, label))
+
+    def _transformed(self, line: bytes) -> bytes | None:
+        assert self._transform is not None
+        new, changes = self._transform(line)
+        self.changes += changes
+        return new
 
     def refuse_object(self, line: bytes, problems: Sequence[Problem]) -> None:
         if self._unfit is None:
@@ -197,11 +278,17 @@ class _Dumping:
     """The dumping of the apps that are not there yet."""
 
     def __init__(
-        self, directory: RunDirectory, manifest: Manifest, options: DumpOptions, listener: Listener
+        self,
+        directory: RunDirectory,
+        manifest: Manifest,
+        options: DumpOptions,
+        remedies: _Remedies,
+        listener: Listener,
     ) -> None:
         self._directory = directory
         self._manifest = manifest
         self._options = options
+        self._remedies = remedies
         self._tell = listener
         self._skipped: tuple[str, ...] = ()
         self._problems: list[Problem] = []
@@ -237,6 +324,8 @@ class _Dumping:
             warnings=choice.warnings,
             problems=tuple(self._problems),
             rejected=dict(self._rejected),
+            changed={label: n for dump in dumps for label, n in dump.changed.items()},
+            dropped={label: n for dump in dumps for label, n in dump.dropped.items()},
         )
 
     def _keep_standing(self, apps: dict[str, list[RowPlan]]) -> dict[str, str]:
@@ -246,7 +335,9 @@ class _Dumping:
         before = self._manifest.dumps
         self._manifest.dumps = [d for d in before if self._stands(d, wanted.get(d.app, ""))]
         kept = {dump.app for dump in self._manifest.dumps}
-        for app in {*(dump.app for dump in before), *wanted} - kept:
+        gone = {*(dump.app for dump in before), *wanted} - kept
+        replace_changes(self._directory, gone)
+        for app in gone:
             (self._directory.dumps / f"{app}.json").unlink(missing_ok=True)
             remove_rejects(self._directory, f"dump-{app}.json")
         if len(kept) < max(len(before), len(wanted)):
@@ -271,8 +362,8 @@ class _Dumping:
             return ""
         models = [schema_of(plan.model) for plan in plans]
         natural = self._manifest.natural_references
-        parts = msgspec.json.encode([FORM, source.fingerprint["content"], models, natural])
-        return hashlib.sha256(parts).hexdigest()
+        parts = [FORM, source.fingerprint["content"], models, natural, *self._remedies.marks]
+        return hashlib.sha256(msgspec.json.encode(parts, enc_hook=str)).hexdigest()
 
     def _rows_of(self, apps: Iterable[str]) -> int:
         source = self._manifest.source
@@ -284,7 +375,7 @@ class _Dumping:
     def _dump_app(self, app: str, plans: list[RowPlan], fingerprint: str, alias: str) -> None:
         try:
             with ExitStack() as files:
-                file = _AppFile(files, self._directory, app, self._tell)
+                file = _AppFile(files, self._directory, app, self._remedies, self._tell)
                 dump_models(plans, alias, file)
                 self._problems += islice(file.problems, KEPT_PROBLEMS - len(self._problems))
                 self._rejected += file.rejected
@@ -292,9 +383,12 @@ class _Dumping:
                     raise _DirtyAppError
         except _DirtyAppError:
             return
+        if file.changes:
+            replace_changes(self._directory, {app}, file.changes)
         self._record(file, plans, fingerprint)
 
     def _record(self, file: _AppFile, plans: list[RowPlan], fingerprint: str) -> None:
+        counts = ChangeCounts(file.changes)
         models = {plan.label: file.models[plan.label] for plan in plans}
         for plan in plans:
             nulls = {name: held.summary for name, held in plan.json_nulls.items()}
@@ -311,6 +405,8 @@ class _Dumping:
                 models=models,
                 fingerprint=fingerprint,
                 rejected=file.rejected.total(),
+                changed=counts.changed,
+                dropped=counts.dropped,
             )
         )
         # What a kill may cost is to be dumped again, which is done sooner than it is noticed.

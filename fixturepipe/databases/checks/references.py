@@ -9,6 +9,8 @@ from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.checks.fixes import NO_FIXES, Fix, Fixes
+from fixturepipe.databases.checks.mending import default
 from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.comparing.integrity import orphans
 from fixturepipe.databases.dumping.keyproof import UnprovenError, prove
@@ -22,24 +24,48 @@ from fixturepipe.databases.values import shown
 Model = type[models.Model]
 
 
-def dangling_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:
+def dangling_keys(
+    model: Model, source: BaseDatabaseWrapper, fixes: Fixes = NO_FIXES
+) -> Iterator[Finding]:
     """FP201, FP202, FP207: foreign keys and many-to-many links that point at nothing."""
-    for field in model._meta.local_concrete_fields:
-        if not isinstance(field, models.ForeignKey) or not _has_table(field, source):
-            continue
+    for rule, field in reference_rules(model, source):
         count, examples = orphans(field, source)
         if not count:
             continue
-        rule = "FP202" if model._meta.auto_created else "FP201"
-        if not getattr(field, "db_constraint", True):
-            rule = "FP207"
+        fix = fixes.of(rule, model, (field,))
+        covered = fix is not None and (fix.remedy != "default" or _is_there(fix, source))
         yield RULES[rule].finding(
             model._meta.label_lower,
             field.name,
             count,
             examples,
             remote=field.remote_field.model._meta.label,
+            remedied=fix.remedy if fix is not None and covered else "",
         )
+
+
+def reference_rules(
+    model: Model, source: BaseDatabaseWrapper
+) -> Iterator[tuple[str, models.ForeignKey[Any, Any]]]:
+    """The model's foreign keys, each after the id of the finding that its orphans are."""
+    for field in model._meta.local_concrete_fields:
+        if not isinstance(field, models.ForeignKey) or not _has_table(field, source):
+            continue
+        rule = "FP202" if model._meta.auto_created else "FP201"
+        yield rule if getattr(field, "db_constraint", True) else "FP207", field
+
+
+def _is_there(fix: Fix, source: BaseDatabaseWrapper) -> bool:
+    """Whether what the default points at exists."""
+    field: Any = fix.field
+    quote = source.ops.quote_name
+    remote = quote(table_name(field.remote_field.model, source))
+    with source.cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM {remote} WHERE {quote(field.target_field.column)} = %s",
+            [default(fix, source)],
+        )
+        return cursor.fetchone() is not None
 
 
 def _has_table(field: models.ForeignKey[Any, Any], source: BaseDatabaseWrapper) -> bool:

@@ -28,6 +28,7 @@ class Rule:
         count: int = 1,
         examples: Sequence[Example] = (),
         level: Level | None = None,
+        remedied: str = "",
         **details: Any,
     ) -> Finding:
         """The rule's finding for a column, a table or the whole."""
@@ -40,6 +41,7 @@ class Rule:
             tuple(examples[:EXAMPLES]),
             self.consequence.format(**details),
             self.remedy.format(**details),
+            remedied,
         )
 
 
@@ -54,7 +56,7 @@ RULES = _rules(
         "FP101",
         "error",
         "The text is longer than the target's column takes ({limit}): the load would stop.",
-        "Raise max_length in a migration, or declare truncate for the field.",
+        "Raise max_length in a migration.",
     ),
     Rule(
         "FP102",
@@ -109,7 +111,7 @@ RULES = _rules(
         "FP111",
         "error",
         "The text holds bytes that are not UTF-8: Django cannot read the row.",
-        "Correct these rows, or declare replace for the field.",
+        _CORRECT,
     ),
     Rule(
         "FP112",
@@ -161,7 +163,7 @@ RULES = _rules(
         "FP119",
         "error",
         "The value is NULL where the model forbids it: the load would stop.",
-        "Correct these rows, or declare default for the field.",
+        _CORRECT,
     ),
     Rule(
         "FP120",
@@ -179,22 +181,21 @@ RULES = _rules(
         "FP201",
         "error",
         "These rows point at rows of {remote} that do not exist: the target refuses them.",
-        "Correct or delete these rows, or declare null or drop for the field.",
+        "Correct or delete these rows.",
     ),
     Rule(
         "FP202",
         "error",
         "These many-to-many links lead to rows of {remote} that do not exist: the target refuses"
         " them.",
-        "Delete these links, or declare drop for the model.",
+        "Delete these links.",
     ),
     Rule(
         "FP203",
         "error",
         "The target takes these values for the same ({collation}), and they must be unique: the"
         " load would stop.",
-        "Rename one of each, declare rename for the field, or give the column a collation that"
-        " tells them apart (db_collation).",
+        "Rename one of each, or give the column a collation that tells them apart (db_collation).",
     ),
     Rule(
         "FP204",
@@ -219,7 +220,7 @@ RULES = _rules(
         "error",
         "Rows share values that the model keeps unique; the source has no such constraint, the"
         " target has: the load would stop.",
-        "Remove the duplicates, or declare rename or drop.",
+        "Remove the duplicates.",
     ),
     Rule(
         "FP301",

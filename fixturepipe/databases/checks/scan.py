@@ -8,19 +8,24 @@ have no such condition: there all columns are read.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.checks.fixes import NO_FIXES, Fixes
+from fixturepipe.databases.checks.mending import Mended, Mender
 from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.target import Target
 from fixturepipe.databases.checks.values import (
     ASK,
+    FINE,
     REFUSED,
     ColumnTest,
+    Verdict,
     column_test,
     null_verdict,
 )
@@ -38,14 +43,29 @@ from fixturepipe.databases.tables import (
 from fixturepipe.databases.values import shown
 
 
+@dataclass(frozen=True)
+class WrongValue:
+    """A value that is a problem: its column, its row's raw key, and the ids of what is wrong."""
+
+    field: Field
+    key: Row
+    raw: Any
+    verdict: Verdict
+
+
 class TableScan:
     """Looks at the values of one table: at numbers by `ask`, at all others by `read`.
 
     The two may run on different threads, each with a scan and a connection of its own.
+    `fixes` are the declared remedies.
     """
 
     def __init__(
-        self, model: type[models.Model], source: BaseDatabaseWrapper, target: Target
+        self,
+        model: type[models.Model],
+        source: BaseDatabaseWrapper,
+        target: Target,
+        fixes: Fixes = NO_FIXES,
     ) -> None:
         self._model = model
         self._source = source
@@ -56,34 +76,43 @@ class TableScan:
             field: column_test(field, target.limits, target.column_type(field))
             for field in self._fields
         }
-        self._counts: Counter[tuple[Field, str]] = Counter()
-        self._examples: dict[tuple[Field, str], list[Example]] = {}
+        lengths = {field: test.length for field, test in self._tests.items()}
+        self._mender = Mender(fixes, source, self._verdict, lengths)
+        self._fixes = fixes
 
     def ask(self) -> Iterator[Finding]:
         """What the source's own SQL finds."""
-        conditions = self._conditions()
-        if conditions:
-            self._scan(list(conditions), Condition(" OR ".join(conditions.values())))
-        yield from self._findings()
+        return self._findings(self._asked(self._fields))
 
     def read(self) -> Iterator[Finding]:
         """What reading the other columns finds."""
-        left = {*self._conditions(), *self._references}
-        columns = [field for field in self._fields if field not in left]
-        if columns:
-            self._scan(columns)
-        yield from self._findings()
+        return self._findings(self._read(self._fields))
 
-    def _findings(self) -> Iterator[Finding]:
+    def mended(self) -> Iterator[tuple[WrongValue, Mended]]:
+        """Every value that declared remedies may change, and what they make of it.
+
+        Rows may be changed meanwhile, a value at a time as it is given, but for their keys.
+        """
+        columns = [field for field in self._fields if self._fixes.may_change(self._model, field)]
+        for wrong in chain(self._asked(columns), self._read(columns)):
+            yield wrong, self._mender.mend(wrong.field, wrong.raw, wrong.verdict)
+
+    def _findings(self, found: Iterable[WrongValue]) -> Iterator[Finding]:
+        sums: dict[tuple[Field, str], _Sum] = {}
+        for wrong in found:
+            mended = self._mender.mend(wrong.field, wrong.raw, wrong.verdict)
+            for rule in wrong.verdict:
+                sums.setdefault((wrong.field, rule), _Sum()).add(wrong, mended.covers(rule))
         order = {field: number for number, field in enumerate(self._fields)}
-        found = sorted(self._counts.items(), key=lambda item: (order[item[0][0]], item[0][1]))
-        for (field, rule), count in found:
+        for (field, rule), each in sorted(sums.items(), key=lambda i: (order[i[0][0]], i[0][1])):
+            fix = self._fixes.of(rule, self._model, (field,))
             yield RULES[rule].finding(
                 self._model._meta.label_lower,
                 field.name,
-                count,
-                self._examples[field, rule],
+                each.count,
+                each.examples,
                 limit=self._tests[field].limit,
+                remedied=fix.remedy if fix is not None and each.covered == each.count else "",
             )
 
     def _conditions(self) -> dict[Field, str]:
@@ -100,7 +129,20 @@ class TableScan:
                 found[field] = f"({' OR '.join(parts)})"
         return found
 
-    def _scan(self, columns: Sequence[Field], condition: Condition | None = None) -> None:
+    def _asked(self, among: Sequence[Field]) -> Iterator[WrongValue]:
+        conditions = {f: sql for f, sql in self._conditions().items() if f in among}
+        if conditions:
+            yield from self._scan(list(conditions), Condition(" OR ".join(conditions.values())))
+
+    def _read(self, among: Sequence[Field]) -> Iterator[WrongValue]:
+        left = {*self._conditions(), *self._references}
+        columns = [field for field in among if field not in left]
+        if columns:
+            yield from self._scan(columns)
+
+    def _scan(
+        self, columns: Sequence[Field], condition: Condition | None = None
+    ) -> Iterator[WrongValue]:
         key = key_fields(self._model)
         others = [field for field in columns if field not in key]
         table = Table(self._model, self._source, (*key, *others))
@@ -109,28 +151,41 @@ class TableScan:
             raws = list(zip(*page, strict=True))
             for number, field, test in judged:
                 if condition is not None or not _is_fine(raws[number], field, test):
-                    self._judge(raws[number], field, page)
+                    yield from self._judged(raws[number], field, page)
 
-    def _judge(self, raws: Row, field: Field, page: list[Row]) -> None:
+    def _judged(self, raws: Row, field: Field, page: list[Row]) -> Iterator[WrongValue]:
+        width = len(key_fields(self._model))
+        for raw, row, verdict in zip(raws, page, self._verdicts(field, raws), strict=True):
+            if verdict:
+                yield WrongValue(field, row[:width], raw, verdict)
+
+    def _verdict(self, field: Field, raw: Any) -> Verdict:
+        return self._verdicts(field, (raw,))[0]
+
+    def _verdicts(self, field: Field, raws: Row) -> list[Verdict]:
+        """What is wrong with each value of a column, the target's word included."""
         judge, null = self._tests[field].judge, null_verdict(field)
-        asked: list[tuple[Row, Any]] = []
-        for raw, row in zip(raws, page, strict=True):
-            for rule in null if raw is None else judge(raw):
-                if rule == ASK:
-                    asked.append((row, raw))
-                else:
-                    self._note(field, rule, row, raw)
-        taken = self._target.takes(field, [raw for _, raw in asked])
-        for (row, raw), fine in zip(asked, taken, strict=True):
-            if not fine:
-                self._note(field, REFUSED[root_field(field).get_internal_type()], row, raw)
+        verdicts = [null if raw is None else judge(raw) for raw in raws]
+        asked = [i for i, verdict in enumerate(verdicts) if ASK in verdict]
+        taken = self._target.takes(field, [raws[i] for i in asked])
+        for i, fine in zip(asked, taken, strict=True):
+            verdicts[i] = FINE if fine else (REFUSED[root_field(field).get_internal_type()],)
+        return verdicts
 
-    def _note(self, field: Field, rule: str, row: Row, raw: Any) -> None:
-        self._counts[field, rule] += 1
-        examples = self._examples.setdefault((field, rule), [])
-        if len(examples) < EXAMPLES:
-            key = [shown(part) for part in row[: len(key_fields(self._model))]]
-            examples.append(Example(key[0] if len(key) == 1 else key, shown(raw)))
+
+class _Sum:
+    """The values that one rule finds in one column."""
+
+    def __init__(self) -> None:
+        self.count = self.covered = 0
+        self.examples: list[Example] = []
+
+    def add(self, wrong: WrongValue, covered: bool) -> None:
+        self.count += 1
+        self.covered += covered
+        if len(self.examples) < EXAMPLES:
+            key = [shown(part) for part in wrong.key]
+            self.examples.append(Example(key[0] if len(key) == 1 else key, shown(wrong.raw)))
 
 
 def _is_fine(raws: Row, field: Field, test: ColumnTest) -> bool:

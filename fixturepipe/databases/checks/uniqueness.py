@@ -11,13 +11,17 @@ asked about.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.checks.fixes import NO_FIXES, Fixes
 from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.target import Target, TextColumn
 from fixturepipe.databases.comparing.integrity import UniqueIndexes, duplicates, unique_sets
@@ -30,28 +34,79 @@ _TEMPORARY = "fixturepipe_same"
 _INSERTED = 1_000
 
 
+@dataclass(frozen=True)
+class UniqueSet:
+    """Columns that are unique together, some rows of which the target would take for the same.
+
+    `finding` is FP203 where the target takes them so, FP208 where they are so in the source.
+    """
+
+    finding: str
+    fields: tuple[Field, ...]
+    groups: Callable[[], Iterable[Sequence[Row]]]
+    """The rows that are the same, group by group: raw keys, each followed by its values."""
+
+
 def duplicate_values(
-    model: Model, source: BaseDatabaseWrapper, target: Target
+    model: Model, source: BaseDatabaseWrapper, target: Target, fixes: Fixes = NO_FIXES
 ) -> Iterator[Finding]:
     """FP203 for values that the target takes for the same, FP208 for values that are."""
+    for fields, texts, is_enforced in _sets(model, source, target):
+        if not is_enforced and (found := _exact_duplicates(model, fields, source, fixes)):
+            yield found
+        elif texts:
+            yield from _Candidates(model, fields, texts, source, target).findings(fixes)
+
+
+def same_rows(model: Model, source: BaseDatabaseWrapper, target: Target) -> Iterator[UniqueSet]:
+    """The sets of columns in which rows are the same, as `duplicate_values` finds them."""
+    for fields, texts, is_enforced in _sets(model, source, target):
+        if not is_enforced and duplicates(fields, source)[0]:
+            yield UniqueSet("FP208", fields, partial(_exact_groups, model, fields, source))
+        elif texts:
+            candidates = _Candidates(model, fields, texts, source, target)
+            yield UniqueSet("FP203", fields, candidates.groups)
+
+
+def _sets(
+    model: Model, source: BaseDatabaseWrapper, target: Target
+) -> Iterator[tuple[tuple[Field, ...], dict[Field, TextColumn], bool]]:
+    """Unique columns, those among them that the target compares as text, and whether the
+    source itself keeps them unique."""
     enforced = UniqueIndexes(source).of(model)
     for fields in (*unique_sets(model), key_fields(model)):
-        is_enforced = frozenset(field.column for field in fields) in enforced
-        if not is_enforced and (found := _exact_duplicates(model, fields, source)):
-            yield found
-            continue
         texts = {field: column for field in fields if (column := target.text_column(field))}
-        if texts:
-            yield from _Candidates(model, fields, texts, source, target).findings()
+        yield tuple(fields), texts, frozenset(field.column for field in fields) in enforced
 
 
 def _exact_duplicates(
-    model: Model, fields: Sequence[Field], source: BaseDatabaseWrapper
+    model: Model, fields: Sequence[Field], source: BaseDatabaseWrapper, fixes: Fixes
 ) -> Finding | None:
     count, examples = duplicates(tuple(fields), source)
     if not count:
         return None
-    return RULES["FP208"].finding(model._meta.label_lower, _names(fields), count, examples)
+    label, fix = model._meta.label_lower, fixes.of("FP208", model, fields)
+    remedied = fix.remedy if fix is not None else ""
+    return RULES["FP208"].finding(label, _names(fields), count, examples, remedied=remedied)
+
+
+def _exact_groups(
+    model: Model, fields: Sequence[Field], source: BaseDatabaseWrapper
+) -> Iterator[list[Row]]:
+    key = key_fields(model)
+    table = Table(model, source, (*key, *fields))
+    columns = [table.column(field) for field in table.fields]
+    values = ", ".join(columns[len(key) :])
+    present = " AND ".join(f"{column} IS NOT NULL" for column in columns[len(key) :])
+    with source.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(columns)} FROM {table.quoted} WHERE {present} AND ({values}) IN"
+            f" (SELECT {values} FROM {table.quoted} GROUP BY {values} HAVING COUNT(*) > 1)"
+            f" ORDER BY {values}, {', '.join(columns[: len(key)])}"
+        )
+        rows = cursor.fetchall()
+    for _, group in groupby(rows, lambda row: row[len(key) :]):
+        yield list(group)
 
 
 class _Candidates:
@@ -74,7 +129,22 @@ class _Candidates:
         self._table = Table(model, source, (*key, *fields))
         self._columns = {field: self._table.column(field) for field in fields}
 
-    def findings(self) -> Iterator[Finding]:
+    def groups(self) -> list[list[Row]]:
+        """All rows that the target takes for the same: keys and values, in the keys' order."""
+        condition = self._condition()
+        if condition is None:
+            return []
+        with self._temporary_table() as columns:
+            self._fill(condition, as_text=_whole)
+            rows = self._target.query(
+                f"SELECT n, shown FROM (SELECT shown, COUNT(*) OVER (PARTITION BY {columns}) k,"
+                f" DENSE_RANK() OVER (ORDER BY {columns}) n FROM {_TEMPORARY}) g"
+                " WHERE k > 1 ORDER BY n"
+            )
+        groups = groupby(rows, lambda row: row[0])
+        return [sorted(tuple(json.loads(text)) for _, text in group) for _, group in groups]
+
+    def findings(self, fixes: Fixes) -> Iterator[Finding]:
         """Ask the target, if there is anything to ask."""
         condition = self._condition()
         if condition is None:
@@ -85,12 +155,14 @@ class _Candidates:
             ((count,),) = self._target.query(f"SELECT COALESCE(SUM(k), 0) FROM ({groups}) g")
             examples = self._examples(condition, columns) if count else []
         if count:
+            fix = fixes.of("FP203", self._model, self._fields)
             yield RULES["FP203"].finding(
                 self._model._meta.label_lower,
                 _names(self._fields),
                 int(count),
                 examples,
                 collation=", ".join(sorted({text.collation for text in self._texts.values()})),
+                remedied=fix.remedy if fix is not None else "",
             )
 
     def _condition(self) -> Condition | None:
@@ -138,16 +210,18 @@ class _Candidates:
         finally:
             self._target.query(f"DROP TEMPORARY TABLE {_TEMPORARY}")
 
-    def _fill(self, condition: Condition, *, show: bool = False) -> None:
-        """Put the rows in; with what to show of them only where it will be asked for."""
+    def _fill(
+        self, condition: Condition, as_text: Callable[[Row, Row], str | None] | None = None
+    ) -> None:
+        """Put the rows in; with the text of key and values only where it will be asked for."""
         width = self._width
         for page in self._table.pages(condition=condition):
             rows = []
             for row in page:
                 key, values = row[:width], row[width:]
                 if self._fits(values):
-                    shown_row = json.dumps([_shown(key), _shown(values)]) if show else None
-                    rows.append((shown_row, *values))
+                    text = as_text(key, values) if as_text is not None else None
+                    rows.append((text, *values))
             self._target.insert(_TEMPORARY, rows)
 
     def _fits(self, values: Row) -> bool:
@@ -161,7 +235,7 @@ class _Candidates:
     def _examples(self, condition: Condition, columns: str) -> list[Example]:
         """The first rows of the first groups."""
         self._target.query(f"DELETE FROM {_TEMPORARY}")
-        self._fill(condition, show=True)
+        self._fill(condition, as_text=_told)
         self._target.query("SET SESSION group_concat_max_len = 1000000")
         rows = self._target.query(
             f"SELECT GROUP_CONCAT(shown SEPARATOR '\n') FROM {_TEMPORARY} GROUP BY {columns}"
@@ -173,6 +247,14 @@ class _Candidates:
 
 def _names(fields: Sequence[Field]) -> str:
     return ", ".join(field.name for field in fields)
+
+
+def _told(key: Row, values: Row) -> str:
+    return json.dumps([_shown(key), _shown(values)])
+
+
+def _whole(key: Row, values: Row) -> str:
+    return json.dumps([*key, *values])
 
 
 def _shown(values: Row) -> Any:

@@ -71,13 +71,15 @@ class ColumnTest:
     any exception there means no. `limit` is what the findings tell of the column. `suspect` is
     a condition on {c} in SQLite's SQL that holds for every value in question and few others;
     it names the storage class, since a comparison alone goes by the column's affinity
-    (https://www.sqlite.org/datatype3.html).
+    (https://www.sqlite.org/datatype3.html). `length` is the characters that a text column takes,
+    None where it has no such limit.
     """
 
     fine: Look
     judge: Judge
     limit: str = ""
     suspect: str = ""
+    length: int | None = None
 
 
 def column_test(field: Field, limits: Limits, column_type: str | None) -> ColumnTest:
@@ -338,7 +340,7 @@ def _text(column_type: str | None, limits: Limits) -> ColumnTest:
         return found
 
     limit = f"{most} characters" if most is not None else f"{limits.packet} bytes"
-    return ColumnTest(fine, judge, limit)
+    return ColumnTest(fine, judge, limit, length=most)
 
 
 def not_utf8(text: str) -> bool:

@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.ends import table_name
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding, Level
-from fixturepipe.databases.tables import Field, key_fields
+from fixturepipe.databases.tables import Field, Row, key_fields
 from fixturepipe.databases.values import shown
 
 ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
@@ -31,22 +31,38 @@ def constrained_keys(model: type[models.Model]) -> list[ForeignKey]:
 
 def orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> tuple[int, list[Example]]:
     """How many rows point at nothing through a foreign key, and the first of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) {_dangling(field, connection)}")
+        count = int(cursor.fetchone()[0])
+    first = orphan_rows(field, connection, EXAMPLES) if count else []
+    return count, [_example(row[:-1], row[-1]) for row in first]
+
+
+def orphan_rows(
+    field: ForeignKey, connection: BaseDatabaseWrapper, at_most: int | None = None
+) -> list[Row]:
+    """The raw keys of the rows that point at nothing, each followed by what it points at."""
+    quote = connection.ops.quote_name
+    key = ", ".join(f"a.{quote(part.column)}" for part in key_fields(field.model))
+    limit = "" if at_most is None else f" LIMIT {at_most}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {key}, a.{quote(field.column)} {_dangling(field, connection)}"
+            f" ORDER BY {key}{limit}"
+        )
+        return list(cursor.fetchall())
+
+
+def _dangling(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:
+    """FROM and WHERE of the rows that point at nothing, as `a`."""
     quote = connection.ops.quote_name
     remote = quote(table_name(field.remote_field.model, connection))
     column, there = quote(field.column), quote(field.target_field.column)
-    key = ", ".join(f"a.{quote(part.column)}" for part in key_fields(field.model))
-    dangling = (
+    return (
         f"FROM {quote(table_name(field.model, connection))} a"
         f" LEFT JOIN {remote} b ON a.{column} = b.{there}"
         f" WHERE a.{column} IS NOT NULL AND b.{there} IS NULL"
     )
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) {dangling}")
-        count = int(cursor.fetchone()[0])
-        if not count:
-            return 0, []
-        cursor.execute(f"SELECT {key}, a.{column} {dangling} ORDER BY {key} LIMIT {EXAMPLES}")
-        return count, [_example(row[:-1], row[-1]) for row in cursor.fetchall()]
 
 
 def unique_sets(model: type[models.Model]) -> Iterator[tuple[Field, ...]]:

@@ -81,7 +81,7 @@ def _taken_apart(plan: RowPlan, row: Sequence[Any]) -> tuple[bytes, list[Problem
         try:
             text = _checked(part, columns)
         except Exception as error:  # noqa: BLE001  (see `Serializer.serialize`)
-            text = _as_it_is(columns[0][0])
+            text = as_it_is(columns[0][0])
             problems.append((part.name, shown(columns[0][0]), _reason(error)))
         texts.append(text)
         if part.name == "pk" and pk is None:
@@ -99,7 +99,8 @@ def _checked(part: Part, columns: Columns) -> str:
     return text
 
 
-def _as_it_is(raw: Any) -> str:
+def as_it_is(raw: Any) -> str:
+    """The JSON text of a raw value that a fixture cannot carry."""
     try:
         return json_of_value(raw)
     except (TypeError, ValueError):

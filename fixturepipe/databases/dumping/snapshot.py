@@ -25,7 +25,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
 from fixturepipe.databases.ends import DatabaseSettings, End, Ends, connection_to
-from fixturepipe.errors import ConfigurationError
+from fixturepipe.errors import ConfigurationError, UsageError
 
 SnapshotKind = Literal["backup", "transaction"]
 
@@ -36,11 +36,32 @@ BUSY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Held:
-    """The source held still: a connection to it under the source's own alias, and the SQLite
-    file that holds that moment alone, if there is one."""
+    """The source held still: a connection to it under the source's own alias, the SQLite file
+    that holds that moment alone, if there is one, and whether that file is the run's own copy."""
 
     connection: BaseDatabaseWrapper
     file: Path | None = None
+    is_copy: bool = False
+
+    @contextmanager
+    def writable(self) -> Iterator[BaseDatabaseWrapper]:
+        """The copy, open to be changed for the length of the block.
+
+        Raises UsageError where there is no copy: the source is only ever read.
+        """
+        if not self.is_copy or self.file is None:
+            raise UsageError(
+                "Remedies are applied to a copy of the source, and here is none",
+                hint="Read a SQLite source with --snapshot backup; elsewhere, use --transform.",
+            )
+        settings, name = self.connection.settings_dict, self.connection.settings_dict["NAME"]
+        self.connection.close()
+        settings["NAME"] = str(self.file)
+        try:
+            yield self.connection
+        finally:
+            self.connection.close()
+            settings["NAME"] = name
 
 
 @contextmanager
@@ -66,7 +87,7 @@ def _copy(directory: RunDirectory, ends: Ends) -> Iterator[Held]:
         options.pop("init_command", None)
         settings = {"NAME": f"{copy.as_uri()}?immutable=1", "OPTIONS": options}
         with _kept_in_memory(ends), _bound(ends, settings) as connection:
-            yield Held(connection, copy)
+            yield Held(connection, copy, is_copy=True)
 
 
 @contextmanager

@@ -1,0 +1,125 @@
+"""What declared remedies and the project's transform made of the source's values: `changes.jsonl`.
+
+    {"model": "shop.product", "pk": 7, "field": "sku", "old": "12345678", "new": "123456",
+     "rule": "truncate"}
+
+One change a line (here in two), in the order in which they were made, values as in a fixture as
+far as one can hold them. An object that was left out has the field null, itself as `old` and null
+as `new`. The file tells of the dumps that stand: an app's lines come and go with its dump.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
+
+NAME = "changes.jsonl"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed value, or with `field` None an object that was left out. `pk`, `old` and `new`
+    are JSON text; `rule` is the remedy's name or "transform"."""
+
+    model: str
+    pk: str
+    field: str | None
+    old: str
+    new: str
+    rule: str
+
+    @property
+    def line(self) -> bytes:
+        """The change as the file has it, without a line end."""
+        name, label, rule = map(json.dumps, (self.field, self.model, self.rule))
+        text = (
+            f'{{"model": {label}, "pk": {self.pk}, "field": {name},'
+            f' "old": {self.old}, "new": {self.new}, "rule": {rule}}}'
+        )
+        return text.encode()
+
+
+@dataclass(frozen=True)
+class ChangeAccount:
+    """The changes of the dumps that stand, for later stages. Keys are text, the parts of a key of
+    several columns joined by "|": `changed` maps label, key and field to the last value,
+    `dropped` maps labels to keys. Memory goes by the number of changes."""
+
+    changed: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    dropped: dict[str, set[str]] = field(default_factory=dict)
+
+
+class ChangeCounts:
+    """Counts objects, by label: those with changed values, and those that were left out."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self._changed: dict[str, set[str]] = {}
+        self._dropped: Counter[str] = Counter()
+        for change in changes:
+            self._add(change)
+
+    def _add(self, change: Change) -> None:
+        changed = self._changed.setdefault(change.model, set())
+        if change.field is None:
+            changed.discard(change.pk)
+            self._dropped[change.model] += 1
+        else:
+            changed.add(change.pk)
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """Objects that were dumped with other values than the source's."""
+        return {label: len(pks) for label, pks in self._changed.items() if pks}
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Objects that were left out."""
+        return dict(self._dropped)
+
+
+def replace_changes(
+    directory: RunDirectory, apps: Collection[str], changes: Iterable[Change] = ()
+) -> None:
+    """Put changes in the place of all that the file tells of these apps."""
+    path = directory.path / NAME
+    kept = [line for line in _lines(directory) if _app_of(line) not in apps]
+    lines = [*kept, *(change.line + b"\n" for change in changes)]
+    if not lines:
+        path.unlink(missing_ok=True)
+        return
+    with atomic_file(path) as file:
+        file.writelines(lines)
+
+
+def read_changes(directory: RunDirectory) -> ChangeAccount:
+    """What the file tells; nothing where there is none."""
+    account = ChangeAccount()
+    for line in _lines(directory):
+        change = json.loads(line)
+        label, pk = change["model"], change["pk"]
+        key = "|".join(map(str, pk if isinstance(pk, list) else [pk]))
+        if change["field"] is None:
+            account.dropped.setdefault(label, set()).add(key)
+        else:
+            fields = account.changed.setdefault(label, {}).setdefault(key, {})
+            fields[change["field"]] = change["new"]
+    return account
+
+
+def _lines(directory: RunDirectory) -> Iterator[bytes]:
+    try:
+        file = (directory.path / NAME).open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        yield from file
+
+
+def _app_of(line: bytes) -> str:
+    label: str = json.loads(line)["model"]
+    return label.partition(".")[0]

@@ -1,0 +1,305 @@
+"""The declared remedies, applied to the copy of the source that a dump reads.
+
+The copy is the run's own, so what is mended there is seen by all that follows: a renamed natural
+key is renamed wherever it is referred by, and a reference to a row that was left out is a
+reference to nothing. The steps are those of `check` (`databases/checks`), and a row is touched
+only where `check` finds its value to be a problem:
+
+    values      each wrong value through the remedies declared for it
+    references  null, drop or a default for keys to nothing, until no more rows are dropped
+    duplicates  the target is asked which rows are the same, until it takes none for the same
+
+Memory goes by the number of rows that are changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.artifacts.changes import Change
+from fixturepipe.databases.checks.fixes import Fix, Fixes
+from fixturepipe.databases.checks.mending import default
+from fixturepipe.databases.checks.references import reference_rules
+from fixturepipe.databases.checks.scan import TableScan
+from fixturepipe.databases.checks.target import Target
+from fixturepipe.databases.checks.uniqueness import same_rows
+from fixturepipe.databases.checks.values import not_utf8
+from fixturepipe.databases.comparing.integrity import ForeignKey, orphan_rows, unique_sets
+from fixturepipe.databases.dumping.rowplan import Encoder, column_encoder
+from fixturepipe.databases.dumping.serializer import as_it_is
+from fixturepipe.databases.introspection import dumped_fields
+from fixturepipe.databases.tables import Condition, Field, Row, Table, key_fields
+from fixturepipe.errors import SourceDataError
+
+Model = type[models.Model]
+
+
+def mend_copy(
+    copy: BaseDatabaseWrapper, target: Target, fixes: Fixes, chosen: Sequence[Model]
+) -> list[Change]:
+    """Mend a copy that can be written; gives the changes in the order in which they were made.
+
+    Raises SourceDataError where a mended value cannot be kept.
+    """
+    mending = _Mending(copy, target, fixes, chosen)
+    with copy.cursor() as cursor:
+        for pragma in ("foreign_keys = OFF", "ignore_check_constraints = ON", "synchronous = OFF"):
+            cursor.execute(f"PRAGMA {pragma}")
+    with transaction.atomic(copy.alias):
+        mending.run()
+    return mending.changes
+
+
+class _Mending:
+    """Mends the chosen models of one copy; `changes` grows meanwhile."""
+
+    def __init__(
+        self, copy: BaseDatabaseWrapper, target: Target, fixes: Fixes, chosen: Sequence[Model]
+    ) -> None:
+        self._copy = copy
+        self._target = target
+        self._fixes = fixes
+        self._models = chosen
+        self._texts = _Texts(copy)
+        self._renamed: dict[tuple[Field, Row], str] = {}  # with a suffix; the text before
+        self._numbers: Counter[tuple[Field, str]] = Counter()
+        self.changes: list[Change] = []
+
+    def run(self) -> None:
+        """Values first, as they decide what is the same; references whenever rows are gone."""
+        for model in self._models:
+            for wrong, mended in TableScan(model, self._copy, self._target, self._fixes).mended():
+                for step in mended.steps:
+                    self._apply(step.fix, model, wrong.key, step.new)
+        self._mend_references()
+        for model in self._models:
+            self._mend_duplicates(model)
+        self._mend_references()
+
+    def _apply(self, fix: Fix, model: Model, key: Row, new: Any = None) -> None:
+        if fix.remedy == "drop":
+            self._drop(fix, model, key)
+        else:
+            self._change(fix, model, key, new)
+
+    def _mend_references(self) -> None:
+        """Until no row is dropped any more: each may have been referred to."""
+        dropping = True
+        while dropping:
+            before = len(self.changes)
+            for model in self._models:
+                for finding, field in reference_rules(model, self._copy):
+                    fix = self._fixes.of(finding, model, (field,))
+                    if fix is not None:
+                        self._mend_reference(fix, model, field)
+            dropping = any(change.field is None for change in self.changes[before:])
+
+    def _mend_reference(self, fix: Fix, model: Model, field: ForeignKey) -> None:
+        for *key, _ in orphan_rows(field, self._copy):
+            new = default(fix, self._copy) if fix.remedy == "default" else None
+            self._apply(fix, model, tuple(key), new)
+
+    def _mend_duplicates(self, model: Model) -> None:
+        """Until the target takes no rows for the same about which something is declared."""
+        width, before = len(key_fields(model)), -1
+        while before != len(self.changes):
+            before = len(self.changes)
+            for same in same_rows(model, self._copy, self._target):
+                fix = self._fixes.of(same.finding, model, same.fields)
+                if fix is not None:
+                    for group in list(same.groups()):
+                        self._tell_apart(fix, model, [row[:width] for row in group])
+
+    def _tell_apart(self, fix: Fix, model: Model, keys: list[Row]) -> None:
+        """The first keeps its value; one that has a suffix already is never the first."""
+        keys.sort(key=lambda key: (fix.field, key) in self._renamed)
+        for key in keys[1:]:
+            if fix.remedy == "rename":
+                self._rename(fix, model, key)
+            else:
+                self._apply(fix, model, key)
+
+    def _change(self, fix: Fix, model: Model, key: Row, new: Any) -> None:
+        row = _TableRow(model, key, self._copy)
+        old = row.read(fix.field)
+        if old is None:
+            return
+        try:
+            row.write(fix.field, new)
+        except IntegrityError as error:
+            self._change_and_rename(fix, row, old[0], new, error)
+            return
+        self._note(fix, row, old[0], row.value(fix.field))
+
+    def _change_and_rename(
+        self, fix: Fix, row: _TableRow, old: Any, new: Any, error: IntegrityError
+    ) -> None:
+        """The new value is another row's already, which the source itself forbids."""
+        fields = next((s for s in unique_sets(row.model) if fix.field in s), (fix.field,))
+        rename = self._fixes.of("FP203", row.model, fields)
+        text = self._texts.of(fix.field, new)
+        if rename is None or rename.remedy != "rename" or not isinstance(new, str):
+            where = f"{row.model._meta.label_lower} {self._texts.key(row)}, {fix.field.name}"
+            raise SourceDataError(
+                f"{where}: {fix.remedy} makes it {text}, which the source does not take: {error}",
+                hint=f'Declare "FP203:{row.model._meta.label}.{fix.field.name}" = "rename", too.',
+            )
+        final = self._write_free(rename, row, new)
+        self._note(fix, row, old, new)
+        self._renamed[rename.field, row.key] = new
+        self._note(rename, row, new, final)
+
+    def _rename(self, fix: Fix, model: Model, key: Row) -> None:
+        row = _TableRow(model, key, self._copy)
+        old = row.value(fix.field)
+        if not isinstance(old, str):
+            return
+        # Where the target takes a new value for another's, too, the next is made of the first.
+        new = self._write_free(fix, row, self._renamed.get((fix.field, key), old))
+        self._renamed.setdefault((fix.field, key), old)
+        self._note(fix, row, old, new)
+
+    def _write_free(self, fix: Fix, row: _TableRow, old: str) -> str:
+        """Give the column the old value with a suffix that no other row has."""
+        column = self._target.text_column(fix.field)
+        length = column.length if column is not None else fix.field.max_length
+        while True:
+            self._numbers[fix.field, old.casefold()] += 1
+            new = suffixed(old, self._numbers[fix.field, old.casefold()] + 1, length)
+            if row.has(fix.field, new):
+                continue
+            try:
+                row.write(fix.field, new)
+            except IntegrityError:
+                continue
+            return new
+
+    def _drop(self, fix: Fix, model: Model, key: Row) -> None:
+        row = _TableRow(model, key, self._copy)
+        fields = dumped_fields(model)
+        values = row.read(*fields)
+        if values is None:
+            return
+        label, pk = json.dumps(model._meta.label_lower), self._texts.key(row)
+        texts = (
+            f"{json.dumps(field.name)}: {self._texts.of(field, value)}"
+            for field, value in zip(fields, values, strict=True)
+        )
+        old = f'{{"model": {label}, "pk": {pk}, "fields": {{{", ".join(texts)}}}}}'
+        row.delete()
+        self._fixes.used.add(fix.declaration.target)
+        self.changes.append(Change(model._meta.label_lower, pk, None, old, "null", fix.remedy))
+
+    def _note(self, fix: Fix, row: _TableRow, old: Any, new: Any) -> None:
+        self._fixes.used.add(fix.declaration.target)
+        self.changes.append(
+            Change(
+                row.model._meta.label_lower,
+                self._texts.key(row),
+                fix.field.name,
+                self._texts.of(fix.field, old),
+                self._texts.of(fix.field, new),
+                fix.remedy,
+            )
+        )
+
+
+def suffixed(text: str, number: int, length: int | None) -> str:
+    """The text with "-number" at its end, shortened to fit `length` characters.
+
+    Raises SourceDataError where the suffix alone is too long.
+    """
+    suffix = f"-{number}"
+    if length is None:
+        return text + suffix
+    if len(suffix) > length:
+        raise SourceDataError(
+            f"{text!r} cannot be renamed: in {length} characters there is no free value left",
+            hint="Declare drop for these rows, or correct them in the source.",
+        )
+    return text[: length - len(suffix)] + suffix
+
+
+class _TableRow:
+    """One row of the copy, by its raw key."""
+
+    def __init__(self, model: Model, key: Row, copy: BaseDatabaseWrapper) -> None:
+        self.model = model
+        self.key = key
+        self._table = Table(model, copy)
+        marks = (
+            # Bytes that are not UTF-8 were read as lone surrogates, and must be bytes again.
+            f"{self._table.column(f)} = {'CAST(%s AS TEXT)' if _is_undecodable(part) else '%s'}"
+            for f, part in zip(self._table.key, key, strict=True)
+        )
+        self._is_it = " AND ".join(marks)
+        self._parameters = tuple(
+            part.encode("utf-8", "surrogateescape") if _is_undecodable(part) else part
+            for part in key
+        )
+
+    def read(self, *fields: Field) -> Row | None:
+        """The raw values of columns; None where the row is gone."""
+        table = Table(self.model, self._table.connection, (*self._table.key, *fields))
+        page = next(table.pages(condition=Condition(self._is_it, self._parameters)), [])
+        return page[0][len(self.key) :] if page else None
+
+    def value(self, field: Field) -> Any:
+        """The raw value of a column of a row that is there."""
+        values = self.read(field)
+        return None if values is None else values[0]
+
+    def write(self, field: Field, raw: Any) -> None:
+        """Raises IntegrityError for what a unique column of the source refuses."""
+        column = self._table.column(field)
+        statement = f"UPDATE {self._table.quoted} SET {column} = %s WHERE {self._is_it}"
+        self._execute(statement, (raw, *self._parameters))
+
+    def has(self, field: Field, raw: Any) -> bool:
+        """Whether any row has this very value in the column."""
+        return self._table.count(Condition(f"{self._table.column(field)} = %s", (raw,))) > 0
+
+    def delete(self) -> None:
+        """Remove it."""
+        self._execute(f"DELETE FROM {self._table.quoted} WHERE {self._is_it}", self._parameters)
+
+    def _execute(self, statement: str, parameters: Row) -> None:
+        with self._table.connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+
+
+class _Texts:
+    """Raw values as JSON text: as the fixture has them, or as they are where it cannot."""
+
+    def __init__(self, copy: BaseDatabaseWrapper) -> None:
+        self._copy = copy
+        self._encoders: dict[Field, Encoder] = {}
+
+    def of(self, field: Field, raw: Any) -> str:
+        """The JSON text of a value."""
+        if field not in self._encoders:
+            self._encoders[field] = column_encoder(field, self._copy)
+        try:
+            (text,) = self._encoders[field]([raw])
+            text.encode()
+        except Exception:  # noqa: BLE001  (what is wrong with it was found before)
+            if _is_undecodable(raw):
+                raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            return as_it_is(raw)
+        return text
+
+    def key(self, row: _TableRow) -> str:
+        """The JSON text of a row's primary key."""
+        fields = key_fields(row.model)
+        texts = [self.of(field, part) for field, part in zip(fields, row.key, strict=True)]
+        return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+
+
+def _is_undecodable(raw: Any) -> bool:
+    return isinstance(raw, str) and not_utf8(raw)

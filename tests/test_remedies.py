@@ -1,0 +1,351 @@
+"""Declared remedies: they mend what check finds, nothing else, and write each change down."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixturepipe.artifacts.changes import NAME
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.checks.fixes import Fixes
+from fixturepipe.databases.checks.mending import readable
+from fixturepipe.databases.dumping.mending import suffixed
+from fixturepipe.databases.ends import SOURCE, Ends
+from fixturepipe.errors import ConfigurationError, SourceDataError, UsageError
+from fixturepipe.events import Event, Notice, ignore
+from fixturepipe.remedies import Declaration, declared, declared_in
+from fixturepipe.stages.check import CheckOptions, CheckResult, check
+from fixturepipe.stages.dump import DumpOptions, DumpResult, dump
+from tests.apps.dirty.models import Name
+from tests.dirty import plant, unprotected, values
+from tests.dumping import Dumped
+
+
+class Remedied(Dumped):
+    """Dumps of the dirty app with declared remedies, judged by a target."""
+
+    def __init__(self, path: Path, ends: Ends) -> None:
+        super().__init__(path, ends.source, self._listen)
+        self.ends = ends
+        self.notices: list[str] = []
+
+    def _listen(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            self.notices.append(event.text)
+
+    def fixed(self, *fixes: str, **options: Any) -> DumpResult:
+        options.setdefault("labels", ("dirty",))
+        chosen = DumpOptions(fix=tuple(map(declared, fixes)), **options)
+        return dump(self.directory, self.ends, chosen, self.listener)
+
+    def checked(self, *fixes: str) -> CheckResult:
+        chosen = CheckOptions(labels=("dirty",), fix=tuple(map(declared, fixes)))
+        return check(self.ends, chosen, ignore)
+
+    @property
+    def changes(self) -> list[tuple[Any, ...]]:
+        """What changes.jsonl tells: label, key, field, old, new, rule."""
+        return [tuple(each.values()) for each in lines(self.directory)]
+
+
+def lines(directory: RunDirectory) -> list[dict[str, Any]]:
+    path = directory.path / NAME
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def dirty(ends: Ends, tmp_path: Path) -> Remedied:
+    unprotected()
+    return Remedied(tmp_path / "run", ends)
+
+
+VALUE = "dirty.values"
+
+MENDED = {
+    "text is cut": ("char", "'sixsix'", "truncate", "sixsix", "sixsi"),
+    "text is cut in characters": ("char", "'äöüßéè'", "truncate", "äöüßéè", "äöüßé"),
+    "a decimal is cut": ("decimal", "0.129", "truncate", "0.13", "0.12"),
+    "a number out of range takes the default": ("small", "40000", "default", 40000, 1),
+    "a number takes a declared default": ("positive", "-5", "default:7", -5, 7),
+    "a date takes the default": ("date", "'2020-02-31'", "default", "2020-02-31", "2020-01-01"),
+    "text in a number takes the default": ("integer", "'text'", "default", "text", 1),
+    "a boolean takes the default": ("boolean", "7", "default", 7, True),
+    "infinity takes the default": ("float", "9e999", "default:1.5", "inf", 1.5),
+    "a decimal takes the default": ("decimal", "123456.78", "default", 123456.78, "1.00"),
+    "bad JSON takes the default": ("json", "'{'", "default", "{", {}),
+    "bad bytes are replaced": (
+        "text",
+        "CAST(x'61c328' AS TEXT)",
+        "replace",
+        "a\\xc3(",
+        "a\ufffd(",
+    ),
+    "bytes in text are read": ("text", "x'6162ff'", "replace", "YWL/", "ab\ufffd"),
+    "a NUL is removed": ("text", "'a' || char(0) || 'b'", "replace", "a\x00b", "ab"),
+    "seconds are a moment": (
+        "moment",
+        "1577836800",
+        "epoch",
+        1577836800,
+        "2020-01-01T00:00:00Z",
+    ),
+    "milliseconds are a moment": (
+        "moment",
+        "1577836800123",
+        "epoch",
+        1577836800123,
+        "2020-01-01T00:00:00.123000Z",
+    ),
+    "seconds are a date": ("date", "1577836800", "epoch", 1577836800, "2020-01-01"),
+}
+
+
+@pytest.mark.parametrize("kind", MENDED)
+def test_a_remedy_mends_the_value_and_writes_it_down(dirty: Remedied, kind: str) -> None:
+    column, raw, remedy, old, new = MENDED[kind]
+    values(1)
+    values(2, **{column: raw})
+    fix = f"dirty.Values.{column}={remedy}"
+    rule = remedy.partition(":")[0]
+    (finding,) = [f for f in dirty.checked(fix).findings if f.id < "FP300"]
+    assert finding.remedied == rule
+    dirty.fixed(fix)
+    assert dirty.fields(VALUE)[2][column] == new
+    assert dirty.changes == [(VALUE, 2, column, old, new, rule)]
+    assert dirty.notices == []
+
+
+def test_nothing_is_changed_without_a_declaration(dirty: Remedied) -> None:
+    values(2, char="'sixsix'", text="'a' || char(0)")
+    dirty.fixed("dirty.Name.name=rename")
+    assert dirty.fields(VALUE)[2]["char"] == "sixsix"
+    assert not (dirty.directory.path / NAME).exists()
+    assert dirty.notices == ["The remedy dirty.Name.name = rename found nothing to mend."]
+
+
+def test_notes_and_warnings_are_left_alone_unless_they_are_named(dirty: Remedied) -> None:
+    values(1, text="'a' || char(0)")
+    values(2, moment="'0900-01-01 00:00:00'")
+    dirty.fixed("dirty.Values.text=drop", "dirty.Values.moment=default")
+    assert dirty.changes == []
+    dirty.fixed("FP113:dirty.Values.text=drop", "FP106=default")
+    assert [(change[1], change[5]) for change in dirty.changes] == [(1, "drop"), (2, "default")]
+
+
+def test_the_closest_declaration_holds(dirty: Remedied) -> None:
+    values(1, char="'sixsix'")
+    values(2, integer="'x'")
+    dirty.fixed("FP101:dirty.Values.char=default:c", "dirty.Values.char=truncate", "FP107=default")
+    assert [(change[2], change[4]) for change in dirty.changes] == [("integer", 1), ("char", "c")]
+
+
+def test_a_dropped_object_is_written_down_whole(dirty: Remedied) -> None:
+    values(1)
+    values(2, integer="'x'", char="'sixsix'")
+    result = dirty.fixed("dirty.Values=drop")
+    ((label, pk, field, old, new, rule),) = dirty.changes
+    assert (label, pk, field, new, rule) == (VALUE, 2, None, None, "drop")
+    assert (old["model"], old["pk"], old["fields"]["integer"]) == (VALUE, 2, "x")
+    assert old["fields"]["date"] == "2020-01-01"
+    assert list(dirty.fields(VALUE)) == [1]
+    assert (result.changed, result.dropped) == ({}, {VALUE: 1})
+
+
+def test_null_goes_where_the_column_allows_it(dirty: Remedied) -> None:
+    values(1)
+    plant("INSERT INTO dirty_child (id, values_id, loose_id) VALUES (1, 1, 99)")
+    dirty.fixed("FP207:dirty.Child.loose=null")
+    assert dirty.changes == [("dirty.child", 1, "loose", 99, None, "null")]
+
+
+def test_references_to_what_was_dropped_go_with_it_where_that_is_declared(dirty: Remedied) -> None:
+    values(1, char="'sixsix'")
+    values(2)
+    plant("INSERT INTO dirty_child (id, values_id) VALUES (1, 1), (2, 2), (3, 77)")
+    plant("INSERT INTO dirty_name (id, name) VALUES (5, 'five')")
+    plant("INSERT INTO dirty_child_names (id, child_id, name_id) VALUES (8, 1, 5), (9, 2, 5)")
+    dirty.fixed("dirty.Values=drop", "dirty.Child.values=drop", "dirty.Child.names=drop")
+    assert [change[:2] for change in dirty.changes] == [
+        (VALUE, 1),
+        ("dirty.child", 1),
+        ("dirty.child", 3),
+        ("dirty.child_names", 8),
+    ]
+    assert list(dirty.fields("dirty.child_names")) == [9]
+
+
+def test_a_reference_takes_a_declared_default(dirty: Remedied) -> None:
+    values(1)
+    plant("INSERT INTO dirty_child (id, values_id) VALUES (1, 77)")
+    there, absent = "dirty.Child.values=default:1", "dirty.Child.values=default:78"
+    assert [f.remedied for f in dirty.checked(absent).findings if f.id == "FP201"] == [""]
+    assert [f.remedied for f in dirty.checked(there).findings if f.id == "FP201"] == ["default"]
+    dirty.fixed(there)
+    assert dirty.changes == [("dirty.child", 1, "values", 77, 1, "default")]
+
+
+def test_duplicates_of_the_target_get_a_suffix(dirty: Remedied) -> None:
+    names = ["anna", "Anna", "ANNA-2", "berta", "x" * 20, "X" * 20]
+    Name.objects.using(SOURCE).bulk_create([Name(pk=n, name=name) for n, name in enumerate(names)])
+    fix = "dirty.Name.name=rename"
+    assert [f.remedied for f in dirty.checked(fix).findings if f.id == "FP203"] == ["rename"]
+    dirty.fixed(fix)
+    kept = {pk: fields["name"] for pk, fields in dirty.fields("dirty.name").items()}
+    assert kept == {
+        0: "anna",
+        1: "Anna-3",
+        2: "ANNA-2",
+        3: "berta",
+        4: "x" * 20,
+        5: f"{'X' * 18}-2",
+    }
+
+
+def test_natural_keys_of_renamed_rows_are_renamed_wherever_they_are_referred_by(
+    dirty: Remedied,
+) -> None:
+    plant(
+        "INSERT INTO dirty_tag (id, word, broader_id) VALUES (1, ?, NULL)".replace("?", "%s"), "a"
+    )
+    plant("INSERT INTO dirty_tag (id, word, broader_id) VALUES (2, %s, 1)", "t" * 30)
+    plant("INSERT INTO dirty_tag (id, word, broader_id) VALUES (3, 'c', 2)")
+    dirty.fixed("dirty.Tag.word=truncate")
+    assert dirty.fields("dirty.tag")[3]["broader"] == ["t" * 20]
+
+
+def test_truncated_values_that_are_the_same_need_a_rename(dirty: Remedied) -> None:
+    plant("INSERT INTO dirty_name (id, name) VALUES (1, %s), (2, %s)", "n" * 20, "n" * 21)
+    with pytest.raises(SourceDataError, match=r"dirty.name 2, name: truncate makes it") as refused:
+        dirty.fixed("dirty.Name.name=truncate")
+    assert "FP203:dirty.Name.name" in refused.value.hint
+    dirty.fixed("dirty.Name.name=truncate", "FP203:dirty.Name.name=rename")
+    assert dirty.fields("dirty.name")[2]["name"] == f"{'n' * 18}-2"
+    assert [change[5] for change in dirty.changes] == ["truncate", "rename"]
+
+
+def test_sets_of_columns_are_told_apart_by_the_declared_one(dirty: Remedied) -> None:
+    plant("INSERT INTO dirty_pair (id, left, right) VALUES (3, 'b', 3), (4, 'B', 3), (5, 'B', 4)")
+    dirty.fixed("dirty.Pair.left=rename")
+    assert dirty.changes == [("dirty.pair", 4, "left", "B", "B-2", "rename")]
+
+
+def test_of_rows_that_are_the_same_the_first_is_kept(dirty: Remedied) -> None:
+    plant("INSERT INTO dirty_code (code) VALUES ('x1'), ('X1'), ('y')")
+    dirty.fixed("FP203:dirty.Code=drop")
+    assert list(dirty.fields("dirty.code")) == ["X1", "y"]
+
+
+def test_other_declarations_dump_anew_and_the_same_do_not(dirty: Remedied) -> None:
+    values(1, char="'sixsix'")
+    cut, dropped = "dirty.Values.char=truncate", "dirty.Values.char=drop"
+    assert dirty.fixed(cut).skipped == ()
+    assert dirty.fixed(cut).skipped == ("dirty",)
+    assert [change[5] for change in dirty.changes] == ["truncate"]
+    assert dirty.fixed(dropped).skipped == ()
+    assert [change[5] for change in dirty.changes] == ["drop"]
+    assert dirty.fixed().skipped == ()
+    assert not (dirty.directory.path / NAME).exists()
+
+
+def test_changes_of_an_app_whose_dump_stands_remain(dirty: Remedied) -> None:
+    values(1, char="'sixsix'")
+    fix = "dirty.Values.char=truncate"
+    dirty.fixed(fix, labels=("dirty", "auth"))
+    (dirty.directory.dumps / "auth.json").unlink()
+    assert dirty.fixed(fix, labels=("dirty", "auth")).skipped == ("dirty",)
+    assert len(dirty.changes) == 1
+
+
+def test_changes_are_private(dirty: Remedied) -> None:
+    values(1, char="'sixsix'")
+    dirty.fixed("dirty.Values.char=truncate")
+    assert (dirty.directory.path / NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_source_that_is_not_copied_is_not_mended(dirty: Remedied) -> None:
+    values(1, char="'sixsix'")
+    with pytest.raises(UsageError, match="a copy of the source"):
+        dirty.fixed("dirty.Values.char=truncate", snapshot="transaction")
+
+
+def test_the_source_stays_as_it_is(dirty: Remedied) -> None:
+    values(1, char="'sixsix'")
+    before = Path(dirty.ends.source.settings["NAME"]).read_bytes()
+    dirty.fixed("dirty.Values.char=truncate")
+    assert Path(dirty.ends.source.settings["NAME"]).read_bytes() == before
+    assert not list(dirty.directory.path.glob("snapshot*"))
+
+
+def test_a_finding_stands_where_a_row_is_not_mended(dirty: Remedied) -> None:
+    values(1, moment="1577836800")
+    values(2, moment="x'01'")
+    result = dirty.checked("dirty.Values.moment=epoch")
+    (finding,) = [f for f in result.findings if f.id == "FP107"]
+    assert (finding.count, finding.remedied, result.ok) == (2, "", False)
+
+
+def test_a_finding_tells_the_declarations_that_would_mend_it(dirty: Remedied) -> None:
+    values(1, char="'sixsix'")
+    plant("INSERT INTO dirty_child_names (id, child_id, name_id) VALUES (1, 1, 1)")
+    told = {f.id: f.remedy for f in dirty.checked().findings}
+    assert '"dirty.Values.char" = "truncate" or "dirty.Values.char" = "default"' in told["FP101"]
+    assert '"null"' not in told["FP101"]
+    assert '"dirty.Child_names" = "drop"' in told["FP202"]
+
+
+@pytest.mark.parametrize(
+    ("fix", "said"),
+    [
+        ("dirty.Nothing=drop", "nothing"),
+        ("dirty.Values.nothing=drop", "no field named 'nothing'"),
+        ("dirty.Values.char=shorten", "there is no remedy 'shorten'"),
+        ("FP999=drop", "there is no finding FP999"),
+        ("FP301=drop", "drop does not mend FP301"),
+        ("FP103:dirty.Values.positive=truncate", "truncate does not mend FP103"),
+        ("dirty.Values.char=null", "char does not allow NULL"),
+        ("dirty.Values.integer=truncate", "integer is neither text"),
+        ("dirty.Values.integer=epoch", "integer is neither a date nor a moment"),
+        ("dirty.Values.integer=default:x", "'x' is no value of integer"),
+        ("dirty.Values.char=default:toolong", "'toolong' is no value of char"),
+        ("dirty.Values.integer=replace", "integer is not text"),
+        ("dirty.Pair.right=rename", "right is not text"),
+        ("dirty.Pair.left=default", "left has no default: give a value"),
+        ("dirty.Code.code=rename", "its row can only be dropped"),
+        ("dirty.Values.char=drop:x", "drop takes no value"),
+    ],
+)
+def test_a_declaration_that_makes_no_sense_is_refused_with_its_name(fix: str, said: str) -> None:
+    declaration = declared(fix)
+    with pytest.raises(ConfigurationError) as refused:
+        Fixes([declaration])
+    assert str(declaration) in refused.value.message
+    assert said.lower() in refused.value.message.lower()
+
+
+def test_declarations_are_read_from_a_table() -> None:
+    table = {"a.B.c": "truncate", "FP103:a.B": {"default": 3}}
+    expected = [Declaration("a.B.c", "truncate"), Declaration("FP103:a.B", "default", 3)]
+    assert declared_in(table) == expected
+    with pytest.raises(ValueError):
+        declared_in({"a.B.c": 3})
+
+
+@given(st.text(min_size=1, max_size=30), st.integers(2, 999), st.integers(4, 30))
+def test_a_suffix_fits_and_tells_apart(text: str, number: int, length: int) -> None:
+    new = suffixed(text, number, length)
+    assert len(new) <= length
+    assert new.endswith(f"-{number}")
+    assert suffixed(text, number + 1, length) != new
+
+
+@given(st.binary(max_size=30))
+def test_replaced_text_is_text_and_clean_text_stays(content: bytes) -> None:
+    text = readable(content.decode("utf-8", "surrogateescape"))
+    assert "\x00" not in text
+    assert text.encode().decode() == text
+    assert readable(text) == text
