@@ -60,7 +60,7 @@ help: ## show this list
 	  while IFS=@ read -r name words; do printf '  %-9s %s\n' $$name "$$words"; done
 	@echo
 	@echo 'Variables: SETTINGS, PYTHONPATH, SOURCE, TARGET, WORKDIR, ARGS (more options for the command),'
-	@echo '           SCALE (size of the sample), VENV (default .venv), PYTHON (the interpreter for it)'
+	@echo '           SCALE (size of the sample), WHAT (bench compares), VENV (default .venv), PYTHON (for it)'
 
 setup: $(ready) ## install what is missing: system packages, the environment in .venv
 	@echo '==> $(VENV) is ready'
@@ -129,9 +129,9 @@ lint: $(ready-dev) ## ruff, mypy and the direction of imports
 	@$(python) -m mypy
 	@$(python) -m pytest -q tests/test_structure.py
 
-bench: $(ready-dev) ## time each stage on the sample (SCALE=10 for a longer look)
-	@echo '==> bench: each stage on the sample at scale $(or $(SCALE),1), timed'
-	@$(python) scripts/bench.py --scale '$(or $(SCALE),1)' $(ARGS)
+bench: $(ready-dev) ## compare fixturepipe with what else there is (SCALE=5; WHAT=run, load, scaling …)
+	@echo '==> bench: $(or $(WHAT),run) at scale $(or $(SCALE),1), whole processes in turn'
+	@$(python) -m bench --what '$(or $(WHAT),run)' $(if $(SCALE),--scale '$(SCALE)') $(ARGS)
 
 clean: $(ready) ## remove the run's files and its ledger, after asking
 	@echo '==> clean: the run directory and the ledger'

@@ -1,0 +1,132 @@
+"""What is moved: the bookshop's SQLite file at a scale, and fixtures to arrange.
+
+The same arguments give the same bytes; a file that is there is used again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from bench.measuring import ROOT, Step, measured
+
+BOOKSHOP = ROOT / "samples" / "bookshop"
+MANAGE = (sys.executable, str(BOOKSHOP / "manage.py"))
+
+# Stock dumpdata aborts at a reference to nothing, even where the model allows it.
+_LEADS_NOWHERE = """
+DELETE FROM history_pricechange
+WHERE product_id NOT IN (SELECT id FROM catalog_product)
+OR changed_by_id NOT IN (SELECT id FROM accounts_user)
+"""
+_NO_OBJECTS = ("django_migrations", "sqlite_sequence")
+
+# The shares of the objects in the worst case.
+TREE, CIRCLES = 0.3, 0.01
+
+
+def sample(place: Path, scale: float) -> Path:
+    """The complete bookshop; made in the directory if it is not there."""
+    path = place / f"bookshop-{scale:g}.sqlite3"
+    environment = {"BOOKSHOP_DB": str(path), "DJANGO_SETTINGS_MODULE": "bookshop.settings"}
+    make = (*MANAGE, "make_sample", "--scale", f"{scale:g}")
+    measured(Step("sample", make, environment), place)
+    return path
+
+
+def sample_for_all(place: Path, scale: float) -> Path:
+    """The bookshop without the few rows that refer to nothing, so that all contestants can run."""
+    complete = sample(place, scale)
+    path = place / f"bookshop-{scale:g}-for-all.sqlite3"
+    if not path.exists() or path.stat().st_mtime < complete.stat().st_mtime:
+        draft = path.with_suffix(".draft")
+        shutil.copyfile(complete, draft)
+        with closing(sqlite3.connect(draft)) as connection:
+            connection.execute(_LEADS_NOWHERE)
+            connection.commit()
+        draft.rename(path)
+    return path
+
+
+def count_objects(path: Path) -> int:
+    """The rows of all tables but Django's record of migrations."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        names = [name for (name,) in tables if name not in _NO_OBJECTS]
+        counts = [connection.execute(f'SELECT count(*) FROM "{name}"') for name in names]
+        return sum(count for ((count,),) in counts)
+
+
+def ordinary_fixture(place: Path, count: int) -> Path:
+    """So many objects whose models neither refer to themselves nor to each other in a circle."""
+    return _fixture(place / f"ordinary-{count}.json", _ordinary(count))
+
+
+def worst_fixture(place: Path, count: int) -> Path:
+    """Of so many objects 30 % are a tree, every child before its parent, 1 % circles of two."""
+    return _fixture(place / f"worst-{count}.json", _worst(count))
+
+
+def _fixture(path: Path, objects: Iterable[dict[str, Any]]) -> Path:
+    if not path.exists():
+        draft = path.with_suffix(".draft")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write("[")
+            for number, each in enumerate(objects):
+                file.write(",\n" if number else "\n")
+                file.write(json.dumps(each))
+            file.write("\n]\n")
+        draft.rename(path)
+    return path
+
+
+def _object(model: str, pk: int, **fields: Any) -> dict[str, Any]:
+    return {"model": model, "pk": pk, "fields": fields}
+
+
+def _ordinary(count: int) -> Iterator[dict[str, Any]]:
+    """Tags, a hundred of them, and authors."""
+    tags = min(100, count)
+    for pk in range(1, tags + 1):
+        yield _object("catalog.tag", pk, slug=f"tag-{pk}", label=f"Tag {pk}")
+    for pk in range(1, count - tags + 1):
+        yield _object(
+            "catalog.author",
+            pk,
+            name=f"Author {pk} of the ordinary fixture",
+            born_on=f"19{pk % 90 + 10}-{pk % 12 + 1:02}-{pk % 28 + 1:02}",
+            biography=f"Wrote {pk % 17} books, and read {pk}. " * 2,
+            deleted_at=None,
+        )
+
+
+def _worst(count: int) -> Iterator[dict[str, Any]]:
+    tree, pairs = int(count * TREE), int(count * CIRCLES) // 2
+    # From the last to the first: the parent of n is (n - 1) // 3, which comes later.
+    for n in range(tree - 1, -1, -1):
+        yield _object(
+            "catalog.category",
+            n + 1,
+            name=f"Category {n}",
+            slug=f"category-{n}",
+            parent=(n - 1) // 3 + 1 if n else None,
+            position=n % 100,
+        )
+    for pk in range(1, pairs + 1):
+        yield _object(
+            "catalog.publisher",
+            pk,
+            name=f"Publisher {pk}",
+            country="AT",
+            founded_on=None,
+            flagship_imprint=pk,
+        )
+    for pk in range(1, pairs + 1):
+        yield _object("catalog.imprint", pk, name=f"Imprint {pk}", publisher=pk)
+    yield from _ordinary(count - tree - 2 * pairs)
