@@ -124,7 +124,7 @@ def _scaling(entries: Sequence[Mapping[str, Any]]) -> list[str]:
         rows = [[stage, *(_scaled(entry, stage, own) for entry in own)] for stage in stages]
         rows.append(["all", *(_scaled(entry, "", own) for entry in own)])
         parts += [f"### {server}", _made_on(own[-1]), _table(head, rows)]
-        parts += [_killed(entry) for entry in own if any(row["killed"] for row in entry["rows"])]
+        parts += [_killed(entry) for entry in own if entry["options"].get("kills")]
     parts.append(
         "Microseconds an object (in brackets: in proportion to those at about 100,000 objects), "
         "and the peak memory of the largest process."
@@ -156,10 +156,11 @@ def peak(entry: Mapping[str, Any], stage: str) -> float:
 
 
 def _killed(entry: Mapping[str, Any]) -> str:
-    told = ", ".join(
-        f"{row['name']} {row['killed']} times" for row in entry["rows"] if row["killed"]
+    told = [f"{row['name']} {row['killed']} times" for row in entry["rows"] if row["killed"]]
+    return (
+        f"At {entry['objects']:,} objects killed on the way, all tries added up: "
+        f"{', '.join(told) or 'none, they were done before'}."
     )
-    return f"At {entry['objects']:,} objects killed on the way, all tries added up: {told}."
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -30,8 +30,11 @@ def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
             objects = [n for n, _, _ in points]
             times.plot(objects, [cost for _, cost, _ in points], marker="o", label=stage)
             memory.plot(objects, [size for _, _, size in points], marker="o", label=stage)
-        for axes, title in ((times, "µs per object"), (memory, "peak MiB, largest process")):
-            axes.set(xscale="log", yscale="log", xlabel="objects", title=f"{server}: {title}")
+        times.set(title=f"{server}: µs per object", ylim=(1, 1000))
+        memory.set(title=f"{server}: peak MiB, largest process", ylim=(10, 1000))
+        for axes in (times, memory):
+            axes.set(xscale="log", yscale="log", xlabel="objects")
+            axes.yaxis.set_major_formatter("{x:,.0f}")
             axes.grid(visible=True, which="both", alpha=0.3)
             axes.legend()
     figure.savefig(path, dpi=110)

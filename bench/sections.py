@@ -54,9 +54,10 @@ class Bench:
         objects: int,
         case: str = "",
         skipped: Sequence[str] = (),
+        kills: int = 0,
     ) -> Entry:
         """A table with the options that it was made with."""
-        options = {"runs": self.runs, "stock_runs": self.stock_runs}
+        options = {"runs": self.runs, "stock_runs": self.stock_runs, "kills": kills}
         label = server.label if server else ""
         return Entry(what, label, case, scale, objects, tuple(bases), rows, tuple(skipped), options)
 
@@ -292,28 +293,30 @@ def scaling(bench: Bench) -> Iterator[Entry]:
             kills = bench.kills if scale == max(bench.scales) else 0
             expected = {stage: expected_seconds(courses[stage], objects) for stage in KILLED}
             rows = _stages(bench, server, template, source, expected if kills else {})
-            yield bench.entry("scaling", rows, server=server, scale=scale, objects=objects)
+            yield bench.entry(
+                "scaling", rows, server=server, scale=scale, objects=objects, kills=kills
+            )
             for row in rows:
                 if row.median:
-                    courses[row.name].append((objects, row.median.seconds))
+                    courses[row.name][objects] = row.median.seconds
 
 
-def _points(entries: Iterable[Mapping[str, Any]], stage: str) -> list[tuple[int, float]]:
-    """Objects and seconds of a stage in earlier results."""
-    return [
-        (entry["objects"], row["median"]["seconds"])
+def _points(entries: Iterable[Mapping[str, Any]], stage: str) -> dict[int, float]:
+    """Seconds of a stage by objects, in earlier results."""
+    return {
+        entry["objects"]: row["median"]["seconds"]
         for entry in entries
         for row in entry["rows"]
         if row["name"] == stage and row["median"]
-    ]
+    }
 
 
-def expected_seconds(points: Sequence[tuple[int, float]], objects: int) -> float:
+def expected_seconds(points: Mapping[int, float], objects: int) -> float:
     """How long so many objects will take: on a line through the two nearest smaller numbers.
 
-    0.0 where nothing smaller was measured. `points` are objects and seconds.
+    0.0 where nothing smaller was measured. `points` are seconds by objects.
     """
-    smaller = sorted(point for point in points if point[0] < objects)[-2:]
+    smaller = sorted(point for point in points.items() if point[0] < objects)[-2:]
     if not smaller:
         return 0.0
     last, seconds = smaller[-1]

@@ -66,11 +66,11 @@ def test_steps_add_up_but_their_peaks_do_not():
 @pytest.mark.parametrize(
     ("points", "expected"),
     [
-        ([], 0),
-        ([(100, 3.0)], 30),
-        ([(100, 3.0), (200, 4.0)], 12),  # a second for each hundred above what starting takes
-        ([(200, 4.0), (50, 9.9), (100, 3.0), (5000, 1.0)], 12),  # the two nearest below
-        ([(100, 5.0), (200, 4.0)], 4),  # noise: never less than what a smaller number took
+        ({}, 0),
+        ({100: 3.0}, 30),
+        ({100: 3.0, 200: 4.0}, 12),  # a second for each hundred above what starting takes
+        ({200: 4.0, 50: 9.9, 100: 3.0, 5000: 1.0}, 12),  # the two nearest below
+        ({100: 5.0, 200: 4.0}, 4),  # noise: never less than what a smaller number took
     ],
 )
 def test_the_time_of_a_larger_number_is_expected_from_smaller_ones(points, expected):
@@ -201,10 +201,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("bench")
 
 
-def bench(place: Path, output: Path, target: str, *arguments: str) -> list[dict[str, Any]]:
+def bench(
+    place: Path, output: Path, target: str, *arguments: str, scale: str = "0.02"
+) -> list[dict[str, Any]]:
     """Call the harness; gives the entries of the section, whose rows have a figure each."""
     what = arguments[0]
-    options = ("--scale", "0.02", "--objects", "2000", "--runs", "1")
+    options = ("--scale", scale, "--objects", "2000", "--runs", "1")
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FIXTUREPIPE_")}
     done = subprocess.run(
         [
@@ -259,6 +261,23 @@ def test_each_stage_is_compared(
         assert len(each["rows"]) == rows
     assert server.execute("SHOW DATABASES LIKE 'bench%'") == ()
     assert (tmp_path / "scaling.png").exists() == (what == "scaling")
+
+
+def test_the_largest_scale_is_killed_on_its_way_and_goes_on(
+    embedded_server: EmbeddedServer, place: Path, tmp_path: Path
+) -> None:
+    url = servers.embedded(embedded_server).url("")
+    bench(place, tmp_path, url, "scaling")
+    # As if the smaller scale had taken next to nothing: the kill comes at once, for certain.
+    file = tmp_path / "results.json"
+    earlier = json.loads(file.read_text())
+    for each in earlier["scaling"][0]["rows"]:
+        each["median"]["seconds"] = 0.01
+    file.write_text(json.dumps(earlier))
+    found = bench(place, tmp_path, url, "scaling", "--kill", "1", scale="0.05")
+    killed = {each["name"]: each["killed"] for each in found[1]["rows"]}
+    assert killed == {"check": 0, "dump": 1, "arrange": 0, "load": 1, "verify": 0}
+    assert "killed on the way" in (tmp_path / "performance.md").read_text()
 
 
 def test_what_allows_files_on_a_server_is_put_back(embedded_server: EmbeddedServer) -> None:
