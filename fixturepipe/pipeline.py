@@ -17,7 +17,7 @@ import msgspec
 
 from fixturepipe.artifacts.changes import read_changes
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
-from fixturepipe.artifacts.rejects import rejected_keys
+from fixturepipe.artifacts.rejects import dangling_references, rejected_keys
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Verification, write_verification
 from fixturepipe.databases.dumping.fingerprint import what_moved
@@ -151,6 +151,9 @@ class Pipeline:
         rejected = rejected_keys(self.directory)
         for label, keys in changes.dropped.items():
             rejected.setdefault(label, set()).update(keys)
+        if manifest.arrangement is not None and manifest.arrangement.on_orphan == "null":
+            for label, key, field in dangling_references(self.directory):
+                changes.changed.setdefault(label, {}).setdefault(key, {})[field] = None
         result = verify(ends, options, self._listener, manifest, rejected, changes.changed)
         equal = {each.model: each.equal + each.changed for each in result.models}
         told = msgspec.to_builtins(result.differences, enc_hook=str)

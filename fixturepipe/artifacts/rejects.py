@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +67,20 @@ def rejected_keys(directory: RunDirectory) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in sorted(directory.rejects.glob("*.reasons.json")):
         for reason in msgspec.json.decode(path.read_bytes(), type=list[Reason]):
-            parts = reason.pk if isinstance(reason.pk, list) else [reason.pk]
-            found.setdefault(reason.model, set()).add("|".join(map(str, parts)))
+            found.setdefault(reason.model, set()).add(_key_text(reason.pk))
     return found
+
+
+def dangling_references(directory: RunDirectory) -> Iterator[tuple[str, str, str]]:
+    """Label, key as text and field of each reference to nothing that `arrange` has named."""
+    path = _reasons_path(rejects_path(directory, "arrange.json"))
+    if path.exists():
+        for reason in msgspec.json.decode(path.read_bytes(), type=list[Reason]):
+            yield reason.model, _key_text(reason.pk), reason.field
+
+
+def _key_text(pk: Any) -> str:
+    return "|".join(map(str, pk if isinstance(pk, list) else [pk]))
 
 
 def _reasons_path(path: Path) -> Path:

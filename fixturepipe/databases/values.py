@@ -123,14 +123,14 @@ class Reader:
         self.backend = connection.ops.get_db_converters(self._column)
         self.own = self._column.get_db_converters(connection)
         self._from_text = _FROM_TEXT.get(self.kind) if as_text else None
-        self._is_json = _is_plain_json(field)
+        self.is_json = _is_plain_json(field)
 
     def value(self, raw: Any) -> Any:
         """One value; Unreadable where Django cannot read it or loses that it is not NULL."""
         if raw is None:
             return None
         try:
-            value = canonical_json(raw) if self._is_json else self._converted(raw)
+            value = canonical_json(raw) if self.is_json else self._converted(raw)
         except Exception:  # noqa: BLE001  (dirty data fails in a converter as it likes)
             return Unreadable(raw)
         return Unreadable(raw) if value is None else value

@@ -373,11 +373,12 @@ class _Load:
         if not self._complete() or self.options.dry_run:
             return []
         require_no_dangling_rows(self.target.connection, self.covered)
-        labels = {schema.table: schema.label for schema in self.manifest.schema}
-        highest = {
-            labels[table]: key for table, key in self.manifest.sequences.items() if table in labels
-        }
-        sequences = reset_sequences(self.target.connection, self.covered, highest)
+        schemas = {schema.table: schema for schema in self.manifest.schema}
+        marks = {s: n for table, n in self.manifest.sequences.items() if (s := schemas.get(table))}
+        highest = {schema.label: key for schema, key in marks.items()}
+        # A table whose rows are all gone has no chunk, and gave out keys nevertheless.
+        tables = dict.fromkeys([*self.covered, *models_of(list(marks))])
+        sequences = reset_sequences(self.target.connection, list(tables), highest)
         self.target.ledger.mark_finished()
         self._write_journal(None, finished=True)
         return sequences

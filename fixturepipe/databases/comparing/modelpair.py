@@ -8,6 +8,7 @@ holds besides is found by counting, and searched for only where the counts disag
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,15 @@ from fixturepipe.databases.tables import (
     root_field,
     stored_fields,
 )
-from fixturepipe.databases.values import Column, Reader, Unmatched, Unreadable, same, shown
+from fixturepipe.databases.values import (
+    Column,
+    Reader,
+    Unmatched,
+    Unreadable,
+    canonical_json,
+    same,
+    shown,
+)
 
 _BUILT_IN = frozenset(SQLiteWrapper.data_types)
 
@@ -209,10 +218,26 @@ class ModelPair:
             if column.field.name not in declared:
                 return False
             found = column.target.value(theirs[number])
-            new = declared[column.field.name]
-            if shown(found) != shown(new) and not same(found, column.field.to_python(new)):
+            if not same(found, self._as_found(column, declared[column.field.name])):
                 return False
         return True
+
+    def _as_found(self, column: Column, new: Any) -> Any:
+        """A fixture's value as the target's column is read; Unreadable where it is none."""
+        field: Any = column.field
+        if new is None:
+            return None
+        try:
+            if column.target.is_json:
+                return canonical_json(json.dumps(new))
+            if isinstance(new, list) and isinstance(field, models.ForeignKey):
+                manager: Any = field.remote_field.model._default_manager
+                rows = manager.db_manager(self.target.connection.alias)
+                return getattr(rows.get_by_natural_key(*new), field.target_field.attname)
+            value = field.to_python(new)
+        except Exception:  # noqa: BLE001  (natural keys and fields are the project's own code)
+            return Unreadable(new)
+        return value.tobytes() if isinstance(value, memoryview) else value
 
     def _keys(self, rows: Sequence[Row]) -> list[Key]:
         """The keys of the source's rows, comparable, as the target should hold them."""

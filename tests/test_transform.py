@@ -1,0 +1,64 @@
+"""The project's own transform: what it may do, and how its errors are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixturepipe.errors import ConfigurationError
+from tests.apps.dirty.models import Tag, Values
+from tests.dumping import Dumped
+
+
+@pytest.fixture
+def dumped(source, tmp_path):
+    return Dumped(tmp_path / "run", source)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("fails", "KeyError: 'missing'"),
+        ("other_key", "may not change 'pk'"),
+        ("other_model", "may not change 'model'"),
+        ("no_object", "returned int"),
+        ("more_fields", "neither add nor remove fields"),
+        ("no_json", "is no JSON"),
+    ],
+)
+def test_a_wrong_transform_is_named_with_the_object(dumped, name, said):
+    Values.objects.create(pk=7)
+    with pytest.raises(ConfigurationError) as refused:
+        dumped("dirty", transform=f"tests.transforms:{name}")
+    assert f"tests.transforms:{name} failed on dirty.values 7" in refused.value.message
+    assert said in refused.value.message
+    assert list(dumped.directory.dumps.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["tests.nowhere:f", "tests.transforms:nothing", "tests"])
+def test_a_transform_that_is_not_there_is_refused(dumped, name):
+    with pytest.raises(ConfigurationError, match="cannot be imported"):
+        dumped("dirty", transform=name)
+
+
+def test_a_transform_that_is_not_callable_is_refused(dumped):
+    with pytest.raises(ConfigurationError, match="is not callable"):
+        dumped("dirty", transform="tests.transforms:not_callable")
+
+
+def test_what_references_are_written_by_must_stay(dumped):
+    Tag.objects.create(pk=1, word="a")
+    Tag.objects.create(pk=2, word="b", broader_id=1)
+    with pytest.raises(ConfigurationError, match="word is part of the natural key"):
+        dumped("dirty", transform="tests.transforms:other_word")
+    dumped("dirty", transform="tests.transforms:other_word", natural_keys="none")
+    assert dumped.fields("dirty.tag")[2] == {"word": "changed", "broader": 1}
+
+
+def test_a_transform_that_changes_nothing_leaves_every_byte(dumped):
+    Values.objects.create(pk=1, json={"b": [1.0, 12345678901234567890123], "a": "ü"})
+    dumped("dirty", "contenttypes")
+    plain = {path.name: path.read_bytes() for path in dumped.directory.dumps.iterdir()}
+    assert dumped("dirty", "contenttypes", transform="tests.transforms:same").skipped == ()
+    same = {path.name: path.read_bytes() for path in dumped.directory.dumps.iterdir()}
+    assert same == plain
+    assert not (dumped.directory.path / "changes.jsonl").exists()

@@ -1,0 +1,59 @@
+"""Transforms as a project would write them, right and wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Object = dict[str, Any]
+
+
+def upper(obj: Object) -> Object | None:
+    """Names in capitals; one object changed in every way, one left out."""
+    fields = obj["fields"]
+    if obj["model"] != "dirty.values":
+        return obj
+    if obj["pk"] == 1:
+        fields["json"] = {"a": 2, "b": [None]}
+        fields["moment"] = "2021-01-01T00:00:00Z"
+        fields["binary"] = "/wA="
+    fields["char"] = fields["char"].upper()
+    return None if obj["pk"] == 2 else obj
+
+
+def same(obj: Object) -> Object:
+    return obj
+
+
+def other_key(obj: Object) -> Object:
+    return {**obj, "pk": 99}
+
+
+def other_model(obj: Object) -> Object:
+    return {**obj, "model": "dirty.name"}
+
+
+def fails(obj: Object) -> Object:
+    raise KeyError("missing")
+
+
+def no_object(obj: Object) -> Any:
+    return 7
+
+
+def more_fields(obj: Object) -> Object:
+    obj["fields"]["new"] = 1
+    return obj
+
+
+def no_json(obj: Object) -> Object:
+    obj["fields"]["char"] = object()
+    return obj
+
+
+def other_word(obj: Object) -> Object:
+    if obj["model"] == "dirty.tag":
+        obj["fields"]["word"] = "changed"
+    return obj
+
+
+not_callable = 7
