@@ -86,6 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MySQLdb.Error, StepError, FixturepipeError) as error:
         say(f"STOPPED: {error}")
         return 2
+    except KeyboardInterrupt:
+        say("INTERRUPTED: the tables that were shown are kept")
+        return 130
 
 
 def measure(what: str, bench: Bench, file: Path, pages: Path) -> int:
