@@ -40,6 +40,7 @@ from fixturepipe.events import Listener, Notice, ignore
 from fixturepipe.stages.arrange import ArrangeOptions, ArrangeResult, arrange
 from fixturepipe.stages.check import CheckOptions, CheckResult, check
 from fixturepipe.stages.dump import DumpOptions, DumpResult, dump
+from fixturepipe.stages.dump import check_options as check_dump_options
 from fixturepipe.stages.load import LoadOptions, LoadResult, load, prepare_target
 from fixturepipe.stages.verify import VerifyOptions, VerifyResult, verify
 
@@ -173,6 +174,7 @@ class Pipeline:
         """All stages; stops after a check that found errors."""
         with self._writing():
             self._migrated_source()
+            check_dump_options(dump_options)
             ends = self._both_ends()
             prepare_target(self.directory, ends, load_options, self._listener)
             checked = check(ends, check_options, self._listener)

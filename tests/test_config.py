@@ -9,11 +9,13 @@ import pytest
 from fixturepipe.cli.options import positive
 from fixturepipe.config import Option, read_file, resolve
 from fixturepipe.errors import ConfigurationError
+from fixturepipe.remedies import declared, declared_in
 
 OBJECTS = Option("chunk-objects", "objects in a chunk", positive, 5000)
 LOADER = Option("loader", "which", choices=("fast", "stock"), default="fast")
 YES = Option("yes", "do not ask", convert=None, default=False)
 EXCLUDE = Option("exclude", "leave out", many=True)
+FIX = Option("fix", "remedies", declared, many=True, table=declared_in)
 VARIABLE = "FIXTUREPIPE_CHUNK_OBJECTS"
 
 
@@ -42,6 +44,26 @@ def test_a_flag_without_a_value_reads_a_word(given: str, value: bool) -> None:
 def test_a_repeatable_option_is_separated_by_commas() -> None:
     values = resolve([EXCLUDE], {}, {"FIXTUREPIPE_EXCLUDE": "a, b.c"}, {})
     assert values == {"exclude": ["a", "b.c"]}
+
+
+def test_a_table_is_joined_with_the_environment_and_the_flag_target_by_target() -> None:
+    file = {"fix": {"a.B.c": "truncate", "a.B.d": "null", "a.B.e": {"default": 3}}}
+    environment = {"FIXTUREPIPE_FIX": "a.b.D=drop,FP103=default:0"}
+    values = resolve([FIX], {"fix": [declared("FP103=drop")]}, environment, file)
+    assert sorted(map(str, values["fix"])) == [
+        "FP103 = drop",
+        "a.B.c = truncate",
+        "a.B.e = default",
+        "a.b.D = drop",
+    ]
+    assert resolve([FIX], {}, {}, {}) == {"fix": []}
+
+
+def test_a_wrong_entry_of_a_table_names_its_place() -> None:
+    with pytest.raises(ConfigurationError, match=r"fix in \[tool.fixturepipe\]"):
+        resolve([FIX], {}, {}, {"fix": {"a.B.c": 7}})
+    with pytest.raises(ConfigurationError, match="FIXTUREPIPE_FIX cannot be 'truncate'"):
+        resolve([FIX], {}, {"FIXTUREPIPE_FIX": "truncate"}, {})
 
 
 def test_a_wrong_value_names_its_place() -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from fixturepipe.databases.checks.rules import RULES
+from fixturepipe.remedies import MENDS, REMEDIES
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "findings.md"
 
@@ -13,6 +14,15 @@ DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "findings.md"
 def test_every_rule_stands_in_the_documentation_with_its_level() -> None:
     documented = re.findall(r"^\| (FP[1-4]\d\d) \| (\w+) \|", DOCUMENT.read_text(), re.MULTILINE)
     assert documented == [(rule.id, rule.level) for rule in RULES.values()]
+
+
+def test_every_remedy_stands_in_the_documentation() -> None:
+    table = DOCUMENT.read_text().partition("## Remedies")[2].partition("##")[0]
+    assert set(re.findall(r"^\| (\w+) \| .* \| FP", table, re.MULTILINE)) == set(REMEDIES)
+
+
+def test_what_is_mended_is_a_finding() -> None:
+    assert set(MENDS) <= set(RULES)
 
 
 def test_ids_are_told_in_order() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from django.db import connections
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixturepipe.artifacts.changes import NAME
@@ -15,7 +16,7 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.checks.fixes import Fixes
 from fixturepipe.databases.checks.mending import readable
 from fixturepipe.databases.dumping.mending import suffixed
-from fixturepipe.databases.ends import SOURCE, Ends
+from fixturepipe.databases.ends import SOURCE, TARGET, Ends
 from fixturepipe.errors import ConfigurationError, SourceDataError, UsageError
 from fixturepipe.events import Event, Notice, ignore
 from fixturepipe.remedies import Declaration, declared, declared_in
@@ -203,6 +204,28 @@ def test_duplicates_of_the_target_get_a_suffix(dirty: Remedied) -> None:
         3: "berta",
         4: "x" * 20,
         5: f"{'X' * 18}-2",
+    }
+
+
+ALIKE = st.text(alphabet="aAáÄ bB2-ß\u0301\u00ad", min_size=1, max_size=6)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names=st.lists(ALIKE, min_size=2, max_size=12, unique=True))
+def test_the_target_takes_all_renamed_values(dirty: Remedied, names: list[str]) -> None:
+    plant("DELETE FROM dirty_name")
+    Name.objects.using(SOURCE).bulk_create(
+        [Name(pk=n, name=name) for n, name in enumerate(names, 1)]
+    )
+    dirty.fixed("dirty.Name.name=rename")
+    new = {pk: fields["name"] for pk, fields in dirty.fields("dirty.name").items()}
+    with connections[TARGET].cursor() as cursor:
+        cursor.executemany("INSERT INTO dirty_name (id, name) VALUES (%s, %s)", new.items())
+        cursor.execute("DELETE FROM dirty_name")
+    assert new[1] == names[0]
+    renamed = {change[1] for change in dirty.changes}
+    assert {pk: names[pk - 1] for pk in new.keys() - renamed} == {
+        pk: new[pk] for pk in new.keys() - renamed
     }
 
 

@@ -137,12 +137,24 @@ def test_a_dirty_database_is_moved_as_declared(moved: Shop) -> None:
     assert sums["dumped"] == sums["arranged"] == sums["loaded"] == sums["verified"]
     assert (sums["changed"], sums["dropped"], sums["rejected"]) == (19, 3, 0)
     assert "remedied by truncate" in moved.done("check")
+    assert "dirty" in moved.json("run")["dump"]["skipped"]
+    assert [tuple(change.values()) for change in changes(moved)] == found
+
+
+def test_a_remedy_that_makes_no_sense_is_refused_before_anything_is_done(moved: Shop) -> None:
+    for wrong in (("--fix", "dirty.Values.nothing=drop"), ("--transform", "tests.nowhere:f")):
+        refused = moved.run("run", *wrong)
+        assert refused.returncode == 2
+        assert "nothing" in refused.stderr or "tests.nowhere:f" in refused.stderr
+    assert moved.execute("SHOW TABLES") == ()
 
 
 def test_verify_holds_the_target_to_what_was_declared(moved: Shop) -> None:
     unprotected()
     values(1, char="'sixsix'")
-    moved.done("run", "--fix", "dirty.Values.char=truncate")
+    assert ", 1 changed as declared; nothing differs." in moved.done(
+        "run", "--fix", "dirty.Values.char=truncate"
+    )
     moved.execute("UPDATE dirty_values SET `char` = 'other'")
     told = moved.run("verify")
     assert told.returncode == 1
@@ -185,3 +197,12 @@ def test_a_transform_changes_and_drops_objects(moved: Shop) -> None:
     sums = totals(moved)
     assert sums["dumped"] == sums["loaded"] == sums["verified"]
     assert (sums["changed"], sums["dropped"]) == (2, 1)
+
+
+def test_a_transform_may_change_references_by_natural_key(moved: Shop) -> None:
+    unprotected()
+    plant("INSERT INTO dirty_tag (id, word) VALUES (1, 'red'), (2, 'blue')")
+    plant("INSERT INTO dirty_tag (id, word, broader_id) VALUES (3, 'dark', 1)")
+    moved.done("run", "--transform", "tests.transforms:other_reference")
+    assert [(c["pk"], c["old"], c["new"]) for c in changes(moved)] == [(3, ["red"], ["blue"])]
+    assert moved.execute("SELECT broader_id FROM dirty_tag WHERE id = 3") == ((2,),)

@@ -20,6 +20,13 @@ def upper(obj: Object) -> Object | None:
     return None if obj["pk"] == 2 else obj
 
 
+def other_reference(obj: Object) -> Object:
+    """What referred to one tag by its natural key refers to another."""
+    if obj["fields"].get("broader") == ["red"]:
+        obj["fields"]["broader"] = ["blue"]
+    return obj
+
+
 def same(obj: Object) -> Object:
     return obj
 

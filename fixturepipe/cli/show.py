@@ -106,6 +106,9 @@ def verified(result: VerifyResult) -> None:
         _finding(finding)
     equal = sum(each.equal for each in result.models)
     print(f"verify: {equal:,} rows of {len(result.models)} tables are equal", end="")
+    for count, said in (("changed", "changed as declared"), ("rejected", "left out")):
+        rows = sum(getattr(each, count) for each in result.models)
+        print(f", {rows:,} {said}" * bool(rows), end="")
     print("; nothing differs." if result.ok else "; the rest is named above.")
 
 

@@ -110,6 +110,13 @@ class DumpResult:
     dropped: dict[str, int] = field(default_factory=dict)
 
 
+def check_options(options: DumpOptions) -> None:
+    """Raise ConfigurationError for remedies and a transform that make no sense."""
+    Fixes(options.fix)
+    if options.transform is not None:
+        Transform(options.transform)
+
+
 def dump(
     directory: RunDirectory, ends: Ends, options: DumpOptions, listener: Listener = ignore
 ) -> DumpResult:

@@ -107,6 +107,8 @@ class _Mending:
 
     def _mend_duplicates(self, model: Model) -> None:
         """Until the target takes no rows for the same about which something is declared."""
+        if not self._tells_rows_apart(model):
+            return
         width, before = len(key_fields(model)), -1
         while before != len(self.changes):
             before = len(self.changes)
@@ -115,6 +117,10 @@ class _Mending:
                 if fix is not None:
                     for group in list(same.groups()):
                         self._tell_apart(fix, model, [row[:width] for row in group])
+
+    def _tells_rows_apart(self, model: Model) -> bool:
+        sets = (*unique_sets(model), key_fields(model))
+        return any(self._fixes.of(f, model, s) for f in ("FP203", "FP208") for s in sets)
 
     def _tell_apart(self, fix: Fix, model: Model, keys: list[Row]) -> None:
         """The first keeps its value; one that has a suffix already is never the first."""
