@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections
+from django.db.migrations.loader import MigrationLoader
 from django.db.models import F
 
 from fixturepipe.databases.ends import SOURCE, TARGET, Ends, resolve_end, without_password
@@ -69,3 +70,16 @@ def test_the_settings_are_put_back(ends: Ends) -> None:
     with ends.bound_to_target():
         assert connections.settings["default"]["NAME"] != before
     assert connections.settings["default"]["NAME"] == before
+
+
+def test_migrations_that_ask_for_the_vendor_while_imported_are_those_of_the_bound_end(
+    ends: Ends,
+) -> None:
+    def operations() -> int:
+        migrations = MigrationLoader(None).disk_migrations
+        return len(migrations["everyfield", "0002_only_for_sqlite"].operations)
+
+    assert operations() == 1
+    with ends.bound_to_target():
+        assert operations() == 0
+    assert operations() == 1

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import strip_quotes, truncate_name
 from django.db.models import Model
+from django.db.migrations.loader import MigrationLoader
 from django.db.utils import ConnectionHandler
 
 from fixturepipe.errors import ConfigurationError
@@ -201,6 +203,7 @@ def _rebind(alias: str, settings: DatabaseSettings) -> None:
 
 def _name_tables_for(connection: BaseDatabaseWrapper) -> None:
     """Give automatic table names the length that this database takes.
+    _forget_migrations()
 
     Django cuts them when a model class is made, to the length of the database that is then
     the default: a project that starts on MySQL has shorter names than one on SQLite.
@@ -246,3 +249,16 @@ def _clear_row_caches() -> None:
         from django.contrib.contenttypes.models import ContentType
 
         ContentType.objects.clear_cache()
+
+
+def _forget_migrations() -> None:
+    """Have Django import the migrations anew: some choose their operations while imported.
+
+    Those of a search index, for one, ask `connection.vendor` whether to make an FTS table.
+    """
+    packages = {
+        MigrationLoader.migrations_module(config.label)[0] for config in apps.get_app_configs()
+    }
+    for name in list(sys.modules):
+        if name.rpartition(".")[0] in packages:
+            del sys.modules[name]
