@@ -5,7 +5,7 @@ from django.db import connections
 
 from fixturepipe.databases.ends import TARGET
 from fixturepipe.errors import SourceDataError
-from tests.apps.customs.models import Custom, Hopeless, Money
+from tests.apps.customs.models import Custom, Hopeless, Label, Labelled, Money, Thing
 from tests.dumping import Dumped, rows
 
 
@@ -83,3 +83,13 @@ def test_stock_loaddata_leaves_what_django_read(ends, tmp_path):
     with connections[TARGET].cursor() as cursor:
         cursor.execute("SELECT words, money FROM customs_custom ORDER BY id")
         assert cursor.fetchall() == (("a|b c", -1), ("", 0))
+
+
+def test_a_tagging_field_that_calls_itself_many_to_many_is_no_list(dumped):
+    Labelled.objects.create(label=Label.objects.create(), kind="thing", object_id=1)
+    Thing.objects.create()
+
+    dumped("customs")
+
+    assert dumped.fields("customs.thing") == {1: {}}
+    assert dumped.fields("customs.labelled")[1]["label"] == 1

@@ -205,7 +205,8 @@ def _links(model: type[models.Model]) -> Iterable[Links]:
     for field in model._meta.local_many_to_many:
         remote = field.remote_field
         through = remote.through
-        if through is None:
+        # A tagging field says that it is many-to-many; its rows are found by a generic key.
+        if through is None or not isinstance(field, models.ManyToManyField):
             continue
         yield Links(
             field=field.name,

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.fields.related import RelatedField, lazy_related_operation
 
 
 class WordsField(models.TextField):
@@ -110,3 +111,42 @@ class Custom(models.Model):
 class Hopeless(models.Model):
     hashed = HashedField(max_length=40, null=True)
     picky = PickyField(max_length=40, null=True)
+
+
+class LabelsField(RelatedField):
+    """Calls itself many-to-many, as a tagging field does: its rows have a generic key."""
+
+    many_to_many, many_to_one, one_to_many, one_to_one = True, False, False, False
+
+    def __init__(self, through):
+        rel = models.ManyToManyRel(self, "customs.Label", related_name="+", through=through)
+        super().__init__(rel=rel, serialize=False, null=True)
+
+    def deconstruct(self):
+        name, path, _, _ = super().deconstruct()
+        return name, path, ["customs.Labelled"], {}
+
+    def contribute_to_class(self, cls, name):
+        self.set_attributes_from_name(name)
+        self.model, self.opts = cls, cls._meta
+        cls._meta.add_field(self)
+        rel = self.remote_field
+        lazy_related_operation(self.resolve, cls, rel.model, rel.through, field=self)
+
+    @staticmethod
+    def resolve(model, label, labelled, field):
+        field.remote_field.model, field.remote_field.through = label, labelled
+
+
+class Label(models.Model):
+    name = models.CharField(max_length=20)
+
+
+class Labelled(models.Model):
+    label = models.ForeignKey(Label, models.CASCADE)
+    kind = models.CharField(max_length=20)
+    object_id = models.IntegerField()
+
+
+class Thing(models.Model):
+    labels = LabelsField("customs.Labelled")
