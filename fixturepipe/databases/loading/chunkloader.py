@@ -212,10 +212,10 @@ class ChunkLoader:
         def saver_for(deferred: bool) -> ChunkSaver:
             nonlocal deferred_for_good
             deferred_for_good = deferred
-            if self._then is not None:  # this chunk is read, the reader is free
-                self._reader.ahead(self._path(self._then))
             options = replace(self._options.saver, fresh=False) if look else self._options.saver
-            return ChunkSaver(self._alias, self._plans, options, deferred=deferred)
+            return ChunkSaver(
+                self._alias, self._plans, options, deferred=deferred, once_sent=self._read_ahead
+            )
 
         command = FastCommand(self._reader, saver_for, deferred=deferred)
         call_command(command, str(path), database=self._alias, verbosity=0)
@@ -224,6 +224,11 @@ class ChunkLoader:
         if not deferred_for_good and any(p.code in NO_SUCH_ROW for p in saver.problems):
             raise _DeferForeignKeys
         return _Loaded(saver.models, saver.problems, command.sha256)
+
+    def _read_ahead(self) -> None:
+        """Not sooner: parsing holds Python's lock, and the server would wait for the first rows."""
+        if self._then is not None:
+            self._reader.ahead(self._path(self._then))
 
     def _leave_out(self, chunk: Chunk, problems: list[RowProblem]) -> None:
         if not self._options.reject:

@@ -9,7 +9,7 @@ circle they are checked for the chunk's own rows before its transaction ends.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,7 @@ class ModelPlans:
         self._alias = alias
         self._options = options
         self._plans: dict[str, ModelPlan] = {}
+        self._packet_size = 0
         self.resolver = KeyResolver(alias)
 
     def plan(self, label: str) -> ModelPlan:
@@ -90,25 +91,44 @@ class ModelPlans:
             self._plans[label] = found
         return found
 
+    @property
+    def packet_size(self) -> int:
+        """The bytes that a statement may have."""
+        if not self._packet_size:
+            with connection_to(self._alias).cursor() as cursor:
+                cursor.execute("SELECT @@max_allowed_packet")
+                (size,) = cursor.fetchone() or (0,)
+            # The packet's header and the statement's own words count as well.
+            self._packet_size = int(size) - 1024
+        return self._packet_size
+
 
 class ChunkSaver:
     """Saves one chunk within the transaction that its caller holds.
 
     Afterwards `problems` names the objects that are not in, `models` counts those that are by
     label, and `saved` holds the objects of the rows by plan and key (literal). With `deferred`,
-    foreign keys are off while the rows go in and are checked by the caller.
+    foreign keys are off while the rows go in and are checked by the caller. `once_sent` is called
+    while the server works on the last rows.
     """
 
     def __init__(
-        self, alias: str, plans: ModelPlans, options: SaverOptions, *, deferred: bool
+        self,
+        alias: str,
+        plans: ModelPlans,
+        options: SaverOptions,
+        *,
+        deferred: bool,
+        once_sent: Callable[[], None] = lambda: None,
     ) -> None:
         self._alias = alias
         self._plans = plans
         self._options = options
         self._deferred = deferred
+        self._once_sent = once_sent
         self._connection = connection_to(alias)
         self._writer = StatementWriter(
-            self._connection, self._refused, keep_going=options.keep_going
+            self._connection, plans.packet_size, self._refused, keep_going=options.keep_going
         )
         self._references = References(OwnKeys(()), plans.resolver, self._writer.drain)
         self.problems: list[RowProblem] = []
@@ -122,6 +142,7 @@ class ChunkSaver:
         try:
             for label, run in runs_of(objects, by_model=self._deferred):
                 self._save_run(label, run)
+            self._once_sent()
             self._writer.drain()
         except _EnoughError:
             pass

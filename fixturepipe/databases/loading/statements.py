@@ -39,26 +39,32 @@ class PacketTooLargeError(DatabaseError):
 class StatementWriter:
     """Inserts rows; the outcome of a statement is known when the next is sent, or by `drain`.
 
+    `packet_size` is the most bytes that the server takes in one statement.
     `refused` is called with each single row that the server refuses, and its error. With
     `keep_going`, statements are undone one by one, so that what follows a refused row can stay.
     Errors that are not the rows' fault are raised.
     """
 
     def __init__(
-        self, connection: BaseDatabaseWrapper, refused: Refused, *, keep_going: bool
+        self,
+        connection: BaseDatabaseWrapper,
+        packet_size: int,
+        refused: Refused,
+        *,
+        keep_going: bool,
     ) -> None:
         self._connection = connection
+        self._packet_size = packet_size
         self._refused = refused
         self._keep_going = keep_going
         self._waiting: tuple[Future[None], Rows] | None = None
         self._sender = ThreadPoolExecutor(1, "fixturepipe-statement")
-        self._packet = 0
 
     def insert(self, rows: Rows) -> None:
         """Send rows, in as many statements as the server's packet size asks for."""
         texts = list(map(",".join, rows.cells))
         start = size = 0
-        limit = min(_LONGEST, self._packet_size())
+        limit = min(_LONGEST, self._packet_size)
         for position, text in enumerate(texts):
             size += len(text) + 3
             if size > limit or position - start >= _MOST_ROWS:
@@ -116,11 +122,11 @@ class StatementWriter:
 
     def _statement(self, plan: ModelPlan, texts: list[str]) -> bytes:
         statement = f"{plan.insert}({'),('.join(texts)})".encode()
-        if len(statement) > self._packet_size():
+        if len(statement) > self._packet_size:
             raise PacketTooLargeError(
                 1153,
                 f"The row has {len(statement):,} bytes; the server's max_allowed_packet"
-                f" lets {self._packet_size():,} through",
+                f" lets {self._packet_size:,} through",
             )
         return statement
 
@@ -157,13 +163,3 @@ class StatementWriter:
                 self._run(self._statement(part.plan, list(map(",".join, part.cells))))
             except (DatabaseError, UnicodeEncodeError) as refusal:
                 self._halve(part, refusal)
-
-    def _packet_size(self) -> int:
-        if not self._packet:
-            self.drain()
-            with self._connection.cursor() as cursor:
-                cursor.execute("SELECT @@max_allowed_packet")
-                (size,) = cursor.fetchone() or (0,)
-            # The packet's header and the statement's own words count as well.
-            self._packet = int(size) - 1024
-        return self._packet

@@ -68,7 +68,8 @@ class Target:
             said = said_by(error) if isinstance(error, DatabaseError) else repr(error)
             raise ConfigurationError(
                 f"The target {self.name} cannot be migrated: {said}",
-                hint="`manage.py migrate` on an empty database of this kind shows where.",
+                hint="`fixturepipe check` names fields that it cannot have; `manage.py migrate` on"
+                " an empty database of this kind shows where it stopped.",
             ) from error
         self.ledger.mark_migrated()
 
