@@ -15,6 +15,8 @@ from fixturepipe.artifacts.changes import NAME
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.checks.fixes import Fixes
 from fixturepipe.databases.checks.mending import readable
+from fixturepipe.databases.checks.scan import TableScan
+from fixturepipe.databases.checks.target import Target
 from fixturepipe.databases.dumping.mending import suffixed
 from fixturepipe.databases.ends import SOURCE, TARGET, Ends
 from fixturepipe.errors import ConfigurationError, SourceDataError, UsageError
@@ -22,7 +24,7 @@ from fixturepipe.events import Event, Notice, ignore
 from fixturepipe.remedies import Declaration, declared, declared_in
 from fixturepipe.stages.check import CheckOptions, CheckResult, check
 from fixturepipe.stages.dump import DumpOptions, DumpResult, dump
-from tests.apps.dirty.models import Name
+from tests.apps.dirty.models import Name, Values
 from tests.dirty import plant, unprotected, values
 from tests.dumping import Dumped
 
@@ -284,6 +286,14 @@ def test_changes_of_an_app_whose_dump_stands_remain(dirty: Remedied) -> None:
     assert len(dirty.changes) == 1
 
 
+def test_a_dump_without_its_changes_is_made_anew(dirty: Remedied) -> None:
+    values(1, char="'sixsix'")
+    dirty.fixed("dirty.Values.char=truncate")
+    (dirty.directory.path / NAME).unlink()
+    assert dirty.fixed("dirty.Values.char=truncate").skipped == ()
+    assert len(dirty.changes) == 1
+
+
 def test_changes_are_private(dirty: Remedied) -> None:
     values(1, char="'sixsix'")
     dirty.fixed("dirty.Values.char=truncate")
@@ -364,6 +374,22 @@ def test_a_suffix_fits_and_tells_apart(text: str, number: int, length: int) -> N
     assert len(new) <= length
     assert new.endswith(f"-{number}")
     assert suffixed(text, number + 1, length) != new
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=6), min_size=1))
+def test_cut_text_fits_and_is_the_beginning(dirty: Remedied, texts: list[str]) -> None:
+    plant("DELETE FROM dirty_values")
+    Values.objects.using(SOURCE).bulk_create(
+        [Values(pk=n, char=text) for n, text in enumerate(texts)]
+    )
+    fixes = Fixes([declared("dirty.Values.char=truncate")])
+    scan = TableScan(Values, connections[SOURCE], Target(connections[TARGET]), fixes)
+    found = {wrong.key: mended for wrong, mended in scan.mended()}
+    assert found.keys() == {(n,) for n in range(len(texts))}
+    for (n,), mended in found.items():
+        assert mended.steps[-1].new == texts[n][:5]
+        assert "FP101" not in mended.after
 
 
 @given(st.binary(max_size=30))

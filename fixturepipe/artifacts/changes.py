@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
@@ -82,11 +83,16 @@ class ChangeCounts:
         return dict(self._dropped)
 
 
+def changes_path(directory: RunDirectory) -> Path:
+    """Where the changes stand, if there are any."""
+    return directory.path / NAME
+
+
 def replace_changes(
     directory: RunDirectory, apps: Collection[str], changes: Iterable[Change] = ()
 ) -> None:
     """Put changes in the place of all that the file tells of these apps."""
-    path = directory.path / NAME
+    path = changes_path(directory)
     kept = [line for line in _lines(directory) if _app_of(line) not in apps]
     lines = [*kept, *(change.line + b"\n" for change in changes)]
     if not lines:
@@ -113,7 +119,7 @@ def read_changes(directory: RunDirectory) -> ChangeAccount:
 
 def _lines(directory: RunDirectory) -> Iterator[bytes]:
     try:
-        file = (directory.path / NAME).open("rb")
+        file = changes_path(directory).open("rb")
     except FileNotFoundError:
         return
     with file:

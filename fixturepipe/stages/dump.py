@@ -31,7 +31,7 @@ from django.conf import settings as project_settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import LOOKUP_SEP
 
-from fixturepipe.artifacts.changes import Change, ChangeCounts, replace_changes
+from fixturepipe.artifacts.changes import Change, ChangeCounts, changes_path, replace_changes
 from fixturepipe.artifacts.manifest import (
     Dump,
     Manifest,
@@ -358,6 +358,8 @@ class _Dumping:
 
     def _stands(self, dump: Dump, fingerprint: str) -> bool:
         if not fingerprint or dump.fingerprint != fingerprint or dump.rejected:
+            return False
+        if (dump.changed or dump.dropped) and not changes_path(self._directory).is_file():
             return False
         path = self._directory.path / dump.file
         return path.is_file() and file_sha256(path) == dump.sha256

@@ -150,8 +150,10 @@ def _named(declaration: Declaration, label: str) -> tuple[Model, Field | None]:
         field: Any = model._meta.get_field(field_name)
     except FieldDoesNotExist as error:
         raise _refusal(declaration, str(error)) from None
-    if field.many_to_many and not field.auto_created:
-        return field.remote_field.through, None
+    # Some call themselves many-to-many and have no table between.
+    through = getattr(field.remote_field, "through", None)
+    if through is not None and not field.auto_created:
+        return through, None
     if field not in model._meta.local_concrete_fields:
         owner = getattr(field, "model", model)._meta.label
         reason = f"{field_name} is no column of {model._meta.label}"
