@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from django.db import connections  # noqa: E402
 from fixturepipe.databases.embedded import EmbeddedServer  # noqa: E402
 from fixturepipe.databases.ends import TARGET, End, Ends, complete_settings  # noqa: E402
 from fixturepipe.databases.loading.sequences import next_keys  # noqa: E402
+from tests import postgresql as postgresql_servers  # noqa: E402
 from tests import servers  # noqa: E402
 from tests.shop import Shop  # noqa: E402
 
@@ -106,6 +108,46 @@ def ends(source: End, target: End) -> Iterator[Ends]:
     both.open()
     yield both
     connections.close_all()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgresql_servers.PostgreSQL]:
+    """A PostgreSQL: the one that the environment names, else a private one.
+
+    Tests that want it are skipped where there is neither.
+    """
+    with ExitStack() as started:
+        if url := os.environ.get(postgresql_servers.VARIABLE):
+            yield postgresql_servers.PostgreSQL(url)
+        elif installed := postgresql_servers.binaries():
+            yield started.enter_context(postgresql_servers.private_server(installed))
+        else:
+            pytest.skip(
+                "NOT TESTED ON POSTGRESQL: it is not installed, and"
+                f" {postgresql_servers.VARIABLE} names none"
+            )
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: postgresql_servers.PostgreSQL) -> Iterator[str]:
+    """The name of a migrated PostgreSQL database, to make others like it from."""
+    with postgresql.database() as end:
+        with Ends("default", end).bound_to_source():
+            # Tables that migrations make come first: those that none makes refer to them.
+            for run_syncdb in (False, True):
+                call_command("migrate", run_syncdb=run_syncdb, verbosity=0, interactive=False)
+        yield str(end.settings["NAME"])
+
+
+@pytest.fixture
+def postgresql_source(
+    postgresql: postgresql_servers.PostgreSQL, postgresql_template: str
+) -> Iterator[End]:
+    """A migrated PostgreSQL source; the ORM's "default" is this source in the test."""
+    with postgresql.database(template=postgresql_template) as end:
+        with Ends("default", end).bound_to_source():
+            yield end
+        connections.close_all()
 
 
 def sqlite_end(path: Path) -> End:

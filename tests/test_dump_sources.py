@@ -13,6 +13,7 @@ from fixturepipe.databases.dumping import rowquery
 from fixturepipe.databases.ends import End, Ends
 from tests.apps.everyfield.models import ByText, Everything
 from tests.apps.hidden.models import House, Stay
+from tests.apps.loading.models import Line, Place
 from tests.apps.naturals.models import Pointer, Unique
 from tests.dumping import Dumped
 from tests.test_verify import VALUES
@@ -70,6 +71,20 @@ def test_a_server_is_read_in_pages_and_a_dump_of_it_stands(server_source, tmp_pa
     assert dumped("everyfield", "hidden").skipped == ("everyfield", "hidden")
     ByText.objects.filter(name="n7").update(value=8)
     assert dumped("everyfield", "hidden").skipped == ()
+
+
+def test_rows_with_an_order_of_their_own_come_in_it(server_source, tmp_path, monkeypatch):
+    """In pages too, and whatever their keys: stock loaddata numbers them as they come."""
+    monkeypatch.setattr(rowquery, "BATCH", 3)
+    places = [Place.objects.create(name=name) for name in "ab"]
+    lines = [Line.objects.create(place=place) for _ in range(5) for place in places]
+    for place in places:
+        place.set_line_order([line.pk for line in reversed(lines) if line.place == place])
+    dumped = Dumped(tmp_path / "run", server_source)
+    dumped("loading")
+    found = [(each["fields"]["_order"], each["pk"]) for each in dumped.objects("loading.line")]
+    assert len(found) == 10
+    assert found == sorted(found)
 
 
 def test_what_is_committed_on_a_server_while_it_is_dumped_is_not_dumped(server_source, tmp_path):

@@ -26,12 +26,16 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.db.backends.utils import strip_quotes, truncate_name
-from django.db.models import Model
 from django.db.migrations.loader import MigrationLoader
+from django.db.models import Model
 from django.db.utils import ConnectionHandler
 
+from fixturepipe.databases.postgresql import read_as_stored
 from fixturepipe.errors import ConfigurationError
+
+connection_created.connect(read_as_stored)
 
 SOURCE = "fixturepipe_source"
 TARGET = "fixturepipe_target"
@@ -199,11 +203,11 @@ def _rebind(alias: str, settings: DatabaseSettings) -> None:
     connections.settings[alias] = copy.deepcopy(settings)
     _name_tables_for(connections[alias])
     _clear_row_caches()
+    _forget_migrations()
 
 
 def _name_tables_for(connection: BaseDatabaseWrapper) -> None:
     """Give automatic table names the length that this database takes.
-    _forget_migrations()
 
     Django cuts them when a model class is made, to the length of the database that is then
     the default: a project that starts on MySQL has shorter names than one on SQLite.

@@ -135,6 +135,7 @@ def _findings_of_target(ends: Ends, covered: list[Model], target: Target) -> Ite
     yield from server.privileges(target)
     yield from schema.time_zones(target)
     yield from schema.promises(ends)
+    yield from schema.postgresql_kinds(covered)
     if not target.has_tables:
         yield RULES["FP301"].finding("", "")
         return

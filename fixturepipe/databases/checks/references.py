@@ -163,20 +163,18 @@ class _GenericKeys:
         there = quote(table_name(remote, self._source))
         return (
             f" AND NOT EXISTS (SELECT 1 FROM {there} b"
-            f" WHERE b.{quote(key.column)} = {self._comparable(key)})"
+            f" WHERE {self._same(f'b.{quote(key.column)}', f'a.{self._id}', key)})"
         )
 
-    def _comparable(self, key: Field) -> str:
-        """The object id in the form that the key has: UUIDs lose their hyphens."""
-        column = f"a.{self._id}"
-        is_uuid = root_field(key).get_internal_type() == "UUIDField"
-        if is_uuid and not self._source.features.has_native_uuid_field:
-            return f"REPLACE({column}, '-', '')"
-        if self._source.vendor == "postgresql" and self._id_field.get_internal_type() != (
-            root_field(key).get_internal_type()
-        ):
-            return f"{column}::text"
-        return column
+    def _same(self, column: str, object_id: str, key: Field) -> str:
+        """That a key is the object id, which has another type mostly: text, for any model."""
+        kind = root_field(key).get_internal_type()
+        if kind == "UUIDField" and not self._source.features.has_native_uuid_field:
+            return f"{column} = REPLACE({object_id}, '-', '')"
+        # PostgreSQL compares no number with a text.
+        if self._source.vendor == "postgresql" and self._id_field.get_internal_type() != kind:
+            return f"{column}::text = {object_id}::text"
+        return f"{column} = {object_id}"
 
     def _rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with self._source.cursor() as cursor:

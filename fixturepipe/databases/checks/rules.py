@@ -299,6 +299,14 @@ RULES = _rules(
         "Nothing, or db_collation where it matters.",
     ),
     Rule(
+        "FP315",
+        "error",
+        "The field is of PostgreSQL's own kind {kind}, for which the target has no column:"
+        " it cannot be migrated.",
+        "Make it a JSONField or a model of its own in the project, migrate the source, and check"
+        " again.",
+    ),
+    Rule(
         "FP401",
         "warning",
         "The server's sql_mode is not strict ({sql_mode}): the site would have values cut in"

@@ -77,6 +77,16 @@ def columns(covered: Sequence[Model], target: Target) -> Iterator[Finding]:
         yield from _types(label, [f for c, f in fields.items() if c in there], there, target)
 
 
+def postgresql_kinds(covered: Iterable[Model]) -> Iterator[Finding]:
+    """FP315: fields of django.contrib.postgres, and of classes made from them."""
+    for model in covered:
+        for field in model._meta.local_concrete_fields:
+            modules = [kind.__module__ for kind in type(field).__mro__]
+            if any(name.startswith("django.contrib.postgres.") for name in modules):
+                label, kind = model._meta.label_lower, type(field).__name__
+                yield RULES["FP315"].finding(label, field.name, kind=kind)
+
+
 def _types(
     label: str, fields: list[Field], there: dict[str, ColumnFacts], target: Target
 ) -> Iterator[Finding]:

@@ -222,13 +222,18 @@ def _parsed(parse: Callable[[str], Any], text: str) -> Any:
 
 def _duration(_: Field, __: Limits) -> ColumnTest:
     def judge(raw: Any) -> Verdict:
-        return FINE if type(raw) in (int, datetime.timedelta) else (_OTHER_CLASS,)
+        if type(raw) is datetime.timedelta:
+            return FINE if abs(raw) <= _LONGEST else (_OUT_OF_RANGE,)
+        return FINE if type(raw) is int else (_OTHER_CLASS,)
 
     def fine(raws: Values) -> bool:
         return set(map(type, raws)) == {int}
 
     return ColumnTest(fine, judge, suspect=_not_stored_as("integer"))
 
+
+# The target holds microseconds in 64 bits.
+_LONGEST = datetime.timedelta(microseconds=2**63 - 1)
 
 # Random UUIDs and those of versions 1 to 5 are taken everywhere.
 _PLAIN_UUIDS = re.compile("(?:[0-9a-f]{12}[1-5][0-9a-f]{3}[89ab][0-9a-f]{15},)*")
@@ -316,7 +321,7 @@ def _kept(integers: list[str]) -> Callable[[str], int]:
 
 def _text(column_type: str | None, limits: Limits) -> ColumnTest:
     """Anything that is stored as text, custom fields included."""
-    written = re.match(r"(?:var)?char\((\d+)\)", column_type or "", re.IGNORECASE)
+    written = re.match(r"(?:var)?char\((\d+)\)(?!\[)", column_type or "", re.IGNORECASE)
     most = int(written[1]) if written else None
     is_text = written is not None or "text" in (column_type or "").lower()
     length = most if most is not None else (limits.packet - _STATEMENT) // 4

@@ -78,7 +78,12 @@ class CustomEncoder:
 
     def __call__(self, values: Values) -> list[str]:
         """The JSON text of each value. Raises UnfitValueError, or what the field's code does."""
-        return ["null" if value is None else self._text(value) for value in values]
+        return ["null" if value is None else self._text_of(value) for value in values]
+
+    def _text_of(self, value: Any) -> str:
+        if value.__hash__ is None:  # a list or dict, as PostgreSQL's driver gives arrays
+            return self._proven_text(value)
+        return self._text(value)
 
     def _proven_text(self, raw: Any) -> str:
         value = self._read(raw)

@@ -34,7 +34,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 from django.utils.duration import duration_string
 
-from fixturepipe.databases.tables import Field
+from fixturepipe.databases.tables import Field, root_field
 
 Values: TypeAlias = Sequence[Any]
 Encode: TypeAlias = Callable[[Values], Iterable[str]]
@@ -269,7 +269,8 @@ class ConvertedEncoder:
         self._column = field.get_col(field.model._meta.db_table)
         self._converters = connection.ops.get_db_converters(self._column)
         self._converters += self._column.get_db_converters(connection)
-        self._encode = ColumnEncoder(_CARRIED, lambda values: map(json_of_value, values))
+        kind = _READ_AS.get(root_field(field).get_internal_type())
+        self._encode = ColumnEncoder(_CARRIED if kind is None else (kind,), _converted)
 
     def __call__(self, values: Values) -> list[str]:
         """As ColumnEncoder's."""
@@ -281,6 +282,20 @@ class ConvertedEncoder:
         return self._encode(read)
 
 
+def _converted(values: Values) -> Iterable[str]:
+    if any(type(value) is decimal.Decimal and not value.is_finite() for value in values):
+        raise UnfitValueError("not a finite number")
+    return map(json_of_value, values)
+
+
+# What has no value in Python comes as text (see `postgresql`), which here is no value.
+_READ_AS: dict[str, type] = {
+    "DateField": datetime.date,
+    "DateTimeField": datetime.datetime,
+    "DecimalField": decimal.Decimal,
+    "DurationField": datetime.timedelta,
+    "TimeField": datetime.time,
+}
 _CARRIED = (
     *(bool, int, float, str, bytes, memoryview, decimal.Decimal, uuid.UUID),
     *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta),

@@ -97,7 +97,7 @@ def _in_given_order(query: sql.Query) -> sql.Query:
 
     (`order_with_respect_to`; see OrderWrt.pre_save, which loaddata's raw saves call too.)
     """
-    if query.model is None or not query.model._meta.order_with_respect_to:
+    if not _has_own_order(query):
         return query
     ordered = query.chain()
     ordered.clear_ordering(force=True)
@@ -105,21 +105,38 @@ def _in_given_order(query: sql.Query) -> sql.Query:
     return ordered
 
 
+def _has_own_order(query: sql.Query) -> bool:
+    return query.model is not None and bool(query.model._meta.order_with_respect_to)
+
+
 def _pages(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Any]]:
     """Django's MySQL backend holds a whole result in memory: ask for a page at a time."""
-    after: Any = None
-    assert query.model is not None
-    width, wide = len(query.model._meta.pk_fields), _wide(query)
+    query = _in_given_order(query)
+    wide = _wide(query)
+    beyond: models.Q | None = None
     while True:
         page = query.chain()
-        if after is not None:
-            page.add_q(models.Q(pk__gt=after[0] if width == 1 else after))
+        if beyond is not None:
+            page.add_q(beyond)
         page.set_limits(high=min(size, WIDE_PAGE) if wide else size)
         rows = [row for batch in _executed(page, connection, size) for row in batch]
         if not rows:
             return
         yield rows
-        after = rows[-1][:width]
+        beyond = _beyond(query, rows[-1])
+
+
+def _beyond(query: sql.Query, row: Sequence[Any]) -> models.Q:
+    """What comes after a row in the query's order."""
+    assert query.model is not None
+    width = len(query.model._meta.pk_fields)
+    by_key = models.Q(pk__gt=row[0] if width == 1 else row[:width])
+    if not _has_own_order(query):
+        return by_key
+    selected: Sequence[Any] = query.select
+    own = query.model._meta.get_field("_order")
+    place = row[next(i for i, column in enumerate(selected) if column.target is own)]
+    return models.Q(_order__gt=place) | models.Q(_order=place) & by_key
 
 
 def _executed(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Any]]:

@@ -110,7 +110,10 @@ def _server_transaction(ends: Ends) -> Iterator[Held]:
     if ends.source.vendor == "mysql":
         options["isolation_level"] = "repeatable read"
         begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
-    with _bound(ends, {"OPTIONS": options}) as connection, transaction.atomic(connection.alias):
+    # Within a transaction, PostgreSQL's cursors serve behind a pooler too, and a result that is
+    # fetched without one fills memory.
+    changes = {"OPTIONS": options, "DISABLE_SERVER_SIDE_CURSORS": False}
+    with _bound(ends, changes) as connection, transaction.atomic(connection.alias):
         with connection.cursor() as cursor:
             cursor.execute(begin)
         yield Held(connection)

@@ -1,0 +1,60 @@
+"""What PostgreSQL holds and Python has no value for: handed out as the server writes it.
+
+psycopg raises for "infinity", for years before 1 and after 9999, for 24:00:00 and for intervals
+beyond `timedelta`: in the middle of a result, without the row. Here such a value is its text, so
+that `check` and `dump` can name it with its model, key and field.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.errors import ConfigurationError
+
+_TYPES = ("date", "time", "timestamp", "timestamptz", "interval")
+
+
+def read_as_stored(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Receiver of `connection_created`.
+
+    Raises ConfigurationError for psycopg2, which takes the last day of 9999 for infinity.
+    """
+    if connection.vendor != "postgresql":
+        return
+    from django.db.backends.postgresql.psycopg_any import (  # type: ignore[import-untyped]
+        is_psycopg3,
+    )
+
+    if not is_psycopg3:
+        raise ConfigurationError(
+            "PostgreSQL is read through psycopg 3, and only psycopg2 is installed",
+            hint="pip install 'fixturepipe[postgresql]'",
+        )
+    from psycopg.pq import Format
+
+    adapters = connection.connection.adapters
+    for name in _TYPES:
+        oid = adapters.types[name].oid
+        adapters.register_loader(oid, _lenient(adapters.get_loader(oid, Format.TEXT)))
+
+
+@lru_cache
+def _lenient(loader: type[Any]) -> type[Any]:
+    """A loader that gives the text where `loader` raises."""
+    import psycopg
+    from psycopg.types import datetime as in_python
+
+    # The loaders in C are asked past a `load` of a subclass: take those that they stand for.
+    base: Any = getattr(in_python, loader.__name__, loader)
+
+    class Lenient(base):  # type: ignore[misc]
+        def load(self, data: Any) -> Any:
+            try:
+                return super().load(data)
+            except psycopg.DataError:
+                return bytes(data).decode()
+
+    return Lenient
