@@ -23,9 +23,11 @@ from fixturepipe.artifacts.manifest import Arrangement, write_manifest
 from fixturepipe.databases.dumping.fingerprint import what_moved
 from fixturepipe.databases.ends import End, Ends, complete_settings
 from fixturepipe.events import StageAdvanced, StageFinished, StageStarted
+from fixturepipe.stages.arrange import arrange
 from fixturepipe.stages.dump import DumpOptions, dump
 from tests.apps.everyfield.models import ByText, Everything
 from tests.dumping import Dumped
+from tests.loading import Log
 
 APPS = ("auth", "everyfield")
 
@@ -128,6 +130,33 @@ def test_a_damaged_file_is_made_again_and_the_others_are_not(dumped):
     assert path.read_bytes() == content
 
 
+def test_one_app_is_dumped_again_beside_the_others(dumped):
+    dumped.listener = log = Log()
+    models = dumped(*APPS).models
+    everything = dumped.manifest
+    (dumped.directory.dumps / "auth.json").unlink()
+    again = dumped("auth")
+    assert (again.models, again.skipped) == (models, ("everyfield",))
+    assert dumped.manifest.natural_references == everything.natural_references
+    assert dumped.manifest.sequences == everything.sequences
+    assert sorted(path.name for path in dumped.directory.dumps.iterdir()) == [
+        "auth.json",
+        "everyfield.json",
+    ]
+    assert log.text == "Kept, the source is as it was: 1-dump/everyfield.json"
+    arrange(dumped.directory, dumped.manifest.schemas())
+    assert dumped.manifest.arrangement.models.keys() >= {"auth.group", "everyfield.everything"}
+
+
+def test_dumps_of_a_source_that_moved_go_when_one_app_is_dumped_again_and_that_is_said(dumped):
+    dumped.listener = log = Log()
+    dumped(*APPS)
+    write(dumped.source, "UPDATE everyfield_everything SET text = 'other' WHERE id = 7")
+    assert {label.split(".")[0] for label in dumped("auth").models} == {"auth"}
+    assert [path.name for path in dumped.directory.dumps.iterdir()] == ["auth.json"]
+    assert log.text.startswith("Removed, of another state of the source: 1-dump/everyfield.json")
+
+
 @pytest.mark.parametrize("journal", ["delete", "wal"])
 def test_a_source_that_moved_is_dumped_anew(dumped, journal):
     write(dumped.source, f"PRAGMA journal_mode={journal}")
@@ -154,9 +183,9 @@ def test_the_arrangement_falls_with_the_dumps_it_was_made_of(dumped):
     assert dumped.manifest.arrangement is None
 
 
-def test_an_app_that_is_not_wanted_any_more_is_no_longer_there(dumped):
+def test_an_app_that_is_excluded_by_name_is_no_longer_there(dumped):
     dumped(*APPS)
-    result = dumped("auth")
+    result = dumped("auth", exclude=("everyfield",))
     assert [dump.app for dump in dumped.manifest.dumps] == ["auth"]
     assert [path.name for path in dumped.directory.dumps.iterdir()] == ["auth.json"]
     assert result.skipped == ("auth",)

@@ -176,7 +176,7 @@ COMMANDS = (
         "dump",
         "write each app's rows to 1-dump/<app>.json, from one snapshot",
         (_LABELS, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _ON_ERROR),
-        (("labels", "*", "apps or models (default: all)"),),
+        (("labels", "*", "apps or models (default: all); other apps' dumps that stand are kept"),),
     ),
     Command(
         "arrange",

@@ -56,7 +56,12 @@ from fixturepipe.databases.dumping.serializer import Problem
 from fixturepipe.databases.dumping.snapshot import Held, SnapshotKind, held_still
 from fixturepipe.databases.dumping.transform import Transform
 from fixturepipe.databases.ends import TARGET, Ends, connection_to
-from fixturepipe.databases.introspection import applied_migrations, coverage, schema_of
+from fixturepipe.databases.introspection import (
+    Coverage,
+    applied_migrations,
+    coverage,
+    schema_of,
+)
 from fixturepipe.errors import SourceDataError
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted, ignore
 from fixturepipe.remedies import Declaration
@@ -134,7 +139,7 @@ def dump(
         connection = held.connection
         marks |= snapshot_fingerprint(held)
         covered = coverage(connection, connection.alias)
-        chosen = select(covered, options.labels, options.exclude)
+        chosen = _chosen(directory, manifest, marks, covered, options, listener)
         # A key that was given out stays so, though remedies drop its row.
         manifest.sequences = highest_keys(connection, chosen.models)
         remedies.apply(held, chosen, listener)
@@ -155,6 +160,41 @@ def _manifest(directory: RunDirectory) -> Manifest:
     manifest = Manifest(run=uuid.uuid4().hex, created=created)
     write_manifest(directory, manifest)
     return manifest
+
+
+def _chosen(
+    directory: RunDirectory,
+    manifest: Manifest,
+    marks: dict[str, Any],
+    covered: Coverage,
+    options: DumpOptions,
+    listener: Listener,
+) -> Selection:
+    """The models to dump: those named, and those of dumps that stand for the same source.
+
+    So one app can be dumped again without the others; those of an earlier source go, and that
+    is said, since files of two moments do not fit together.
+    """
+    chosen = select(covered, options.labels, options.exclude)
+    apps = {model._meta.app_label for model in chosen.models}
+    others = [dump for dump in manifest.dumps if dump.app not in apps]
+    if not options.labels or not others:
+        return chosen
+    content = manifest.source.fingerprint.get("content") if manifest.source else None
+    stands = content is not None and content == marks.get("content")
+    known = {model._meta.label_lower for model in covered.models}
+    kept = [d for d in others if stands and not d.rejected and (directory.path / d.file).is_file()]
+    if kept:
+        listener(Notice("info", f"Kept, the source is as it was: {_files(kept)}"))
+    if gone := [dump for dump in others if dump not in kept]:
+        text = f"Removed, of another state of the source: {_files(gone)}; `fixturepipe dump`"
+        listener(Notice("warning", f"{text} makes all again"))
+    labels = (label for dump in kept for label in dump.models if label in known)
+    return select(covered, (*options.labels, *labels), options.exclude)
+
+
+def _files(dumps: Iterable[Dump]) -> str:
+    return ", ".join(sorted(dump.file for dump in dumps))
 
 
 def _describe(
