@@ -77,6 +77,20 @@ def test_a_clean_source_has_no_findings(both: Ends) -> None:
     assert told(checked(both)) == []
 
 
+@pytest.mark.parametrize(("value", "rule"), [("127", None), ("128", "FP102"), ("-129", "FP102")])
+def test_a_number_is_measured_by_the_column_that_the_target_has(
+    both: Ends, value: str, rule: str | None
+) -> None:
+    values(7, small=value)
+    with connections[TARGET].cursor() as cursor:
+        cursor.execute("ALTER TABLE dirty_values MODIFY small TINYINT NOT NULL")
+        try:
+            found = told(checked(both))
+        finally:
+            cursor.execute("ALTER TABLE dirty_values MODIFY small SMALLINT NOT NULL")
+    assert found == ([(rule, "dirty.values", "small", [7])] if rule else [])
+
+
 @pytest.mark.parametrize(
     ("rule", "column", "value"),
     [

@@ -72,17 +72,30 @@ def coverage(connection: BaseDatabaseWrapper, alias: str) -> Coverage:
         left_out.append(NotCovered(label, reason))
     order = {model: position for position, model in enumerate(candidates)}
     covered.sort(key=order.__getitem__)
-    left_out += _unknown_tables(tables - set(owners))
+    left_out += _unknown_tables(tables - set(owners), _shadow_tables(connection))
     return Coverage(covered, left_out)
 
 
-def _unknown_tables(tables: Iterable[str]) -> list[NotCovered]:
-    known = {MigrationRecorder.Migration._meta.db_table: "each database records its migrations"}
+def _unknown_tables(tables: Iterable[str], shadows: Iterable[str]) -> list[NotCovered]:
+    known = dict.fromkeys(shadows, "SQLite keeps a virtual table in it")
+    known[MigrationRecorder.Migration._meta.db_table] = "each database records its migrations"
     return [
         NotCovered(table, known.get(table, "no model has this table"))
         for table in sorted(tables)
         if not table.startswith(LEDGER_PREFIX)
     ]
+
+
+def _shadow_tables(connection: BaseDatabaseWrapper) -> list[str]:
+    """The tables that SQLite made for virtual ones, such as indexes of full text.
+
+    https://www.sqlite.org/vtab.html#the_xshadowname_method
+    """
+    if connection.vendor != "sqlite":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA table_list")
+        return [name for _, name, kind, *_ in cursor.fetchall() if kind == "shadow"]
 
 
 def applied_migrations(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:

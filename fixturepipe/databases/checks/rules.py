@@ -245,7 +245,7 @@ RULES = _rules(
         "FP305",
         "error",
         "The target lacks {what}: the load would stop.",
-        "Run `manage.py migrate` on the target.",
+        "Run `manage.py migrate` on the target.{otherwise}",
     ),
     Rule(
         "FP306",
@@ -305,6 +305,14 @@ RULES = _rules(
         " it cannot be migrated.",
         "Make it a JSONField or a model of its own in the project, migrate the source, and check"
         " again.",
+    ),
+    Rule(
+        "FP316",
+        "warning",
+        "The target's column is {actual}; the model makes it {expected}: the app has no migration"
+        " that says so.",
+        "Nothing, while the numbers fit (FP102 and FP103 name those that do not). For larger ones,"
+        " alter the column.",
     ),
     Rule(
         "FP401",

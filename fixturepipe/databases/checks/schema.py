@@ -65,12 +65,14 @@ def columns(covered: Sequence[Model], target: Target) -> Iterator[Finding]:
         label = model._meta.label_lower
         there = target.columns.get(table.lower())
         if there is None:
-            yield RULES["FP305"].finding(label, "", what=f"the table {table}")
+            leave_out = f" If none makes it there, leave the model out: --exclude {label}."
+            yield RULES["FP305"].finding(label, "", what=f"the table {table}", otherwise=leave_out)
             continue
         fields = {field.column.lower(): field for field in model._meta.local_concrete_fields}
         for field in fields.values():
             if field.column.lower() not in there:
-                yield RULES["FP305"].finding(label, field.name, what=f"the column {field.column}")
+                what = f"the column {field.column}"
+                yield RULES["FP305"].finding(label, field.name, what=what, otherwise="")
         for name, facts in there.items():
             if name not in fields and not facts.may_be_left_out:
                 yield RULES["FP306"].finding(label, facts.name)
@@ -94,7 +96,8 @@ def _types(
         actual = there[field.column.lower()]
         differs = expected and expected.lower() != actual.type.lower()
         if differs and not _takes_more(actual.type, expected):
-            yield RULES["FP307"].finding(label, field.name, actual=actual.type, expected=expected)
+            rule = RULES["FP316" if _both_integers(actual.type, expected) else "FP307"]
+            yield rule.finding(label, field.name, actual=actual.type, expected=expected)
         elif not actual.null and field.null:
             yield RULES["FP307"].finding(label, field.name, actual="NOT NULL", expected="NULL")
 
@@ -125,6 +128,10 @@ def _column_type(field: Field, connection: BaseDatabaseWrapper) -> str | None:
 
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
+
+
+def _both_integers(actual: str, expected: str) -> bool:
+    return all(re.split(r"\W", kind.lower())[0] in _INTEGERS for kind in (actual, expected))
 
 
 def _takes_more(actual: str, expected: str) -> bool:

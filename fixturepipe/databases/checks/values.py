@@ -87,7 +87,7 @@ def column_test(field: Field, limits: Limits, column_type: str | None) -> Column
     root = root_field(field)
     kind = root.get_internal_type()
     if kind in MySQLOperations.integer_field_ranges:
-        return _integer(field, kind)
+        return _integer(field, kind, column_type)
     make = _TESTS.get(kind)
     if make is not None:
         return make(root, limits)
@@ -101,8 +101,9 @@ def null_verdict(field: Field) -> Verdict:
     return FINE if field.null else (_NULL,)
 
 
-def _integer(field: Field, kind: str) -> ColumnTest:
-    low, high = MySQLOperations.integer_field_ranges[kind]
+def _integer(field: Field, kind: str, column_type: str | None) -> ColumnTest:
+    ranges = (MySQLOperations.integer_field_ranges[kind], _column_range(column_type))
+    low, high = max(r[0] for r in ranges), min(r[1] for r in ranges)
     counts_up = "AutoField" in field.get_internal_type()
 
     def fine(raws: Values) -> bool:
@@ -119,6 +120,17 @@ def _integer(field: Field, kind: str) -> ColumnTest:
     outside = f"{{c}} NOT BETWEEN {low} AND {min(high, 2**63 - 1)}"
     suspect = _not_stored_as("integer", f"{outside}{' OR {c} = 0' * counts_up}")
     return ColumnTest(fine, judge, f"{low} to {high}", suspect)
+
+
+# https://dev.mysql.com/doc/refman/9.4/en/integer-types.html
+_BYTES = {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "integer": 4, "bigint": 8}
+
+
+def _column_range(column_type: str | None) -> tuple[int, int]:
+    """The least and the greatest number that an integer column takes; of others, of 64 bits."""
+    written = (column_type or "").lower()
+    values = 1 << 8 * _BYTES.get(written.partition("(")[0].partition(" ")[0], 8)
+    return (0, values - 1) if "unsigned" in written else (-values // 2, values // 2 - 1)
 
 
 def _not_stored_as(classes: str, otherwise: str = "0") -> str:
