@@ -35,8 +35,9 @@ from fixturepipe.databases.introspection import project_schemas, rows_found
 from fixturepipe.databases.loading.ledger import remove_ledger
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import require_migrated, require_reachable
-from fixturepipe.errors import ConfigurationError, RunDirectoryError
+from fixturepipe.errors import ConfigurationError, RunDirectoryError, UsageError
 from fixturepipe.events import Listener, Notice, ignore
+from fixturepipe.remedies import Declaration
 from fixturepipe.stages.arrange import ArrangeOptions, ArrangeResult, arrange
 from fixturepipe.stages.check import CheckOptions, CheckResult, check
 from fixturepipe.stages.dump import DumpOptions, DumpResult, dump
@@ -113,13 +114,14 @@ class Pipeline:
 
     def check(self, options: CheckOptions) -> CheckResult:
         """Find what would fail or change on the way."""
-        self._migrated_source()
+        _require_mendable(self._migrated_source(), options.fix)
         return check(self._both_ends(), options, self._listener)
 
     def dump(self, options: DumpOptions) -> DumpResult:
         """Write the dumps that are not there yet."""
         with self._writing():
             ends = self._migrated_source()
+            _require_mendable(ends, options.fix)
             if options.fix:
                 # What is to be mended is what the target does not take.
                 ends = self._both_ends()
@@ -173,7 +175,7 @@ class Pipeline:
     ) -> RunResult:
         """All stages; stops after a check that found errors."""
         with self._writing():
-            self._migrated_source()
+            _require_mendable(self._migrated_source(), dump_options.fix)
             check_dump_options(dump_options)
             ends = self._both_ends()
             prepare_target(self.directory, ends, load_options, self._listener)
@@ -303,6 +305,14 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
         arrangement.on_orphan,
         arrangement.ignorenonexistent,
     )
+
+
+def _require_mendable(ends: Ends, fixes: Sequence[Declaration]) -> None:
+    if fixes and ends.source.vendor != "sqlite":
+        raise UsageError(
+            f"Remedies are applied to a copy of a SQLite file, and {ends.source.name} is none",
+            hint="Use --transform, or correct the rows in the source.",
+        )
 
 
 _IDENTITY: tuple[str, ...] = ("ENGINE", "NAME", "HOST", "PORT")

@@ -206,3 +206,12 @@ def test_a_transform_may_change_references_by_natural_key(moved: Shop) -> None:
     moved.done("run", "--transform", "tests.transforms:other_reference")
     assert [(c["pk"], c["old"], c["new"]) for c in changes(moved)] == [(3, ["red"], ["blue"])]
     assert moved.execute("SELECT broader_id FROM dirty_tag WHERE id = 3") == ((2,),)
+
+
+def test_a_source_that_is_no_file_takes_no_remedies(moved: Shop) -> None:
+    moved.done("run")
+    ends = ("--source", moved.target, "--target", "embedded")
+    for command in ("check", "dump", "run"):
+        refused = moved.run(command, *ends, "--fix", "dirty.Values.char=truncate")
+        assert refused.returncode == 2
+        assert "a copy of a SQLite file" in refused.stderr
