@@ -1,5 +1,7 @@
 """Custom fields are written in a form that comes back as it was, or refused by name."""
 
+from decimal import Decimal
+
 import pytest
 from django.db import connections
 
@@ -33,6 +35,11 @@ def test_a_field_without_value_to_string_is_written_in_database_form(dumped):
 
 def test_a_field_with_a_value_to_string_that_comes_back_is_written_by_it(dumped):
     assert written(dumped, money=Money(150))["money"] == "EUR 1.50"
+
+
+@pytest.mark.parametrize("amount", ["1.0000", "12345.6789", "-0.0001"])
+def test_a_decimal_with_code_of_its_own_is_judged_by_the_number_that_sqlite_keeps(dumped, amount):
+    assert written(dumped, amount=Decimal(amount))["amount"] == amount
 
 
 def test_a_field_that_is_never_stored_twice_alike_is_judged_by_what_is_read(dumped):

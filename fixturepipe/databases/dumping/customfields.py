@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
+from weakref import finalize
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.encoding import is_protected_type
@@ -75,6 +76,12 @@ class CustomEncoder:
         self._own = self._column.get_db_converters(connection)
         self._declared = _declared_converter(self._field, connection)
         self._text = lru_cache(maxsize=4096, typed=True)(self._proven_text)
+        self._memory: sqlite3.Connection | None = None
+        if connection.vendor == "sqlite":
+            self._memory = sqlite3.connect(":memory:", check_same_thread=False)
+            self._memory.execute(f"CREATE TABLE kept (value {field.db_type(connection)})")
+            self._memory.execute("INSERT INTO kept VALUES (NULL)")
+            finalize(self, self._memory.close)
 
     def __call__(self, values: Values) -> list[str]:
         """The JSON text of each value. Raises UnfitValueError, or what the field's code does."""
@@ -110,11 +117,18 @@ class CustomEncoder:
 
     def _comes_back(self, text: str, raw: Any, value: Any) -> bool:
         loaded = self._field.to_python(json.loads(text))
-        stored = self._field.get_db_prep_save(loaded, self._connection)
+        stored = self._kept(self._field.get_db_prep_save(loaded, self._connection))
         if type(stored) is type(raw) and stored == raw:
             return True
         again = self._read(stored)
         return type(again) is type(value) and bool(again == value)
+
+    def _kept(self, given: Any) -> Any:
+        """What a column of this type gives back: SQLite makes a number of a decimal's text."""
+        if self._memory is None:
+            return given
+        self._memory.execute("UPDATE kept SET value = ?", [given])
+        return self._memory.execute("SELECT value FROM kept").fetchone()[0]
 
     def _read(self, raw: Any) -> Any:
         value = raw

@@ -51,6 +51,13 @@ class MoneyField(models.IntegerField):
         return None if value is None else f"EUR {value.cents // 100}.{value.cents % 100:02}"
 
 
+class AmountField(models.DecimalField):
+    """Understands amounts, as a field of amounts and currencies does, and reads decimals."""
+
+    def to_python(self, value):
+        return super().to_python(value.cents if isinstance(value, Money) else value)
+
+
 class RotatedField(models.CharField):
     """Never stored twice in the same letters, as an encrypted field is not."""
 
@@ -106,6 +113,7 @@ class Custom(models.Model):
     money = MoneyField(null=True)
     rotated = RotatedField(max_length=40, null=True)
     hex = HexField(null=True)
+    amount = AmountField(max_digits=12, decimal_places=4, null=True)
 
 
 class Hopeless(models.Model):
