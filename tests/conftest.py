@@ -101,6 +101,24 @@ def target(server: servers.Server, target_template: str, empty_target: End, sour
     return empty_target
 
 
+@pytest.fixture(scope="module")
+def migrated(
+    server: servers.Server,
+    source_template: Path,
+    target_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Ends]:
+    """A source and a migrated target, open, for all tests of a module that clean up."""
+    path = tmp_path_factory.mktemp("migrated") / "source.sqlite3"
+    shutil.copyfile(source_template, path)
+    with server.database() as target:
+        server.copy(target_template, str(target.settings["NAME"]))
+        both = Ends("default", sqlite_end(path), target)
+        both.open()
+        yield both
+        connections.close_all()
+
+
 @pytest.fixture
 def ends(source: End, target: End) -> Iterator[Ends]:
     """The source and the migrated target, open under their own aliases too."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
-from django.core.management import call_command
 from django.db import IntegrityError, connections
 from django.test import override_settings
 
@@ -21,24 +19,7 @@ from fixturepipe.events import ignore
 from fixturepipe.stages.check import CheckOptions, CheckResult, check
 from tests import servers
 from tests.apps.dirty.models import Child, Code, Mark, Name, Pair, Tag, Values
-from tests.conftest import sqlite_end
 from tests.dirty import DIRT, plant, plant_all, unprotected, values
-
-
-@pytest.fixture(scope="module")
-def migrated(
-    server: servers.Server, source_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Ends]:
-    """A clean source and a migrated target."""
-    path = tmp_path_factory.mktemp("check") / "source.sqlite3"
-    path.write_bytes(source_template.read_bytes())
-    with server.database() as target:
-        ends = Ends("default", sqlite_end(path), target)
-        with ends.bound_to_target():
-            call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
-        ends.open()
-        yield ends
-        connections.close_all()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
 from django.db import connections
 
 from fixturepipe.databases.checks.server import granted, space
@@ -16,24 +15,8 @@ from fixturepipe.databases.findings import Finding
 from fixturepipe.events import ignore
 from fixturepipe.stages.check import CheckOptions, CheckResult, check
 from tests import servers
-from tests.conftest import sqlite_end
 
 EXPECTED = {"FP303", "FP304", "FP312", "FP313", "FP314"}
-
-
-@pytest.fixture(scope="module")
-def migrated(
-    server: servers.Server, source_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Ends]:
-    path = tmp_path_factory.mktemp("schema") / "source.sqlite3"
-    path.write_bytes(source_template.read_bytes())
-    with server.database() as target:
-        ends = Ends("default", sqlite_end(path), target)
-        with ends.bound_to_target():
-            call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
-        ends.open()
-        yield ends
-        connections.close_all()
 
 
 @pytest.fixture

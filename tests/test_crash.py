@@ -113,16 +113,10 @@ def begin(run: RunDirectory, source_file: Path, target: End, workers: int = 1) -
     return process
 
 
-def url_of(end: End) -> End:
-    """The end by its URL, with the password, as a process of its own is told it."""
-    base = end.settings
-    host = base["HOST"]
-    where = f"/{base['NAME']}?unix_socket={host}" if host.startswith("/") else None
-    at = f"{base['USER']}:{base['PASSWORD']}" if base["PASSWORD"] else base["USER"]
-    name = (
-        f"mysql://{at}@{where}" if where else f"mysql://{at}@{host}:{base['PORT']}/{base['NAME']}"
-    )
-    return End(name, base)
+def end(process: Any) -> None:
+    """kill -9, and collect what it said."""
+    process.kill()
+    process.communicate()
 
 
 def chunks_in(source: End, target: End) -> int:
@@ -145,18 +139,16 @@ def test_a_killed_loader_loses_and_repeats_nothing(
     undisturbed: dict[str, Any],
 ) -> None:
     moments = random.Random(os.environ.get("PYTEST_SEED"))
-    target = url_of(shared_target)
     killed_halfway = 0
     for _ in range(CRASHES):
         delete_rows(shared_target)
         while chunks_in(source, shared_target) < 20:
-            process = begin(run, source_file, target, workers)
+            process = begin(run, source_file, shared_target, workers)
             # The first kill of each round is halfway for certain, the others where they fall.
             certain = chunks_in(source, shared_target) == 0
             wait_for(process, source, shared_target, 1 if certain else moments.randrange(16))
             time.sleep(0 if certain else moments.uniform(0, 0.05))
-            process.kill()
-            process.communicate()
+            end(process)
             killed_halfway += 0 < chunks_in(source, shared_target) < 20
             if moments.random() < 0.4:
                 load_into(shared_target, source, run)
@@ -172,7 +164,7 @@ def test_an_interrupted_loader_rolls_its_chunk_back(
     shared_target: End,
     undisturbed: dict[str, Any],
 ) -> None:
-    process = begin(run, source_file, url_of(shared_target))
+    process = begin(run, source_file, shared_target)
     wait_for(process, source, shared_target, 2)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
@@ -189,10 +181,9 @@ def test_a_loader_killed_in_migrate_begins_anew(
     undisturbed: dict[str, Any],
 ) -> None:
     for moment in (0.3, 0.8):
-        process = begin(run, source_file, url_of(empty_target))
+        process = begin(run, source_file, empty_target)
         time.sleep(moment)
-        process.kill()
-        process.communicate()
+        end(process)
     load_into(empty_target, source, run)
     assert outcome(empty_target) == undisturbed
 
