@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import time
@@ -167,3 +168,17 @@ def test_verify_keeps_to_what_was_dumped(shop_target: Shop) -> None:
     shop_target.done("dump", "sites")
     shop_target.done("load")
     assert "verify: 2 rows of 1 tables are equal" in shop_target.done("verify")
+
+
+def test_check_estimates_what_the_run_takes(shop_target: Shop) -> None:
+    estimate = json.loads(shop_target.run("check", "--json").stdout)["estimate"]
+    shop_target.done("dump")
+    shop_target.done("arrange")
+    taken = sum(
+        file.stat().st_size
+        for folder in ("1-dump", "2-chunks")
+        for file in (shop_target.workdir / folder).glob("*.json")
+    )
+    assert taken / 2 < estimate["bytes"] < taken * 2
+    assert estimate["seconds"] > 0
+    assert "MB in the run directory" in shop_target.run("check").stdout

@@ -40,6 +40,10 @@ def findings(result: CheckResult) -> None:
     said += f", {remedied} remedied" * bool(remedied)
     ignored = f" ({result.ignored} ignored)" if result.ignored else ""
     print(f"check: {said}{ignored}")
+    megabytes = max(1, round(result.estimate.bytes / 1e6))
+    minutes = round(result.estimate.seconds / 60)
+    how_long = f"about {minutes:,} minutes" if minutes > 1 else "a minute or less"
+    print(f"estimate: {megabytes:,} MB in the run directory, {how_long} from dump to verify")
 
 
 def dumped(result: DumpResult, directory: RunDirectory, prog: str) -> None:

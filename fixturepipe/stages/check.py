@@ -37,6 +37,10 @@ from fixturepipe.remedies import MENDS, Declaration
 
 Model = type[models.Model]
 
+# So many times as long as check takes a run from dump to verify (`make bench WHAT=scaling`): both
+# go by the rows and their width, on the same machine.
+RUN_TO_CHECK = 20
+
 
 @dataclass(frozen=True)
 class CheckOptions:
@@ -53,12 +57,21 @@ class CheckOptions:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """About what a run takes: bytes in the run directory, seconds from dump to verify."""
+
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """The findings, errors first. `ignored` counts those that the options left out."""
 
     findings: tuple[Finding, ...]
     ignored: int
     seconds: float
+    estimate: Estimate
 
     @property
     def ok(self) -> bool:
@@ -83,7 +96,8 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     listener(StageStarted("check", sum(totals.values())))
     found = [f for f in left_out(covered.not_covered, source) if _is_asked_for(f.model, options)]
     found += _findings_of_target(ends, chosen, target)
-    found += server.space(options.workdir, _bytes_needed(totals))
+    needed = _bytes_needed(totals)
+    found += server.space(options.workdir, needed)
     with _second_thread() as pool:
         # A connection belongs to the thread that opened it.
         its_target = pool.submit(_target).result()
@@ -96,7 +110,8 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     kept.sort(key=lambda finding: LEVELS.index(finding.level))
     seconds = time.monotonic() - begun
     listener(StageFinished("check", sum(totals.values()), seconds))
-    return CheckResult(tuple(kept), len(found) - len(kept), seconds)
+    estimate = Estimate(needed, seconds * RUN_TO_CHECK)
+    return CheckResult(tuple(kept), len(found) - len(kept), seconds, estimate)
 
 
 def _ask(model: Model, target: Target, fixes: Fixes) -> list[Finding]:
