@@ -22,7 +22,9 @@ from fixturepipe.chunking import (
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     directory = tmp_path_factory.mktemp("drafts")
-    return DraftFiles(directory, CatalogWriter(directory / ".catalog"))
+    catalog = CatalogWriter(directory / ".catalog")
+    yield DraftFiles(directory, catalog)
+    catalog.close()
 
 
 def lines_of(drafts):

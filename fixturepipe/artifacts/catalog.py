@@ -15,7 +15,7 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -43,22 +43,27 @@ def mark_of(pk: object) -> int:
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
+_TABLES = (
+    "PRAGMA journal_mode=OFF",
+    "PRAGMA synchronous=OFF",
+    "CREATE TABLE content (draft TEXT, label TEXT, first INTEGER, last INTEGER, marks BLOB)",
+    "CREATE TABLE chunk (draft TEXT PRIMARY KEY, number INTEGER)",
+    "CREATE TABLE origin (label TEXT, file TEXT)",
+    "BEGIN",
+)
+
+
 class CatalogWriter:
     """Takes the marks of each chunk as it is cut, and its number once that is known."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
         path.chmod(0o600)
-        for statement in (
-            "PRAGMA journal_mode=OFF",
-            "PRAGMA synchronous=OFF",
-            "CREATE TABLE content"
-            " (draft TEXT, label TEXT, first INTEGER, last INTEGER, marks BLOB)",
-            "CREATE TABLE chunk (draft TEXT PRIMARY KEY, number INTEGER)",
-            "CREATE TABLE origin (label TEXT, file TEXT)",
-            "BEGIN",
-        ):
-            self._connection.execute(statement)
+        with ExitStack() as failing:
+            failing.callback(self._connection.close)
+            for statement in _TABLES:
+                self._connection.execute(statement)
+            failing.pop_all()
 
     def add(self, draft: str, label: str, marks: array[int]) -> None:
         """Note which objects of a model a draft holds."""
