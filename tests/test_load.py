@@ -58,6 +58,14 @@ def test_the_order_of_ordered_objects_arrives_as_it_was(
     assert column(shared_target, "line", "_order") == [7, 0, 3]
 
 
+def test_a_field_may_ask_the_database_while_a_statement_is_under_way(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    objects = [a("asking", n, name="x" * 200) for n in range(1, 3001)]
+    load_into(shared_target, source, make_run(tmp_path / "run", objects))
+    assert execute(shared_target, "SELECT COUNT(*) FROM loading_asking") == [(3000,)]
+
+
 def test_a_reference_to_a_hidden_object_is_resolved(
     tmp_path: Path, source: End, shared_target: End
 ) -> None:

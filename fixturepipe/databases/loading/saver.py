@@ -140,10 +140,11 @@ class ChunkSaver:
         own = OwnKeys(objects)
         self._references = References(own, self._plans.resolver, self._writer.drain)
         try:
-            for label, run in runs_of(objects, by_model=self._deferred):
-                self._save_run(label, run)
-            self._once_sent()
-            self._writer.drain()
+            with self._connection.execute_wrapper(self._writer.in_turn):
+                for label, run in runs_of(objects, by_model=self._deferred):
+                    self._save_run(label, run)
+                self._once_sent()
+                self._writer.drain()
         except _EnoughError:
             pass
         finally:

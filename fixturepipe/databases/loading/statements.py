@@ -2,8 +2,9 @@
 
 While the server works on one statement, the next is put together: the statement waits in a
 thread of its own (mysqlclient lets go of Python's lock while it waits), and its outcome is asked
-for before anything else is done on the connection. InnoDB takes back a refused statement whole,
-so the rows of one can be sent again in halves until the refused row is alone.
+for before anything else is done on the connection, by Django or a field's code too. InnoDB takes
+back a refused statement whole, so the rows of one can be sent again in halves until the refused
+row is alone.
 """
 
 from __future__ import annotations
@@ -97,6 +98,13 @@ class StatementWriter:
             self._halve(rows, error)
         # After an interruption it is still waiting, for `close`.
         self._waiting = None
+
+    def in_turn(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        """For `execute_wrapper`: a query of anybody else's waits for the statement under way."""
+        self.drain()
+        return execute(sql, params, many, context)
 
     def execute(self, sql: str) -> None:
         """Run one statement here and now. Raises the server's error, or ServerWarning."""

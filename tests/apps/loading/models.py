@@ -224,6 +224,19 @@ class LoudField(models.CharField):
         setattr(cls, name, Shout(name))
 
 
+class AskingField(models.CharField):
+    """Asks the database before it writes, as fields do that look at the server's version."""
+
+    def get_db_prep_save(self, value, connection):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return super().get_db_prep_save(value, connection)
+
+
+class Asking(models.Model):
+    name = AskingField(max_length=200)
+
+
 class Custom(models.Model):
     words = WordsField()
     loud = LoudField(max_length=40)
