@@ -159,13 +159,22 @@ def machine() -> dict[str, Any]:
     }
 
 
+def _git(*arguments: str) -> str:
+    """What git says of this checkout; nothing where there is none."""
+    command = ("git", "-C", str(ROOT), *arguments)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
 def versions(server: str) -> dict[str, str]:
     """Of all that takes part; fixturepipe's is its commit where there is one."""
-    git = ("git", "-C", str(ROOT), "describe", "--always", "--dirty")
-    try:
-        said = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    except OSError:
-        said = ""
+    said = _git("describe", "--always")
+    # The page and the plot, which a measurement changes, make it no other version.
+    if said and _git("status", "--porcelain", "--", "fixturepipe"):
+        said += "-dirty"
     return {
         "fixturepipe": said or importlib.metadata.version("fixturepipe"),
         "Python": platform.python_version(),
