@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connections
+from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.databases.checks.server import granted, space
 from fixturepipe.databases.ends import SOURCE, TARGET, End, Ends
@@ -15,6 +16,7 @@ from fixturepipe.databases.findings import Finding
 from fixturepipe.events import ignore
 from fixturepipe.stages.check import CheckOptions, CheckResult, check
 from tests import servers
+from tests.apps.dirty.models import Name
 
 EXPECTED = {"FP303", "FP304", "FP312", "FP313", "FP314"}
 
@@ -194,6 +196,25 @@ def test_a_character_set_without_emoji_is_named(both: Ends) -> None:
         assert told(both) == [("FP309", "dirty.pair", ""), ("FP310", "", "")]
 
 
+@pytest.mark.parametrize("charset", ["utf8mb3", "latin1"])
+def test_a_database_of_another_character_set_is_checked_too(
+    both: Ends, server: servers.Server, empty_target: End, charset: str
+) -> None:
+    server.execute(f"ALTER DATABASE `{empty_target.settings['NAME']}` CHARACTER SET {charset}")
+    ends = Ends("default", both.source, empty_target)
+    try:
+        Name.objects.using(SOURCE).create(name="emoji 🎉")
+        assert [f.id for f in unexpected(checked(ends))] == ["FP301"]
+        MigrationRecorder(connections[TARGET]).ensure_schema()
+        with connections[TARGET].cursor() as cursor:
+            cursor.execute("CREATE TABLE dirty_name (id BIGINT, name VARCHAR(20) UNIQUE)")
+        found = {f.id for f in unexpected(checked(ends)) if f.model in ("", "dirty.name")}
+    finally:
+        Name.objects.using(SOURCE).all().delete()
+        connections[TARGET].close()
+    assert "FP309" in found
+
+
 def test_a_short_row_format_is_named(both: Ends) -> None:
     with changed(
         "ALTER TABLE dirty_pair ROW_FORMAT = COMPACT", "ALTER TABLE dirty_pair ROW_FORMAT = DYNAMIC"
@@ -239,20 +260,24 @@ def test_a_user_who_may_not_load_is_told_what_is_missing(
     server.execute("CREATE USER IF NOT EXISTS 'fp_reader'@'%' IDENTIFIED BY 'fp_reader'")
     server.execute("CREATE USER IF NOT EXISTS 'fp_reader'@'localhost' IDENTIFIED BY 'fp_reader'")
     for host in ("%", "localhost"):
-        server.execute(
-            "GRANT SELECT, INSERT, UPDATE, CREATE TEMPORARY TABLES"
-            f" ON `{database}`.* TO 'fp_reader'@'{host}'"
-        )
+        server.execute(f"GRANT SELECT, INSERT, UPDATE ON `{database}`.* TO 'fp_reader'@'{host}'")
     reader = {**both.target.settings, "USER": "fp_reader", "PASSWORD": "fp_reader"}
+    ends = Ends("default", both.source, End("reader", reader))
     try:
-        ends = Ends("default", both.source, End("reader", reader))
+        for name in ("Zed", "zed"):  # unique, so that the server is asked
+            Name.objects.using(SOURCE).create(name=name)
         (finding,) = unexpected(checked(ends))
+        connections[TARGET].close()
+        server.execute(finding.remedy)
+        assert {f.id for f in unexpected(checked(ends))} == {"FP203"}
     finally:
+        Name.objects.using(SOURCE).all().delete()
         connections[TARGET].close()
         for host in ("%", "localhost"):
             server.execute(f"DROP USER 'fp_reader'@'{host}'")
     assert finding.id == "FP402"
-    assert "DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES" in finding.consequence
+    missing = "DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, CREATE TEMPORARY TABLES"
+    assert missing in finding.consequence
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:

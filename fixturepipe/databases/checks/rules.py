@@ -324,7 +324,7 @@ RULES = _rules(
     Rule(
         "FP402",
         "error",
-        "The user lacks privileges that the load needs: {missing}.",
+        "The user lacks privileges that check, migrate or the load need: {missing}.",
         "GRANT {missing} ON {database}.* TO {user}",
     ),
     Rule(

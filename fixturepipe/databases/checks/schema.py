@@ -180,8 +180,10 @@ def collations(covered: Sequence[Model], target: Target) -> Iterator[Finding]:
     }
     if len(used) > 1:
         yield RULES["FP310"].finding("", "", collations=", ".join(sorted(used)))
-    if target.query("SELECT _utf8mb4'a' COLLATE " + target.default_collation + " = 'A'") == [(1,)]:
-        yield RULES["FP314"].finding("", "", collation=target.default_collation)
+    collation = target.default_collation
+    charset = collation.partition("_")[0]
+    if target.query(f"SELECT _{charset}'a' COLLATE {collation} = _{charset}'A'") == [(1,)]:
+        yield RULES["FP314"].finding("", "", collation=collation)
 
 
 def promises(ends: Ends) -> Iterator[Finding]:

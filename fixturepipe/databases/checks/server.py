@@ -11,7 +11,7 @@ from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.target import Target
 from fixturepipe.databases.findings import Finding
 
-# What migrating and loading take; a user who may not drop tables cannot undo migrations.
+# What checking, migrating and loading take; who may not drop tables cannot undo migrations.
 _NEEDED = (
     "SELECT",
     "INSERT",
@@ -22,6 +22,7 @@ _NEEDED = (
     "DROP",
     "INDEX",
     "REFERENCES",
+    "CREATE TEMPORARY TABLES",
 )
 
 
@@ -41,8 +42,9 @@ def privileges(target: Target) -> Iterator[Finding]:
     held = granted(grants, str(database))
     missing = [each for each in _NEEDED if each not in held and "ALL PRIVILEGES" not in held]
     if missing:
+        account = "@".join(f"'{part}'" for part in str(user).rsplit("@", 1))
         yield RULES["FP402"].finding(
-            "", "", missing=", ".join(missing), database=database, user=user
+            "", "", missing=", ".join(missing), database=f"`{database}`", user=account
         )
 
 

@@ -21,6 +21,7 @@ from fixturepipe.databases.ends import table_name
 from fixturepipe.databases.tables import Field, root_field
 
 _BATCH = 200
+_TRIAL = "fixturepipe_trial"
 _QUESTIONS = {"JSONField": "JSON_VALID(%s)", "UUIDField": "CAST(%s AS uuid) IS NOT NULL"}
 
 
@@ -36,6 +37,11 @@ class TextColumn:
         """The column's type as CREATE TABLE takes it."""
         charset = self.collation.partition("_")[0]
         return f"VARCHAR({self.length}) CHARACTER SET {charset} COLLATE {self.collation}"
+
+    @property
+    def takes_every_character(self) -> bool:
+        """Whether any text can be put into such a column (else FP309 names its table)."""
+        return self.collation.startswith("utf8mb4_")
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,16 @@ class Target:
             " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'"
         )
         return {row[0].lower(): TableFacts(*(str(each) for each in row)) for row in rows}
+
+    @cached_property
+    def may_make_temporary_tables(self) -> bool:
+        """Whether the user has that privilege; it may come by a role."""
+        try:
+            self.query(f"CREATE TEMPORARY TABLE {_TRIAL} (trial INTEGER)")
+        except DatabaseError:
+            return False
+        self.query(f"DROP TEMPORARY TABLE {_TRIAL}")
+        return True
 
     @property
     def has_tables(self) -> bool:

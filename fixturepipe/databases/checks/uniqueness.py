@@ -75,7 +75,11 @@ def _sets(
     source itself keeps them unique."""
     enforced = UniqueIndexes(source).of(model)
     for fields in (*unique_sets(model), key_fields(model)):
-        texts = {field: column for field in fields if (column := target.text_column(field))}
+        texts = {
+            field: column
+            for field in fields
+            if (column := target.text_column(field)) and column.takes_every_character
+        }
         yield tuple(fields), texts, frozenset(field.column for field in fields) in enforced
 
 
@@ -147,7 +151,8 @@ class _Candidates:
     def findings(self, fixes: Fixes) -> Iterator[Finding]:
         """Ask the target, if there is anything to ask."""
         condition = self._condition()
-        if condition is None:
+        # Without the privilege, FP402 has said so.
+        if condition is None or not self._target.may_make_temporary_tables:
             return
         with self._temporary_table() as columns:
             self._fill(condition)
