@@ -34,7 +34,7 @@ from fixturepipe.databases.ends import (
 from fixturepipe.databases.introspection import project_schemas, rows_found
 from fixturepipe.databases.loading.ledger import remove_ledger
 from fixturepipe.databases.project import set_up_project
-from fixturepipe.databases.reach import require_migrated, require_reachable
+from fixturepipe.databases.reach import require_migrated, require_reachable, require_server
 from fixturepipe.errors import ConfigurationError, RunDirectoryError, UsageError
 from fixturepipe.events import Listener, Notice, ignore
 from fixturepipe.remedies import Declaration
@@ -115,7 +115,7 @@ class Pipeline:
     def check(self, options: CheckOptions) -> CheckResult:
         """Find what would fail or change on the way."""
         _require_mendable(self._migrated_source(), options.fix)
-        return check(self._both_ends(), options, self._listener)
+        return check(self._loadable_ends(), options, self._listener)
 
     def dump(self, options: DumpOptions) -> DumpResult:
         """Write the dumps that are not there yet."""
@@ -139,7 +139,7 @@ class Pipeline:
             again = _arrange_again(manifest)
             if again is not None:
                 self._arrange((), again)
-            ends = self._both_ends(source_needed=False)
+            ends = self._loadable_ends(source_needed=False)
             self._tell_what_moved(manifest, ends, reached=False)
             return load(self.directory, ends, options, self._listener)
 
@@ -177,7 +177,7 @@ class Pipeline:
         with self._writing():
             _require_mendable(self._migrated_source(), dump_options.fix)
             check_dump_options(dump_options)
-            ends = self._both_ends()
+            ends = self._loadable_ends()
             prepare_target(self.directory, ends, load_options, self._listener)
             checked = check(ends, check_options, self._listener)
             if not checked.ok:
@@ -273,6 +273,13 @@ class Pipeline:
             self._ends.open()
             require_reachable(TARGET, target)
         return self._ends
+
+    def _loadable_ends(self, *, source_needed: bool = True) -> Ends:
+        """Source and target, where the target is a server that rows can be loaded into."""
+        ends = self._both_ends(source_needed=source_needed)
+        assert ends.target is not None
+        require_server(TARGET, ends.target)
+        return ends
 
     def _is_embedded(self) -> bool:
         self._set_up()

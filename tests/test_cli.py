@@ -124,6 +124,20 @@ def test_a_source_that_was_never_migrated_is_refused(shop: Shop, tmp_path: Path)
     assert "manage.py migrate" in message
 
 
+@pytest.mark.parametrize("command", ["check", "load", "run"])
+def test_a_target_of_another_kind_is_refused(shop: Shop, tmp_path: Path, command: str) -> None:
+    shop.done("dump", "sites")
+    (tmp_path / "other.sqlite3").touch()
+    target = f"sqlite:///{tmp_path / 'other.sqlite3'}"
+    assert "neither MySQL nor MariaDB" in refused(replace(shop, target=target), command)
+
+
+def test_an_engine_that_cannot_be_imported_is_refused(shop: Shop) -> None:
+    shop.done("dump", "sites")
+    message = refused(replace(shop, target="oracle://someone@127.0.0.1:1/x"), "load")
+    assert "Install its driver" in message
+
+
 def test_source_and_target_must_differ(shop: Shop) -> None:
     shop.done("dump", "sites")
     assert "the same database" in refused(replace(shop, target="default"), "load")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.utils import Error as DatabaseError
@@ -39,9 +40,15 @@ def require_reachable(alias: str, end: End) -> None:
             hint="Look at NAME in DATABASES, or name the file: --source sqlite:///app.sqlite3.",
         )
     try:
+        # A missing driver shows when the engine is imported.
         connections[alias].ensure_connection()
         with connections[alias].cursor() as cursor:
             connections[alias].introspection.table_names(cursor)
+    except (ImproperlyConfigured, ImportError) as error:
+        raise ConfigurationError(
+            f"The database {end.name} cannot be used: {error}",
+            hint="Install its driver into this Python environment, or look at its settings.",
+        ) from error
     except DatabaseError as error:
         code = error.args[0] if error.args else None
         said = error.args[1] if len(error.args) > 1 else error
@@ -49,6 +56,18 @@ def require_reachable(alias: str, end: End) -> None:
         raise ConfigurationError(
             f"The database {end.name} cannot be used: {said}", hint=hint.format(name=name)
         ) from error
+
+
+def require_server(alias: str, end: End) -> None:
+    """The database must be one that is loaded into: MySQL or MariaDB, by whatever engine.
+
+    Raises ConfigurationError where it is another.
+    """
+    if connections[alias].vendor != "mysql":
+        raise ConfigurationError(
+            f"The target {end.name} is neither MySQL nor MariaDB",
+            hint="Name such a server with --target, or `embedded` for a private one.",
+        )
 
 
 def require_migrated(alias: str, end: End) -> None:
