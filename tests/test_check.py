@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, connections
 from django.test import override_settings
 
+from fixturepipe.databases import forks
 from fixturepipe.databases.checks.scan import TableScan
 from fixturepipe.databases.checks.target import Target
 from fixturepipe.databases.ends import SOURCE, TARGET, Ends
@@ -70,6 +72,21 @@ def test_a_number_is_measured_by_the_column_that_the_target_has(
         finally:
             cursor.execute("ALTER TABLE dirty_values MODIFY small SMALLINT NOT NULL")
     assert found == ([(rule, "dirty.values", "small", [7])] if rule else [])
+
+
+def test_a_thread_finds_what_a_forked_process_finds(both: Ends) -> None:
+    values(1, char="'sixsix'", integer="2147483648")
+    values(2, uuid="'none'")
+    alone = checked(both)
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    try:
+        assert forks.start_method() == "spawn"
+        assert checked(both).findings == alone.findings
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import pytest
 
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.databases.ends import End, Ends
+from fixturepipe.databases.forks import start_method
 from fixturepipe.databases.loading.ledger import read_applied
-from fixturepipe.databases.loading.workers import start_method
 from fixturepipe.errors import ConfigurationError, LoadError, TransientLoadError, UsageError
 from fixturepipe.schedule import Schedule
 from tests.loading import RUN, Log, a, load_into, make_run, rows

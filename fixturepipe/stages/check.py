@@ -6,9 +6,16 @@ happen if nothing is done, and what to do.
 
 from __future__ import annotations
 
+import multiprocessing
+import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +23,7 @@ from pathlib import Path
 from django.apps import apps
 from django.db import connections, models
 
+from fixturepipe.databases import forks
 from fixturepipe.databases.checks import schema, server
 from fixturepipe.databases.checks.fixes import Fixes, suggestions
 from fixturepipe.databases.checks.references import (
@@ -32,6 +40,7 @@ from fixturepipe.databases.ends import SOURCE, TARGET, Ends, connection_to
 from fixturepipe.databases.findings import LEVELS, Finding
 from fixturepipe.databases.introspection import coverage
 from fixturepipe.databases.tables import Table
+from fixturepipe.errors import FixturepipeError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
 from fixturepipe.remedies import MENDS, Declaration
 
@@ -98,10 +107,8 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     found += _findings_of_target(ends, chosen, target)
     needed = _bytes_needed(totals)
     found += server.space(options.workdir, needed)
-    with _second_thread() as pool:
-        # A connection belongs to the thread that opened it.
-        its_target = pool.submit(_target).result()
-        answers = {model: pool.submit(_ask, model, its_target, fixes) for model in chosen}
+    with _beside() as pool:
+        answers = {m: pool.submit(_ask, m._meta.label, options.fix) for m in chosen}
         for model, rows in totals.items():
             found += TableScan(model, source, target, fixes).read()
             found += answers[model].result()
@@ -114,8 +121,14 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     return CheckResult(tuple(kept), len(found) - len(kept), seconds, estimate)
 
 
-def _ask(model: Model, target: Target, fixes: Fixes) -> list[Finding]:
-    """What the databases find by themselves. Runs on the second thread."""
+_asking = threading.local()
+
+
+def _ask(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
+    """What the databases find by themselves about a model. Runs beside the reading."""
+    if not hasattr(_asking, "target"):
+        _asking.target = _target()
+    model, target, fixes = apps.get_model(label), _asking.target, Fixes(fix)
     source = connection_to(SOURCE)
     return [
         *TableScan(model, source, target, fixes).ask(),
@@ -127,16 +140,32 @@ def _ask(model: Model, target: Target, fixes: Fixes) -> list[Finding]:
 
 
 @contextmanager
-def _second_thread() -> Iterator[ThreadPoolExecutor]:
-    """A thread that waits for the databases' own work while this one reads and judges values.
+def _beside() -> Iterator[Executor]:
+    """Waits for the databases' own work while this process reads and judges values.
 
-    It has connections of its own, as Django gives each thread, and closes them at the end.
+    A forked process has Python's lock for itself; where none may be forked, it is a thread. It has
+    connections of its own and closes them at the end.
     """
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        try:
-            yield pool
-        finally:
-            pool.submit(connections.close_all).result()
+    pool: Executor
+    if forks.start_method() == "fork":
+        connection_to(SOURCE).close()  # SQLite's locks do not bear to be carried over
+        context = multiprocessing.get_context("fork")
+        pool = ProcessPoolExecutor(1, context, initializer=forks.begin)
+    else:
+        pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+        pool.submit(_close_connections).result()
+    except BrokenExecutor as error:
+        raise FixturepipeError(
+            f"The second process of check died: {error}", hint="Give the same command again."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _close_connections() -> None:
+    connections.close_all()
 
 
 def _target() -> Target:
@@ -148,6 +177,8 @@ def _findings_of_target(ends: Ends, covered: list[Model], target: Target) -> Ite
         return
     yield from server.strictness(target)
     yield from server.privileges(target)
+    if ends.target is not None:
+        yield from server.connection_charset(ends.target)
     yield from schema.time_zones(target)
     yield from schema.promises(ends)
     yield from schema.postgresql_kinds(covered)

@@ -19,6 +19,7 @@ from fixturepipe.artifacts.journal import JournalWriter
 from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ends import Ends
+from fixturepipe.databases.forks import start_method
 from fixturepipe.databases.loading.chunkloader import PAUSES, ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.databases.loading.constraints import require_no_dangling_rows
 from fixturepipe.databases.loading.ledger import UNNAMED, Entry, loader_lock
@@ -29,12 +30,7 @@ from fixturepipe.databases.loading.saver import SaverOptions
 from fixturepipe.databases.loading.sequences import SequenceReset, reset_sequences
 from fixturepipe.databases.loading.servererrors import is_transient, said_by
 from fixturepipe.databases.loading.target import Target, own_rows_matter
-from fixturepipe.databases.loading.workers import (
-    WorkerSetup,
-    executor_for,
-    loaded_side_by_side,
-    start_method,
-)
+from fixturepipe.databases.loading.workers import WorkerSetup, executor_for, loaded_side_by_side
 from fixturepipe.errors import (
     ConfigurationError,
     FixturepipeError,

@@ -15,9 +15,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.util
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -30,14 +28,13 @@ from concurrent.futures import (
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 import django
-from django.db import connections
 
 from fixturepipe import errors
 from fixturepipe.artifacts.manifest import Chunk, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases import forks
 from fixturepipe.databases.ends import Ends
 from fixturepipe.databases.loading.chunkloader import ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.schedule import Schedule
@@ -178,7 +175,7 @@ def executor_for(name: str | None, workers: int) -> Iterator[Executor]:
             yield executor
         return
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context(start_method()), initializer=_begin
+        workers, multiprocessing.get_context(forks.start_method()), initializer=_begin
     )
     try:
         yield pool
@@ -208,48 +205,11 @@ def _dask_executor(name: str) -> Iterator[Executor]:
         yield executor
 
 
-def start_method() -> Literal["fork", "spawn"]:
-    """How worker processes begin: "fork", which saves each half a second of imports, or "spawn".
-
-    A fork has none of the threads, but all of the locks that they hold; and on macOS the
-    system's libraries do not bear it.
-    """
-    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
-
-
-_inherited: list[object] = []
-
-
 def _begin() -> None:
-    """Ctrl-C is the parent's to answer; and a process whose parent was killed must not stay."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _leave_inherited_connections()
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_die_after, args=(parent,), daemon=True).start()
-
-
-def _leave_inherited_connections() -> None:
-    """A forked process must neither use nor end its parent's connections: it lets go of them.
-
-    The target's end its loader lock by their end, so their sockets may not stay open here.
-    """
     global _worker
-    _inherited.append(_worker)
+    forks.keep_for_good(_worker)
     _worker = None
-    for connection in connections.all(initialized_only=True):
-        raw: Any = connection.connection
-        if raw is not None:
-            _inherited.append(raw)  # to collect it would say goodbye to the server
-            connection.connection = None
-            if connection.vendor == "mysql":
-                os.close(raw.fileno())
-        connection.in_atomic_block = False
-
-
-def _die_after(parent: multiprocessing.process.BaseProcess) -> None:
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
+    forks.begin()
 
 
 def _set_up_django(setup: WorkerSetup) -> None:
