@@ -10,8 +10,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -38,12 +39,13 @@ from fixturepipe.databases.reach import require_migrated, require_reachable, req
 from fixturepipe.errors import ConfigurationError, RunDirectoryError, UsageError
 from fixturepipe.events import Listener, Notice, ignore
 from fixturepipe.remedies import Declaration
-from fixturepipe.stages.arrange import ArrangeOptions, ArrangeResult, arrange
-from fixturepipe.stages.check import CheckOptions, CheckResult, check
-from fixturepipe.stages.dump import DumpOptions, DumpResult, dump
-from fixturepipe.stages.dump import check_options as check_dump_options
-from fixturepipe.stages.load import LoadOptions, LoadResult, load, prepare_target
-from fixturepipe.stages.verify import VerifyOptions, VerifyResult, verify
+
+if TYPE_CHECKING:
+    from fixturepipe.stages.arrange import ArrangeOptions, ArrangeResult
+    from fixturepipe.stages.check import CheckOptions, CheckResult
+    from fixturepipe.stages.dump import DumpOptions, DumpResult
+    from fixturepipe.stages.load import LoadOptions, LoadResult
+    from fixturepipe.stages.verify import VerifyOptions, VerifyResult
 
 __all__ = [
     "ArrangeOptions",
@@ -60,6 +62,16 @@ __all__ = [
     "VerifyOptions",
     "VerifyResult",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """A stage's options and result. Each stage is imported when it is first asked for: a command
+    that needs one does not wait for the others.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    stage = name.removesuffix("Options").removesuffix("Result").lower()
+    return getattr(import_module(f"fixturepipe.stages.{stage}"), name)
 
 
 @dataclass(frozen=True)
@@ -114,11 +126,15 @@ class Pipeline:
 
     def check(self, options: CheckOptions) -> CheckResult:
         """Find what would fail or change on the way."""
+        from fixturepipe.stages.check import check
+
         _require_mendable(self._migrated_source(), options.fix)
         return check(self._loadable_ends(), options, self._listener)
 
     def dump(self, options: DumpOptions) -> DumpResult:
         """Write the dumps that are not there yet."""
+        from fixturepipe.stages.dump import dump
+
         with self._writing():
             ends = self._migrated_source()
             _require_mendable(ends, options.fix)
@@ -134,6 +150,8 @@ class Pipeline:
 
     def load(self, options: LoadOptions) -> LoadResult:
         """Load what the target does not hold; arrange first where that is to be done."""
+        from fixturepipe.stages.load import load
+
         with self._writing():
             manifest = read_manifest(self.directory)
             again = _arrange_again(manifest)
@@ -145,6 +163,8 @@ class Pipeline:
 
     def verify(self, options: VerifyOptions) -> VerifyResult:
         """Compare source and target; without a run directory, any pair."""
+        from fixturepipe.stages.verify import verify
+
         ends = self._both_ends()
         if not self.directory.manifest.exists():
             return verify(ends, options, self._listener)
@@ -174,6 +194,11 @@ class Pipeline:
         verify_options: VerifyOptions,
     ) -> RunResult:
         """All stages; stops after a check that found errors."""
+        from fixturepipe.stages.check import check
+        from fixturepipe.stages.dump import check_options as check_dump_options
+        from fixturepipe.stages.dump import dump
+        from fixturepipe.stages.load import load, prepare_target
+
         with self._writing():
             _require_mendable(self._migrated_source(), dump_options.fix)
             check_dump_options(dump_options)
@@ -201,6 +226,8 @@ class Pipeline:
         shutil.rmtree(self.directory.path)
 
     def _arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
+        from fixturepipe.stages.arrange import arrange
+
         if files:
             self._set_up()
             schemas = {schema.label: schema for schema in project_schemas()}
@@ -300,6 +327,8 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
 
     None where the chunks are those of the dumps, or of fixtures from elsewhere.
     """
+    from fixturepipe.stages.arrange import ArrangeOptions
+
     arrangement = manifest.arrangement
     if arrangement is None:
         return ArrangeOptions()
