@@ -280,6 +280,34 @@ def test_a_user_who_may_not_load_is_told_what_is_missing(
     assert missing in finding.consequence
 
 
+@pytest.mark.parametrize(
+    ("options", "charset"),
+    [
+        ({"charset": "utf8mb3"}, "utf8mb3"),
+        ({"charset": "latin1"}, "latin1"),
+        ({"init_command": "SET names 'utf8', sql_mode='STRICT_ALL_TABLES'"}, "utf8"),
+        ({"init_command": "SET sql_mode='STRICT_ALL_TABLES'"}, ""),
+        ({"charset": "utf8mb4"}, ""),
+    ],
+)
+def test_settings_that_connect_in_another_character_set_are_told(
+    both: Ends, options: dict[str, str], charset: str
+) -> None:
+    assert both.target is not None
+    there = End("there", {**both.target.settings, "OPTIONS": options})
+    ends = Ends("default", both.source, there)
+    try:
+        found = unexpected(checked(ends))
+        # Whatever was asked for, every character goes there and comes back.
+        with connections[TARGET].cursor() as cursor:
+            cursor.execute("SELECT %s", ["ż 🎉"])
+            assert cursor.fetchone() == ("ż 🎉",)
+    finally:
+        connections[TARGET].close()
+    assert [f.id for f in found] == (["FP404"] if charset else [])
+    assert all(charset in f.consequence for f in found)
+
+
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     (finding,) = space(tmp_path / "not" / "yet", 10**15)
     assert (finding.id, finding.level) == ("FP403", "error")

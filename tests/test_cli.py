@@ -82,6 +82,17 @@ def test_no_settings_at_all_are_refused(shop: Shop) -> None:
     )
 
 
+def test_settings_that_lack_a_variable_are_told_apart_from_missing_ones(
+    shop: Shop, tmp_path: Path
+) -> None:
+    (tmp_path / "needy.py").write_text("import os\nSECRET_KEY = os.environ['NOT_SET']\n")
+    place = ("--pythonpath", tmp_path)
+    message = refused(shop, "check", "--settings", "needy", *place)
+    assert "KeyError: 'NOT_SET'" in message
+    assert "python manage.py fixturepipe" in message
+    assert "Name it with --settings" in refused(shop, "check", "--settings", "nedy", *place)
+
+
 def test_the_settings_are_found_in_manage_py(shop: Shop) -> None:
     output = shop.done("dump", "sites", FIXTUREPIPE_SETTINGS="")
     assert "sites.site" in output

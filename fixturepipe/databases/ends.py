@@ -32,10 +32,12 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.models import Model
 from django.db.utils import ConnectionHandler
 
+from fixturepipe.databases.mysql import speak_utf8mb4
 from fixturepipe.databases.postgresql import read_as_stored
 from fixturepipe.errors import ConfigurationError
 
 connection_created.connect(read_as_stored)
+connection_created.connect(speak_utf8mb4)
 
 SOURCE = "fixturepipe_source"
 TARGET = "fixturepipe_target"

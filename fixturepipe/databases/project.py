@@ -16,6 +16,11 @@ from fixturepipe.errors import ConfigurationError
 
 _NAME_IT = "Name it with --settings mysite.settings, and its directory with --pythonpath DIR."
 
+_SET_UP = (
+    'Give it what it needs (what manage.py reads from a .env file, say), or put "fixturepipe"'
+    " into INSTALLED_APPS and run it as `python manage.py fixturepipe`."
+)
+
 
 def set_up_project(module: str | None, pythonpath: str | None) -> str:
     """Import the settings and load the apps, once; gives the settings module's name.
@@ -37,8 +42,10 @@ def set_up_project(module: str | None, pythonpath: str | None) -> str:
     try:
         settings.INSTALLED_APPS  # noqa: B018  (reading one setting imports the module)
     except Exception as error:
+        absent = isinstance(error, ModuleNotFoundError) and module.startswith(error.name or "?")
         raise ConfigurationError(
-            f"The settings module {module} cannot be imported: {_first_line(error)}", hint=_NAME_IT
+            f"The settings module {module} cannot be imported: {_first_line(error)}",
+            hint=_NAME_IT if absent else _SET_UP,
         ) from error
     try:
         django.setup()

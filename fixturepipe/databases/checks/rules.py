@@ -333,4 +333,11 @@ RULES = _rules(
         "The run directory's disk has {free} free, and the run is estimated to take {needed}.",
         "Name a larger one with --workdir.",
     ),
+    Rule(
+        "FP404",
+        "warning",
+        "The target's settings connect in {charset}: the site would read characters that it lacks,"
+        " emoji at least, as question marks. fixturepipe itself connects in utf8mb4.",
+        "Take it out of OPTIONS, or make it utf8mb4.",
+    ),
 )

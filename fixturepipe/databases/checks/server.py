@@ -9,7 +9,9 @@ from pathlib import Path
 
 from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.target import Target
+from fixturepipe.databases.ends import End
 from fixturepipe.databases.findings import Finding
+from fixturepipe.databases.mysql import EVERY_CHARACTER, asked_charset
 
 # What checking, migrating and loading take; who may not drop tables cannot undo migrations.
 _NEEDED = (
@@ -31,6 +33,13 @@ def strictness(target: Target) -> Iterator[Finding]:
     mode = target.query("SELECT @@GLOBAL.sql_mode")[0][0]
     if "STRICT_" not in mode and "TRADITIONAL" not in mode:
         yield RULES["FP401"].finding("", "", sql_mode=mode or "empty")
+
+
+def connection_charset(end: End) -> Iterator[Finding]:
+    """FP404: settings by which the site will not read all that is moved."""
+    charset = asked_charset(end.settings.get("OPTIONS", {}))
+    if charset.lower() != EVERY_CHARACTER:
+        yield RULES["FP404"].finding("", "", charset=charset)
 
 
 def privileges(target: Target) -> Iterator[Finding]:
