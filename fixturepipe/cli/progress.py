@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Any, TextIO
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any, TextIO
 
 from fixturepipe.events import Event, Notice, StageAdvanced, StageFinished, StageStarted
 
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
 # Where nobody watches a bar grow, a line now and then shows that work goes on.
 PLAIN_SECONDS = 10.0
-# tqdm's thread, which looks after bars that stand still, would forbid to fork workers.
-tqdm.monitor_interval = 0
-
 _LEVELS = {"debug": 2, "info": 1, "warning": 0}
 
 
@@ -64,6 +62,11 @@ class Progress:
         self._done, self._total = 0, event.total
         self._started = self._said = time.monotonic()
         if self._bars:
+            # Imported late: plain lines need not wait for it.
+            from tqdm import tqdm
+
+            # Its thread, which looks after bars that stand still, would forbid to fork workers.
+            tqdm.monitor_interval = 0
             self._bar = tqdm(
                 total=event.total,
                 desc=f"{event.stage:<8}",
