@@ -109,8 +109,14 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     found += server.space(options.workdir, needed)
     with _beside() as pool:
         answers = {m: pool.submit(_ask, m._meta.label, options.fix) for m in chosen}
+        # When all is asked, it reads from the last model on, and this process from the first.
+        backwards = {m: pool.submit(_read, m._meta.label, options.fix) for m in reversed(chosen)}
         for model, rows in totals.items():
-            found += TableScan(model, source, target, fixes).read()
+            reading = backwards[model]
+            if reading.cancel():
+                found += TableScan(model, source, target, fixes).read()
+            else:
+                found += reading.result()
             found += answers[model].result()
             listener(StageAdvanced("check", rows, model._meta.label_lower))
     kept = [_with_suggestions(f) for f in found if not _is_ignored(f, options)]
@@ -121,14 +127,12 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     return CheckResult(tuple(kept), len(found) - len(kept), seconds, estimate)
 
 
-_asking = threading.local()
+_beside_us = threading.local()
 
 
 def _ask(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
-    """What the databases find by themselves about a model. Runs beside the reading."""
-    if not hasattr(_asking, "target"):
-        _asking.target = _target()
-    model, target, fixes = apps.get_model(label), _asking.target, Fixes(fix)
+    """What the databases find by themselves about a model. Runs beside this process's reading."""
+    model, target, fixes = apps.get_model(label), _target_beside(), Fixes(fix)
     source = connection_to(SOURCE)
     return [
         *TableScan(model, source, target, fixes).ask(),
@@ -137,6 +141,19 @@ def _ask(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
         *unproven_natural_keys(model, source),
         *duplicate_values(model, source, target, fixes),
     ]
+
+
+def _read(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
+    """What reading a model's values finds, beside this process's reading."""
+    source = connection_to(SOURCE)
+    return list(TableScan(apps.get_model(label), source, _target_beside(), Fixes(fix)).read())
+
+
+def _target_beside() -> Target:
+    if not hasattr(_beside_us, "target"):
+        _beside_us.target = _target()
+    target: Target = _beside_us.target
+    return target
 
 
 @contextmanager
