@@ -45,6 +45,29 @@ def test_dump_and_load_then_verify(shop_target: Shop) -> None:
     assert "nothing differs" in shop_target.done("verify")
 
 
+def test_what_was_verified_is_not_so_any_more_once_chunks_are_others(shop: Shop) -> None:
+    shop.done("run")
+    shop.done("arrange", "--chunk-objects", "100")
+    assert shop.json("status")["verified"] is None
+
+
+def test_what_was_verified_is_not_so_any_more_once_more_is_loaded(shop: Shop) -> None:
+    shop.done("run")
+    assert shop.json("load")["chunks"] == 0
+    assert shop.json("status")["verified"] is True
+    shop.done("server", "start")
+    try:
+        shop.done("load", "--only", "1", "--changed", "--dry-run")
+        assert shop.json("status")["verified"] is True
+        chunk = next((shop.workdir / "2-chunks").glob("0001-*.json"))
+        chunk.write_text(chunk.read_text() + "\n")
+        shop.done("load", "--changed")
+    finally:
+        shop.done("server", "stop")
+    state = shop.json("status")
+    assert (state["verified"], state["next"]) == (None, "verify")
+
+
 def test_without_a_target_there_is_the_embedded_server(shop: Shop) -> None:
     shop.done("run")
     assert "does not run" in shop.done("server", "status")

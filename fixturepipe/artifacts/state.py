@@ -102,6 +102,11 @@ def write_verification(directory: RunDirectory, verification: Verification) -> N
         file.write(msgspec.json.format(msgspec.json.encode(verification), indent=1))
 
 
+def forget_verification(directory: RunDirectory) -> None:
+    """What was verified is about to change."""
+    (directory.path / VERIFIED).unlink(missing_ok=True)
+
+
 def read_verification(directory: RunDirectory, run: str) -> Verification | None:
     """The last verification of this run, or None."""
     try:

@@ -39,6 +39,7 @@ from fixturepipe.artifacts.manifest import (
 )
 from fixturepipe.artifacts.records import file_sha256, fixture_writer
 from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory
+from fixturepipe.artifacts.state import forget_verification
 from fixturepipe.chunking import Draft, Limits
 from fixturepipe.errors import (
     DanglingReferenceError,
@@ -112,6 +113,7 @@ def arrange(
     begun = time.monotonic()
     manifest.arrangement = None
     write_manifest(directory, manifest)
+    forget_verification(directory)
     total = None if inputs else sum(dump.objects for dump in manifest.dumps)
     listener(StageStarted("arrange", total))
     limits = Limits(options.chunk_objects, options.chunk_bytes)

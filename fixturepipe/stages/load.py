@@ -18,6 +18,7 @@ from django.db import models, transaction
 from fixturepipe.artifacts.journal import JournalWriter
 from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.artifacts.state import forget_verification
 from fixturepipe.databases.ends import Ends
 from fixturepipe.databases.forks import start_method
 from fixturepipe.databases.loading.chunkloader import PAUSES, ChunkLoader, ChunkOptions, Outcome
@@ -184,6 +185,8 @@ class _Load:
         present = len(self.entries)
         self.listener(StageStarted("load", sum(chunk.objects for chunk in pending)))
         self._name_receivers(pending)
+        if pending and not self.options.dry_run:
+            forget_verification(self.directory)
         with self._rolled_back_if_dry():
             if pending and not self.options.rejects:
                 self._make_room()
