@@ -236,9 +236,9 @@ def bench(
 
 
 def test_the_whole_run_is_compared_and_losses_are_counted(
-    server: servers.Server, place: Path, tmp_path: Path
+    embedded_server: EmbeddedServer, place: Path, tmp_path: Path
 ) -> None:
-    (found,) = bench(place, tmp_path, server.url(""), "run")
+    (found,) = bench(place, tmp_path, servers.embedded(embedded_server).url(""), "run")
     loses = {each["name"]: each["loses"] for each in found["rows"]}
     for name in (name for name in loses if name.startswith("fixturepipe")):
         assert (loses[name]["models"], loses[name]["findings"]) == ({}, {})
