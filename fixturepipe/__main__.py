@@ -1,7 +1,5 @@
 """`python -m fixturepipe`."""
 
-import sys
+from fixturepipe.cli import script
 
-from fixturepipe.cli import main
-
-sys.exit(main())
+script()
