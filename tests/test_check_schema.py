@@ -38,6 +38,14 @@ def changed(statement: str, back: str, alias: str = TARGET) -> Iterator[None]:
             cursor.execute(back)
 
 
+@contextmanager
+def modified(column: str, other: str, own: str) -> Iterator[None]:
+    """A column of dirty_values has another definition than its own."""
+    modify = f"ALTER TABLE dirty_values MODIFY `{column}`"
+    with changed(f"{modify} {other}", f"{modify} {own}"):
+        yield
+
+
 def checked(ends: Ends) -> CheckResult:
     return check(ends, CheckOptions(labels=("dirty",)), ignore)
 
@@ -123,11 +131,7 @@ def test_a_column_that_may_be_left_out_is_no_finding(both: Ends, more: str) -> N
 )
 def test_a_column_that_takes_less_is_named(both: Ends, column: str, other: str, own: str) -> None:
     name = column.strip("`")
-    column = f"`{name}`"
-    with changed(
-        f"ALTER TABLE dirty_values MODIFY {column} {other}",
-        f"ALTER TABLE dirty_values MODIFY {column} {own}",
-    ):
+    with modified(name, other, own):
         assert told(both) == [("FP307", "dirty.values", name)]
 
 
@@ -141,10 +145,7 @@ def test_a_column_that_takes_less_is_named(both: Ends, column: str, other: str, 
 def test_an_integer_column_that_takes_less_is_a_warning(
     both: Ends, column: str, other: str, own: str
 ) -> None:
-    with changed(
-        f"ALTER TABLE dirty_values MODIFY `{column}` {other}",
-        f"ALTER TABLE dirty_values MODIFY `{column}` {own}",
-    ):
+    with modified(column, other, own):
         assert told(both) == [("FP316", "dirty.values", column)]
         assert checked(both).ok
 
@@ -160,10 +161,7 @@ def test_an_integer_column_that_takes_less_is_a_warning(
 def test_a_column_that_takes_more_is_no_finding(
     both: Ends, column: str, other: str, own: str
 ) -> None:
-    with changed(
-        f"ALTER TABLE dirty_values MODIFY `{column}` {other}",
-        f"ALTER TABLE dirty_values MODIFY `{column}` {own}",
-    ):
+    with modified(column, other, own):
         assert told(both) == []
 
 
