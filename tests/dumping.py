@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.core.management import call_command
-from django.db import models
+from django.db import connections, models
 from django.db.backends.signals import connection_created
 
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
@@ -49,6 +50,21 @@ class Dumped:
         files = [str(self.directory.dumps / f"{app}.json") for app in apps]
         with ends.bound_to_target():
             call_command("loaddata", *files, verbosity=0)
+
+
+def dumped_while_deleted(path: Path, source: End, label: str) -> int:
+    """How many rows of a model are dumped when another connection deletes all of them meanwhile."""
+    table = apps.get_model(label)._meta.db_table
+    other = connections["default"].copy()
+
+    def interfere(event: object) -> None:
+        with other.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {table}")
+
+    try:
+        return Dumped(path, source, interfere)(label.partition(".")[0]).models[label]
+    finally:
+        other.close()
 
 
 def _hashable(pk: Any) -> Any:

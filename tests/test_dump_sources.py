@@ -15,7 +15,7 @@ from tests.apps.everyfield.models import ByText, Everything
 from tests.apps.hidden.models import House, Stay
 from tests.apps.loading.models import Line, Place
 from tests.apps.naturals.models import Pointer, Unique
-from tests.dumping import Dumped
+from tests.dumping import Dumped, dumped_while_deleted
 from tests.test_verify import VALUES
 
 
@@ -89,17 +89,8 @@ def test_rows_with_an_order_of_their_own_come_in_it(server_source, tmp_path, mon
 
 def test_what_is_committed_on_a_server_while_it_is_dumped_is_not_dumped(server_source, tmp_path):
     Unique.objects.create(slug="red")
-    other = connections["default"].copy()
-
-    def interfere(event):
-        with other.cursor() as cursor:
-            cursor.execute("DELETE FROM naturals_unique")
-
-    dumped = Dumped(tmp_path / "run", server_source, interfere)
-    try:
-        assert dumped("naturals").models["naturals.unique"] == 1
-    finally:
-        other.close()
+    dumped = dumped_while_deleted(tmp_path / "run", server_source, "naturals.unique")
+    assert dumped == 1
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Vienna", "America/St_Johns"])

@@ -25,7 +25,7 @@ from fixturepipe.stages.load import LoadOptions, load
 from fixturepipe.stages.verify import VerifyOptions, verify
 from tests.apps.everyfield.models import ByText, ByUUID, Everything, Remark
 from tests.apps.naturals.models import Pointer, Unique
-from tests.dumping import Dumped
+from tests.dumping import Dumped, dumped_while_deleted
 from tests.shop import BOOKSHOP, ROOT, Shop
 from tests.test_verify import VALUES
 
@@ -134,17 +134,8 @@ def test_values_that_the_target_cannot_have_are_named(ends, tmp_path, column, va
 
 def test_what_is_committed_while_it_is_dumped_is_not_dumped(postgresql_source, tmp_path):
     Unique.objects.create(slug="red")
-    other = connections["default"].copy()
-
-    def interfere(event):
-        with other.cursor() as cursor:
-            cursor.execute("DELETE FROM naturals_unique")
-
-    dumped = Dumped(tmp_path / "run", postgresql_source, interfere)
-    try:
-        assert dumped("naturals").models["naturals.unique"] == 1
-    finally:
-        other.close()
+    dumped = dumped_while_deleted(tmp_path / "run", postgresql_source, "naturals.unique")
+    assert dumped == 1
     assert Unique.objects.count() == 0
 
 
