@@ -270,8 +270,10 @@ def _times(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converte
     return convert
 
 
-# As Django writes them: "P3DT02H00M00.000001S", with a sign before the P.
-_DURATION = re.compile(r"(-)?P(\d+)DT(\d\d)H(\d\d)M(\d\d)(?:\.(\d{6}))?S").fullmatch
+# As Django writes them: "3 02:00:00.000001", where only the days have a sign.
+_DURATION = re.compile(
+    r"(?:(-?[0-9]+) )?([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{6}))?"
+).fullmatch
 
 
 def _durations(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
@@ -281,13 +283,31 @@ def _durations(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Conv
         found = _DURATION(value)
         if found is None:
             return general([value])[0]
-        sign, days, hours, minutes, seconds, micros = found.groups("0")
-        whole = ((int(days) * 24 + int(hours)) * 60 + int(minutes)) * 60 + int(seconds)
-        written = whole * 1_000_000 + int(micros)
-        return str(-written if sign == "-" else written)
+        days, hours, minutes, seconds, micros = map(int, found.groups("0"))
+        whole = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+        return str(whole * 1_000_000 + micros)
 
     def convert(values: Sequence[Any]) -> list[str]:
         return list(map(write, values)) if _types(values) <= {str, _NONE} else general(values)
+
+    return convert
+
+
+# Without a colon, which makes an address of version 6, only the space around it is taken off.
+_PLAIN_ADDRESS = re.compile(r"[0-9.]+").fullmatch
+
+
+def _addresses(field: AnyField, connection: BaseDatabaseWrapper, general: Converter) -> Converter:
+    strings = _strings(field, connection, general)
+
+    def convert(values: Sequence[Any]) -> list[str]:
+        plain = _types(values) <= {str, _NONE}
+        if plain and all(v is None or _PLAIN_ADDRESS(v) for v in values):
+            return strings(values)
+        return [
+            strings([v])[0] if type(v) is str and _PLAIN_ADDRESS(v) else general([v])[0]
+            for v in values
+        ]
 
     return convert
 
@@ -364,6 +384,7 @@ _FAST: dict[type, Maker] = {
     models.IntegerField: _integers,
     models.CharField: _strings,
     models.TextField: _strings,
+    models.GenericIPAddressField: _addresses,
     models.FileField: _files,
     models.BooleanField: _booleans,
     models.FloatField: _floats,

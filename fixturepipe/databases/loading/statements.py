@@ -1,8 +1,9 @@
 """Multi-row statements on the loading connection: sized, sent ahead, and halved when refused.
 
-While the server works on one statement, the next is put together: the statement waits in a
-thread of its own (mysqlclient lets go of Python's lock while it waits), and its outcome is asked
-for before anything else is done on the connection, by Django or a field's code too. InnoDB takes
+While the server works on one statement, the next is put together: a statement is sent without
+waiting for its outcome, which is asked for before anything else is done on the connection, by
+Django or a field's code too. (A thread that waits for it costs up to five milliseconds a
+statement: so long Python lets another thread run before it hands over its lock.) InnoDB takes
 back a refused statement whole, so the rows of one can be sent again in halves until the refused
 row is alone.
 """
@@ -10,7 +11,7 @@ row is alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from django.db import Error as DatabaseError
@@ -58,8 +59,7 @@ class StatementWriter:
         self._packet_size = packet_size
         self._refused = refused
         self._keep_going = keep_going
-        self._waiting: tuple[Future[None], Rows] | None = None
-        self._sender = ThreadPoolExecutor(1, "fixturepipe-statement")
+        self._waiting: Rows | None = None
 
     def insert(self, rows: Rows) -> None:
         """Send rows, in as many statements as the server's packet size asks for."""
@@ -88,16 +88,13 @@ class StatementWriter:
 
     def drain(self) -> None:
         """Wait for the statement under way, and deal with its outcome."""
-        if self._waiting is None:
+        rows, self._waiting = self._waiting, None
+        if rows is None:
             return
-        future, rows = self._waiting
         try:
-            future.result()
+            self._outcome()
         except DatabaseError as error:
-            self._waiting = None
             self._halve(rows, error)
-        # After an interruption it is still waiting, for `close`.
-        self._waiting = None
 
     def in_turn(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
@@ -114,9 +111,9 @@ class StatementWriter:
     def close(self) -> None:
         """Let go of the connection; the outcome of a statement under way is of no interest."""
         if self._waiting is not None:
-            self._waiting[0].exception()
             self._waiting = None
-        self._sender.shutdown()
+            with suppress(DatabaseError):
+                self._outcome()
 
     def _send(self, rows: Rows, texts: list[str]) -> None:
         try:
@@ -126,7 +123,12 @@ class StatementWriter:
             self._halve(rows, error)
             return
         self.drain()
-        self._waiting = self._sender.submit(self._run, statement), rows
+        try:
+            self._begin(statement)
+        except DatabaseError as error:
+            self._halve(rows, error)
+        else:
+            self._waiting = rows
 
     def _statement(self, plan: ModelPlan, texts: list[str]) -> bytes:
         statement = f"{plan.insert}({'),('.join(texts)})".encode()
@@ -139,11 +141,20 @@ class StatementWriter:
         return statement
 
     def _run(self, statement: bytes) -> None:
+        self._begin(statement)
+        self._outcome()
+
+    def _begin(self, statement: bytes) -> None:
         with self._connection.wrap_database_errors:
             raw: Any = self._connection.connection
             if self._keep_going:
                 raw.query(b"SAVEPOINT fixturepipe_statement")
-            raw.query(statement)
+            raw.send_query(statement)
+
+    def _outcome(self) -> None:
+        with self._connection.wrap_database_errors:
+            raw: Any = self._connection.connection
+            raw.read_query_result()
             if raw.warning_count():
                 self._refuse_warnings(raw)
 
