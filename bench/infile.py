@@ -3,10 +3,12 @@
     python -m bench.infile move SOURCE DIRECTORY     each table is written to a file and loaded
     python -m bench.infile write SOURCE DIRECTORY    only written
     python -m bench.infile load SOURCE DIRECTORY     only loaded
+    python -m bench.infile checked SOURCE DIRECTORY  only loaded, with the server's checks on
 
 The target's URL stands in BOOKSHOP_TARGET. It checks nothing, knows no resuming, and what the
 server cuts or skips with a warning is cut or skipped. Foreign keys are off, so that the order of
-the tables does not matter.
+the tables does not matter; "checked" has them on, loads the tables in the order of their keys
+(but for those in circles, which stay unchecked), and ends at a warning.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +46,46 @@ def main(what: str, source: str, directory: str) -> None:
             cursor = target.cursor()
             cursor.execute("SET foreign_key_checks = 0, unique_checks = 0")
             cursor.execute("SET sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")
+            for table in tables:
+                cursor.execute(f"DELETE FROM `{table}`")
+            if what == "checked":
+                _load_checked(cursor, tables, place)
+                return
             for table, columns in tables.items():
                 path = place / f"{table}.tsv"
                 if what == "move":
                     _write(connection, table, columns, path)
                 _load(cursor, table, columns, path)
+
+
+def _load_checked(cursor: Any, tables: dict[str, list[str]], place: Path) -> None:
+    cursor.execute(
+        "SELECT table_name, referenced_table_name FROM information_schema.key_column_usage"
+        " WHERE table_schema = DATABASE() AND referenced_table_name IS NOT NULL"
+    )
+    needs: dict[str, set[str]] = {table: set() for table in tables}
+    for table, needed in cursor.fetchall():
+        needs.setdefault(table, set()).add(needed)
+    order, circular = _ordered(needs)
+    for table in order:
+        if table in tables:
+            on = int(table not in circular)
+            cursor.execute(f"SET foreign_key_checks = {on}, unique_checks = {on}")
+            _load(cursor, table, tables[table], place / f"{table}.tsv")
+            if cursor.connection.warning_count():
+                cursor.execute("SHOW WARNINGS")
+                sys.exit(f"{table}: {cursor.fetchone()}")
+
+
+def _ordered(needs: dict[str, set[str]]) -> tuple[list[str], set[str]]:
+    """The tables, each after those that it refers to, and those that lie in circles."""
+    circular = {table for table, needed in needs.items() if table in needed}
+    while True:
+        kept = {t: set() if t in circular else needed for t, needed in needs.items()}
+        try:
+            return [*TopologicalSorter(kept).static_order()], circular
+        except CycleError as error:
+            circular.update(error.args[1])
 
 
 def _tables(connection: sqlite3.Connection) -> Iterator[str]:
@@ -87,7 +125,6 @@ def _load(cursor: Any, table: str, columns: Sequence[str], path: Path) -> None:
         fields.append(f"@`{column}`" if bytes_ else f"`{column}`")
         if bytes_:
             values.append(f"`{column}` = UNHEX(@`{column}`)")
-    cursor.execute(f"DELETE FROM `{table}`")
     cursor.execute(
         f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE `{table}` CHARACTER SET utf8mb4 "
         f"({', '.join(fields)}) " + (f"SET {', '.join(values)}" if values else "")

@@ -26,6 +26,7 @@ STAGES = ("check", "dump", "arrange", "load", "verify")
 KILLED = ("dump", "load")
 ITEMS = "ijson.items alone"
 DUMPDATA, LOADDATA, PREPARED = "dumpdata", "loaddata", "LOAD DATA of prepared files"
+CHECKED = "LOAD DATA, keys checked"
 
 
 @dataclass(frozen=True)
@@ -174,11 +175,14 @@ def load(bench: Bench) -> Iterator[Entry]:
                     Contestant(LOADDATA, _loaddata, stock=True, ready=who.empty),
                 ]
                 if _files_allowed(server, stack, skipped):
-                    contestants.append(Contestant(PREPARED, _load_files))
+                    contestants += [
+                        Contestant(PREPARED, partial(_load_files, "load")),
+                        Contestant(CHECKED, partial(_load_files, "checked")),
+                    ]
                 _prepare_load(prepared, stock=bench.stock_runs > 0)
                 fresh = partial(bench.ground, source, server, template, prepared.place)
                 rows = bench.compare(contestants, fresh)
-                bases = (LOADDATA, PREPARED, _load(1).name)
+                bases = (LOADDATA, CHECKED, PREPARED, _load(1).name)
                 yield bench.entry(
                     "load",
                     rows,
@@ -217,8 +221,8 @@ def _loaddata(ground: Ground) -> list[Step]:
     return [who.stock_load(ground, ground.prepared / "stock.json")]
 
 
-def _load_files(ground: Ground) -> list[Step]:
-    return [infile("load", ground, ground.prepared / "files")]
+def _load_files(what: str, ground: Ground) -> list[Step]:
+    return [infile(what, ground, ground.prepared / "files")]
 
 
 def arrange(bench: Bench) -> Iterator[Entry]:

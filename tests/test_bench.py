@@ -251,7 +251,7 @@ def test_the_whole_run_is_compared_and_losses_are_counted(
 
 @pytest.mark.parametrize(
     ("what", "rows"),
-    [("dump", 2), ("load", 5), ("arrange", 2), ("verify", 2), ("scaling", 5)],
+    [("dump", 2), ("load", 6), ("arrange", 2), ("verify", 2), ("scaling", 5)],
 )
 def test_each_stage_is_compared(
     embedded_server: EmbeddedServer, place: Path, tmp_path: Path, what: str, rows: int
