@@ -40,6 +40,8 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
     where = tempfile.mkdtemp(dir=memory) if os.access(memory, os.W_OK) else None
     server = EmbeddedServer(Path(where) if where else tmp_path_factory.mktemp("server"))
     server.start()
+    # MariaDB's own default: a value that is larger than ours takes the tests long to write.
+    servers.embedded(server).execute("SET GLOBAL max_allowed_packet = 16777216")
     yield server
     server.stop()
     if where:

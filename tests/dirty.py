@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
@@ -48,11 +49,26 @@ def values(pk: int, **columns: Any) -> None:
         plant(f"UPDATE dirty_values SET {column} = {expression} WHERE id = {pk}")
 
 
-def plant_all() -> None:
-    """A row for every hazard of values, references and uniqueness."""
+# What `plant_all` plants in rows of Values that depend on the target, by key.
+DEPENDING = {29: ("FP114", "binary"), 30: ("FP120", "float")}
+
+
+def round_floats(execute: Callable[[str], Any]) -> None:
+    """Make the target's column of floats one of single precision."""
+    execute("ALTER TABLE dirty_values MODIFY `float` FLOAT NOT NULL")
+
+
+def plant_all(packet: int) -> None:
+    """A row for every hazard of values, references and uniqueness.
+
+    `packet` is the target's max_allowed_packet; see `round_floats`.
+    """
     for pk, (_, column, value) in DIRT.items():
         values(pk, **{column: value})
     values(25, uuid="'1dd9b7c500a78b9b0d889fff334917bb'", json="'[99999999999999999999]'")
+    # A statement holds two digits for each byte.
+    values(29, binary=f"zeroblob({packet // 2})")
+    values(30, float="0.123456789")
     plant("INSERT INTO dirty_name (id, name) VALUES (0, 'Zed'), (2, 'zed'), (3, 'zod')")
     plant("INSERT INTO dirty_child (id, values_id, loose_id) VALUES (4, 99, 98)")
     plant("INSERT INTO dirty_child_names (id, child_id, name_id) VALUES (5, 4, 97)")

@@ -21,7 +21,15 @@ from fixturepipe.events import ignore
 from fixturepipe.stages.check import CheckOptions, CheckResult, check
 from tests import servers
 from tests.apps.dirty.models import Child, Code, Mark, Name, Pair, Tag, Values
-from tests.dirty import DIRT, plant, plant_all, unprotected, values
+from tests.dirty import (
+    DEPENDING,
+    DIRT,
+    plant,
+    plant_all,
+    round_floats,
+    unprotected,
+    values,
+)
 
 
 @pytest.fixture
@@ -217,6 +225,22 @@ def test_a_value_larger_than_a_packet_is_named(both: Ends) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "rounded"), [("0.5", False), ("0.1", False), ("0.1234567", True)]
+)
+def test_a_float_that_single_precision_would_round_is_named(
+    both: Ends, value: str, rounded: bool
+) -> None:
+    values(8, float=value)
+    with connections[TARGET].cursor() as cursor:
+        round_floats(cursor.execute)
+        try:
+            found = told(checked(both))
+        finally:
+            cursor.execute("ALTER TABLE dirty_values MODIFY `float` DOUBLE NOT NULL")
+    assert found == ([("FP120", "dirty.values", "float", [8])] if rounded else [])
+
+
 def test_null_where_the_model_forbids_it_is_named(both: Ends) -> None:
     values(7)
     plant("PRAGMA writable_schema = ON")
@@ -358,8 +382,9 @@ def test_findings_can_be_ignored(both: Ends) -> None:
 def test_every_hazard_at_once_is_named_with_its_key_and_nothing_else(
     both: Ends, is_mariadb: bool
 ) -> None:
-    plant_all()
-    expected = [(rule, "dirty.values", column, [pk]) for pk, (rule, column, _) in DIRT.items()]
+    plant_all(Target(connections[TARGET]).limits.packet)
+    planted = [(pk, *hazard[:2]) for pk, hazard in {**DIRT, **DEPENDING}.items()]
+    expected = [(rule, "dirty.values", column, [pk]) for pk, rule, column in planted]
     expected += [
         ("FP112", "dirty.values", "uuid", [25])
         if is_mariadb
@@ -370,4 +395,10 @@ def test_every_hazard_at_once_is_named_with_its_key_and_nothing_else(
         ("FP203", "dirty.name", "name", [0, 2]),
         ("FP207", "dirty.child", "loose", [4]),
     ]
-    assert sorted(told(checked(both))) == sorted(expected)
+    with connections[TARGET].cursor() as cursor:
+        round_floats(cursor.execute)
+        try:
+            found = told(checked(both))
+        finally:
+            cursor.execute("ALTER TABLE dirty_values MODIFY `float` DOUBLE NOT NULL")
+    assert sorted(found) == sorted(expected)
