@@ -60,6 +60,7 @@ MENDS: Mapping[str, tuple[Remedy, ...]] = {
     "FP119": ("default", "drop"),
     "FP120": _ANY,
     "FP121": _ANY,
+    "FP122": _ANY,
     "FP201": _ANY,
     "FP202": ("drop",),
     "FP203": ("rename", "null", "drop"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fixturepipe.artifacts.records import (
     FixtureWriter,
+    _slowly,
     decode_object,
     encode_object,
     encode_value,
@@ -93,6 +94,12 @@ values = st.recursive(
 @given(values)
 def test_any_value_comes_through(value):
     assert json.loads(encode_value(value), parse_float=Decimal) == value
+
+
+def test_a_fraction_stays_one_where_all_of_its_digits_stand_before_the_point():
+    line = decode_object(b'{"model": "a.b", "fields": {"n": [1.2345678901234568e+16, 1e16]}}')
+    assert encode_value(line["fields"]["n"]) == b"[12345678901234568.0,1E+16]"
+    assert _slowly(line["fields"]["n"]) == "[12345678901234568.0,1E+16]"
 
 
 def test_the_writer_separates_objects_and_counts_them():

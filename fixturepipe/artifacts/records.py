@@ -53,8 +53,14 @@ def decode_object(line: bytes) -> dict[str, Any]:
 
 def _fragment(value: object) -> orjson.Fragment:
     if isinstance(value, Decimal):
-        return orjson.Fragment(str(value))
+        return orjson.Fragment(_fraction(value))
     raise TypeError
+
+
+def _fraction(value: Decimal) -> str:
+    """The number, never as a whole one: 1.2345678901234568e+16 has no point in its str()."""
+    text = str(value)
+    return f"{text}.0" if value.as_tuple().exponent == 0 else text
 
 
 def _slowly(value: Any) -> str:
@@ -64,7 +70,7 @@ def _slowly(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(_slowly, value))}]"
     if isinstance(value, Decimal):
-        return str(value)
+        return _fraction(value)
     return json.dumps(value, allow_nan=False)
 
 

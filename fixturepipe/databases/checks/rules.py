@@ -79,7 +79,8 @@ RULES = _rules(
     Rule(
         "FP105",
         "error",
-        "Django cannot read the text as this kind of value, or reads it as NULL.",
+        "Django cannot read the text as this kind of value, reads it as NULL, or has no such date"
+        " in UTC.",
         _CORRECT,
     ),
     Rule(
@@ -155,8 +156,8 @@ RULES = _rules(
     Rule(
         "FP118",
         "error",
-        "The target's server does not take this JSON (nested too deep, a number too large, half a"
-        " surrogate pair): the load would stop.",
+        "The target's server, or Python, does not take this JSON (nested too deep, a number too"
+        " large, half a surrogate pair): the load would stop.",
         _CORRECT,
     ),
     Rule(
@@ -174,8 +175,15 @@ RULES = _rules(
     Rule(
         "FP121",
         "error",
-        "The moment carries a time zone, which MySQL and MariaDB refuse while USE_TZ is off.",
+        "The value carries a time zone, which MySQL and MariaDB refuse in a time of day, and in a"
+        " moment while USE_TZ is off.",
         _CORRECT,
+    ),
+    Rule(
+        "FP122",
+        "error",
+        "Django writes this IP address in another way when it is loaded: it would change.",
+        "Write it as Django does: without spaces, IPv6 short and in lower case.",
     ),
     Rule(
         "FP201",

@@ -7,6 +7,7 @@ Django would give them there, and questions that only a server can answer stay o
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -196,9 +197,12 @@ class Target:
 
     def takes(self, field: Field, values: Sequence[Any]) -> list[bool]:
         """The server's verdict on each value; True where it has none to give."""
-        question = _QUESTIONS.get(root_field(field).get_internal_type())
+        kind = root_field(field).get_internal_type()
+        question = _QUESTIONS.get(kind)
         if self._server is None or question is None:
             return [True] * len(values)
+        if kind == "UUIDField":
+            values = [uuid.UUID(str(value)).hex for value in values]
         return [
             taken
             for start in range(0, len(values), _BATCH)

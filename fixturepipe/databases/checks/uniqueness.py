@@ -24,6 +24,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.databases.checks.fixes import NO_FIXES, Fixes
 from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.target import Target, TextColumn
+from fixturepipe.databases.checks.values import not_utf8
 from fixturepipe.databases.comparing.integrity import UniqueIndexes, duplicates, unique_sets
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding
 from fixturepipe.databases.tables import Condition, Field, Row, Table, key_fields
@@ -232,6 +233,8 @@ class _Candidates:
     def _fits(self, values: Row) -> bool:
         """Whether a row can be one of the temporary table's; if not, it is found elsewhere."""
         for field, value in zip(self._fields, values, strict=True):
+            if isinstance(value, str) and not_utf8(value):
+                return False
             text = self._texts.get(field)
             if text is not None and (not isinstance(value, str) or len(value) > text.length):
                 return False

@@ -14,11 +14,12 @@ import math
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.mysql.operations import DatabaseOperations as MySQLOperations
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
@@ -44,8 +45,10 @@ _UNREADABLE, _EARLY, _OTHER_CLASS, _NO_BOOLEAN, _NO_JSON = (
 )
 _NOT_FINITE, _NOT_UTF8, _NUL, _TOO_LARGE, _ZERO = "FP110", "FP111", "FP113", "FP114", "FP115"
 _ROUNDED, _BIG_IN_JSON, _NULL, _SINGLE, _ZONED = "FP116", "FP117", "FP119", "FP120", "FP121"
+_OTHER_ADDRESS = "FP122"
 # What the target's refusal means, by the type of field it was asked about.
-REFUSED: Mapping[str, str] = {"JSONField": "FP118", "UUIDField": "FP112"}
+_REFUSED_JSON = "FP118"
+REFUSED: Mapping[str, str] = {"JSONField": _REFUSED_JSON, "UUIDField": "FP112"}
 
 # A statement holds more than the value; the rest fits into this many bytes.
 _STATEMENT = 4_096
@@ -93,6 +96,8 @@ def column_test(field: Field, limits: Limits, column_type: str | None) -> Column
         return make(root, limits)
     if kind == "FloatField":
         return _float(column_type)
+    if kind == "GenericIPAddressField":
+        return _address(root, _text(column_type, limits))
     return _text(column_type, limits)
 
 
@@ -178,7 +183,9 @@ def _decimal(root: Field, _: Limits) -> ColumnTest:
     scaled = f"({{c}} * 1e{places})"
     more_places = f"ABS({scaled} - ROUND({scaled})) > ABS({scaled}) * 3e-15"
     # The columns' affinity is NUMERIC: whole numbers are kept as integers.
-    suspect = _not_stored_as("integer', 'real", f"ABS({{c}}) >= {most} OR {more_places}")
+    # ABS fails for the least integer.
+    outside = f"{{c}} <= -{most} OR {{c}} >= {most}"
+    suspect = _not_stored_as("integer', 'real", f"{outside} OR {more_places}")
     limit = f"{digits} digits, {places} of them after the point"
     return ColumnTest(fine, judge, limit, suspect)
 
@@ -196,7 +203,7 @@ def _float(column_type: str | None) -> ColumnTest:
     def fine(raws: Values) -> bool:
         return set(map(type, raws)) <= {int, float} and all(map(math.isfinite, raws)) and not single
 
-    infinite = "ABS({c}) > 1.7976931348623157e308"
+    infinite = "ABS({c} * 1.0) > 1.7976931348623157e308"
     suspect = "" if single else _not_stored_as("integer', 'real", infinite)
     return ColumnTest(fine, judge, suspect=suspect)
 
@@ -204,25 +211,37 @@ def _float(column_type: str | None) -> ColumnTest:
 def _moment(kind: type, parse: Callable[[str], Any]) -> Callable[[Field, Limits], ColumnTest]:
     read: Callable[[Any], Any] = kind.fromisoformat  # type: ignore[attr-defined]
     dated, is_moment = issubclass(kind, datetime.date), kind is datetime.datetime
+    # A moment of the last day may lie in the year 10000 in UTC.
+    last = "9999-12-31" if is_moment else ":"
 
     def fine(raws: Values) -> bool:
         # What is not ISO 8601 raises; Django asks the same function first.
         moments = list(map(read, raws))
-        if is_moment and not settings.USE_TZ and any(moment.tzinfo for moment in moments):
+        zones_are_fine = kind is datetime.date or (is_moment and settings.USE_TZ)
+        if not zones_are_fine and any(moment.tzinfo for moment in moments):
             return False
-        return not dated or bool(min(raws) >= "1000")
+        return not dated or bool(min(raws) >= "1000" and max(raws) < last)
 
     def judge(raw: Any) -> Verdict:
         if not isinstance(raw, (str, kind)):
             return (_OTHER_CLASS,)
-        value: Any = _parsed(parse, raw) if isinstance(raw, str) else raw
-        if value is None:
+        # Django's parser of times drops the zone that it reads.
+        value: Any = (_parsed(read, raw) or _parsed(parse, raw)) if isinstance(raw, str) else raw
+        if value is None or (is_moment and not _is_in_utc(value)):
             return (_UNREADABLE,)
-        if is_moment and not settings.USE_TZ and value.tzinfo is not None:
+        if getattr(value, "tzinfo", None) is not None and not (is_moment and settings.USE_TZ):
             return (_ZONED,)
         return (_EARLY,) if dated and value.year < 1000 else FINE
 
     return lambda _, __: ColumnTest(fine, judge)
+
+
+def _is_in_utc(moment: datetime.datetime) -> bool:
+    """Whether UTC, in which the target keeps moments that have a zone, has a date for it."""
+    try:
+        return moment.tzinfo is None or bool(moment.astimezone(datetime.UTC))
+    except OverflowError:
+        return False
 
 
 def _parsed(parse: Callable[[str], Any], text: str) -> Any:
@@ -246,6 +265,32 @@ def _duration(_: Field, __: Limits) -> ColumnTest:
 
 # The target holds microseconds in 64 bits.
 _LONGEST = datetime.timedelta(microseconds=2**63 - 1)
+
+# IPv4 addresses are loaded as they are, whatever they look like but for white space around.
+_PLAIN_ADDRESSES = re.compile(r"(?:[0-9.]+\n)*")
+
+
+def _address(root: Field, as_text: ColumnTest) -> ColumnTest:
+    """An IP address: what the field makes of text when it is loaded."""
+
+    def fine(raws: Values) -> bool:
+        plain = bool(_PLAIN_ADDRESSES.fullmatch("".join([f"{raw}\n" for raw in raws])))
+        return plain and as_text.fine(raws)
+
+    def judge(raw: Any) -> Verdict:
+        verdict = as_text.judge(raw)
+        if verdict or not isinstance(raw, str):
+            return verdict
+        try:
+            loaded = root.get_prep_value(root.to_python(raw))
+        except ValidationError:
+            return (_UNREADABLE,)
+        if not loaded:
+            return (_UNREADABLE,)  # the column gets NULL
+        return FINE if loaded == raw else (_OTHER_ADDRESS,)
+
+    return replace(as_text, fine=fine, judge=judge)
+
 
 # Random UUIDs and those of versions 1 to 5 are taken everywhere.
 _PLAIN_UUIDS = re.compile("(?:[0-9a-f]{12}[1-5][0-9a-f]{3}[89ab][0-9a-f]{15},)*")
@@ -283,6 +328,8 @@ def _binary(_: Field, limits: Limits) -> ColumnTest:
 # An integer of 64 bits or more has 19 digits at least. MariaDB nests 31 levels, MySQL 100.
 _LONG_NUMBER = re.compile("[0-9]{19}")
 _LEVELS = 31
+# Python reads integers of so many characters (sys.get_int_max_str_digits); no site gets more.
+_MOST_DIGITS = 4_300
 
 
 def _json(_: Field, limits: Limits) -> ColumnTest:
@@ -308,16 +355,36 @@ def _json_verdict(raw: Any, limits: Limits) -> Verdict:
     if not_utf8(raw):
         return (_NOT_UTF8,)
     constants: list[str] = []
+    infinite: list[str] = []
     integers: list[str] = []
     try:
-        json.loads(raw, parse_constant=constants.append, parse_int=_kept(integers))
+        json.loads(
+            raw,
+            parse_constant=constants.append,
+            parse_float=_infinite(infinite),
+            parse_int=_kept(integers),
+        )
     except (ValueError, RecursionError):
         return (_NO_JSON,)
     if constants:
         return (_NOT_FINITE,)
+    if infinite or any(len(i) > _MOST_DIGITS for i in integers):
+        return (_REFUSED_JSON,)
     if limits.json_doubles and not all(-(2**63) <= int(i) < 2**64 for i in integers):
         return (_BIG_IN_JSON,)
     return (_TOO_LARGE,) if _literal_size(raw) > limits.packet else (ASK,)
+
+
+def _infinite(found: list[str]) -> Callable[[str], float]:
+    """Keeps the numbers that are too large for a float, which Python reads as infinity."""
+
+    def parse(number: str) -> float:
+        value = float(number)
+        if math.isinf(value):
+            found.append(number)
+        return value
+
+    return parse
 
 
 def _kept(integers: list[str]) -> Callable[[str], int]:
@@ -325,7 +392,7 @@ def _kept(integers: list[str]) -> Callable[[str], int]:
 
     def parse(digits: str) -> int:
         if len(digits) > 18:
-            integers.append(digits[:40])
+            integers.append(digits[: _MOST_DIGITS + 1])
         return 0
 
     return parse

@@ -1,0 +1,79 @@
+"""check names what the load would refuse or change, and nothing that arrives as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connections
+
+from fixturepipe.databases.ends import SOURCE, Ends
+from fixturepipe.events import ignore
+from fixturepipe.stages.check import CheckOptions, check
+from tests.apps.everyfield.models import ByText, Everything
+
+
+@pytest.fixture
+def both(migrated: Ends) -> Iterator[Ends]:
+    yield migrated
+    Everything.objects.using(SOURCE).all().delete()
+    with connections[SOURCE].cursor() as cursor:
+        cursor.execute("DELETE FROM everyfield_bytext")
+
+
+def plant(column: str, expression: str) -> None:
+    """A clean row, but for one column that is set to an SQL expression."""
+    Everything.objects.using(SOURCE).create(pk=7)
+    with connections[SOURCE].cursor() as cursor:
+        cursor.execute("PRAGMA ignore_check_constraints = ON")
+        cursor.execute(f'UPDATE everyfield_everything SET "{column}" = {expression}')
+
+
+def found(ends: Ends, model: str = "everything") -> list[tuple[str, str]]:
+    result = check(ends, CheckOptions(labels=(f"everyfield.{model}",)), ignore)
+    return [(each.id, each.field) for each in result.findings if each.id < "FP300"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        ("moment", "'0001-01-01 00:00:00+05:00'", "FP105"),
+        ("moment", "'9999-12-31 23:59:59-05:00'", "FP105"),
+        ("time", "'12:00:00+02:00'", "FP121"),
+        ("json", "'[1e309]'", "FP118"),
+        ("json", f"'[{'1' * 5000}]'", "FP118"),
+        ("ip", "'12:00'", "FP105"),
+        ("ip", "''", "FP105"),
+        ("ip", "'1.2.3.4 '", "FP122"),
+        ("ip", "'FE80::1'", "FP122"),
+        ("decimal", "-9223372036854775808", "FP104"),
+    ],
+)
+def test_a_value_that_cannot_be_loaded_as_it_is_is_named(
+    both: Ends, column: str, value: str, rule: str
+) -> None:
+    plant(column, value)
+    assert found(both) == [(rule, column)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("moment", "'9999-12-31 23:59:59.999999'"),
+        ("time", "'23:59:59.999999'"),
+        ("ip", "'::1'"),
+        ("ip", "'10.0.0.1'"),
+        ("float", "-9223372036854775808"),
+        ("uuid", "'{12345678-1234-5678-1234-567812345678}'"),
+    ],
+)
+def test_a_value_that_arrives_as_it_is_is_not_named(both: Ends, column: str, value: str) -> None:
+    plant(column, value)
+    assert found(both) == []
+
+
+def test_text_that_is_not_utf8_is_named_in_a_unique_column_too(both: Ends) -> None:
+    ByText.objects.using(SOURCE).create(name="é", value=1)
+    with connections[SOURCE].cursor() as cursor:
+        cursor.execute("INSERT INTO everyfield_bytext VALUES (CAST(x'c328' AS TEXT), 2)")
+    assert found(both, "bytext") == [("FP111", "name")]
