@@ -478,3 +478,11 @@ def test_progress_adds_up(pair: Ends) -> None:
     advanced = sum(event.objects for event in events if isinstance(event, StageAdvanced))
     assert events[0].total == advanced == events[-1].objects
     assert advanced == sum(each.compared for each in result.models)
+
+
+def test_a_key_that_is_not_utf8_is_missing_and_stops_nothing(planted: Ends) -> None:
+    with transaction.atomic(using=SOURCE):
+        run("INSERT INTO everyfield_bytext VALUES (CAST(x'c328' AS TEXT), 2)", alias=SOURCE)
+        result = verified(planted)
+        transaction.set_rollback(True, using=SOURCE)
+    assert found(result) == [("missing", "everyfield.bytext", "\\udcc3(", "")]

@@ -18,6 +18,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
 
+from fixturepipe.databases.checks.values import not_utf8
 from fixturepipe.databases.comparing.comparison import (
     Accounts,
     Difference,
@@ -316,7 +317,11 @@ def _prepared(key: Key, table: Table) -> Key:
 
 
 def _is_unusable(key: Key) -> bool:
-    return any(isinstance(part, (Unreadable, Unmatched)) for part in key)
+    """Whether no row of the other end can have such a key, nor be asked for it."""
+    return any(
+        isinstance(part, (Unreadable, Unmatched)) or (isinstance(part, str) and not_utf8(part))
+        for part in key
+    )
 
 
 def _shown_key(key: Key) -> Any:
