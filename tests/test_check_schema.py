@@ -255,11 +255,11 @@ def test_a_user_who_may_not_load_is_told_what_is_missing(
 ) -> None:
     assert both.target is not None
     database = both.target.settings["NAME"]
-    server.execute("CREATE USER IF NOT EXISTS 'fp_reader'@'%' IDENTIFIED BY 'fp_reader'")
-    server.execute("CREATE USER IF NOT EXISTS 'fp_reader'@'localhost' IDENTIFIED BY 'fp_reader'")
+    # Called as the database is, a name that no other run of the tests has at a shared server.
     for host in ("%", "localhost"):
-        server.execute(f"GRANT SELECT, INSERT, UPDATE ON `{database}`.* TO 'fp_reader'@'{host}'")
-    reader = {**both.target.settings, "USER": "fp_reader", "PASSWORD": "fp_reader"}
+        server.execute(f"CREATE USER '{database}'@'{host}' IDENTIFIED BY 'fp_reader'")
+        server.execute(f"GRANT SELECT, INSERT, UPDATE ON `{database}`.* TO '{database}'@'{host}'")
+    reader = {**both.target.settings, "USER": database, "PASSWORD": "fp_reader"}
     ends = Ends("default", both.source, End("reader", reader))
     try:
         for name in ("Zed", "zed"):  # unique, so that the server is asked
@@ -272,7 +272,7 @@ def test_a_user_who_may_not_load_is_told_what_is_missing(
         Name.objects.using(SOURCE).all().delete()
         connections[TARGET].close()
         for host in ("%", "localhost"):
-            server.execute(f"DROP USER 'fp_reader'@'{host}'")
+            server.execute(f"DROP USER '{database}'@'{host}'")
     assert finding.id == "FP402"
     missing = "DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, CREATE TEMPORARY TABLES"
     assert missing in finding.consequence

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -220,22 +221,14 @@ def test_a_lock_that_is_not_given_is_waited_for_again(
     server: servers.Server,
     undisturbed: dict[str, Any],
 ) -> None:
-    with _lock_timeout(server, 1), _held_row(server, shared_target) as release:
+    patience = {"init_command": "SET innodb_lock_wait_timeout = 1"}
+    impatient = replace(shared_target, settings={**shared_target.settings, "OPTIONS": patience})
+    with _held_row(server, shared_target) as release:
         threading.Timer(1.5, release).start()
         log = Log()
-        load_into(shared_target, source, run, log=log)
+        load_into(impatient, source, run, log=log)
     assert "Lock wait timeout" in log.text
     assert outcome(shared_target) == undisturbed
-
-
-@contextmanager
-def _lock_timeout(server: servers.Server, seconds: int) -> Iterator[None]:
-    ((before,),) = server.execute("SELECT @@GLOBAL.innodb_lock_wait_timeout")
-    server.execute(f"SET GLOBAL innodb_lock_wait_timeout = {seconds}")
-    try:
-        yield
-    finally:
-        server.execute(f"SET GLOBAL innodb_lock_wait_timeout = {before}")
 
 
 @contextmanager
