@@ -301,8 +301,11 @@ class ChunkSaver:
             raise _EnoughError
 
     def _exists_after_all(self, plan: ModelPlan, row: Rows) -> bool:
-        """A key that was thought to be new: the row is updated, as loaddata would."""
-        if not self._options.fresh or not self._existing(plan, row):
+        """A key that was thought to be new: the row is updated, as loaddata would.
+
+        One that the table's collation merely takes for the same is another row's.
+        """
+        if not self._options.fresh or row.keys[0] not in self._existing(plan, row):
             return False
         self._update(plan, row)
         return True
