@@ -274,8 +274,11 @@ def _address(root: Field, as_text: ColumnTest) -> ColumnTest:
     """An IP address: what the field makes of text when it is loaded."""
 
     def fine(raws: Values) -> bool:
-        plain = bool(_PLAIN_ADDRESSES.fullmatch("".join([f"{raw}\n" for raw in raws])))
-        return plain and as_text.fine(raws)
+        if not as_text.fine(raws):
+            return False
+        # Those of version 6 take long, and come again and again.
+        plain = _PLAIN_ADDRESSES.fullmatch("".join([f"{raw}\n" for raw in raws]))
+        return bool(plain) or not any(map(judge, set(raws)))
 
     def judge(raw: Any) -> Verdict:
         verdict = as_text.judge(raw)
