@@ -368,7 +368,7 @@ def test_duplicates_of_the_source_itself_are_named(both: Ends) -> None:
     found = told(checked(both))
     plant("DELETE FROM dirty_pair")
     plant(definition)
-    assert found == [("FP208", "dirty.pair", "left, right", ["2 rows"])]
+    assert found == [("FP208", "dirty.pair", "left, right", [1, 2])]
 
 
 def test_findings_can_be_ignored(both: Ends) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import connections
 
-from fixturepipe.databases.ends import SOURCE, Ends
+from fixturepipe.databases.ends import SOURCE, TARGET, Ends
 from fixturepipe.events import ignore
 from fixturepipe.stages.check import CheckOptions, check
 from tests.apps.everyfield.models import ByText, Everything
@@ -77,3 +77,15 @@ def test_text_that_is_not_utf8_is_named_in_a_unique_column_too(both: Ends) -> No
     with connections[SOURCE].cursor() as cursor:
         cursor.execute("INSERT INTO everyfield_bytext VALUES (CAST(x'c328' AS TEXT), 2)")
     assert found(both, "bytext") == [("FP111", "name")]
+
+
+def test_long_text_is_unique_on_mariadb_and_compared_there(
+    both: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Everything._meta.get_field("text"), "_unique", True)
+    texts = ["b", "a" * 3000 + "1", "a" * 3000 + "2", "B", "c"]
+    Everything.objects.using(SOURCE).bulk_create([Everything(text=text) for text in texts])
+    result = check(both, CheckOptions(labels=("everyfield.everything",)), ignore)
+    same = [[e.value for e in each.examples] for each in result.findings if each.id == "FP203"]
+    is_mariadb = connections[TARGET].mysql_is_mariadb  # type: ignore[attr-defined]
+    assert same == ([["b", "B"]] if is_mariadb else [])

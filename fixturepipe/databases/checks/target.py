@@ -23,6 +23,9 @@ from fixturepipe.databases.tables import Field, root_field
 
 _BATCH = 200
 _TRIAL = "fixturepipe_trial"
+# The server compares the first kilobyte of a TEXT only where it sorts, and so has to get a
+# VARCHAR; a row of a few such is as long as it takes.
+_LONGEST = 3_500
 _QUESTIONS = {"JSONField": "JSON_VALID(%s)", "UUIDField": "CAST(%s AS uuid) IS NOT NULL"}
 
 
@@ -172,15 +175,19 @@ class Target:
         return None if pattern is None else pattern % vars(root)
 
     def text_column(self, field: Field) -> TextColumn | None:
-        """How the field's text compares in the target; None for what is not text."""
-        written = re.match(r"(?:var)?char\((\d+)\)", self.column_type(field) or "")
-        is_uuid = root_field(field).get_internal_type() == "UUIDField"
-        if self._server is None or written is None or is_uuid:
+        """How the field's text compares in the target; None for what is not text.
+
+        Of MySQL's TEXT columns none can be unique, of MariaDB's any.
+        """
+        kinds = r"(?:var)?char\((\d+)\)" + r"|\w*text$" * self.is_mariadb
+        written = re.match(kinds, self.column_type(field) or "")
+        is_other = root_field(field).get_internal_type() in _QUESTIONS
+        if self._server is None or written is None or is_other:
             return None
         there = self._facts(field)
         asked = getattr(root_field(field), "db_collation", None) or self.default_collation
         collation = there.collation if there is not None and there.collation else asked
-        return TextColumn(int(written[1]), collation)
+        return TextColumn(int(written[1] or _LONGEST), collation)
 
     def _facts(self, field: Field) -> ColumnFacts | None:
         if self._server is None:

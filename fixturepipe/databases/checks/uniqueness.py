@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import count, groupby
 from typing import Any
 
 from django.db import models
@@ -87,12 +87,17 @@ def _sets(
 def _exact_duplicates(
     model: Model, fields: Sequence[Field], source: BaseDatabaseWrapper, fixes: Fixes
 ) -> Finding | None:
-    count, examples = duplicates(tuple(fields), source)
-    if not count:
+    width, number = len(key_fields(model)), 0
+    examples: list[Example] = []
+    for group in _exact_groups(model, fields, source):
+        number += len(group)
+        for row in group[: EXAMPLES - len(examples)]:
+            examples.append(Example(_shown(row[:width]), _shown(row[width:])))
+    if not number:
         return None
     label, fix = model._meta.label_lower, fixes.of("FP208", model, fields)
     remedied = fix.remedy if fix is not None else ""
-    return RULES["FP208"].finding(label, _names(fields), count, examples, remedied=remedied)
+    return RULES["FP208"].finding(label, _names(fields), number, examples, remedied=remedied)
 
 
 def _exact_groups(
@@ -158,14 +163,14 @@ class _Candidates:
         with self._temporary_table() as columns:
             self._fill(condition)
             groups = f"SELECT COUNT(*) k FROM {_TEMPORARY} GROUP BY {columns} HAVING COUNT(*) > 1"
-            ((count,),) = self._target.query(f"SELECT COALESCE(SUM(k), 0) FROM ({groups}) g")
-            examples = self._examples(condition, columns) if count else []
-        if count:
+            ((number,),) = self._target.query(f"SELECT COALESCE(SUM(k), 0) FROM ({groups}) g")
+            examples = self._examples(condition, columns) if number else []
+        if number:
             fix = fixes.of("FP203", self._model, self._fields)
             yield RULES["FP203"].finding(
                 self._model._meta.label_lower,
                 _names(self._fields),
-                int(count),
+                int(number),
                 examples,
                 collation=", ".join(sorted({text.collation for text in self._texts.values()})),
                 remedied=fix.remedy if fix is not None else "",
@@ -210,7 +215,9 @@ class _Candidates:
         ]
         columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
         self._target.query(f"DROP TEMPORARY TABLE IF EXISTS {_TEMPORARY}")
-        self._target.query(f"CREATE TEMPORARY TABLE {_TEMPORARY} (shown LONGTEXT, {columns})")
+        self._target.query(
+            f"CREATE TEMPORARY TABLE {_TEMPORARY} (place BIGINT, shown LONGTEXT, {columns})"
+        )
         try:
             yield ", ".join(names)
         finally:
@@ -220,14 +227,14 @@ class _Candidates:
         self, condition: Condition, as_text: Callable[[Row, Row], str | None] | None = None
     ) -> None:
         """Put the rows in; with the text of key and values only where it will be asked for."""
-        width = self._width
+        width, places = self._width, count()
         for page in self._table.pages(condition=condition):
             rows = []
             for row in page:
                 key, values = row[:width], row[width:]
                 if self._fits(values):
                     text = as_text(key, values) if as_text is not None else None
-                    rows.append((text, *values))
+                    rows.append((next(places), text, *values))
             self._target.insert(_TEMPORARY, rows)
 
     def _fits(self, values: Row) -> bool:
@@ -246,8 +253,8 @@ class _Candidates:
         self._fill(condition, as_text=_told)
         self._target.query("SET SESSION group_concat_max_len = 1000000")
         rows = self._target.query(
-            f"SELECT GROUP_CONCAT(shown SEPARATOR '\n') FROM {_TEMPORARY} GROUP BY {columns}"
-            f" HAVING COUNT(*) > 1 LIMIT {EXAMPLES}"
+            f"SELECT GROUP_CONCAT(shown ORDER BY place SEPARATOR '\n') FROM {_TEMPORARY}"
+            f" GROUP BY {columns} HAVING COUNT(*) > 1 ORDER BY MIN(place) LIMIT {EXAMPLES}"
         )
         lines = [line for (joined,) in rows for line in str(joined).split("\n")]
         return [Example(pk, value) for pk, value in map(json.loads, lines)]
