@@ -89,3 +89,28 @@ def test_long_text_is_unique_on_mariadb_and_compared_there(
     same = [[e.value for e in each.examples] for each in result.findings if each.id == "FP203"]
     is_mariadb = connections[TARGET].mysql_is_mariadb  # type: ignore[attr-defined]
     assert same == ([["b", "B"]] if is_mariadb else [])
+
+
+def test_references_in_text_that_is_not_utf8_are_named_and_stop_nothing(both: Ends) -> None:
+    plant("char", "NULL")
+    with connections[SOURCE].cursor() as cursor:
+        cursor.execute("PRAGMA foreign_keys = OFF")
+        cursor.execute("SELECT id FROM django_content_type WHERE model = 'everything'")
+        (everything,) = cursor.fetchone()
+        cursor.execute(
+            "INSERT INTO everyfield_remark (id, content_type_id, object_id)"
+            " VALUES (1, %s, CAST(x'c328' AS TEXT))",
+            [everything],
+        )
+        cursor.execute(
+            "INSERT INTO everyfield_remark_labels (id, remark_id, bytext_id)"
+            " VALUES (1, 1, CAST(x'c328' AS TEXT))"
+        )
+    try:
+        assert set(found(both, "remark")) == {("FP111", "object_id"), ("FP204", "about")}
+        assert found(both, "remark_labels") == [("FP202", "bytext")]
+    finally:
+        with connections[SOURCE].cursor() as cursor:
+            cursor.execute("DELETE FROM everyfield_remark_labels")
+            cursor.execute("DELETE FROM everyfield_remark")
+            cursor.execute("PRAGMA foreign_keys = ON")

@@ -7,11 +7,11 @@ whatever the table holds, and no read lasts long enough to block a writer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from django.db import OperationalError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -23,6 +23,7 @@ from fixturepipe.databases.ends import table_name
 Field: TypeAlias = "models.Field[Any, Any]"
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
+Answer = TypeVar("Answer")
 
 PAGE_ROWS = 2_000
 PAGE_BYTES = 8 << 20
@@ -206,13 +207,7 @@ class Table:
         return self._read(f"{self._select()}{where}", parameters)
 
     def _read(self, query: str, parameters: Sequence[Any], budget: int | None = None) -> list[Row]:
-        try:
-            return self._execute(query, parameters, budget)
-        except OperationalError as error:
-            if self.connection.vendor != "sqlite" or "decode to UTF-8" not in str(error):
-                raise
-        with _undecodable_text(self.connection):
-            return self._execute(query, parameters, budget)
+        return any_text(self.connection, lambda: self._execute(query, parameters, budget))
 
     def _execute(self, query: str, parameters: Sequence[Any], budget: int | None) -> list[Row]:
         with self.connection.cursor() as cursor, self._conversion():
@@ -306,6 +301,20 @@ def _server_text(connection: BaseDatabaseWrapper) -> Iterator[None]:
         yield
     finally:
         raw.converter = before
+
+
+def any_text(connection: BaseDatabaseWrapper, ask: Callable[[], Answer]) -> Answer:
+    """The answer of a database, in which bytes that are not UTF-8 are lone surrogates (PEP 383).
+
+    `ask` is called again where SQLite's text could not be decoded.
+    """
+    try:
+        return ask()
+    except OperationalError as error:
+        if connection.vendor != "sqlite" or "decode to UTF-8" not in str(error):
+            raise
+    with _undecodable_text(connection):
+        return ask()
 
 
 @contextmanager

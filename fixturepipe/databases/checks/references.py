@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.databases.checks.fixes import NO_FIXES, Fix, Fixes
 from fixturepipe.databases.checks.mending import default
 from fixturepipe.databases.checks.rules import RULES
-from fixturepipe.databases.comparing.integrity import orphans
+from fixturepipe.databases.comparing.integrity import orphans, rows_of
 from fixturepipe.databases.dumping.keyproof import UnprovenError, prove
 from fixturepipe.databases.ends import table_name
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding
@@ -177,6 +177,4 @@ class _GenericKeys:
         return f"{column} = {object_id}"
 
     def _rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with self._source.cursor() as cursor:
-            cursor.execute(statement, parameters or None)
-            return list(cursor.fetchall())
+        return rows_of(self._source, statement, parameters)

@@ -25,7 +25,12 @@ from fixturepipe.databases.checks.fixes import NO_FIXES, Fixes
 from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.target import Target, TextColumn
 from fixturepipe.databases.checks.values import not_utf8
-from fixturepipe.databases.comparing.integrity import UniqueIndexes, duplicates, unique_sets
+from fixturepipe.databases.comparing.integrity import (
+    UniqueIndexes,
+    duplicates,
+    rows_of,
+    unique_sets,
+)
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding
 from fixturepipe.databases.tables import Condition, Field, Row, Table, key_fields
 from fixturepipe.databases.values import shown
@@ -108,13 +113,12 @@ def _exact_groups(
     columns = [table.column(field) for field in table.fields]
     values = ", ".join(columns[len(key) :])
     present = " AND ".join(f"{column} IS NOT NULL" for column in columns[len(key) :])
-    with source.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {', '.join(columns)} FROM {table.quoted} WHERE {present} AND ({values}) IN"
-            f" (SELECT {values} FROM {table.quoted} GROUP BY {values} HAVING COUNT(*) > 1)"
-            f" ORDER BY {values}, {', '.join(columns[: len(key)])}"
-        )
-        rows = cursor.fetchall()
+    rows = rows_of(
+        source,
+        f"SELECT {', '.join(columns)} FROM {table.quoted} WHERE {present} AND ({values}) IN"
+        f" (SELECT {values} FROM {table.quoted} GROUP BY {values} HAVING COUNT(*) > 1)"
+        f" ORDER BY {values}, {', '.join(columns[: len(key)])}",
+    )
     for _, group in groupby(rows, lambda row: row[len(key) :]):
         yield list(group)
 

@@ -6,7 +6,7 @@ many-to-many tables are asked about like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from django.db import models
@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.ends import table_name
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding, Level
-from fixturepipe.databases.tables import Field, Row, key_fields
+from fixturepipe.databases.tables import Field, Row, any_text, key_fields
 from fixturepipe.databases.values import shown
 
 ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
@@ -45,12 +45,24 @@ def orphan_rows(
     quote = connection.ops.quote_name
     key = ", ".join(f"a.{quote(part.column)}" for part in key_fields(field.model))
     limit = "" if at_most is None else f" LIMIT {at_most}"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {key}, a.{quote(field.column)} {_dangling(field, connection)}"
-            f" ORDER BY {key}{limit}"
-        )
-        return list(cursor.fetchall())
+    return rows_of(
+        connection,
+        f"SELECT {key}, a.{quote(field.column)} {_dangling(field, connection)}"
+        f" ORDER BY {key}{limit}",
+    )
+
+
+def rows_of(
+    connection: BaseDatabaseWrapper, statement: str, parameters: Sequence[Any] = ()
+) -> list[Row]:
+    """The rows of a statement, whatever bytes their text holds."""
+
+    def ask() -> list[Row]:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return list(cursor.fetchall())
+
+    return any_text(connection, ask)
 
 
 def _dangling(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:
@@ -152,14 +164,11 @@ def duplicates(
         f"SELECT {columns}, COUNT(*) FROM {quote(table_name(fields[0].model, connection))}"
         f" WHERE {present} GROUP BY {columns} HAVING COUNT(*) > 1"
     )
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM ({groups}) g")
-        count = int(cursor.fetchone()[0])
-        if not count:
-            return 0, []
-        cursor.execute(f"{groups} LIMIT {EXAMPLES}")
-        rows = cursor.fetchall()
-    return count, [Example(f"{row[-1]} rows", _shown(row[:-1])) for row in rows]
+    ((count,),) = rows_of(connection, f"SELECT COUNT(*) FROM ({groups}) g")
+    if not count:
+        return 0, []
+    rows = rows_of(connection, f"{groups} LIMIT {EXAMPLES}")
+    return int(count), [Example(f"{row[-1]} rows", _shown(row[:-1])) for row in rows]
 
 
 def next_key(model: type[models.Model], connection: BaseDatabaseWrapper) -> int | None:
