@@ -82,7 +82,7 @@ def test_text_that_is_not_utf8_is_named_in_a_unique_column_too(both: Ends) -> No
 def test_long_text_is_unique_on_mariadb_and_compared_there(
     both: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Everything._meta.get_field("text"), "_unique", True)
+    monkeypatch.setitem(Everything._meta.get_field("text").__dict__, "unique", True)
     texts = ["b", "a" * 3000 + "1", "a" * 3000 + "2", "B", "c"]
     Everything.objects.using(SOURCE).bulk_create([Everything(text=text) for text in texts])
     result = check(both, CheckOptions(labels=("everyfield.everything",)), ignore)

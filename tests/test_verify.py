@@ -380,6 +380,24 @@ def test_a_missing_unique_index_and_the_duplicates_that_it_let_in_are_found(pair
     assert named == [("FP502", 1, []), ("FP503", 1, [("2 rows", "editors")])]
 
 
+def test_a_foreign_key_that_the_target_lacks_is_found(pair: Ends) -> None:
+    with connections[TARGET].cursor() as cursor:
+        constraints = connections[TARGET].introspection.get_constraints(cursor, "auth_permission")
+    (name,) = [name for name, each in constraints.items() if each["foreign_key"]]
+    run(f"ALTER TABLE auth_permission DROP FOREIGN KEY {name}")
+    try:
+        result = verified(pair)
+    finally:
+        run(
+            f"ALTER TABLE auth_permission ADD CONSTRAINT {name} FOREIGN KEY (content_type_id)"
+            " REFERENCES django_content_type (id)"
+        )
+    assert [(f.id, f.model, f.field) for f in result.findings] == [
+        ("FP505", "auth.permission", "content_type")
+    ]
+    assert not result.ok
+
+
 @pytest.mark.parametrize("has_manifest", [True, False])
 def test_a_key_that_would_be_given_again_is_found(pair: Ends, has_manifest: bool) -> None:
     """A warning here: an error only where the ledger says that fixturepipe loaded the target."""

@@ -303,6 +303,7 @@ def _findings(covered: list[Model], manifest: Manifest | None) -> Iterator[Findi
     # Where the target comes next is what `load` promises; rows moved by anything else are as
     # equal without it.
     level: Level = "error" if Ledger(target, "").exists() else "warning"
+    yield from integrity.missing_foreign_keys(covered, target)
     indexes = integrity.UniqueIndexes(target)
     for model in covered:
         yield from integrity.broken_references(model, target)

@@ -6,7 +6,7 @@ many-to-many tables are asked about like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from django.db import models
@@ -221,6 +221,38 @@ def broken_references(
                 " exist; the database was told not to look when they were written.",
                 "Load again with foreign keys checked, or mend the rows at the source.",
             )
+
+
+def missing_foreign_keys(
+    covered: Iterable[type[models.Model]], connection: BaseDatabaseWrapper
+) -> Iterator[Finding]:
+    """FP505 for each foreign key that the model promises and the target's tables lack."""
+    if connection.vendor != "mysql":
+        return
+    there = {
+        (table.lower(), column.lower())
+        for table, column in rows_of(
+            connection,
+            "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE"
+            " WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IS NOT NULL",
+        )
+    }
+    for model in covered:
+        table = table_name(model, connection).lower()
+        for field in constrained_keys(model):
+            is_ours = model._meta.managed and field.remote_field.model._meta.managed
+            if is_ours and (table, field.column.lower()) not in there:
+                yield Finding(
+                    "FP505",
+                    "error",
+                    model._meta.label_lower,
+                    field.name,
+                    1,
+                    (),
+                    "The target's table has no foreign key on this column: it will take rows that"
+                    " point at nothing.",
+                    "Migrate the target with the project's own migrations.",
+                )
 
 
 def broken_uniqueness(
