@@ -122,9 +122,8 @@ def _next(
 ) -> str:
     if not manifest.dumps and manifest.arrangement is None:
         return "dump"
-    if manifest.arrangement is None:
-        return "arrange"
-    if journal is None or not journal.finished:
+    # What is not arranged yet, load arranges.
+    if manifest.arrangement is None or journal is None or not journal.finished:
         return "load"
     return "" if verification is not None and verification.ok else "verify"
 

@@ -26,7 +26,7 @@ from fixturepipe.databases.loading.constraints import require_no_dangling_rows
 from fixturepipe.databases.loading.ledger import UNNAMED, Entry, loader_lock
 from fixturepipe.databases.loading.loadplan import LoadPlan, spelled
 from fixturepipe.databases.loading.preparation import models_of, models_of_source, prepare
-from fixturepipe.databases.loading.receivers import has_receivers
+from fixturepipe.databases.loading.receivers import has_receivers, hear_every_model
 from fixturepipe.databases.loading.saver import SaverOptions
 from fixturepipe.databases.loading.sequences import SequenceReset, reset_sequences
 from fixturepipe.databases.loading.servererrors import is_transient, said_by
@@ -243,10 +243,11 @@ class _Load:
         labels = dict.fromkeys(label for chunk in pending for label in chunk.models)
         told = [m._meta.label for m in map(_model, labels) if m and has_receivers(m)]
         if told:
+            whose = "all models" if hear_every_model() else _some(told)
             self.listener(
                 Notice(
                     "warning",
-                    f"pre_save or post_save has receivers for {_some(told)}: they are not"
+                    f"pre_save or post_save has receivers for {whose}: they are not"
                     " called. --signals loads these models object by object and calls them.",
                 )
             )

@@ -17,7 +17,18 @@ def has_receivers(model: type[models.Model]) -> bool:
     )
 
 
-def _receivers(signal: Any, model: type[models.Model]) -> list[Any]:
+def hear_every_model() -> bool:
+    """Whether the project has receivers that were connected without a sender."""
+    return any(
+        _is_the_projects(each) for s in (pre_save, post_save) for each in _receivers(s, _NoModel)
+    )
+
+
+class _NoModel:
+    """A sender that none of the project's receivers names."""
+
+
+def _receivers(signal: Any, model: type[Any]) -> list[Any]:
     called, awaited = signal._live_receivers(model)
     return [*called, *awaited]
 
