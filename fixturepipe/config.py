@@ -90,7 +90,8 @@ def read_file(start: Path, known: Iterable[str]) -> dict[str, Any]:
         tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}", hint="Mend the file.") from None
-    table = dict(tool.get("fixturepipe", {}))
+    # As in TOML elsewhere, chunk_objects is chunk-objects.
+    table = {name.replace("_", "-"): each for name, each in tool.get("fixturepipe", {}).items()}
     unknown = sorted(set(table) - set(known))
     if unknown:
         raise ConfigurationError(

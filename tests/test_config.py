@@ -88,6 +88,11 @@ def test_an_unknown_name_in_the_file_is_refused(tmp_path: Path) -> None:
         read_file(tmp_path, ["loader"])
 
 
+def test_a_name_in_the_file_may_have_underscores(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.fixturepipe]\nchunk_objects = 3\n")
+    assert read_file(tmp_path, ["chunk-objects"]) == {"chunk-objects": 3}
+
+
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.fixturepipe\n")
     with pytest.raises(ConfigurationError, match="cannot be read"):
