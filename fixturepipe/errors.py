@@ -5,6 +5,7 @@
     │   ├── ConfigurationError      settings, aliases, URLs, servers, privileges
     │   └── RunDirectoryError       a run directory that this command cannot use
     ├── FixtureError             2  a file that is not a fixture
+    │   └── ChunkFileError       3  a chunk that is damaged or gone
     ├── SourceDataError          1  rows of the source that cannot be written as they are
     ├── DanglingReferenceError   1  objects that point at nothing
     └── LoadError                3  the target refused a chunk
@@ -54,6 +55,19 @@ class FixtureError(FixturepipeError):
         where = f"{path}, {position}" if position else f"{path}"
         usual = "A fixture is what `manage.py dumpdata` writes; make the file anew."
         super().__init__(f"{where}: {problem}", hint=hint or usual)
+
+
+class ChunkFileError(FixtureError):
+    """A chunk's file is damaged or gone; the chunks before it are in."""
+
+    exit_code = 3
+
+    def __init__(self, path: object, problem: str, *, position: str = "") -> None:
+        hint = (
+            "Mend the file, or write it again with `fixturepipe arrange`; then `fixturepipe load`"
+            " goes on."
+        )
+        super().__init__(path, problem, position=position, hint=hint)
 
 
 class SourceDataError(FixturepipeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +120,35 @@ def test_a_wrong_user_is_refused_and_no_password_shown(shop: Shop, server: serve
     message = refused(replace(shop, target=target), "load", "-v", "2")
     assert "Access denied" in message
     assert "s3cret" not in message
+
+
+def test_an_option_that_the_driver_lacks_is_refused(shop: Shop, server: servers.Server) -> None:
+    shop.done("dump", "sites")
+    url = server.url("mysql")
+    target = f"{url}{'&' if '?' in url else '?'}colour=blue"
+    message = refused(replace(shop, target=target), "load")
+    assert "'colour' is an invalid keyword argument" in message
+    assert "OPTIONS in DATABASES" in message
+
+
+def test_a_user_who_may_not_make_tables_is_told_what_to_grant(
+    shop: Shop, server: servers.Server
+) -> None:
+    shop.done("dump", "sites")
+    shop.done("arrange")
+    user = {"USER": f"reader_{uuid.uuid4().hex[:8]}", "PASSWORD": "r3ader"}
+    account = f"{user['USER']}@'%'"
+    with server.database() as end:
+        server.execute(f"CREATE USER {account} IDENTIFIED BY '{user['PASSWORD']}'")
+        try:
+            server.execute(f"GRANT SELECT ON `{end.settings['NAME']}`.* TO {account}")
+            reader = replace(server, base={**server.base, **user}).url(end.settings["NAME"])
+            result = replace(shop, target=reader).run("load")
+        finally:
+            server.execute(f"DROP USER {account}")
+    assert result.returncode == 3
+    assert "CREATE command denied" in result.stderr
+    assert "Grant the user SELECT, INSERT" in result.stderr
 
 
 def test_a_missing_sqlite_file_is_refused_and_not_made(shop: Shop, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from fixturepipe.artifacts.journal import read_journal
 from fixturepipe.artifacts.manifest import read_manifest, write_manifest
 from fixturepipe.databases.ends import TARGET, End, Ends
 from fixturepipe.databases.loading.ledger import RUNS, LoaderLock, read_applied
-from fixturepipe.errors import ConfigurationError, FixtureError, LoadError, UsageError
+from fixturepipe.errors import ChunkFileError, ConfigurationError, LoadError, UsageError
 from fixturepipe.events import Event, Notice, StageAdvanced
 from fixturepipe.stages.load import LoadOptions, prepare_target
 from tests.apps.loading import models
@@ -222,15 +222,17 @@ def test_a_damaged_chunk_is_named(tmp_path: Path, source: End, shared_target: En
     directory = make_run(tmp_path / "run", SHADES)
     path = chunk_path(directory, 1)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(FixtureError, match=r"0001-loading\.shade\.json, line 3"):
+    with pytest.raises(ChunkFileError, match=r"0001-loading\.shade\.json, line 3") as caught:
         load_into(shared_target, source, directory)
+    assert caught.value.exit_code == 3
+    assert "`fixturepipe load` goes on" in caught.value.hint
     assert rows(shared_target, "loading.shade") == {}
 
 
 def test_a_chunk_that_is_gone_is_named(tmp_path: Path, source: End, shared_target: End) -> None:
     directory = make_run(tmp_path / "run", SHADES)
     chunk_path(directory, 1).unlink()
-    with pytest.raises(FixtureError, match="it is not there"):
+    with pytest.raises(ChunkFileError, match="it is not there"):
         load_into(shared_target, source, directory)
 
 

@@ -46,6 +46,7 @@ BAD = {
     "against a check": ({"positive": 0}, "positive", "gt0"),
     "pointing nowhere": ({"place": 99}, "place", "does not hold"),
     "no number": ({"small": "many"}, "small", "must be an integer"),
+    "no decimal": ({"price": "abc"}, "price", "must be a decimal number"),
     "half a character": ({"once": "\ud800"}, "once", "surrogates not allowed"),
     "an unknown field": ({"colour": 1}, "colour", "no field named 'colour'"),
 }
@@ -125,8 +126,9 @@ def test_rejected_objects_are_loaded_after_editing(
     load_into(shared_target, source, directory, on_error="reject")
     path = directory.rejects / "0001-loading.strict.json"
     path.write_text(path.read_text().replace("too long", "short", 1))
-    with pytest.raises(LoadError, match="pk 3"):
+    with pytest.raises(LoadError, match="pk 3") as caught:
         load_into(shared_target, source, directory, rejects=True)
+    assert "`fixturepipe load --rejects`" in caught.value.hint
     result = load_into(shared_target, source, directory, rejects=True, on_error="reject")
     assert rejected(directory) == [3]
     assert result.rejected == {"loading.strict": 1, "loading.strictnote": 1}

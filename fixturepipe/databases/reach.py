@@ -49,6 +49,12 @@ def require_reachable(alias: str, end: End) -> None:
             f"The database {end.name} cannot be used: {error}",
             hint="Install its driver into this Python environment, or look at its settings.",
         ) from error
+    except TypeError as error:
+        # The driver's word about an option that it does not know.
+        raise ConfigurationError(
+            f"The database {end.name} cannot be used: {error}",
+            hint="Look at what follows `?` in its URL, or at OPTIONS in DATABASES.",
+        ) from error
     except DatabaseError as error:
         code = error.args[0] if error.args else None
         said = error.args[1] if len(error.args) > 1 else error

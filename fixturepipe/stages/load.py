@@ -29,7 +29,7 @@ from fixturepipe.databases.loading.preparation import models_of, models_of_sourc
 from fixturepipe.databases.loading.receivers import has_receivers, hear_every_model
 from fixturepipe.databases.loading.saver import SaverOptions
 from fixturepipe.databases.loading.sequences import SequenceReset, reset_sequences
-from fixturepipe.databases.loading.servererrors import is_transient, said_by
+from fixturepipe.databases.loading.servererrors import hint_for, is_transient, said_by
 from fixturepipe.databases.loading.target import Target, own_rows_matter
 from fixturepipe.databases.loading.workers import WorkerSetup, executor_for, loaded_side_by_side
 from fixturepipe.errors import (
@@ -414,7 +414,7 @@ def _server_errors_said() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        hint = "`fixturepipe load` goes on from here."
+        hint = f"{hint_for(error)} `fixturepipe load` goes on from here.".strip()
         if is_transient(error):
             raise TransientLoadError(f"The target: {said_by(error)}", hint=hint) from error
         raise LoadError(f"The target: {said_by(error)}", hint=hint) from error

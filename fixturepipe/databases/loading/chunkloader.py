@@ -35,7 +35,7 @@ from fixturepipe.databases.loading.rows import RowProblem
 from fixturepipe.databases.loading.saver import ChunkSaver, ModelPlans, SaverOptions
 from fixturepipe.databases.loading.servererrors import NO_SUCH_ROW, hint_for, is_transient, said_by
 from fixturepipe.databases.loading.session import LoadingSession
-from fixturepipe.errors import FixtureError, LoadError, TransientLoadError
+from fixturepipe.errors import ChunkFileError, LoadError, TransientLoadError
 
 # Seconds before each further try: about half a minute in all, as long as a server restarts.
 PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -109,7 +109,7 @@ class ChunkLoader:
         """Load a chunk, exactly once. `then` is the one that will probably be next.
 
         Raises LoadError where the target refuses it, TransientLoadError where the server stays
-        away, FixtureError where the file is damaged. Nothing of the chunk is in then.
+        away, ChunkFileError where the file is damaged. Nothing of the chunk is in then.
         """
         self._then = then
         return self._persistently(chunk, lambda deferred: self._load_once(chunk, deferred=deferred))
@@ -191,9 +191,7 @@ class ChunkLoader:
     def _load_rows(self, chunk: Chunk, *, deferred: bool) -> _Loaded:
         path = self._path(chunk)
         if not path.is_file():
-            raise FixtureError(
-                path, "it is not there", hint="Write it again with `fixturepipe arrange`."
-            )
+            raise ChunkFileError(path, "it is not there")
         if self._options.loader == "stock":
             command = StockCommand()
             sha256 = file_sha256(path)

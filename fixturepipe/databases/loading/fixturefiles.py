@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from fixturepipe.errors import FixtureError
+from fixturepipe.errors import ChunkFileError
 
 # 2**63 has nineteen digits.
 _LONG_NUMBER = b"0" * 19
@@ -44,7 +44,7 @@ class FixtureReader:
             self._ahead = path, self._pool.submit(read_fixture, path)
 
     def read(self, path: Path) -> Fixture:
-        """The fixture. Raises FixtureError where the file is none."""
+        """The fixture. Raises ChunkFileError where the file is none."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead[0] == path:
             return ahead[1].result()
@@ -56,11 +56,11 @@ class FixtureReader:
 
 
 def read_fixture(path: Path) -> Fixture:
-    """Read and parse a fixture. Raises FixtureError where the file is none."""
+    """Read and parse a fixture. Raises ChunkFileError where the file is none."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise _damaged(path, f"it cannot be read: {error.strerror}", "") from error
+        raise ChunkFileError(path, f"it cannot be read: {error.strerror}") from error
     return Fixture(_checked(path, _parsed(path, content)), hashlib.sha256(content).hexdigest())
 
 
@@ -73,28 +73,21 @@ def _parsed(path: Path, content: bytes) -> Any:
     try:
         return json.loads(content)
     except UnicodeDecodeError as error:
-        raise _damaged(path, "it is not UTF-8", f"byte {error.start}") from error
+        raise ChunkFileError(path, "it is not UTF-8", position=f"byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise _damaged(path, error.msg, f"line {error.lineno}") from error
+        raise ChunkFileError(path, error.msg, position=f"line {error.lineno}") from error
 
 
 def _checked(path: Path, objects: Any) -> list[dict[str, Any]]:
     if not isinstance(objects, list):
-        raise _damaged(path, "it is not a list of objects", "")
+        raise ChunkFileError(path, "it is not a list of objects")
     for position, each in enumerate(objects, start=1):
         if (
             type(each) is not dict
             or type(each.get("model")) is not str
             or type(each.get("fields")) is not dict
         ):
-            raise _damaged(path, 'it has no "model" and "fields"', f"object {position}")
+            raise ChunkFileError(
+                path, 'it has no "model" and "fields"', position=f"object {position}"
+            )
     return objects
-
-
-def _damaged(path: Path, problem: str, position: str) -> FixtureError:
-    return FixtureError(
-        path,
-        problem,
-        position=position,
-        hint="Mend the file, or write it again with `fixturepipe arrange`.",
-    )

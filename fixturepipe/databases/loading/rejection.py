@@ -46,10 +46,11 @@ def refused_chunk(file: str, problems: Sequence[RowProblem]) -> LoadError:
     lines += [f"  {sentence(problem)}" for problem in problems[:_SHOWN]]
     if len(problems) > _SHOWN:
         lines.append("  and more")
+    again = "load --rejects" if file.startswith("rejects/") else "load"
     hints = " ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
     return LoadError(
         "\n".join(lines),
-        hint=f"{hints} Mend it in the source or in {file}, then go on with `fixturepipe load`;"
+        hint=f"{hints} Mend it in the source or in {file}, then go on with `fixturepipe {again}`;"
         " or leave such objects out with `--on-error reject`.".strip(),
     )
 

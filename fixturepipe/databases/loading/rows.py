@@ -262,7 +262,8 @@ class ModelPlan:
             try:
                 self._column_literals(column, [value])[0].encode()
             except Exception as error:  # noqa: BLE001  (as above)
-                return RowProblem(each, _said(error), column.field.name, value, hint)
+                text = _said_of(column, value, error)
+                return RowProblem(each, text, column.field.name, value, hint)
         if self.by_instance:
             try:
                 self._through_instances([each], [[value] for value in cells])
@@ -355,6 +356,17 @@ def _python_value(column: Column, value: Any) -> Any:
 def _comparable(key: Any) -> Any:
     """A primary key of a fixture as a set can hold it."""
     return tuple(key) if isinstance(key, list) else key
+
+
+def _said_of(column: Column, value: Any, error: Exception) -> str:
+    """Django's sentence about a value, where it has one: Python's may be a mere class's name."""
+    try:
+        _python_value(column, value)
+    except ValidationError as better:
+        return _said(better)
+    except Exception:  # noqa: BLE001  (a field of the project's own)
+        return _said(error)
+    return _said(error)
 
 
 def _said(error: Exception) -> str:

@@ -38,9 +38,16 @@ DUPLICATE = {1062, 1586, 1859}
 NO_SUCH_ROW = {1216, 1452}
 PACKET_TOO_LARGE = {1153, 2020}
 
+_GRANT = (
+    "Grant the user SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX and REFERENCES on"
+    " the database."
+)
 _HINTS = {
+    1044: _GRANT,
     1048: "The column does not take NULL: give it a value.",
     1062: "Another row has this value already; the target's collation may see two values as one.",
+    1142: _GRANT,
+    1143: _GRANT,
     1153: "Raise the server's max_allowed_packet.",
     1264: "The number does not fit into the target's column.",
     1265: "The value would be cut to fit into the target's column.",

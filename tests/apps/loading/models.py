@@ -259,6 +259,7 @@ class Strict(models.Model):
     once = models.CharField(max_length=20, unique=True)
     small = models.SmallIntegerField()
     positive = models.IntegerField()
+    price = models.DecimalField(max_digits=6, decimal_places=2, null=True)
     place = models.ForeignKey(Place, models.CASCADE, null=True)
 
     class Meta:
