@@ -1,5 +1,10 @@
 """`python -m fixturepipe`."""
 
-from fixturepipe.cli import script
+import sys
+
+try:
+    from fixturepipe.cli import script
+except KeyboardInterrupt:
+    sys.exit(130)
 
 script()

@@ -6,10 +6,11 @@ import json
 import uuid
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from fixturepipe.cli import main
+from fixturepipe.cli import main, script
 from fixturepipe.cli.commands import COMMANDS as FUNCTIONS
 from fixturepipe.cli.options import COMMANDS, COMMON, all_options, build_parser
 from tests import servers
@@ -243,6 +244,19 @@ def test_a_dump_that_was_cut_off_is_refused(shop: Shop) -> None:
     dump = shop.workdir / "1-dump" / "sites.json"
     dump.write_bytes(dump.read_bytes()[:-20])
     assert "sites.json" in refused(shop, "arrange")
+
+
+def test_an_interrupt_before_the_options_are_read_exits_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(prog: str) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fixturepipe.cli.build_parser", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        script()
+    assert ended.value.code == 130
+    assert "Interrupted" in capsys.readouterr().err
 
 
 def test_wrong_use_exits_2(shop: Shop) -> None:

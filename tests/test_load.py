@@ -8,13 +8,19 @@ from typing import Any
 
 import pytest
 from django.db import connections
-from django.db.models.signals import post_save, pre_save
+from django.db.models.signals import post_save, pre_migrate, pre_save
 
 from fixturepipe.artifacts.journal import read_journal
 from fixturepipe.artifacts.manifest import read_manifest, write_manifest
 from fixturepipe.databases.ends import TARGET, End, Ends
 from fixturepipe.databases.loading.ledger import RUNS, LoaderLock, read_applied
-from fixturepipe.errors import ChunkFileError, ConfigurationError, LoadError, UsageError
+from fixturepipe.errors import (
+    ChunkFileError,
+    ConfigurationError,
+    LoadError,
+    TransientLoadError,
+    UsageError,
+)
 from fixturepipe.events import Event, Notice, StageAdvanced
 from fixturepipe.stages.load import LoadOptions, prepare_target
 from tests.apps.loading import models
@@ -376,6 +382,23 @@ def test_a_migrate_that_was_killed_begins_anew(
     prepare_target(directory, Ends("default", source, empty_target), LoadOptions(), Log())
     execute(empty_target, f"UPDATE {RUNS} SET migrated = 0")
     execute(empty_target, "DELETE FROM django_migrations WHERE app = 'auth'")
+    assert load_into(empty_target, source, directory).complete
+
+
+def test_a_connection_lost_in_migrate_is_no_fault_of_the_project(
+    tmp_path: Path, source: End, empty_target: End
+) -> None:
+    def lose(using: str, **kwargs: Any) -> None:
+        with connections[using].cursor() as cursor:
+            cursor.execute("KILL CONNECTION_ID()")
+
+    directory = make_run(tmp_path / "run", SHADES)
+    pre_migrate.connect(lose)
+    try:
+        with pytest.raises(TransientLoadError, match="was not migrated"):
+            load_into(empty_target, source, directory)
+    finally:
+        pre_migrate.disconnect(lose)
     assert load_into(empty_target, source, directory).complete
 
 

@@ -418,6 +418,8 @@ def test_a_key_that_would_be_given_again_is_found(pair: Ends, has_manifest: bool
     assert [(f.id, f.level, f.model) for f in before.findings] == [
         ("FP504", "warning", "everyfield.everything")
     ]
+    (found,) = before.findings
+    assert found.remedy.startswith("ALTER TABLE `everyfield_everything` AUTO_INCREMENT")
     assert (before.ok, after.findings) == (True, ())
 
 

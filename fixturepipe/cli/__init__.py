@@ -30,7 +30,10 @@ _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 def script() -> NoReturn:
     """The program: `main`, and the end of the process with its status."""
-    status = main()
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        status = _interrupted()
     # All that is left goes with the process: to look through it for cycles takes 0.1 s.
     gc.freeze()
     sys.exit(status)
@@ -66,8 +69,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") -> i
         hint = "This is a fault of fixturepipe: the traceback (-v 3) belongs into its report."
         return _print_unexpected(error, verbosity, hint)
     except KeyboardInterrupt:
-        print("Interrupted. The same command goes on from here.", file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted()
+
+
+def _interrupted() -> int:
+    print("Interrupted. The same command goes on from here.", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _values(flags: dict[str, Any]) -> dict[str, Any]:

@@ -298,6 +298,7 @@ def reused_keys(
     """FP504 where the target would give a new row a key that the source gave out before."""
     coming = next_key(model, connection)
     if coming is not None and coming <= mark:
+        table = connection.ops.quote_name(table_name(model, connection))
         yield Finding(
             "FP504",
             level,
@@ -307,7 +308,7 @@ def reused_keys(
             (Example(coming, mark),),
             f"The next row gets key {coming}, but the source has given out keys up to {mark}:"
             " links and logs that name an old row would find a new one.",
-            f"ALTER TABLE {table_name(model, connection)} AUTO_INCREMENT = {mark + 1}",
+            f"ALTER TABLE {table} AUTO_INCREMENT = {mark + 1}",
         )
 
 

@@ -21,8 +21,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from fixturepipe.databases.ends import connection_to
 from fixturepipe.databases.introspection import LEDGER_PREFIX, NATURAL_PRIMARY, applied_migrations
 from fixturepipe.databases.loading.ledger import UNNAMED, Ledger, RunState
-from fixturepipe.databases.loading.servererrors import said_by
-from fixturepipe.errors import ConfigurationError
+from fixturepipe.databases.loading.servererrors import is_transient, said_by
+from fixturepipe.errors import ConfigurationError, TransientLoadError
 
 Migrations = Sequence[tuple[str, str]]
 _SHOWN = 20
@@ -65,6 +65,11 @@ class Target:
                 self._call_migrate(run_syncdb=True)
         # A project's own data migrations may raise anything.
         except Exception as error:
+            if is_transient(error):
+                raise TransientLoadError(
+                    f"The target {self.name} was not migrated: {said_by(error)}",
+                    hint="When the server is back, the same command goes on.",
+                ) from error
             said = said_by(error) if isinstance(error, DatabaseError) else repr(error)
             raise ConfigurationError(
                 f"The target {self.name} cannot be migrated: {said}",
