@@ -25,6 +25,7 @@ from django.db import connections, models
 
 from fixturepipe.databases import forks
 from fixturepipe.databases.checks import schema, server
+from fixturepipe.databases.checks.constraints import broken_checks
 from fixturepipe.databases.checks.fixes import Fixes, suggestions
 from fixturepipe.databases.checks.references import (
     dangling_generic_keys,
@@ -140,6 +141,7 @@ def _ask(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
         *dangling_generic_keys(model, source),
         *unproven_natural_keys(model, source),
         *duplicate_values(model, source, target, fixes),
+        *broken_checks(model, source, target),
     ]
 
 

@@ -231,6 +231,19 @@ RULES = _rules(
         "Remove the duplicates.",
     ),
     Rule(
+        "FP209",
+        "error",
+        "These rows break the target's CHECK constraint {constraint}: the load would stop.",
+        _CORRECT,
+    ),
+    Rule(
+        "FP210",
+        "warning",
+        "The source cannot say which rows break the target's CHECK constraint {constraint}"
+        " ({reason}): where one does, the load stops.",
+        "Correct what is named besides (malformed JSON above all), or look at these rows yourself.",
+    ),
+    Rule(
         "FP301",
         "note",
         "The target has no tables yet: its schema and what only it can judge were not checked.",

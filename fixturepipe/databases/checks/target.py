@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.mysql.base import DatabaseWrapper as MySQLWrapper
 
@@ -138,6 +138,23 @@ class Target:
             " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'"
         )
         return {row[0].lower(): TableFacts(*(str(each) for each in row)) for row in rows}
+
+    @cached_property
+    def _checks(self) -> set[tuple[str, str]]:
+        """The CHECK constraints that are enforced: table and name, both in lower case."""
+        enforced = "" if self.is_mariadb else " AND ENFORCED = 'YES'"
+        rows = self.query(
+            "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS"
+            f" WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'CHECK'{enforced}"
+        )
+        return {(table.lower(), name.lower()) for table, name in rows}
+
+    def enforces(self, model: type[models.Model], constraint: models.CheckConstraint) -> bool:
+        """Whether the target has the constraint; one that is to be migrated will have it."""
+        if self._server is None or not self.has_tables:
+            return True
+        table = table_name(model, self._server).lower()
+        return (table, constraint.name.lower()) in self._checks
 
     @cached_property
     def may_make_temporary_tables(self) -> bool:

@@ -1,0 +1,128 @@
+"""check names rows that break the target's CHECK constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connections, models
+from django.db.models.functions import Length
+
+from fixturepipe.databases.ends import TARGET, Ends
+from fixturepipe.databases.findings import Finding
+from fixturepipe.events import ignore
+from fixturepipe.stages.check import CheckOptions, check
+from tests.apps.loading.models import Strict
+from tests.dirty import plant, unprotected
+
+
+@pytest.fixture
+def both(migrated: Ends) -> Iterator[Ends]:
+    unprotected()
+    yield migrated
+    plant("DELETE FROM loading_strict")
+
+
+def strict(pk: int, positive: object = 1, short: str = "a") -> None:
+    plant(
+        "INSERT INTO loading_strict (id, short, once, small, positive) VALUES (%s, %s, %s, 1, %s)",
+        pk,
+        short,
+        str(pk),
+        positive,
+    )
+
+
+def found(ends: Ends) -> list[Finding]:
+    result = check(ends, CheckOptions(labels=("loading.strict",)), ignore)
+    return [each for each in result.findings if each.id < "FP300"]
+
+
+def in_target(statement: str) -> None:
+    with connections[TARGET].cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.fixture
+def constrained(
+    both: Ends, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Ends]:
+    """Strict has one more constraint, with the condition given, in the target only."""
+    constraint = models.CheckConstraint(condition=request.param, name="one_more")
+    monkeypatch.setattr(Strict._meta, "constraints", [*Strict._meta.constraints, constraint])
+    with connections[TARGET].schema_editor() as editor:
+        editor.add_constraint(Strict, constraint)
+    yield both
+    with connections[TARGET].schema_editor() as editor:
+        editor.remove_constraint(Strict, constraint)
+
+
+def test_rows_that_break_a_check_are_named(both: Ends) -> None:
+    strict(1)
+    strict(2, positive=0)
+    strict(3, positive=-7)
+    (finding,) = found(both)
+    assert (finding.id, finding.level, finding.field, finding.count) == (
+        "FP209",
+        "error",
+        "positive",
+        2,
+    )
+    assert [(e.pk, e.value) for e in finding.examples] == [(2, 0), (3, -7)]
+    assert "gt0" in finding.consequence
+
+
+def test_a_check_that_the_target_lacks_or_does_not_enforce_refuses_nothing(both: Ends) -> None:
+    strict(2, positive=0)
+    is_mariadb = connections[TARGET].mysql_is_mariadb  # type: ignore[attr-defined]
+    drop, back = (
+        ("DROP CONSTRAINT gt0", "ADD CONSTRAINT gt0 CHECK (positive > 0)")
+        if is_mariadb
+        else ("ALTER CHECK gt0 NOT ENFORCED", "ALTER CHECK gt0 ENFORCED")
+    )
+    in_target(f"ALTER TABLE loading_strict {drop}")
+    try:
+        assert found(both) == []
+    finally:
+        in_target(f"ALTER TABLE loading_strict {back}")
+
+
+@pytest.mark.parametrize(
+    "constrained", [models.Q(price__gte=1) | models.Q(price__lt=0)], indirect=True
+)
+def test_null_meets_a_check(constrained: Ends) -> None:
+    strict(1)
+    plant("UPDATE loading_strict SET price = NULL")
+    assert found(constrained) == []
+    plant("UPDATE loading_strict SET price = 0.5")
+    (finding,) = found(constrained)
+    assert (finding.id, finding.field) == ("FP209", "price")
+
+
+@pytest.mark.parametrize(
+    "constrained",
+    [
+        models.Q(positive=models.F("positive") % models.F("small") + models.F("small")),
+        models.Q(short__startswith="100%", small=models.F("positive")),
+        models.lookups.LessThan(Length("short") + models.F("positive"), 3),
+    ],
+    indirect=True,
+    ids=["columns only", "a percent sign", "an expression"],
+)
+def test_conditions_of_any_form_are_asked_of_the_source(constrained: Ends) -> None:
+    strict(1, short="100%a", positive=3)
+    (finding,) = found(constrained)
+    assert (finding.id, finding.count) == ("FP209", 1)
+    assert "one_more" in finding.consequence
+
+
+def test_a_condition_that_the_source_cannot_judge_is_a_warning(
+    both: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict(1)
+    condition = models.expressions.RawSQL("no_such_function(short)", (), models.BooleanField())
+    constraint = models.CheckConstraint(condition=condition, name="gt0")
+    monkeypatch.setattr(Strict._meta, "constraints", [constraint])
+    (finding,) = found(both)
+    assert (finding.id, finding.level) == ("FP210", "warning")
+    assert "no_such_function" in finding.consequence
