@@ -14,6 +14,7 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ends import End, Ends
 from fixturepipe.databases.loading.ledger import read_applied
 from fixturepipe.errors import LoadError, UsageError
+from tests import servers
 from tests.conftest import delete_rows
 from tests.loading import RUN, Object, a, column, load_into, make_run, rows
 from tests.servers import Server
@@ -140,6 +141,26 @@ def test_rejected_objects_are_loaded_after_editing(
     assert list(directory.rejects.iterdir()) == []
     with pytest.raises(UsageError, match="holds nothing"):
         load_into(shared_target, source, directory, rejects=True)
+
+
+def test_what_is_no_rows_fault_rejects_none(
+    tmp_path: Path, source: End, target: End, server: servers.Server
+) -> None:
+    name = target.settings["NAME"]
+    # The number and state of a privilege that is lacking.
+    server.execute(
+        "CREATE TRIGGER denied BEFORE INSERT ON loading_strict FOR EACH ROW"
+        " SIGNAL SQLSTATE '42000' SET MYSQL_ERRNO = 1142, MESSAGE_TEXT = 'INSERT denied'",
+        name,
+    )
+    directory = make_run(tmp_path / "run", [strict(n) for n in range(1, 9)])
+    with pytest.raises(
+        LoadError, match=r"0001-loading\.strict\.json was not loaded: INSERT denied"
+    ):
+        load_into(target, source, directory, on_error="reject")
+    assert not list(directory.rejects.glob("*.json"))
+    server.execute("DROP TRIGGER denied", name)
+    assert load_into(target, source, directory).models == {"loading.strict": 8}
 
 
 def test_the_reasons_stand_beside_the_objects(

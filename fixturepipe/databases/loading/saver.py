@@ -39,7 +39,7 @@ from fixturepipe.databases.loading.servererrors import (
     DUPLICATE,
     code_of,
     culprit_of,
-    is_transient,
+    stops_chunk,
 )
 from fixturepipe.databases.loading.statements import StatementWriter
 
@@ -276,7 +276,7 @@ class ChunkSaver:
         try:
             self._writer.execute(f"UPDATE {plan.table} SET {', '.join(parts)} WHERE {condition}")
         except DatabaseError as error:
-            if is_transient(error):
+            if stops_chunk(error):
                 raise
             self._refused(row, error)
 
@@ -357,7 +357,7 @@ class ChunkSaver:
                         keys = base.deserialize_m2m_values(relation, values, self._alias, False)
                         getattr(instance, name).set(keys)
             except (base.M2MDeserializationError, DatabaseError) as error:
-                if is_transient(error):
+                if stops_chunk(error):
                     raise
                 self._refuse_lists(plan, each, named, error)
 
@@ -381,7 +381,7 @@ class ChunkSaver:
                 for saved in Deserializer([each], using=self._alias):
                     saved.save(using=self._alias)
             except (DatabaseError, base.DeserializationError) as error:
-                if is_transient(error):
+                if stops_chunk(error):
                     raise
                 columns = culprit_of(error, plan.model, self._connection)
                 self.problems.append(problem_of(plan, each, error, columns))

@@ -34,6 +34,19 @@ TRANSIENT = {
     2055: "the connection was lost",
     4031: "the server ended the idle connection",
 }
+# Every row meets them: to look for one that is at fault, or to leave it out, is of no use.
+_OF_NO_ROW = {
+    1021: "the disk is full",
+    1036: "the table is read-only",
+    1044: "the user lacks a privilege",
+    1114: "the table is full",
+    1142: "the user lacks a privilege",
+    1143: "the user lacks a privilege",
+    1146: "the table is not there",
+    1227: "the user lacks a privilege",
+    1290: "the server is read-only",
+    1836: "the server is read-only",
+}
 DUPLICATE = {1062, 1586, 1859}
 NO_SUCH_ROW = {1216, 1452}
 PACKET_TOO_LARGE = {1153, 2020}
@@ -103,6 +116,11 @@ def is_transient(error: BaseException) -> bool:
                 return True
         seen = seen.__cause__ or seen.__context__
     return False
+
+
+def stops_chunk(error: BaseException) -> bool:
+    """Whether an error says nothing of the rows: the chunk as a whole waits until it is mended."""
+    return is_transient(error) or code_of(error) in _OF_NO_ROW
 
 
 def hint_for(error: BaseException) -> str:

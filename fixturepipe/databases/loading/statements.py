@@ -18,7 +18,7 @@ from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.loading.rows import ModelPlan, Rows
-from fixturepipe.databases.loading.servererrors import is_transient
+from fixturepipe.databases.loading.servererrors import stops_chunk
 
 # Above this a longer statement saves nothing, and memory and the server's log suffer.
 _LONGEST = 1_000_000
@@ -171,7 +171,7 @@ class StatementWriter:
 
     def _halve(self, rows: Rows, error: Exception) -> None:
         """Send refused rows again in halves; a single one is reported."""
-        if is_transient(error):
+        if stops_chunk(error):
             raise error
         if len(rows) == 1:
             self._refused(rows, error)
