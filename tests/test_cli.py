@@ -10,7 +10,8 @@ from typing import NoReturn
 
 import pytest
 
-from fixturepipe.cli import main, script
+from fixturepipe.artifacts.state import ModelState, State
+from fixturepipe.cli import main, script, show
 from fixturepipe.cli.commands import COMMANDS as FUNCTIONS
 from fixturepipe.cli.options import COMMANDS, COMMON, all_options, build_parser
 from tests import servers
@@ -244,6 +245,14 @@ def test_a_dump_that_was_cut_off_is_refused(shop: Shop) -> None:
     dump = shop.workdir / "1-dump" / "sites.json"
     dump.write_bytes(dump.read_bytes()[:-20])
     assert "sites.json" in refused(shop, "arrange")
+
+
+def test_status_says_what_to_do_with_rejected_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    models = (ModelState("a.b", 9, 9, 7, rejected=2), ModelState("a.c", 1, 1, 0, rejected=1))
+    show.status(State("0", "a", "b", models, 1, 1, 1, 0, "verify"), "fixturepipe")
+    assert "3 rejected: mend them in rejects/, then `fixturepipe load --rejects`" in (
+        capsys.readouterr().out
+    )
 
 
 def test_an_interrupt_before_the_options_are_read_exits_130(

@@ -146,6 +146,9 @@ def status(state: State, prog: str) -> None:
         print(f"last error{where}: {state.error}")
         if state.hint:
             print(f"  {state.hint}")
+    rejected = sum(model.rejected for model in state.models)
+    if rejected:
+        print(f"{rejected:,} rejected: mend them in rejects/, then `{prog} load --rejects`")
     print(f"Next: {prog} {state.next}" if state.next else "All is done.")
 
 
