@@ -20,11 +20,11 @@ from django.db import connections
 
 from fixturepipe.databases.loading.chunkcheck import check_references
 from fixturepipe.databases.loading.fixturefiles import FixtureReader
-from fixturepipe.databases.loading.runs import changes_of_model
+from fixturepipe.databases.loading.groups import changes_of_model
 from fixturepipe.databases.loading.saver import ChunkSaver
 
-# So many changes from model to model make runs too short for multi-row statements.
-_MOST_RUNS = 50
+# So many changes from model to model make groups too short for multi-row statements.
+_MOST_GROUPS = 50
 
 
 class _ForgetfulCommand(loaddata.Command):
@@ -67,7 +67,7 @@ class FastCommand(_ForgetfulCommand):
         fixture = self._reader.read(path)
         self.sha256 = fixture.sha256
         objects = fixture.objects
-        deferred = self._deferred or changes_of_model(objects) > _MOST_RUNS
+        deferred = self._deferred or changes_of_model(objects) > _MOST_GROUPS
         self.saver = saver = self._saver_for(deferred)
         connection = connections[self.using]
         with connection.constraint_checks_disabled() if deferred else nullcontext():

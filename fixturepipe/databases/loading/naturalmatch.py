@@ -29,7 +29,7 @@ class NaturalMatcher:
         self._columns = _key_columns(plan)
 
     def match(
-        self, rows: Sequence[int], run: Sequence[FixtureObject], cells: Sequence[list[Any]]
+        self, rows: Sequence[int], group: Sequence[FixtureObject], cells: Sequence[list[Any]]
     ) -> list[Any]:
         """The primary key for each of these rows, None where the target has no such row."""
         plan = self._plan
@@ -37,7 +37,7 @@ class NaturalMatcher:
             return self._by_columns(rows, cells)
         if not key_paths(plan.model) and not hasattr(plan.model, "natural_key"):
             return [MISSING if plan.pk.has_default() else None for _ in rows]
-        return [self._by_instance(run[row]) for row in rows]
+        return [self._by_instance(group[row]) for row in rows]
 
     def _by_columns(self, rows: Sequence[int], cells: Sequence[list[Any]]) -> list[Any]:
         wanted = [tuple(_python(c, cells[i][row]) for i, c in self._columns) for row in rows]

@@ -123,20 +123,20 @@ class References:
         self._ready = ready
 
     def resolve(
-        self, plan: ModelPlan, run: Sequence[FixtureObject], cells: Sequence[list[Any]]
+        self, plan: ModelPlan, group: Sequence[FixtureObject], cells: Sequence[list[Any]]
     ) -> dict[int, RowProblem]:
         """Put what the keys stand for in their place; gives the rows whose keys mean nothing."""
         bad: dict[int, RowProblem] = {}
         for column, values in zip(plan.columns, cells, strict=True):
             if column.remote is not None and list in set(map(type, values)):
-                self._resolve_column(column, column.remote, run, values, bad)
+                self._resolve_column(column, column.remote, group, values, bad)
         return bad
 
     def _resolve_column(
         self,
         column: Column,
         remote: Model,
-        run: Sequence[FixtureObject],
+        group: Sequence[FixtureObject],
         values: list[Any],
         bad: dict[int, RowProblem],
     ) -> None:
@@ -150,7 +150,7 @@ class References:
         for row, key in keys.items():
             meaning = found.get(key, MISSING)
             if meaning is MISSING or meaning is AMBIGUOUS:
-                bad[row] = _without_meaning(run[row], column, remote, key, meaning)
+                bad[row] = _without_meaning(group[row], column, remote, key, meaning)
             values[row] = meaning
 
     def _meanings(self, remote: Model, to: str, keys: set[Key]) -> dict[Key, Any]:

@@ -1,4 +1,4 @@
-"""From a run of fixture objects of one model to rows of SQL literals.
+"""From a group of fixture objects of one model to rows of SQL literals.
 
 A `ModelPlan` is compiled once a model: its columns, their converters, and which of them hold
 references that may be written as natural keys. A `Row` keeps its object, so that whatever the
@@ -66,7 +66,7 @@ MISSING = _MissingValue()
 
 @dataclass
 class Rows:
-    """A run's rows; `objects`, `keys` and `cells` are in step.
+    """A group's rows; `objects`, `keys` and `cells` are in step.
 
     `keys` are the primary keys as literals (NULL: the server gives one); `cells` the literals
     of all columns.

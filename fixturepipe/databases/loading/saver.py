@@ -1,6 +1,6 @@
 """Saves the objects of one chunk: what loaddata's `save` does object by object, in bulk.
 
-The objects are taken in runs of one model. For each run: natural keys are resolved together,
+The objects are taken in groups of one model. For each group: natural keys are resolved together,
 keys that the target holds already are found with one query, new rows are inserted in multi-row
 statements, rows that exist are updated by their key, as a raw save does. Foreign keys stay
 checked by the server as each row goes in; where a chunk's objects refer to each other in a
@@ -20,6 +20,7 @@ from django.db import Error as DatabaseError
 from django.db import router, transaction
 
 from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.loading.groups import groups_of
 from fixturepipe.databases.loading.literals import NULL
 from fixturepipe.databases.loading.naturalmatch import NaturalMatcher
 from fixturepipe.databases.loading.ownkeys import OwnKeys
@@ -34,7 +35,6 @@ from fixturepipe.databases.loading.rows import (
     RowProblem,
     Rows,
 )
-from fixturepipe.databases.loading.runs import runs_of
 from fixturepipe.databases.loading.servererrors import (
     DUPLICATE,
     code_of,
@@ -141,8 +141,8 @@ class ChunkSaver:
         self._references = References(own, self._plans.resolver, self._writer.drain)
         try:
             with self._connection.execute_wrapper(self._writer.in_turn):
-                for label, run in runs_of(objects, by_model=self._deferred):
-                    self._save_run(label, run)
+                for label, group in groups_of(objects, by_model=self._deferred):
+                    self._save_group(label, group)
                 self._once_sent()
                 self._writer.drain()
         except _EnoughError:
@@ -155,39 +155,39 @@ class ChunkSaver:
         self.problems += problems
         self.models[plan.label] -= len(problems)
 
-    def _save_run(self, label: str, run: list[FixtureObject]) -> None:
+    def _save_group(self, label: str, group: list[FixtureObject]) -> None:
         try:
             plan = self._plans.plan(label)
         except LookupError as error:
-            self.problems += [RowProblem(each, str(error)) for each in run]
+            self.problems += [RowProblem(each, str(error)) for each in group]
             return
         if not router.allow_migrate_model(self._alias, plan.model):
             why = f"a database router keeps {label} out of {self._alias!r}"
-            self.problems += [RowProblem(each, why) for each in run]
+            self.problems += [RowProblem(each, why) for each in group]
         elif self._options.signals and has_receivers(plan.model):
-            self._save_as_django(plan, run)
+            self._save_as_django(plan, group)
         else:
-            self._save_in_bulk(plan, run)
+            self._save_in_bulk(plan, group)
 
-    def _save_in_bulk(self, plan: ModelPlan, run: list[FixtureObject]) -> None:
+    def _save_in_bulk(self, plan: ModelPlan, group: list[FixtureObject]) -> None:
         # Usually one: every object of a dump gives the same fields in the same order.
-        given = {tuple(each["fields"]) for each in run}
+        given = {tuple(each["fields"]) for each in group}
         known = plan.names | plan.lent | plan.lists.keys() | plan.generated
         if any(not known.issuperset(names) for names in given):
-            run = self._without_unknown_fields(plan, run, known)
-        lists = self._take_lists(plan, run)
-        cells = plan.cells(run, whole=all(plan.names.issubset(names) for names in given))
-        bad = self._references.resolve(plan, run, cells)
+            group = self._without_unknown_fields(plan, group, known)
+        lists = self._take_lists(plan, group)
+        cells = plan.cells(group, whole=all(plan.names.issubset(names) for names in given))
+        bad = self._references.resolve(plan, group, cells)
         if bad:
             self.problems += bad.values()
-            good = [row for row in range(len(run)) if row not in bad]
-            run = [run[row] for row in good]
+            good = [row for row in range(len(group)) if row not in bad]
+            group = [group[row] for row in good]
             cells = [[values[row] for row in good] for values in cells]
-        look = self._find_by_natural_key(plan, run, cells) or not self._options.fresh
+        look = self._find_by_natural_key(plan, group, cells) or not self._options.fresh
         look = look or plan in self.saved
-        for start in range(0, len(run), _SLICE):
+        for start in range(0, len(group), _SLICE):
             part = slice(start, start + _SLICE)
-            self._save_rows(plan, run[part], [values[part] for values in cells], look=look)
+            self._save_rows(plan, group[part], [values[part] for values in cells], look=look)
         if lists:
             self._writer.drain()
             self._set_lists(plan, lists)
@@ -195,13 +195,13 @@ class ChunkSaver:
     def _save_rows(
         self,
         plan: ModelPlan,
-        run: list[FixtureObject],
+        group: list[FixtureObject],
         cells: list[list[Any]],
         *,
         look: bool,
     ) -> None:
         """Write some rows: so many at a time that the server has work while more are prepared."""
-        rows, problems = plan.rows(run, cells)
+        rows, problems = plan.rows(group, cells)
         self.problems += problems
         self.models[plan.label] = self.models.get(plan.label, 0) + len(rows)
         saved = self.saved.setdefault(plan, {})
@@ -227,11 +227,11 @@ class ChunkSaver:
     # ---- objects without a key
 
     def _find_by_natural_key(
-        self, plan: ModelPlan, run: list[FixtureObject], cells: list[list[Any]]
+        self, plan: ModelPlan, group: list[FixtureObject], cells: list[list[Any]]
     ) -> bool:
         """Give objects without a primary key that of the row with their natural key."""
         position = next((i for i, c in enumerate(plan.columns) if c.field is plan.pk), None)
-        if position is None or not run:
+        if position is None or not group:
             return False
         keys = cells[position]
         without = [row for row, key in enumerate(keys) if key is MISSING or key is None]
@@ -239,7 +239,7 @@ class ChunkSaver:
             return False
         self._writer.drain()
         matcher = NaturalMatcher(self._alias, plan)
-        for row, found in zip(without, matcher.match(without, run, cells), strict=True):
+        for row, found in zip(without, matcher.match(without, group, cells), strict=True):
             keys[row] = found
         return True
 
@@ -313,10 +313,10 @@ class ChunkSaver:
     # ---- what is done object by object
 
     def _without_unknown_fields(
-        self, plan: ModelPlan, run: list[FixtureObject], known: Collection[str]
+        self, plan: ModelPlan, group: list[FixtureObject], known: Collection[str]
     ) -> list[FixtureObject]:
         good: list[FixtureObject] = []
-        for each in run:
+        for each in group:
             unknown = sorted(each["fields"].keys() - known)
             if unknown:
                 text = f"{plan.model._meta.label} has no field named {unknown[0]!r}"
@@ -326,13 +326,13 @@ class ChunkSaver:
         return good
 
     def _take_lists(
-        self, plan: ModelPlan, run: list[FixtureObject]
+        self, plan: ModelPlan, group: list[FixtureObject]
     ) -> list[tuple[FixtureObject, dict[str, Any]]]:
         """The many-to-many lists of objects that were not arranged."""
         if not plan.lists:
             return []
         found = []
-        for each in run:
+        for each in group:
             lists = {name: each["fields"][name] for name in plan.lists if name in each["fields"]}
             if lists:
                 found.append((each, lists))
@@ -373,10 +373,10 @@ class ChunkSaver:
         said = getattr(error, "original_exc", error)
         self.take_back(plan, [RowProblem(each, str(said), ", ".join(named), named)])
 
-    def _save_as_django(self, plan: ModelPlan, run: list[FixtureObject]) -> None:
+    def _save_as_django(self, plan: ModelPlan, group: list[FixtureObject]) -> None:
         """Django's own deserializer and raw save, which send the signals."""
         self._writer.drain()
-        for each in run:
+        for each in group:
             try:
                 for saved in Deserializer([each], using=self._alias):
                     saved.save(using=self._alias)

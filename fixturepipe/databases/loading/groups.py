@@ -1,4 +1,4 @@
-"""A chunk's objects in runs of one model, which are saved together."""
+"""A chunk's objects in groups of one model, which are saved together."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from fixturepipe.databases.loading.rows import FixtureObject
 _label: Callable[[FixtureObject], str] = itemgetter("model")
 
 
-def runs_of(
+def groups_of(
     objects: Sequence[FixtureObject], *, by_model: bool
 ) -> Iterator[tuple[str, list[FixtureObject]]]:
     """The objects in file order, cut where the model changes; or all of a model at once.
 
-    An object that comes twice begins a run of its own: the second updates the first.
+    An object that comes twice begins a group of its own: the second updates the first.
     """
     if by_model:
         objects = sorted(objects, key=_order_of_appearance(objects))
-    for label, group in groupby(objects, key=_label):
-        for run in _without_repeated_keys(list(group)):
-            yield label, run
+    for label, together in groupby(objects, key=_label):
+        for group in _without_repeated_keys(list(together)):
+            yield label, group
 
 
 def changes_of_model(objects: Sequence[FixtureObject]) -> int:
-    """How many runs the objects make in file order."""
+    """How many groups the objects make in file order."""
     return sum(1 for _ in groupby(objects, key=_label))
 
 
-def _without_repeated_keys(run: list[FixtureObject]) -> Iterator[list[FixtureObject]]:
-    """The run, cut before each object whose primary key has come already."""
-    keys = [repr(key) if type(key := each.get("pk")) is list else key for each in run]
+def _without_repeated_keys(group: list[FixtureObject]) -> Iterator[list[FixtureObject]]:
+    """The group, cut before each object whose primary key has come already."""
+    keys = [repr(key) if type(key := each.get("pk")) is list else key for each in group]
     if len(set(keys)) == len(keys):
-        yield run
+        yield group
         return
     seen: set[Any] = set()
     start = 0
     for position, key in enumerate(keys):
         if key in seen:
-            yield run[start:position]
+            yield group[start:position]
             start, seen = position, set()
         if key is not None:
             seen.add(key)
-    yield run[start:]
+    yield group[start:]
 
 
 def _order_of_appearance(objects: Sequence[FixtureObject]) -> Callable[[FixtureObject], int]:
