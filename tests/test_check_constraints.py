@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.db import connections, models
-from django.db.models.functions import Length
+from django.db import IntegrityError, connections, models
+from django.db.models.functions import Length, Lower, NullIf
 
 from fixturepipe.databases.ends import TARGET, Ends
 from fixturepipe.databases.findings import Finding
@@ -126,3 +126,64 @@ def test_a_condition_that_the_source_cannot_judge_is_a_warning(
     (finding,) = found(both)
     assert (finding.id, finding.level) == ("FP210", "warning")
     assert "no_such_function" in finding.consequence
+
+
+@pytest.fixture
+def unique_by(
+    both: Ends, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[bool]:
+    """Strict is unique by the expressions given, in the target only; whether it has that."""
+    constraint = models.UniqueConstraint(*request.param, name="by_expression")
+    monkeypatch.setattr(Strict._meta, "constraints", [constraint])
+    with connections[TARGET].schema_editor() as editor:
+        editor.add_constraint(Strict, constraint)
+    yield connections[TARGET].features.supports_expression_indexes
+    with connections[TARGET].schema_editor() as editor:
+        editor.remove_constraint(Strict, constraint)
+
+
+def refused(values: list[tuple[str, int]]) -> bool:
+    """Whether the target itself refuses the rows."""
+    with connections[TARGET].cursor() as cursor:
+        try:
+            for pk, (short, positive) in enumerate(values, 1):
+                cursor.execute(
+                    "INSERT INTO loading_strict (short, once, small, positive)"
+                    " VALUES (%s, %s, 1, %s)",
+                    [short, str(pk), positive],
+                )
+        except IntegrityError:
+            return True
+        finally:
+            cursor.execute("DELETE FROM loading_strict")
+    return False
+
+
+LOWER = (Lower("short"),)
+SET = (models.F("positive"), Lower("short").desc())
+SUM = (models.F("positive") + models.F("small"),)
+
+
+@pytest.mark.parametrize(
+    ("unique_by", "values"),
+    [
+        (LOWER, [("anna", 1), ("bert", 2), ("Anna", 3)]),
+        (LOWER, [("anna", 1), ("bert", 2), ("änna", 3)]),
+        (LOWER, [("anna", 1), ("bert", 2), ("anna", 3)]),
+        (LOWER, [("anna", 1), ("bert", 2), ("anna ", 3)]),
+        (SET, [("anna", 1), ("bert", 1), ("Anna", 1)]),
+        (SET, [("anna", 1), ("bert", 1), ("Anna", 2)]),
+        (SUM, [("a", 1), ("b", 2), ("c", 1)]),
+        (SUM, [("a", 1), ("b", 2), ("c", 3)]),
+        ((NullIf("short", models.Value("%")),), [("%", 1), ("b", 2), ("%", 3)]),
+    ],
+    indirect=["unique_by"],
+)
+def test_what_an_expression_takes_for_the_same_is_named_as_the_target_refuses_it(
+    both: Ends, unique_by: bool, values: list[tuple[str, int]]
+) -> None:
+    for pk, (short, positive) in enumerate(values, 1):
+        strict(pk, short=short, positive=positive)
+    named = [(f.id, [e.pk for e in f.examples]) for f in found(both)]
+    assert named == ([("FP203", [1, 3])] if refused(values) else [])
+    assert unique_by or not named

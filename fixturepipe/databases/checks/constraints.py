@@ -13,13 +13,13 @@ from typing import Any
 from django.db import DatabaseError, NotSupportedError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
-from django.db.models.expressions import Col
 
+from fixturepipe.databases.checks.expressions import columns_in
 from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.target import Target
 from fixturepipe.databases.comparing.integrity import rows_of
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding
-from fixturepipe.databases.tables import Field, Table, key_fields
+from fixturepipe.databases.tables import Table, key_fields
 from fixturepipe.databases.values import shown
 
 Model = type[models.Model]
@@ -71,15 +71,6 @@ def _rows(table: Table, condition: str, parameters: Any) -> tuple[int, list[Exam
         parameters,
     )
     return int(count), [Example(_shown(row[:width]), _shown(row[width:])) for row in rows]
-
-
-def columns_in(expression: Any) -> Iterator[Field]:
-    """The columns that a resolved expression or condition names."""
-    if isinstance(expression, Col):
-        yield expression.target
-    elif hasattr(expression, "get_source_expressions"):
-        for part in expression.get_source_expressions():
-            yield from columns_in(part)
 
 
 def _shown(values: tuple[Any, ...]) -> Any:

@@ -239,7 +239,7 @@ RULES = _rules(
     Rule(
         "FP210",
         "warning",
-        "The source cannot say which rows break the target's CHECK constraint {constraint}"
+        "Which rows break the target's constraint {constraint} cannot be told beforehand"
         " ({reason}): where one does, the load stops.",
         "Correct what is named besides (malformed JSON above all), or look at these rows yourself.",
     ),

@@ -17,6 +17,7 @@ from django.db import DatabaseError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.mysql.base import DatabaseWrapper as MySQLWrapper
 
+from fixturepipe.databases.checks.expressions import UniqueExpressions
 from fixturepipe.databases.checks.values import Limits
 from fixturepipe.databases.ends import table_name
 from fixturepipe.databases.tables import Field, root_field
@@ -155,6 +156,22 @@ class Target:
             return True
         table = table_name(model, self._server).lower()
         return (table, constraint.name.lower()) in self._checks
+
+    @cached_property
+    def _unique_indexes(self) -> set[tuple[str, str]]:
+        """The unique indexes: table and name, both in lower case."""
+        rows = self.query(
+            "SELECT DISTINCT TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS"
+            " WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0"
+        )
+        return {(table.lower(), name.lower()) for table, name in rows}
+
+    def keeps_unique(self, expressions: UniqueExpressions) -> bool:
+        """Whether the target has the constraint, or will have it when it is migrated."""
+        if self._server is None or not self._server.features.supports_expression_indexes:
+            return False
+        table = table_name(expressions.model, self._server).lower()
+        return not self.has_tables or (table, expressions.name.lower()) in self._unique_indexes
 
     @cached_property
     def may_make_temporary_tables(self) -> bool:

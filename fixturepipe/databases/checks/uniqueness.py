@@ -18,9 +18,10 @@ from functools import partial
 from itertools import count, groupby
 from typing import Any
 
-from django.db import models
+from django.db import DatabaseError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.checks.expressions import UniqueExpressions, unique_expressions
 from fixturepipe.databases.checks.fixes import NO_FIXES, Fixes
 from fixturepipe.databases.checks.rules import RULES
 from fixturepipe.databases.checks.target import Target, TextColumn
@@ -62,6 +63,13 @@ def duplicate_values(
             yield found
         elif texts:
             yield from _Candidates(model, fields, texts, source, target).findings(fixes)
+    for each in unique_expressions(model):
+        if target.keeps_unique(each):
+            try:
+                yield from _of_expressions(each, source, target).findings(fixes)
+            except DatabaseError as error:
+                label, names = model._meta.label_lower, _names(each.fields)
+                yield RULES["FP210"].finding(label, names, constraint=each.name, reason=error)
 
 
 def same_rows(model: Model, source: BaseDatabaseWrapper, target: Target) -> Iterator[UniqueSet]:
@@ -72,6 +80,16 @@ def same_rows(model: Model, source: BaseDatabaseWrapper, target: Target) -> Iter
         elif texts:
             candidates = _Candidates(model, fields, texts, source, target)
             yield UniqueSet("FP203", fields, candidates.groups)
+    for each in unique_expressions(model):
+        if target.keeps_unique(each):
+            yield UniqueSet("FP203", each.fields, _of_expressions(each, source, target).groups)
+
+
+def _of_expressions(
+    expressions: UniqueExpressions, source: BaseDatabaseWrapper, target: Target
+) -> _Candidates:
+    model, fields = expressions.model, expressions.fields
+    return _Candidates(model, fields, _texts(fields, target), source, target, expressions)
 
 
 def _sets(
@@ -81,12 +99,17 @@ def _sets(
     source itself keeps them unique."""
     enforced = UniqueIndexes(source).of(model)
     for fields in (*unique_sets(model), key_fields(model)):
-        texts = {
-            field: column
-            for field in fields
-            if (column := target.text_column(field)) and column.takes_every_character
-        }
-        yield tuple(fields), texts, frozenset(field.column for field in fields) in enforced
+        columns = frozenset(field.column for field in fields)
+        yield tuple(fields), _texts(fields, target), columns in enforced
+
+
+def _texts(fields: Iterable[Field], target: Target) -> dict[Field, TextColumn]:
+    """The columns that the target compares as text."""
+    return {
+        field: column
+        for field in fields
+        if (column := target.text_column(field)) and column.takes_every_character
+    }
 
 
 def _exact_duplicates(
@@ -124,7 +147,7 @@ def _exact_groups(
 
 
 class _Candidates:
-    """The rows of one unique set that the target is asked about."""
+    """The rows of one unique set, or of unique expressions, that the target is asked about."""
 
     def __init__(
         self,
@@ -133,6 +156,7 @@ class _Candidates:
         texts: dict[Field, TextColumn],
         source: BaseDatabaseWrapper,
         target: Target,
+        expressions: UniqueExpressions | None = None,
     ) -> None:
         key = key_fields(model)
         self._model = model
@@ -142,6 +166,11 @@ class _Candidates:
         self._width = len(key)
         self._table = Table(model, source, (*key, *fields))
         self._columns = {field: self._table.column(field) for field in fields}
+        self._expressions = expressions
+        # The temporary table, but for rows of which no two are the same.
+        self._asked = _TEMPORARY
+        if expressions is not None and target.connection is not None:
+            self._asked += _present(expressions.compiled(target.connection))
 
     def groups(self) -> list[list[Row]]:
         """All rows that the target takes for the same: keys and values, in the keys' order."""
@@ -151,8 +180,8 @@ class _Candidates:
         with self._temporary_table() as columns:
             self._fill(condition, as_text=_whole)
             rows = self._target.query(
-                f"SELECT n, shown FROM (SELECT shown, COUNT(*) OVER (PARTITION BY {columns}) k,"
-                f" DENSE_RANK() OVER (ORDER BY {columns}) n FROM {_TEMPORARY}) g"
+                f"SELECT n, shown__ FROM (SELECT shown__, COUNT(*) OVER (PARTITION BY {columns}) k,"
+                f" DENSE_RANK() OVER (ORDER BY {columns}) n FROM {self._asked}) g"
                 " WHERE k > 1 ORDER BY n"
             )
         groups = groupby(rows, lambda row: row[0])
@@ -166,7 +195,7 @@ class _Candidates:
             return
         with self._temporary_table() as columns:
             self._fill(condition)
-            groups = f"SELECT COUNT(*) k FROM {_TEMPORARY} GROUP BY {columns} HAVING COUNT(*) > 1"
+            groups = f"SELECT COUNT(*) k FROM {self._asked} GROUP BY {columns} HAVING COUNT(*) > 1"
             ((number,),) = self._target.query(f"SELECT COALESCE(SUM(k), 0) FROM ({groups}) g")
             examples = self._examples(condition, columns) if number else []
         if number:
@@ -176,12 +205,15 @@ class _Candidates:
                 _names(self._fields),
                 int(number),
                 examples,
-                collation=", ".join(sorted({text.collation for text in self._texts.values()})),
+                collation=", ".join(sorted({text.collation for text in self._texts.values()}))
+                or "by its expression",
                 remedied=fix.remedy if fix is not None else "",
             )
 
     def _condition(self) -> Condition | None:
         """The rows to ask about; None where no two can be the same."""
+        if self._expressions is not None:
+            return self._condition_of(self._expressions)
         present = " AND ".join(f"{column} IS NOT NULL" for column in self._columns.values())
         if self._table.connection.vendor != "sqlite" or self._any(self._beyond_ascii()):
             return Condition(present)
@@ -195,6 +227,18 @@ class _Candidates:
             f"({folded}) IN (SELECT {folded} FROM {self._table.quoted} WHERE {present}"
             f" GROUP BY {folded} HAVING COUNT(*) > 1)"
         )
+
+    def _condition_of(self, expressions: UniqueExpressions) -> Condition | None:
+        source = self._table.connection
+        parts = expressions.compiled(source)
+        present = _present(parts)
+        where = present.removeprefix(" WHERE ").replace("%", "%%")
+        if source.vendor != "sqlite" or (self._texts and self._any(self._beyond_ascii())):
+            return Condition(where)
+        same = ", ".join(f"LOWER(RTRIM({part}))" if self._texts else part for part in parts)
+        groups = f"SELECT {same} FROM {self._table.quoted}{present} GROUP BY {same}"
+        condition = f"({same}) IN ({groups} HAVING COUNT(*) > 1)"
+        return Condition(condition.replace("%", "%%")) if self._any(condition) else None
 
     def _beyond_ascii(self) -> str:
         """Some text has characters other than the printable ones of ASCII."""
@@ -213,19 +257,30 @@ class _Candidates:
     def _temporary_table(self) -> Iterator[str]:
         """Make the table, drop it after; gives the columns to compare by."""
         names = [f"c{number}" for number in range(len(self._fields))]
-        types = [
-            self._texts[field].definition if field in self._texts else "VARBINARY(512)"
-            for field in self._fields
-        ]
+        compared = names
+        connection = self._target.connection
+        if self._expressions is not None and connection is not None:
+            names = [connection.ops.quote_name(field.column) for field in self._fields]
+            compared = self._expressions.compiled(connection)
+        types = [self._type(field) for field in self._fields]
         columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
         self._target.query(f"DROP TEMPORARY TABLE IF EXISTS {_TEMPORARY}")
         self._target.query(
-            f"CREATE TEMPORARY TABLE {_TEMPORARY} (place BIGINT, shown LONGTEXT, {columns})"
+            f"CREATE TEMPORARY TABLE {_TEMPORARY} (place__ BIGINT, shown__ LONGTEXT, {columns})"
         )
         try:
-            yield ", ".join(names)
+            yield ", ".join(compared)
         finally:
             self._target.query(f"DROP TEMPORARY TABLE {_TEMPORARY}")
+
+    def _type(self, field: Field) -> str:
+        if field in self._texts:
+            return self._texts[field].definition
+        kind = self._target.column_type(field) or ""
+        # What can be long is no column of a unique index, but may be in an expression.
+        if "text" in kind or "json" in kind:
+            return "LONGTEXT CHARACTER SET utf8mb4"
+        return "LONGBLOB" if "blob" in kind else "VARBINARY(512)"
 
     def _fill(
         self, condition: Condition, as_text: Callable[[Row, Row], str | None] | None = None
@@ -257,11 +312,15 @@ class _Candidates:
         self._fill(condition, as_text=_told)
         self._target.query("SET SESSION group_concat_max_len = 1000000")
         rows = self._target.query(
-            f"SELECT GROUP_CONCAT(shown ORDER BY place SEPARATOR '\n') FROM {_TEMPORARY}"
-            f" GROUP BY {columns} HAVING COUNT(*) > 1 ORDER BY MIN(place) LIMIT {EXAMPLES}"
+            f"SELECT GROUP_CONCAT(shown__ ORDER BY place__ SEPARATOR '\n') FROM {self._asked}"
+            f" GROUP BY {columns} HAVING COUNT(*) > 1 ORDER BY MIN(place__) LIMIT {EXAMPLES}"
         )
         lines = [line for (joined,) in rows for line in str(joined).split("\n")]
         return [Example(pk, value) for pk, value in map(json.loads, lines)]
+
+
+def _present(parts: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(f'{part} IS NOT NULL' for part in parts)}"
 
 
 def _names(fields: Sequence[Field]) -> str:

@@ -23,6 +23,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.changes import Change
+from fixturepipe.databases.checks.expressions import unique_expressions
 from fixturepipe.databases.checks.fixes import Fix, Fixes
 from fixturepipe.databases.checks.mending import default
 from fixturepipe.databases.checks.references import reference_rules
@@ -119,7 +120,8 @@ class _Mending:
                         self._tell_apart(fix, model, [row[:width] for row in group])
 
     def _tells_rows_apart(self, model: Model) -> bool:
-        sets = (*unique_sets(model), key_fields(model))
+        expressions = (each.fields for each in unique_expressions(model))
+        sets = (*unique_sets(model), *expressions, key_fields(model))
         return any(self._fixes.of(f, model, s) for f in ("FP203", "FP208") for s in sets)
 
     def _tell_apart(self, fix: Fix, model: Model, keys: list[Row]) -> None:
