@@ -250,6 +250,18 @@ def test_only_and_from_choose_chunks(tmp_path: Path, source: End, shared_target:
     assert load_into(shared_target, source, directory).complete
 
 
+def test_chunks_that_a_chosen_one_needs_are_named(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(tmp_path / "run", *[[a("shade", n, slug=f"s{n}")] for n in (1, 2, 3, 4)])
+    log = Log()
+    load_into(shared_target, source, directory, log=log, only=2)
+    load_into(shared_target, source, directory, log=log, start=4)
+    load_into(shared_target, source, directory, log=log)
+    told = [line for line in log.text.splitlines() if "need are not in" in line]
+    assert [line.partition(": ")[2].partition(".")[0] for line in told] == ["1", "1, 3"]
+
+
 def test_a_chunk_that_does_not_exist_is_refused(
     tmp_path: Path, source: End, shared_target: End
 ) -> None:

@@ -182,6 +182,11 @@ class _Load:
             pending = plan.with_rejects()
         else:
             pending = plan.pending(only=self.options.only, start=self.options.start)
+            if absent := plan.absent(pending):
+                self._warn(
+                    f"Chunks that these need are not in: {spelled(absent)}. Where one is refused"
+                    " for that, `fixturepipe load` loads them all in their order."
+                )
         present = len(self.entries)
         self.listener(StageStarted("load", sum(chunk.objects for chunk in pending)))
         self._name_receivers(pending)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fixturepipe.artifacts.journal import ranges
@@ -67,6 +67,12 @@ class LoadPlan:
             and (only is None or chunk.number == only)
             and (start is None or chunk.number >= start)
         ]
+
+    def absent(self, pending: Collection[Chunk]) -> set[int]:
+        """The numbers of chunks that the pending ones need, and that are neither in nor pending."""
+        there = {chunk.number for chunk in pending} | self._entries.keys()
+        spans = {span for chunk in pending for span in chunk.after}
+        return {n for first, last in spans for n in range(first, last + 1)} - there
 
     def with_rejects(self) -> list[Chunk]:
         """The chunks that are in but for what lies in rejects/. Raises UsageError without any."""
