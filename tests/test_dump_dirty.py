@@ -5,6 +5,7 @@ import json
 import pytest
 from django.db import connections
 
+from fixturepipe.artifacts.fixtures import FixtureFile
 from fixturepipe.errors import SourceDataError
 from tests.apps.everyfield.models import Everything
 from tests.dumping import Dumped
@@ -31,6 +32,8 @@ DIRT = {
     "bad JSON": ("json", "'{\"a\": '", "JSONDecodeError"),
     "NaN in JSON": ("json", "'[NaN]'", "not JSON compliant"),
     "a lone surrogate": ("json", "'[\"\\ud800\"]'", "half of a surrogate pair"),
+    "JSON nested too deep": ("json", f"'{'[' * 198}{']' * 198}'", "more than 197 levels deep"),
+    "JSON too deep for Python": ("json", f"'{'[' * 4000}{']' * 4000}'", "more than 197 levels"),
     "a bad UUID": ("uuid", "'not a uuid'", "badly formed hexadecimal UUID string"),
     "text in a duration": ("duration", "'1 day'", "holds str where int belongs"),
 }
@@ -145,3 +148,12 @@ def test_json_null_is_told_from_sql_null(dumped):
     soil(3, "json", "'null'")
     dumped("everyfield")
     assert dumped.manifest.json_nulls == {"everyfield.everything": {"json": "all"}}
+
+
+def test_json_as_deep_as_a_fixture_carries_is_dumped_and_read_again(dumped, everything):
+    everything(2)
+    soil(1, "json", f"'{'[' * 197}{']' * 197}'")
+    soil(2, "json", f"'[\"{'[' * 300}\"]'")
+    dumped("everyfield")
+    fixture = FixtureFile(dumped.directory.dumps / "everyfield.json")
+    assert [each["pk"] for each in fixture.objects()] == [1, 2]

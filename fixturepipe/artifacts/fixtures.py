@@ -29,6 +29,8 @@ from fixturepipe.errors import FixtureError
 
 # orjson writes 254 levels, loaddata reads about a thousand, MySQL's JSON columns take a hundred.
 MAX_DEPTH = 200
+# A value stands in an object's fields, in the object, in the list.
+MAX_VALUE_DEPTH = MAX_DEPTH - 3
 
 _BLOCK = 1 << 16
 _LARGE_BLOCK = 1 << 24

@@ -47,7 +47,8 @@ def unique_expressions(model: Model) -> Iterator[UniqueExpressions]:
     for constraint in model._meta.constraints:
         if not isinstance(constraint, models.UniqueConstraint) or not constraint.expressions:
             continue
-        if constraint.condition or constraint.deferrable or getattr(constraint, "include", ()):
+        limited: Any = constraint
+        if limited.condition or limited.deferrable or limited.include:
             continue
         query = sql.Query(model, alias_cols=False)
         resolved: list[Any] = []

@@ -24,6 +24,7 @@ from django.db import models
 from django.db.backends.mysql.operations import DatabaseOperations as MySQLOperations
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 
+from fixturepipe.databases.dumping.encoders import is_too_deep
 from fixturepipe.databases.tables import Field, root_field
 
 Values = Sequence[Any]
@@ -357,6 +358,8 @@ def _json_verdict(raw: Any, limits: Limits) -> Verdict:
         return (_OTHER_CLASS,)
     if not_utf8(raw):
         return (_NOT_UTF8,)
+    if is_too_deep(raw):
+        return (_REFUSED_JSON,)
     constants: list[str] = []
     infinite: list[str] = []
     integers: list[str] = []

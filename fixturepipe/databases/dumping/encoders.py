@@ -34,6 +34,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 from django.utils.duration import duration_string
 
+from fixturepipe.artifacts.fixtures import MAX_VALUE_DEPTH
 from fixturepipe.databases.tables import Field, root_field
 
 Values: TypeAlias = Sequence[Any]
@@ -53,6 +54,10 @@ _MOMENTS = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{6})?,)+", re.AS
 # Integers in JSON of more than 64 bits, which orjson would read as floats.
 _LARGE_NUMBERS = re.compile(r"\d{19}", re.ASCII)
 _STEPS = decimal.Context(prec=15)
+
+
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_TOO_DEEP = f"it is nested more than {MAX_VALUE_DEPTH} levels deep"
 
 
 class UnfitValueError(ValueError):
@@ -209,12 +214,29 @@ def json_texts(values: Values) -> Iterable[str]:
     A decoder of the project's own is passed by: what it makes of the JSON is not JSON. orjson
     is six times as fast as json; what it refuses or would read differently goes to json.
     """
+    if any(map(is_too_deep, values)):
+        raise UnfitValueError(_TOO_DEEP)
     if not _LARGE_NUMBERS.search("\n".join(values)):
         try:
             return [orjson.dumps(orjson.loads(value)).decode() for value in values]
         except (ValueError, TypeError):
             pass
     return map(_dump_json, map(json.loads, values))
+
+
+def is_too_deep(text: str) -> bool:
+    """Whether JSON text is nested deeper than a fixture can carry."""
+    if len(text) <= MAX_VALUE_DEPTH or text.count("[") + text.count("{") <= MAX_VALUE_DEPTH:
+        return False
+    depth = 0
+    for sign in _STRINGS.sub("", text):
+        if sign in "[{":
+            depth += 1
+            if depth > MAX_VALUE_DEPTH:
+                return True
+        elif sign in "]}":
+            depth -= 1
+    return False
 
 
 _dump_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -270,6 +292,7 @@ class ConvertedEncoder:
         self._converters = connection.ops.get_db_converters(self._column)
         self._converters += self._column.get_db_converters(connection)
         kind = _READ_AS.get(root_field(field).get_internal_type())
+        self._is_json = root_field(field).get_internal_type() == "JSONField"
         self._encode = ColumnEncoder(_CARRIED if kind is None else (kind,), _converted)
 
     def __call__(self, values: Values) -> list[str]:
@@ -279,7 +302,10 @@ class ConvertedEncoder:
             read = [convert(value, self._column, self._connection) for value in read]
         if read.count(None) != values.count(None):
             raise UnfitValueError("Django reads it as None")
-        return self._encode(read)
+        texts = self._encode(read)
+        if self._is_json and any(map(is_too_deep, texts)):
+            raise UnfitValueError(_TOO_DEEP)
+        return texts
 
 
 def _converted(values: Values) -> Iterable[str]:
