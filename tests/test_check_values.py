@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,7 @@ def both(migrated: Ends) -> Iterator[Ends]:
     Everything.objects.using(SOURCE).all().delete()
     with connections[SOURCE].cursor() as cursor:
         cursor.execute("DELETE FROM everyfield_bytext")
+        cursor.execute("DELETE FROM everyfield_byuuid")
 
 
 def plant(column: str, expression: str) -> None:
@@ -116,3 +118,26 @@ def test_references_in_text_that_is_not_utf8_are_named_and_stop_nothing(both: En
             cursor.execute("DELETE FROM everyfield_remark_labels")
             cursor.execute("DELETE FROM everyfield_remark")
             cursor.execute("PRAGMA foreign_keys = ON")
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "12345678-1234-4678-9234-56781234567A",
+        "{12345678-1234-4678-9234-56781234567a}",
+        "urn:uuid:12345678-1234-4678-9234-56781234567a",
+        "1234567812344678923456781234567A",
+        "12345678-1234-4678-9234-56781234567b",
+    ],
+)
+def test_a_uuid_in_two_spellings_is_a_duplicate(both: Ends, second: str) -> None:
+    spellings = ["1234567812344678923456781234567a", second]
+    with connections[SOURCE].cursor() as cursor:
+        cursor.execute("PRAGMA ignore_check_constraints = ON")
+        for spelling in spellings:
+            cursor.execute(
+                "INSERT INTO everyfield_byuuid (id, value, seen) VALUES (%s, 1, '2020-01-01')",
+                [spelling],
+            )
+    same = uuid.UUID(spellings[0]) == uuid.UUID(second)
+    assert found(both, "byuuid") == ([("FP208", "id")] if same else [])

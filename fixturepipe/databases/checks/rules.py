@@ -226,8 +226,8 @@ RULES = _rules(
     Rule(
         "FP208",
         "error",
-        "Rows share values that the model keeps unique; the source has no such constraint, the"
-        " target has: the load would stop.",
+        "Rows share values that the model keeps unique; the source has no such constraint, or holds"
+        " a UUID in two spellings, the target has one: the load would stop.",
         "Remove the duplicates.",
     ),
     Rule(

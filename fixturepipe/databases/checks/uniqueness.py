@@ -28,12 +28,11 @@ from fixturepipe.databases.checks.target import Target, TextColumn
 from fixturepipe.databases.checks.values import not_utf8
 from fixturepipe.databases.comparing.integrity import (
     UniqueIndexes,
-    duplicates,
     rows_of,
     unique_sets,
 )
 from fixturepipe.databases.findings import EXAMPLES, Example, Finding
-from fixturepipe.databases.tables import Condition, Field, Row, Table, key_fields
+from fixturepipe.databases.tables import Condition, Field, Row, Table, key_fields, root_field
 from fixturepipe.databases.values import shown
 
 Model = type[models.Model]
@@ -59,7 +58,8 @@ def duplicate_values(
 ) -> Iterator[Finding]:
     """FP203 for values that the target takes for the same, FP208 for values that are."""
     for fields, texts, is_enforced in _sets(model, source, target):
-        if not is_enforced and (found := _exact_duplicates(model, fields, source, fixes)):
+        keeps = is_enforced and not _are_spelt_otherwise(model, fields, source)
+        if not keeps and (found := _exact_duplicates(model, fields, source, fixes)):
             yield found
         elif texts:
             yield from _Candidates(model, fields, texts, source, target).findings(fixes)
@@ -75,7 +75,8 @@ def duplicate_values(
 def same_rows(model: Model, source: BaseDatabaseWrapper, target: Target) -> Iterator[UniqueSet]:
     """The sets of columns in which rows are the same, as `duplicate_values` finds them."""
     for fields, texts, is_enforced in _sets(model, source, target):
-        if not is_enforced and duplicates(fields, source)[0]:
+        keeps = is_enforced and not _are_spelt_otherwise(model, fields, source)
+        if not keeps and next(_exact_groups(model, fields, source), None):
             yield UniqueSet("FP208", fields, partial(_exact_groups, model, fields, source))
         elif texts:
             candidates = _Candidates(model, fields, texts, source, target)
@@ -134,16 +135,43 @@ def _exact_groups(
     key = key_fields(model)
     table = Table(model, source, (*key, *fields))
     columns = [table.column(field) for field in table.fields]
-    values = ", ".join(columns[len(key) :])
+    values = ", ".join(_value(field, table) for field in fields)
     present = " AND ".join(f"{column} IS NOT NULL" for column in columns[len(key) :])
     rows = rows_of(
         source,
-        f"SELECT {', '.join(columns)} FROM {table.quoted} WHERE {present} AND ({values}) IN"
+        f"SELECT {', '.join(columns)}, {values} FROM {table.quoted}"
+        f" WHERE {present} AND ({values}) IN"
         f" (SELECT {values} FROM {table.quoted} GROUP BY {values} HAVING COUNT(*) > 1)"
         f" ORDER BY {values}, {', '.join(columns[: len(key)])}",
     )
-    for _, group in groupby(rows, lambda row: row[len(key) :]):
-        yield list(group)
+    for _, group in groupby(rows, lambda row: row[len(columns) :]):
+        yield [row[: len(columns)] for row in group]
+
+
+def _value(field: Field, table: Table) -> str:
+    """SQL that is the same for the same value: a UUID as `uuid.UUID` reads it."""
+    column = table.column(field)
+    if not _is_spelt(field, table.connection):
+        return column
+    bare = f"REPLACE(REPLACE({column}, 'urn:', ''), 'uuid:', '')"
+    return f"LOWER(REPLACE(TRIM({bare}, '{{}}'), '-', ''))"
+
+
+def _are_spelt_otherwise(
+    model: Model, fields: Sequence[Field], source: BaseDatabaseWrapper
+) -> bool:
+    """Whether a UUID is written in another way than Django's, so that SQLite, which compares
+    the text, may hold it twice."""
+    table = Table(model, source)
+    spelt = [table.column(field) for field in fields if _is_spelt(field, source)]
+    if not spelt:
+        return False
+    other = " OR ".join(f"LENGTH({c}) <> 32 OR {c} <> LOWER({c})" for c in spelt)
+    return bool(rows_of(source, f"SELECT 1 FROM {table.quoted} WHERE {other} LIMIT 1"))
+
+
+def _is_spelt(field: Field, source: BaseDatabaseWrapper) -> bool:
+    return source.vendor == "sqlite" and root_field(field).get_internal_type() == "UUIDField"
 
 
 class _Candidates:
