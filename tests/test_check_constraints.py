@@ -8,9 +8,13 @@ import pytest
 from django.db import IntegrityError, connections, models
 from django.db.models.functions import Length, Lower, NullIf
 
-from fixturepipe.databases.ends import TARGET, Ends
+from fixturepipe.databases.checks.fixes import Fixes
+from fixturepipe.databases.checks.target import Target
+from fixturepipe.databases.dumping.mending import mend_copy
+from fixturepipe.databases.ends import SOURCE, TARGET, Ends
 from fixturepipe.databases.findings import Finding
 from fixturepipe.events import ignore
+from fixturepipe.remedies import Declaration
 from fixturepipe.stages.check import CheckOptions, check
 from tests.apps.loading.models import Strict
 from tests.dirty import plant, unprotected
@@ -187,3 +191,19 @@ def test_what_an_expression_takes_for_the_same_is_named_as_the_target_refuses_it
     named = [(f.id, [e.pk for e in f.examples]) for f in found(both)]
     assert named == ([("FP203", [1, 3])] if refused(values) else [])
     assert unique_by or not named
+
+
+@pytest.mark.parametrize("unique_by", [LOWER], indirect=True)
+@pytest.mark.parametrize("remedy", ["rename", "drop"])
+def test_what_check_calls_remedied_the_dump_mends(both: Ends, unique_by: bool, remedy: str) -> None:
+    for pk, short in enumerate(["anna", "Anna", "bert"], 1):
+        strict(pk, short=short)
+    declaration = Declaration("loading.Strict.short", remedy)
+    chosen = CheckOptions(labels=("loading.strict",), fix=(declaration,))
+    told = [f.remedied for f in check(both, chosen, ignore).findings if f.id == "FP203"]
+    assert told == [remedy] * unique_by
+    changes = mend_copy(
+        connections[SOURCE], Target(connections[TARGET]), Fixes((declaration,)), [Strict]
+    )
+    assert len(changes) == int(unique_by)
+    assert found(both) == []
