@@ -95,7 +95,7 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     Raises ConfigurationError for a remedy that makes no sense.
     """
     begun = time.monotonic()
-    fixes = Fixes(options.fix)
+    Fixes(options.fix)  # raises before anything is looked at
     ends.open()
     source = connection_to(SOURCE)
     target = _target()
@@ -108,18 +108,7 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     found += _findings_of_target(ends, chosen, target)
     needed = _bytes_needed(totals)
     found += server.space(options.workdir, needed)
-    with _beside() as pool:
-        answers = {m: pool.submit(_ask, m._meta.label, options.fix) for m in chosen}
-        # When all is asked, it reads from the last model on, and this process from the first.
-        backwards = {m: pool.submit(_read, m._meta.label, options.fix) for m in reversed(chosen)}
-        for model, rows in totals.items():
-            reading = backwards[model]
-            if reading.cancel():
-                found += TableScan(model, source, target, fixes).read()
-            else:
-                found += reading.result()
-            found += answers[model].result()
-            listener(StageAdvanced("check", rows, model._meta.label_lower))
+    found += _findings_of_rows(totals, target, options.fix, listener)
     kept = [_with_suggestions(f) for f in found if not _is_ignored(f, options)]
     kept.sort(key=lambda finding: LEVELS.index(finding.level))
     seconds = time.monotonic() - begun
@@ -128,12 +117,45 @@ def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
     return CheckResult(tuple(kept), len(found) - len(kept), seconds, estimate)
 
 
+def _findings_of_rows(
+    totals: dict[Model, int], target: Target, fix: tuple[Declaration, ...], listener: Listener
+) -> Iterator[Finding]:
+    """What reading the models finds, and what the databases find by themselves.
+
+    Two processes share the work. The other begins with the questions to the databases, this one
+    with reading from the first model on; who is done goes on with what the other has left, from
+    the last model on.
+    """
+    source, fixes, last_first = connection_to(SOURCE), Fixes(fix), list(reversed(totals))
+    read: dict[Model, list[Finding]] = {}
+    asked: dict[Model, list[Finding]] = {}
+    with _beside() as pool:
+        answers = {m: pool.submit(_ask, m._meta.label, fix) for m in totals}
+        readings = {m: pool.submit(_read, m._meta.label, fix) for m in last_first}
+        for model, rows in totals.items():
+            if readings[model].cancel():
+                read[model] = list(TableScan(model, source, target, fixes).read())
+                listener(StageAdvanced("check", rows, model._meta.label_lower))
+        for model in last_first:
+            if answers[model].cancel():
+                asked[model] = _asked(model, target, fixes)
+        for model, rows in totals.items():
+            if model not in read:
+                read[model] = readings[model].result()
+                listener(StageAdvanced("check", rows, model._meta.label_lower))
+            yield from read[model]
+            yield from asked[model] if model in asked else answers[model].result()
+
+
 _beside_us = threading.local()
 
 
 def _ask(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
-    """What the databases find by themselves about a model. Runs beside this process's reading."""
-    model, target, fixes = apps.get_model(label), _target_beside(), Fixes(fix)
+    return _asked(apps.get_model(label), _target_beside(), Fixes(fix))
+
+
+def _asked(model: Model, target: Target, fixes: Fixes) -> list[Finding]:
+    """What the databases find by themselves about a model."""
     source = connection_to(SOURCE)
     return [
         *TableScan(model, source, target, fixes).ask(),
@@ -146,7 +168,7 @@ def _ask(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
 
 
 def _read(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
-    """What reading a model's values finds, beside this process's reading."""
+    """What reading a model's values finds."""
     source = connection_to(SOURCE)
     return list(TableScan(apps.get_model(label), source, _target_beside(), Fixes(fix)).read())
 
