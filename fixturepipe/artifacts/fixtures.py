@@ -32,6 +32,7 @@ MAX_DEPTH = 200
 # A value stands in an object's fields, in the object, in the list.
 MAX_VALUE_DEPTH = MAX_DEPTH - 3
 
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _BLOCK = 1 << 16
 _LARGE_BLOCK = 1 << 24
 _UNPACKED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
@@ -277,3 +278,18 @@ _NAMES = "Fixtures are named .json or .jsonl, and may be packed: .gz, .bz2, .xz,
 _NO_OBJECT = 'it is not of the form {"model": …, "pk": …, "fields": {…}}'
 _CUT_OFF = "The file is cut off: make it again."
 _UTF_8 = "Write it with `dumpdata --output FILE` instead of redirecting the output."
+
+
+def is_too_deep(text: str) -> bool:
+    """Whether JSON text is nested deeper than a fixture can carry."""
+    if len(text) <= MAX_VALUE_DEPTH or text.count("[") + text.count("{") <= MAX_VALUE_DEPTH:
+        return False
+    depth = 0
+    for sign in _QUOTED.sub("", text):
+        if sign in "[{":
+            depth += 1
+            if depth > MAX_VALUE_DEPTH:
+                return True
+        elif sign in "]}":
+            depth -= 1
+    return False

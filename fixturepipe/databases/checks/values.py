@@ -24,7 +24,7 @@ from django.db import models
 from django.db.backends.mysql.operations import DatabaseOperations as MySQLOperations
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 
-from fixturepipe.databases.dumping.encoders import is_too_deep
+from fixturepipe.artifacts.fixtures import is_too_deep
 from fixturepipe.databases.tables import Field, root_field
 
 Values = Sequence[Any]

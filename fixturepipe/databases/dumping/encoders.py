@@ -34,7 +34,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 from django.utils.duration import duration_string
 
-from fixturepipe.artifacts.fixtures import MAX_VALUE_DEPTH
+from fixturepipe.artifacts.fixtures import MAX_VALUE_DEPTH, is_too_deep
 from fixturepipe.databases.tables import Field, root_field
 
 Values: TypeAlias = Sequence[Any]
@@ -56,7 +56,6 @@ _LARGE_NUMBERS = re.compile(r"\d{19}", re.ASCII)
 _STEPS = decimal.Context(prec=15)
 
 
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _TOO_DEEP = f"it is nested more than {MAX_VALUE_DEPTH} levels deep"
 
 
@@ -222,21 +221,6 @@ def json_texts(values: Values) -> Iterable[str]:
         except (ValueError, TypeError):
             pass
     return map(_dump_json, map(json.loads, values))
-
-
-def is_too_deep(text: str) -> bool:
-    """Whether JSON text is nested deeper than a fixture can carry."""
-    if len(text) <= MAX_VALUE_DEPTH or text.count("[") + text.count("{") <= MAX_VALUE_DEPTH:
-        return False
-    depth = 0
-    for sign in _STRINGS.sub("", text):
-        if sign in "[{":
-            depth += 1
-            if depth > MAX_VALUE_DEPTH:
-                return True
-        elif sign in "]}":
-            depth -= 1
-    return False
 
 
 _dump_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
