@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -171,6 +172,34 @@ def test_the_page_in_the_documents_shows_the_results_there_are(tmp_path):
     there.write_text(PAGE, encoding="utf-8")
     page.render(results.read(ROOT / "bench" / "results.json"), there)
     assert there.read_text(encoding="utf-8") == PAGE, "run: python -m bench --render"
+
+
+def test_the_readme_claims_no_more_than_was_measured():
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    claim = re.search(
+        r"more than (\d+) times as fast as `dumpdata`.*more than (\d+) times as fast as sqlite3-to"
+        r".*no longer an object, and no process more than (\d+) MiB",
+        readme,
+    )
+    assert claim
+    stock, copier, peak = map(int, claim.groups())
+    known = results.read(ROOT / "bench" / "results.json")
+    servers_measured = {each["server"].split()[0] for each in known["run"]}
+    assert servers_measured >= {"MariaDB", "MySQL"}
+    for each in known["run"]:
+        ours = {found["name"]: found["ratios"] for found in each["rows"]}[
+            "fixturepipe run, 2 workers"
+        ]
+        assert ours[STOCK] > stock
+        assert ours[COPIER] > copier
+    smallest, *_, largest = sorted(known["scaling"], key=lambda each: each["objects"])
+    assert largest["objects"] > 10_000_000
+    assert max(found["median"]["peak_mib"] for found in largest["rows"]) < peak
+    assert _per_object(largest) < _per_object(smallest)
+
+
+def _per_object(each: Any) -> float:
+    return sum(found["median"]["seconds"] for found in each["rows"]) / each["objects"]
 
 
 def test_a_table_tells_losses_failures_and_what_was_left_out():
