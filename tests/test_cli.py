@@ -129,7 +129,8 @@ def test_an_option_that_the_driver_lacks_is_refused(shop: Shop, server: servers.
     url = server.url("mysql")
     target = f"{url}{'&' if '?' in url else '?'}colour=blue"
     message = refused(replace(shop, target=target), "load")
-    assert "'colour' is an invalid keyword argument" in message
+    assert "keyword argument" in message  # each Python says the rest its own way
+    assert "'colour'" in message
     assert "OPTIONS in DATABASES" in message
 
 
