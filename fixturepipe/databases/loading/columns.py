@@ -47,11 +47,31 @@ def converter_for(field: AnyField, connection: BaseDatabaseWrapper) -> Converter
     if isinstance(field, models.ForeignKey):
         return _reference(field, connection)
     general = general_converter(field, connection)
+    make = _maker(field)
+    return general if make is None else make(field, connection, general)
+
+
+def is_quick(field: AnyField) -> bool:
+    """Whether the field's converter runs no method of the project's own, but a JSON encoder."""
+    if isinstance(field, models.ForeignKey):
+        return _is_plain(field, models.ForeignKey) and is_quick(field.target_field)
+    return _maker(field) is not None
+
+
+def is_read_as_stored(field: AnyField) -> bool:
+    """Whether the value that Django reads tells all of what the column holds: integers, text."""
+    if isinstance(field, models.ForeignKey):
+        return _is_plain(field, models.ForeignKey) and is_read_as_stored(field.target_field)
+    return _maker(field) in (_integers, _strings) and not hasattr(field, "from_db_value")
+
+
+def _maker(field: AnyField) -> Maker | None:
+    """What makes the quick converter of a field that is as Django brings it."""
     for known in type(field).__mro__:
         make = _FAST.get(known)
         if make is not None:
-            return make(field, connection, general) if _is_plain(field, known) else general
-    return general
+            return make if _is_plain(field, known) else None
+    return None
 
 
 def general_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Converter:
@@ -188,10 +208,12 @@ def _files(field: AnyField, connection: BaseDatabaseWrapper, general: Converter)
 
 
 def _booleans(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
-    written = {True: "1", False: "0"}
+    written = {True: "1", False: "0", None: NULL}
 
     def convert(values: Sequence[Any]) -> list[str]:
-        return [written[v] for v in values] if _types(values) == {bool} else general(values)
+        if _types(values) <= {bool, _NONE}:
+            return [written[v] for v in values]
+        return general(values)
 
     return convert
 
@@ -236,19 +258,34 @@ def _dates(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converte
     return convert
 
 
+# As Django writes them in UTC, each with a comma behind it.
+_MOMENTS = re.compile(
+    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3}(?:[0-9]{3})?)?Z,)*+"
+)
+
+
 def _datetimes(_: AnyField, connection: BaseDatabaseWrapper, general: Converter) -> Converter:
     read = datetime.datetime.fromisoformat
     utc = datetime.timezone.utc  # noqa: UP017  (the very object that fromisoformat gives)
     same_zone = settings.USE_TZ and connection.timezone_name == "UTC"
 
+    def written(values: Sequence[str]) -> list[str]:
+        moments = list(map(read, values))
+        joined = ",".join(values)
+        if _MOMENTS.fullmatch(joined + ","):
+            # Their text will do, now that it has been read: a fourth of the time.
+            return f"'{joined[:-1]}'".replace("T", " ").replace("Z,", "'\x1f'").split("\x1f")
+        if all(m.tzinfo is utc for m in moments):
+            return [f"'{str(m)[:-6]}'" for m in moments]
+        raise ValueError
+
     def convert(values: Sequence[Any]) -> list[str]:
         if same_zone and _types(values) <= {str, _NONE}:
             try:
-                moments = [None if v is None else read(v) for v in values]
+                literals = iter(written([value for value in values if value is not None]))
             except ValueError:
                 return general(values)
-            if all(m is None or m.tzinfo is utc for m in moments):
-                return [NULL if m is None else f"'{str(m)[:-6]}'" for m in moments]
+            return [NULL if value is None else next(literals) for value in values]
         return general(values)
 
     return convert
