@@ -341,6 +341,24 @@ def test_existing_rows_are_updated_by_their_key(
     assert column(shared_target, "shade", "slug") == ["red", "blue", "kept"]
 
 
+def test_a_row_that_is_the_same_is_not_written_again(
+    tmp_path: Path, source: End, shared_target: End
+) -> None:
+    """The trigger would refuse it."""
+    execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (1, 'red'), (2, 'Blue')")
+    execute(
+        shared_target,
+        "CREATE TRIGGER no_change BEFORE UPDATE ON loading_shade FOR EACH ROW"
+        " SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'written'",
+    )
+    try:
+        with pytest.raises(LoadError, match=r"loading.shade pk 2: written") as raised:
+            load_into(shared_target, source, make_run(tmp_path / "run", SHADES), existing="update")
+        assert "pk 1" not in str(raised.value)
+    finally:
+        execute(shared_target, "DROP TRIGGER no_change")
+
+
 def test_an_update_never_reaches_another_row_through_a_unique_column(
     tmp_path: Path, source: End, shared_target: End
 ) -> None:

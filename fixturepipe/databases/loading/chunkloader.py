@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -27,18 +26,24 @@ from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import remove_rejects, write_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ends import connection_to
-from fixturepipe.databases.loading.fixturefiles import FixtureReader
 from fixturepipe.databases.loading.ledger import Entry, Ledger
 from fixturepipe.databases.loading.loaddata import FastCommand, StockCommand
+from fixturepipe.databases.loading.modelplans import ModelPlans
+from fixturepipe.databases.loading.reading import ChunkReader
+from fixturepipe.databases.loading.references import KeyResolver
 from fixturepipe.databases.loading.rejection import reason_of, refused_chunk
 from fixturepipe.databases.loading.rows import RowProblem
-from fixturepipe.databases.loading.saver import ChunkSaver, ModelPlans, SaverOptions
+from fixturepipe.databases.loading.saver import ChunkSaver, SaverOptions
 from fixturepipe.databases.loading.servererrors import NO_SUCH_ROW, hint_for, is_transient, said_by
 from fixturepipe.databases.loading.session import LoadingSession
 from fixturepipe.errors import ChunkFileError, LoadError, TransientLoadError
 
 # Seconds before each further try: about half a minute in all, as long as a server restarts.
 PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 16.0)
+
+# A chunk's objects hold no cycles, and to look for some takes a quarter of the loader's time.
+# What Django's command leaves behind, a parser a chunk, is collected now and then.
+_CHUNKS_BETWEEN_COLLECTIONS = 50
 
 
 @dataclass(frozen=True)
@@ -101,9 +106,12 @@ class ChunkLoader:
         self._connection = connection_to(alias)
         self._session = LoadingSession(self._connection)
         self._ledger = Ledger(self._connection, options.run)
-        self._plans = ModelPlans(alias, options.saver)
-        self._reader = FixtureReader()
-        self._then: Chunk | None = None
+        self._plans = ModelPlans(alias, options.saver.json_nulls)
+        self._resolver = KeyResolver(alias)
+        self._reader = ChunkReader(self._plans)
+        self._loaded = 0
+        self._collects = gc.isenabled()
+        gc.disable()
 
     def load(self, chunk: Chunk, then: Chunk | None = None) -> Outcome:
         """Load a chunk, exactly once. `then` is the one that will probably be next.
@@ -111,7 +119,11 @@ class ChunkLoader:
         Raises LoadError where the target refuses it, TransientLoadError where the server stays
         away, ChunkFileError where the file is damaged. Nothing of the chunk is in then.
         """
-        self._then = then
+        if then is not None:
+            self._reader.expect(self._path(then), deferred=then.cyclic)
+        self._loaded += 1
+        if self._loaded % _CHUNKS_BETWEEN_COLLECTIONS == 0:
+            gc.collect()
         return self._persistently(chunk, lambda deferred: self._load_once(chunk, deferred=deferred))
 
     def load_rejects(self, chunk: Chunk, entry: Entry) -> Outcome:
@@ -119,15 +131,18 @@ class ChunkLoader:
 
         Raises as `load`. Rows that an interrupted call has put in already are updated.
         """
-        self._then = None
         rejects = msgspec.structs.replace(chunk, file=f"rejects/{Path(chunk.file).name}")
         return self._persistently(
             rejects, lambda deferred: self._load_rejects_once(rejects, entry, deferred=deferred)
         )
 
     def close(self) -> None:
-        """Put the session's settings back."""
-        self._reader.close()
+        """Put the session's settings back, and Python's collector to work."""
+        if self._collects:
+            # What is old by now need not be looked through at once.
+            gc.freeze()
+            gc.unfreeze()
+            gc.enable()
         if self._connection.connection is not None:
             self._session.restore()
 
@@ -150,12 +165,12 @@ class ChunkLoader:
                 self._notify(f"{chunk.file}: {said_by(error)}; trying again in {pause} s")
                 time.sleep(pause)
             # What was found in a transaction that is rolled back may be gone.
-            self._plans.resolver.forget()
+            self._resolver.forget()
 
     def _load_once(self, chunk: Chunk, *, deferred: bool) -> Outcome:
         self._session.apply()
         started = time.monotonic()
-        with _collector_at_rest(), transaction.atomic(using=self._alias):
+        with transaction.atomic(using=self._alias):
             if chunk.number in self._options.again:
                 self._ledger.forget(chunk.number)
             if not self._ledger.begin(chunk.number, chunk.sha256):
@@ -168,7 +183,7 @@ class ChunkLoader:
             self._ledger.complete(entry)
         if not self._options.saver.fresh:
             # Rows that are updated may take another natural key.
-            self._plans.resolver.forget()
+            self._resolver.forget()
         if not self._options.dry_run and not loaded.problems:
             remove_rejects(self._directory, Path(chunk.file).name)
         return Outcome(chunk.number, entry, edited=loaded.sha256 != chunk.sha256)
@@ -212,7 +227,12 @@ class ChunkLoader:
             deferred_for_good = deferred
             options = replace(self._options.saver, fresh=False) if look else self._options.saver
             return ChunkSaver(
-                self._alias, self._plans, options, deferred=deferred, once_sent=self._read_ahead
+                self._alias,
+                self._plans.packet_size,
+                self._resolver,
+                options,
+                deferred=deferred,
+                meanwhile=self._reader.step,
             )
 
         command = FastCommand(self._reader, saver_for, deferred=deferred)
@@ -222,11 +242,6 @@ class ChunkLoader:
         if not deferred_for_good and any(p.code in NO_SUCH_ROW for p in saver.problems):
             raise _DeferForeignKeys
         return _Loaded(saver.models, saver.problems, command.sha256)
-
-    def _read_ahead(self) -> None:
-        """Not sooner: parsing holds Python's lock, and the server would wait for the first rows."""
-        if self._then is not None:
-            self._reader.ahead(self._path(self._then))
 
     def _leave_out(self, chunk: Chunk, problems: list[RowProblem]) -> None:
         if not self._options.reject:
@@ -241,19 +256,6 @@ class ChunkLoader:
             [problem.object for problem in problems],
             [reason_of(problem) for problem in problems],
         )
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """A chunk's objects hold no cycles: to look for some takes a quarter of the loader's time."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _refused(chunk: Chunk, error: Exception) -> LoadError:

@@ -1,4 +1,4 @@
-"""Chunk files read and parsed, the next one while the server works on this one.
+"""Fixture files read and parsed.
 
 Numbers stay exact: orjson, which is quick, makes floats of integers that 64 bits do not hold,
 so a file with a run of digits that could be one is parsed by Python's own parser; and so is a
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import orjson
 
 from fixturepipe.errors import ChunkFileError
 
+_PARTS = {"model": str, "fields": dict}
 # 2**63 has nineteen digits.
 _LONG_NUMBER = b"0" * 19
 _DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
@@ -29,30 +30,6 @@ class Fixture:
 
     objects: list[dict[str, Any]]
     sha256: str
-
-
-class FixtureReader:
-    """Reads fixtures; `ahead` begins with one that will be asked for next."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, "fixturepipe-reader")
-        self._ahead: tuple[Path, Future[Fixture]] | None = None
-
-    def ahead(self, path: Path) -> None:
-        """Begin to read in the background. Errors show when the file is asked for."""
-        if self._ahead is None:
-            self._ahead = path, self._pool.submit(read_fixture, path)
-
-    def read(self, path: Path) -> Fixture:
-        """The fixture. Raises ChunkFileError where the file is none."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] == path:
-            return ahead[1].result()
-        return read_fixture(path)
-
-    def close(self) -> None:
-        """Stop reading ahead."""
-        self._pool.shutdown(cancel_futures=True)
 
 
 def read_fixture(path: Path) -> Fixture:
@@ -81,13 +58,22 @@ def _parsed(path: Path, content: bytes) -> Any:
 def _checked(path: Path, objects: Any) -> list[dict[str, Any]]:
     if not isinstance(objects, list):
         raise ChunkFileError(path, "it is not a list of objects")
-    for position, each in enumerate(objects, start=1):
-        if (
-            type(each) is not dict
-            or type(each.get("model")) is not str
-            or type(each.get("fields")) is not dict
-        ):
-            raise ChunkFileError(
-                path, 'it has no "model" and "fields"', position=f"object {position}"
-            )
+    # A look at all of them together is three times as quick as one at each.
+    if not _are_objects(objects):
+        for position, each in enumerate(objects, start=1):
+            if not _are_objects([each]):
+                raise ChunkFileError(
+                    path, 'it has no "model" and "fields"', position=f"object {position}"
+                )
     return objects
+
+
+def _are_objects(values: list[Any]) -> bool:
+    if not set(map(type, values)) <= {dict}:
+        return False
+    try:
+        return all(
+            set(map(type, map(itemgetter(name), values))) <= {kind} for name, kind in _PARTS.items()
+        )
+    except KeyError:
+        return False

@@ -19,12 +19,8 @@ from django.core.serializers.base import DeserializedObject
 from django.db import connections
 
 from fixturepipe.databases.loading.chunkcheck import check_references
-from fixturepipe.databases.loading.fixturefiles import FixtureReader
-from fixturepipe.databases.loading.groups import changes_of_model
+from fixturepipe.databases.loading.reading import ChunkReader
 from fixturepipe.databases.loading.saver import ChunkSaver
-
-# So many changes from model to model make groups too short for multi-row statements.
-_MOST_GROUPS = 50
 
 
 class _ForgetfulCommand(loaddata.Command):
@@ -47,7 +43,7 @@ class FastCommand(_ForgetfulCommand):
     """
 
     def __init__(
-        self, reader: FixtureReader, saver_for: Callable[[bool], ChunkSaver], *, deferred: bool
+        self, reader: ChunkReader, saver_for: Callable[[bool], ChunkSaver], *, deferred: bool
     ) -> None:
         super().__init__()
         self._reader = reader
@@ -64,15 +60,13 @@ class FastCommand(_ForgetfulCommand):
                 self._load_fixture(Path(path))
 
     def _load_fixture(self, path: Path) -> None:
-        fixture = self._reader.read(path)
-        self.sha256 = fixture.sha256
-        objects = fixture.objects
-        deferred = self._deferred or changes_of_model(objects) > _MOST_GROUPS
-        self.saver = saver = self._saver_for(deferred)
+        chunk = self._reader.read(path, deferred=self._deferred)
+        self.sha256 = chunk.sha256
+        self.saver = saver = self._saver_for(chunk.deferred)
         connection = connections[self.using]
-        with connection.constraint_checks_disabled() if deferred else nullcontext():
-            saver.save(objects)
-            if deferred:
+        with connection.constraint_checks_disabled() if chunk.deferred else nullcontext():
+            saver.save(chunk)
+            if chunk.deferred:
                 check_references(connection, saver)
 
 

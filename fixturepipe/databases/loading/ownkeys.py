@@ -43,7 +43,7 @@ class OwnKeys:
 
     def _gathered(self, model: Model) -> Iterator[tuple[Key, FixtureObject]]:
         if self._labels is None:
-            self._labels = {each["model"].lower() for each in self._objects}
+            self._labels = {label.lower() for label in {each["model"] for each in self._objects}}
         label = model._meta.label_lower
         if label not in self._labels:
             return

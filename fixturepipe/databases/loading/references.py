@@ -23,13 +23,22 @@ from django.core.exceptions import (
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
+from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.loading.columns import converter_for, is_quick
+from fixturepipe.databases.loading.groups import Group
 from fixturepipe.databases.loading.ownkeys import Key, OwnKeys, hashable, key_paths
-from fixturepipe.databases.loading.rows import MISSING, Column, FixtureObject, ModelPlan, RowProblem
+from fixturepipe.databases.loading.rows import (
+    MISSING,
+    Column,
+    FixtureObject,
+    RowProblem,
+    is_natural,
+)
 from fixturepipe.databases.naturalkeys import has_natural_key
 
 Model = type[models.Model]
 
-_BATCH = 500
+_BATCH = 1_000
 # A fixture of computed keys that are all different must not fill the memory.
 _REMEMBERED = 200_000
 
@@ -85,7 +94,9 @@ class KeyResolver:
                 exact[converted] = key
         if not exact:
             return {}
-        rows = every_row(model, self._alias).filter(any_of(paths, list(exact)))
+        rows = self._candidates(model, paths, list(exact.values()))
+        if rows is None:
+            rows = every_row(model, self._alias).filter(any_of(paths, list(exact)))
         found: dict[Key, Any] = {}
         for value, *parts in rows.values_list(to, *paths):
             meant = exact.get(tuple(parts))
@@ -93,6 +104,30 @@ class KeyResolver:
                 continue
             found[meant] = AMBIGUOUS if meant in found else value
         return found
+
+    def _candidates(
+        self, model: Model, paths: Sequence[str], keys: Sequence[Key]
+    ) -> models.QuerySet[Any] | None:
+        """The rows of keys that are columns of the model's own table, few others among them.
+
+        Written as literals, a column at a time: Django's parameters take as long as the server.
+        """
+        connection = connection_to(self._alias)
+        fields: list[Any] = [model._meta.get_field(path) for path in paths if "__" not in path]
+        parts = list(zip(*keys, strict=True))
+        if len(fields) < len(paths) or not _tell_apart(parts):
+            return None
+        conditions = []
+        for field, values in zip(fields, parts, strict=True):
+            if field.model is not model or field.is_relation or not is_quick(field):
+                return None
+            try:
+                literals = converter_for(field, connection)(list(set(values)))
+            except (ValueError, TypeError, ArithmeticError, ValidationError):
+                return None
+            column = connection.ops.quote_name(field.column)
+            conditions.append(f"{column} IN ({','.join(literals)})".replace("%", "%%"))
+        return every_row(model, self._alias).extra(where=conditions)  # noqa: S610  (all quoted)
 
     def _computed(self, model: Model, to: str, keys: Iterable[Key], known: dict[Key, Any]) -> None:
         """Keys through the project's own look-up, one by one."""
@@ -122,24 +157,23 @@ class References:
         self._resolver = resolver
         self._ready = ready
 
-    def resolve(
-        self, plan: ModelPlan, group: Sequence[FixtureObject], cells: Sequence[list[Any]]
-    ) -> dict[int, RowProblem]:
+    def resolve(self, group: Group) -> dict[int, RowProblem]:
         """Put what the keys stand for in their place; gives the rows whose keys mean nothing."""
         bad: dict[int, RowProblem] = {}
-        for column, values in zip(plan.columns, cells, strict=True):
-            if column.remote is not None and list in set(map(type, values)):
-                self._resolve_column(column, column.remote, group, values, bad)
+        for column, values in zip(group.plan.columns, group.cells, strict=True):
+            if is_natural(column, values):
+                self._resolve_column(column, group.objects, values, bad)
         return bad
 
     def _resolve_column(
         self,
         column: Column,
-        remote: Model,
-        group: Sequence[FixtureObject],
+        objects: Sequence[FixtureObject],
         values: list[Any],
         bad: dict[int, RowProblem],
     ) -> None:
+        remote = column.remote
+        assert remote is not None
         keys = {row: tuple(v) for row, v in enumerate(values) if type(v) is list}
         try:
             distinct = set(keys.values())
@@ -150,7 +184,7 @@ class References:
         for row, key in keys.items():
             meaning = found.get(key, MISSING)
             if meaning is MISSING or meaning is AMBIGUOUS:
-                bad[row] = _without_meaning(group[row], column, remote, key, meaning)
+                bad[row] = _without_meaning(objects[row], column, remote, key, meaning)
             values[row] = meaning
 
     def _meanings(self, remote: Model, to: str, keys: set[Key]) -> dict[Key, Any]:
@@ -210,16 +244,21 @@ def _converted(fields: Sequence[models.Field[Any, Any]], key: Key) -> Key | None
 def any_of(paths: Sequence[str], keys: Sequence[Key]) -> models.Q:
     """A condition that holds for each key's row, and for few others.
 
-    A list for each field is quicker than one condition a key, and as good where one of the
-    fields tells most keys apart.
+    A list for each field is quicker than one condition a key.
     """
     parts = list(zip(*keys, strict=True))
-    simple = all(None not in values for values in parts)
-    if simple and 2 * max(len(set(values)) for values in parts) >= len(keys):
+    if _tell_apart(parts):
         return models.Q(
             **{f"{path}__in": set(values) for path, values in zip(paths, parts, strict=True)}
         )
     return functools.reduce(operator.or_, (models.Q(**_lookups(paths, key)) for key in keys))
+
+
+def _tell_apart(parts: Sequence[Sequence[Any]]) -> bool:
+    """Whether lists of the keys' parts, each for itself, mean few rows but the keys' own."""
+    if any(None in values for values in parts):
+        return False
+    return 2 * max(len(set(values)) for values in parts) >= len(parts[0])
 
 
 def _lookups(paths: Sequence[str], key: Key) -> dict[str, Any]:

@@ -7,7 +7,7 @@ server says of the row can be said of the object.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from fixturepipe.databases.loading.columns import (
     Converter,
     converter_for,
     general_converter,
+    is_quick,
+    is_read_as_stored,
     needs_instances,
     prepared_literal,
 )
@@ -48,11 +50,15 @@ class RowProblem:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its field, its converter, and what a natural key in it would stand for."""
+    """One column: its field, its converter, and what a natural key in it would stand for.
+
+    `quick`: the converter asks neither the server nor the project, see `columns.is_quick`.
+    """
 
     field: AnyField
     name: str
     convert: Converter
+    quick: bool
     remote: Model | None = None
     to: str = ""
 
@@ -132,6 +138,7 @@ class ModelPlan:
         self.generated = {f.name for f in meta.local_fields if getattr(f, "generated", False)}
         self.lists = {f.name: f for f in meta.many_to_many}
         self.by_instance = needs_instances(model)
+        self._read_as_stored = all(is_read_as_stored(c.field) for c in self.columns)
         self._json_nulls = {
             name: keys if keys == "all" else {_comparable(key) for key in keys}
             for name, keys in (json_nulls or {}).items()
@@ -146,11 +153,6 @@ class ModelPlan:
             for position, column in enumerate(self.columns)
             if column.field not in meta.pk_fields
         ]
-
-    @property
-    def referring(self) -> list[Column]:
-        """The columns that may hold natural keys."""
-        return [column for column in self.columns if column.remote is not None]
 
     def cells(self, objects: Sequence[FixtureObject], *, whole: bool) -> list[list[Any]]:
         """The fixture values, a list for each column; MISSING where an object gives none.
@@ -194,29 +196,38 @@ class ModelPlan:
                 values[row] = JSON_NULL
 
     def rows(
-        self, objects: Sequence[FixtureObject], cells: Sequence[list[Any]]
+        self,
+        objects: Sequence[FixtureObject],
+        cells: Sequence[list[Any]],
+        converted: Mapping[int, list[str]],
     ) -> tuple[Rows, list[RowProblem]]:
-        """The rows, and the objects of which a value cannot be written."""
+        """The rows, and the objects of which a value cannot be written.
+
+        `converted` are columns of literals that have been made already, by position.
+        """
         try:
-            literals = self._literals(objects, cells)
+            literals = self._literals(objects, cells, converted)
         except Exception:  # noqa: BLE001  (the project's own fields: any failure is the value's)
             return self._row_by_row(objects, cells)
         return self._joined(list(objects), literals), []
 
     def _literals(
-        self, objects: Sequence[FixtureObject], cells: Sequence[list[Any]]
+        self,
+        objects: Sequence[FixtureObject],
+        cells: Sequence[list[Any]],
+        converted: Mapping[int, list[str]],
     ) -> list[list[str]]:
         if self.by_instance:
             return self._through_instances(objects, cells)
         return [
-            self._column_literals(column, values)
-            for column, values in zip(self.columns, cells, strict=True)
+            converted[position] if position in converted else self._column_literals(column, values)
+            for position, (column, values) in enumerate(zip(self.columns, cells, strict=True))
         ]
 
     def _column_literals(self, column: Column, values: list[Any]) -> list[str]:
-        key = column.field.primary_key
-        if MISSING not in values and not (key and None in values):
+        if is_given(column, values):
             return column.convert(values)
+        key = column.field.primary_key
         values = [
             self._default_of(column) if v is MISSING or (key and v is None) else v for v in values
         ]
@@ -253,7 +264,7 @@ class ModelPlan:
             else:
                 problems.append(problem)
         kept = [objects[row] for row in good]
-        literals = self._literals(kept, [[values[row] for row in good] for values in cells])
+        literals = self._literals(kept, [[values[row] for row in good] for values in cells], {})
         return self._joined(kept, literals), problems
 
     def _problem_of(self, each: FixtureObject, cells: Sequence[Any]) -> RowProblem | None:
@@ -301,22 +312,51 @@ class ModelPlan:
         keys = [key if self.composite else key[0] for key in table.values_list(*names)]
         return self._key_literals(keys) if keys else []
 
+    def rows_of(self, table: models.QuerySet[Any]) -> dict[str, tuple[str, ...] | None]:
+        """The rows that the database holds, by key, both as `Rows` has them.
+
+        None stands for a row of which Django does not read all that it holds.
+        """
+        if not self._read_as_stored:
+            return dict.fromkeys(self.keys_of(table))
+        rows = list(table.values_list(*(column.field.attname for column in self.columns)))
+        if not rows:
+            return {}
+        literals = [
+            self._as_literals(column, list(values))
+            for column, values in zip(self.columns, zip(*rows, strict=True), strict=True)
+        ]
+        held = self._joined([], literals)
+        return dict(zip(held.keys, held.cells, strict=True))
+
     def _key_literals(self, keys: Sequence[Any]) -> list[str]:
         parts = [
-            general_converter(column.field, self._connection)(
-                [key[i] for key in keys] if self.composite else list(keys)
-            )
+            self._as_literals(column, [key[i] for key in keys] if self.composite else keys)
             for i, column in enumerate(self.key_columns)
         ]
         if not self.composite:
             return parts[0]
         return [f"({','.join(part)})" for part in zip(*parts, strict=True)]
 
+    def _as_literals(self, column: Column, values: Sequence[Any]) -> list[str]:
+        """Of values as Django reads them."""
+        return general_converter(column.field, self._connection)(values)
+
     def key_condition(self, keys: Sequence[str]) -> str:
         """The SQL condition that a row has one of these keys (literals)."""
         quote = self._connection.ops.quote_name
         names = ",".join(quote(column.name) for column in self.key_columns)
         return f"{f'({names})' if self.composite else names} IN ({','.join(keys)})"
+
+
+def is_given(column: Column, values: Sequence[Any]) -> bool:
+    """Whether each object gives the value, none leaves it to the field or the server."""
+    return MISSING not in values and not (column.field.primary_key and None in values)
+
+
+def is_natural(column: Column, values: Sequence[Any]) -> bool:
+    """Whether some values are natural keys, written as lists."""
+    return column.remote is not None and list in set(map(type, values))
 
 
 @dataclass(frozen=True)
@@ -335,10 +375,10 @@ def _with_literals(convert: Converter, values: Sequence[Any]) -> list[str]:
 def _column(each: AnyField, connection: BaseDatabaseWrapper) -> Column:
     name = each.column
     assert name is not None
-    convert = converter_for(each, connection)
+    convert, quick = converter_for(each, connection), is_quick(each)
     if not isinstance(each, models.ForeignKey):
-        return Column(each, name, convert)
-    return Column(each, name, convert, each.remote_field.model, each.target_field.attname)
+        return Column(each, name, convert, quick)
+    return Column(each, name, convert, quick, each.remote_field.model, each.target_field.attname)
 
 
 def _attribute(column: Column) -> str:

@@ -9,28 +9,27 @@ circle they are checked for the chunk's own rows before its transaction ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.apps import apps
 from django.core.serializers import base
 from django.core.serializers.python import Deserializer
 from django.db import Error as DatabaseError
 from django.db import router, transaction
 
 from fixturepipe.databases.ends import connection_to
-from fixturepipe.databases.loading.groups import groups_of
+from fixturepipe.databases.loading.groups import Group
 from fixturepipe.databases.loading.literals import NULL
 from fixturepipe.databases.loading.naturalmatch import NaturalMatcher
 from fixturepipe.databases.loading.ownkeys import OwnKeys
+from fixturepipe.databases.loading.reading import ReadChunk
 from fixturepipe.databases.loading.receivers import has_receivers
 from fixturepipe.databases.loading.references import KeyResolver, References, every_row
 from fixturepipe.databases.loading.rejection import is_utf8, problem_of
 from fixturepipe.databases.loading.rows import (
     MISSING,
     FixtureObject,
-    Model,
     ModelPlan,
     RowProblem,
     Rows,
@@ -44,7 +43,6 @@ from fixturepipe.databases.loading.servererrors import (
 from fixturepipe.databases.loading.statements import StatementWriter
 
 _LOOKUP_BATCH = 1_000
-_SLICE = 1_000
 # The key, as a literal, of a row that the server is to number.
 _NO_KEY = NULL
 # So many problems tell what is wrong with a chunk that is not going to be loaded.
@@ -70,80 +68,53 @@ class SaverOptions:
     json_nulls: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-class ModelPlans:
-    """The compiled plans of the models of one load, made when first asked for."""
-
-    def __init__(self, alias: str, options: SaverOptions) -> None:
-        self._alias = alias
-        self._options = options
-        self._plans: dict[str, ModelPlan] = {}
-        self._packet_size = 0
-        self.resolver = KeyResolver(alias)
-
-    def plan(self, label: str) -> ModelPlan:
-        """The plan of the model that a fixture names. Raises LookupError if there is none."""
-        found = self._plans.get(label)
-        if found is None:
-            named = apps.get_model(label)
-            model: Model = named._meta.concrete_model or named
-            nulls = self._options.json_nulls.get(model._meta.label_lower, {})
-            found = ModelPlan(model, connection_to(self._alias), nulls)
-            self._plans[label] = found
-        return found
-
-    @property
-    def packet_size(self) -> int:
-        """The bytes that a statement may have."""
-        if not self._packet_size:
-            with connection_to(self._alias).cursor() as cursor:
-                cursor.execute("SELECT @@max_allowed_packet")
-                (size,) = cursor.fetchone() or (0,)
-            # The packet's header and the statement's own words count as well.
-            self._packet_size = int(size) - 1024
-        return self._packet_size
-
-
 class ChunkSaver:
     """Saves one chunk within the transaction that its caller holds.
 
     Afterwards `problems` names the objects that are not in, `models` counts those that are by
     label, and `saved` holds the objects of the rows by plan and key (literal). With `deferred`,
-    foreign keys are off while the rows go in and are checked by the caller. `once_sent` is called
-    while the server works on the last rows.
+    foreign keys are off while the rows go in and are checked by the caller. `meanwhile` is
+    the writer's.
     """
 
     def __init__(
         self,
         alias: str,
-        plans: ModelPlans,
+        packet_size: int,
+        resolver: KeyResolver,
         options: SaverOptions,
         *,
         deferred: bool,
-        once_sent: Callable[[], None] = lambda: None,
+        meanwhile: Callable[[], bool],
     ) -> None:
         self._alias = alias
-        self._plans = plans
+        self._resolver = resolver
         self._options = options
         self._deferred = deferred
-        self._once_sent = once_sent
         self._connection = connection_to(alias)
         self._writer = StatementWriter(
-            self._connection, plans.packet_size, self._refused, keep_going=options.keep_going
+            self._connection,
+            packet_size,
+            self._refused,
+            keep_going=options.keep_going,
+            meanwhile=meanwhile,
         )
-        self._references = References(OwnKeys(()), plans.resolver, self._writer.drain)
+        self._references = References(OwnKeys(()), resolver, self._writer.drain)
         self.problems: list[RowProblem] = []
         self.models: dict[str, int] = {}
         self.saved: dict[ModelPlan, dict[str, FixtureObject]] = {}
 
-    def save(self, objects: Sequence[FixtureObject]) -> None:
-        """Save the objects, in file order or model by model. Raises nothing for a bad object."""
-        own = OwnKeys(objects)
-        self._references = References(own, self._plans.resolver, self._writer.drain)
+    def save(self, chunk: ReadChunk) -> None:
+        """Save the chunk's groups in their order. Raises nothing for a bad object."""
+        own = OwnKeys(chunk.objects)
+        self._references = References(own, self._resolver, self._writer.drain)
         try:
             with self._connection.execute_wrapper(self._writer.in_turn):
-                for label, group in groups_of(objects, by_model=self._deferred):
-                    self._save_group(label, group)
-                self._once_sent()
+                for group in chunk.groups:
+                    if isinstance(group, Group):
+                        self._save_group(group)
+                    else:
+                        self.problems += group
                 self._writer.drain()
         except _EnoughError:
             pass
@@ -155,54 +126,35 @@ class ChunkSaver:
         self.problems += problems
         self.models[plan.label] -= len(problems)
 
-    def _save_group(self, label: str, group: list[FixtureObject]) -> None:
-        try:
-            plan = self._plans.plan(label)
-        except LookupError as error:
-            self.problems += [RowProblem(each, str(error)) for each in group]
-            return
-        if not router.allow_migrate_model(self._alias, plan.model):
-            why = f"a database router keeps {label} out of {self._alias!r}"
-            self.problems += [RowProblem(each, why) for each in group]
-        elif self._options.signals and has_receivers(plan.model):
-            self._save_as_django(plan, group)
+    def _save_group(self, group: Group) -> None:
+        group.read()
+        self.problems += group.problems
+        model = group.plan.model
+        if not router.allow_migrate_model(self._alias, model):
+            why = f"a database router keeps {group.plan.label} out of {self._alias!r}"
+            self.problems += [RowProblem(each, why) for each in group.objects]
+        elif self._options.signals and has_receivers(model):
+            self._save_as_django(group)
         else:
-            self._save_in_bulk(plan, group)
+            self._save_in_bulk(group)
 
-    def _save_in_bulk(self, plan: ModelPlan, group: list[FixtureObject]) -> None:
-        # Usually one: every object of a dump gives the same fields in the same order.
-        given = {tuple(each["fields"]) for each in group}
-        known = plan.names | plan.lent | plan.lists.keys() | plan.generated
-        if any(not known.issuperset(names) for names in given):
-            group = self._without_unknown_fields(plan, group, known)
-        lists = self._take_lists(plan, group)
-        cells = plan.cells(group, whole=all(plan.names.issubset(names) for names in given))
-        bad = self._references.resolve(plan, group, cells)
+    def _save_in_bulk(self, group: Group) -> None:
+        plan = group.plan
+        bad = self._references.resolve(group)
         if bad:
             self.problems += bad.values()
-            good = [row for row in range(len(group)) if row not in bad]
-            group = [group[row] for row in good]
-            cells = [[values[row] for row in good] for values in cells]
-        look = self._find_by_natural_key(plan, group, cells) or not self._options.fresh
+            group.leave_out(bad)
+        look = self._find_by_natural_key(group) or not self._options.fresh
         look = look or plan in self.saved
-        for start in range(0, len(group), _SLICE):
-            part = slice(start, start + _SLICE)
-            self._save_rows(plan, group[part], [values[part] for values in cells], look=look)
-        if lists:
+        for rows, problems in group.rows():
+            self.problems += problems
+            self._save_rows(rows, look=look)
+        if group.lists:
             self._writer.drain()
-            self._set_lists(plan, lists)
+            self._set_lists(plan, group.lists)
 
-    def _save_rows(
-        self,
-        plan: ModelPlan,
-        group: list[FixtureObject],
-        cells: list[list[Any]],
-        *,
-        look: bool,
-    ) -> None:
-        """Write some rows: so many at a time that the server has work while more are prepared."""
-        rows, problems = plan.rows(group, cells)
-        self.problems += problems
+    def _save_rows(self, rows: Rows, *, look: bool) -> None:
+        plan = rows.plan
         self.models[plan.label] = self.models.get(plan.label, 0) + len(rows)
         saved = self.saved.setdefault(plan, {})
         saved.update(zip(rows.keys, rows.objects, strict=True))
@@ -226,46 +178,46 @@ class ChunkSaver:
 
     # ---- objects without a key
 
-    def _find_by_natural_key(
-        self, plan: ModelPlan, group: list[FixtureObject], cells: list[list[Any]]
-    ) -> bool:
+    def _find_by_natural_key(self, group: Group) -> bool:
         """Give objects without a primary key that of the row with their natural key."""
+        plan = group.plan
         position = next((i for i, c in enumerate(plan.columns) if c.field is plan.pk), None)
-        if position is None or not group:
+        if position is None or not group.objects:
             return False
-        keys = cells[position]
+        keys = group.cells[position]
         without = [row for row, key in enumerate(keys) if key is MISSING or key is None]
         if not without:
             return False
         self._writer.drain()
         matcher = NaturalMatcher(self._alias, plan)
-        for row, found in zip(without, matcher.match(without, group, cells), strict=True):
+        meant = matcher.match(without, group.objects, group.cells)
+        for row, found in zip(without, meant, strict=True):
             keys[row] = found
         return True
 
     # ---- rows that exist
 
     def _update_existing(self, plan: ModelPlan, rows: Rows) -> Rows:
-        """Update the rows that the target holds; gives the others."""
-        existing = self._existing(plan, rows)
-        if not existing:
+        """Update the rows that the target holds with other values; gives those it does not hold."""
+        held = self._held(plan, rows)
+        if not held:
             return rows
         for position, key in enumerate(rows.keys):
-            if key in existing:
+            if key in held and held[key] != rows.cells[position]:
                 self._update(plan, rows.part(position, position + 1))
-        return rows.pick(i for i, key in enumerate(rows.keys) if key not in existing)
+        return rows.pick(i for i, key in enumerate(rows.keys) if key not in held)
 
-    def _existing(self, plan: ModelPlan, rows: Rows) -> set[str]:
-        """The keys (literals) among the rows' that the table holds, exactly."""
+    def _held(self, plan: ModelPlan, rows: Rows) -> dict[str, tuple[str, ...] | None]:
+        """What the table holds under the rows' keys, see `ModelPlan.rows_of`."""
         self._writer.drain()
-        found: set[str] = set()
+        found: dict[str, tuple[str, ...] | None] = {}
         wanted = [key for key in rows.keys if key not in (_NO_KEY, "DEFAULT")]
         table = every_row(plan.model, self._alias)
         for start in range(0, len(wanted), _LOOKUP_BATCH):
             condition = plan.key_condition(wanted[start : start + _LOOKUP_BATCH])
             # Literals only, all quoted; `extra` reads the keys back as the fields' own types.
-            held = table.extra(where=[condition.replace("%", "%%")])  # noqa: S610
-            found.update(plan.keys_of(held))
+            chosen = table.extra(where=[condition.replace("%", "%%")])  # noqa: S610
+            found.update(plan.rows_of(chosen))
         return found
 
     def _update(self, plan: ModelPlan, row: Rows) -> None:
@@ -305,38 +257,12 @@ class ChunkSaver:
 
         One that the table's collation merely takes for the same is another row's.
         """
-        if not self._options.fresh or row.keys[0] not in self._existing(plan, row):
+        if not self._options.fresh or row.keys[0] not in self._held(plan, row):
             return False
         self._update(plan, row)
         return True
 
     # ---- what is done object by object
-
-    def _without_unknown_fields(
-        self, plan: ModelPlan, group: list[FixtureObject], known: Collection[str]
-    ) -> list[FixtureObject]:
-        good: list[FixtureObject] = []
-        for each in group:
-            unknown = sorted(each["fields"].keys() - known)
-            if unknown:
-                text = f"{plan.model._meta.label} has no field named {unknown[0]!r}"
-                self.problems.append(RowProblem(each, text, unknown[0]))
-            else:
-                good.append(each)
-        return good
-
-    def _take_lists(
-        self, plan: ModelPlan, group: list[FixtureObject]
-    ) -> list[tuple[FixtureObject, dict[str, Any]]]:
-        """The many-to-many lists of objects that were not arranged."""
-        if not plan.lists:
-            return []
-        found = []
-        for each in group:
-            lists = {name: each["fields"][name] for name in plan.lists if name in each["fields"]}
-            if lists:
-                found.append((each, lists))
-        return found
 
     def _set_lists(
         self, plan: ModelPlan, lists: list[tuple[FixtureObject, dict[str, Any]]]
@@ -373,10 +299,11 @@ class ChunkSaver:
         said = getattr(error, "original_exc", error)
         self.take_back(plan, [RowProblem(each, str(said), ", ".join(named), named)])
 
-    def _save_as_django(self, plan: ModelPlan, group: list[FixtureObject]) -> None:
+    def _save_as_django(self, group: Group) -> None:
         """Django's own deserializer and raw save, which send the signals."""
+        plan = group.plan
         self._writer.drain()
-        for each in group:
+        for each in group.objects:
             try:
                 for saved in Deserializer([each], using=self._alias):
                     saved.save(using=self._alias)

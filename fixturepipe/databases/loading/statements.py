@@ -10,6 +10,7 @@ row is alone.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -38,13 +39,18 @@ class PacketTooLargeError(DatabaseError):
     """One row is longer than a statement may be."""
 
 
+def _nobody_asks(_: Rows, error: Exception) -> None:
+    raise error
+
+
 class StatementWriter:
     """Inserts rows; the outcome of a statement is known when the next is sent, or by `drain`.
 
     `packet_size` is the most bytes that the server takes in one statement.
     `refused` is called with each single row that the server refuses, and its error. With
     `keep_going`, statements are undone one by one, so that what follows a refused row can stay.
-    Errors that are not the rows' fault are raised.
+    Errors that are not the rows' fault are raised. `meanwhile` is called again and again while
+    the server is at work, as long as it gives True.
     """
 
     def __init__(
@@ -54,18 +60,24 @@ class StatementWriter:
         refused: Refused,
         *,
         keep_going: bool,
+        meanwhile: Callable[[], bool],
     ) -> None:
         self._connection = connection
         self._packet_size = packet_size
         self._refused = refused
         self._keep_going = keep_going
+        self._meanwhile = meanwhile
         self._waiting: Rows | None = None
 
     def insert(self, rows: Rows) -> None:
         """Send rows, in as many statements as the server's packet size asks for."""
         texts = list(map(",".join, rows.cells))
-        start = size = 0
         limit = min(_LONGEST, self._packet_size)
+        if len(texts) <= _MOST_ROWS and sum(map(len, texts)) + 3 * len(texts) <= limit:
+            if texts:
+                self._send(rows, texts)
+            return
+        start = size = 0
         for position, text in enumerate(texts):
             size += len(text) + 3
             if size > limit or position - start >= _MOST_ROWS:
@@ -88,6 +100,7 @@ class StatementWriter:
 
     def drain(self) -> None:
         """Wait for the statement under way, and deal with its outcome."""
+        self._use_the_wait()
         rows, self._waiting = self._waiting, None
         if rows is None:
             return
@@ -95,6 +108,24 @@ class StatementWriter:
             self._outcome()
         except DatabaseError as error:
             self._halve(rows, error)
+
+    def _use_the_wait(self) -> None:
+        """Do something else until the statement under way has its outcome."""
+        if not self._is_waiting():
+            return
+        raw: Any = self._connection.connection
+        outcome = select.poll()
+        outcome.register(raw.fileno(), select.POLLIN)
+        # What is done meanwhile may ask the server after all: that comes here again, and drains.
+        meanwhile, self._meanwhile = self._meanwhile, lambda: False
+        try:
+            while self._is_waiting() and not outcome.poll(0) and meanwhile():
+                pass
+        finally:
+            self._meanwhile = meanwhile
+
+    def _is_waiting(self) -> bool:
+        return self._waiting is not None
 
     def in_turn(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
@@ -110,6 +141,8 @@ class StatementWriter:
 
     def close(self) -> None:
         """Let go of the connection; the outcome of a statement under way is of no interest."""
+        # Its owner's method: without a circle the chunk's objects are freed with their owner.
+        self._refused = _nobody_asks
         if self._waiting is not None:
             self._waiting = None
             with suppress(DatabaseError):

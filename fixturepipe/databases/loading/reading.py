@@ -1,0 +1,85 @@
+"""Chunks read, the next one while the server works on this one.
+
+Not by a thread: parsing holds Python's lock, and whoever waits for it is given it up to five
+milliseconds late. Instead the work is cut into steps, and whoever waits for the server takes one
+after the other until the answer is there. What is left to do for a chunk once its turn has come
+is to ask what its natural keys mean, and to send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fixturepipe.databases.loading.fixturefiles import read_fixture
+from fixturepipe.databases.loading.groups import Group, changes_of_model, groups_of
+from fixturepipe.databases.loading.modelplans import ModelPlans
+from fixturepipe.databases.loading.rows import FixtureObject, RowProblem
+from fixturepipe.errors import ChunkFileError
+
+# So many changes from model to model make groups too short for multi-row statements.
+_MOST_GROUPS = 50
+
+
+@dataclass(frozen=True)
+class ReadChunk:
+    """A chunk's objects, and the sha256 of the bytes that they were read from.
+
+    `deferred` says that `groups` are a model's objects each, and that foreign keys are to be off
+    while they go in. The others stand for objects of no model.
+    """
+
+    path: Path
+    objects: list[FixtureObject]
+    sha256: str
+    deferred: bool
+    groups: list[Group | list[RowProblem]]
+
+
+class ChunkReader:
+    """Reads chunks; once one is read, `step` works for the one that is expected next."""
+
+    def __init__(self, plans: ModelPlans) -> None:
+        self._plans = plans
+        self._expected: tuple[Path, bool] | None = None
+        self._chunk: ReadChunk | None = None
+        self._steps: Iterator[None] = iter(())
+
+    def expect(self, path: Path, *, deferred: bool) -> None:
+        """Say which chunk will probably be asked for after the next one."""
+        self._expected = path, deferred
+
+    def step(self) -> bool:
+        """Do some milliseconds' work for the expected chunk; False if there is none left.
+
+        Asks nothing of the server. Errors of the file show when it is asked for.
+        """
+        try:
+            return next(self._steps, self) is None
+        except ChunkFileError:
+            return False
+
+    def read(self, path: Path, *, deferred: bool) -> ReadChunk:
+        """The chunk. Raises ChunkFileError where the file is no fixture."""
+        chunk, self._chunk = self._chunk, None
+        self._steps = iter(()) if self._expected is None else self._work(*self._expected)
+        self._expected = None
+        if chunk is not None and chunk.path == path and chunk.deferred >= deferred:
+            return chunk
+        return self._read(path, deferred)
+
+    def _work(self, path: Path, deferred: bool) -> Iterator[None]:
+        self._chunk = chunk = self._read(path, deferred)
+        yield
+        for group in chunk.groups:
+            if isinstance(group, Group):
+                group.read()
+                yield
+                yield from group.convert()
+
+    def _read(self, path: Path, deferred: bool) -> ReadChunk:
+        fixture = read_fixture(path)
+        deferred = deferred or changes_of_model(fixture.objects) > _MOST_GROUPS
+        groups = list(groups_of(fixture.objects, self._plans, by_model=deferred))
+        return ReadChunk(path, fixture.objects, fixture.sha256, deferred, groups)
