@@ -327,14 +327,16 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
 
     None where the chunks are those of the dumps, or of fixtures from elsewhere.
     """
+    arrangement = manifest.arrangement
+    dumps = {dump.file: dump.sha256 for dump in manifest.dumps}
+    if arrangement is not None and (
+        arrangement.inputs == dumps or not set(arrangement.inputs) <= set(dumps)
+    ):
+        return None
     from fixturepipe.stages.arrange import ArrangeOptions
 
-    arrangement = manifest.arrangement
     if arrangement is None:
         return ArrangeOptions()
-    dumps = {dump.file: dump.sha256 for dump in manifest.dumps}
-    if arrangement.inputs == dumps or not set(arrangement.inputs) <= set(dumps):
-        return None
     return ArrangeOptions(
         arrangement.chunk_objects,
         arrangement.chunk_bytes,

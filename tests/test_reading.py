@@ -77,6 +77,14 @@ def all_of(groups: list[Group | list[RowProblem]]) -> list[Any]:
     return found
 
 
+def steps_of(reader: ChunkReader) -> int:
+    """How many there are; one of them lets go of a chunk that was read before."""
+    steps = 0
+    while reader.step():
+        steps += 1
+    return steps
+
+
 @pytest.mark.parametrize("deferred", [False, True])
 @pytest.mark.parametrize("steps", [0, 1, 2, 5, 1_000])
 @pytest.mark.parametrize("objects", CHUNKS.values(), ids=CHUNKS)
@@ -102,9 +110,9 @@ def test_what_was_expected_is_dropped_where_another_chunk_comes(
     reader = ChunkReader(plans)
     reader.expect(second, deferred=False)
     reader.read(first, deferred=False)
-    assert reader.step()
+    assert steps_of(reader) > 1
     assert reader.read(first, deferred=False).objects == FIRST
-    assert not reader.step()
+    assert steps_of(reader) == 1
 
 
 def test_a_chunk_is_grouped_anew_where_it_is_to_be_deferred_after_all(
@@ -115,7 +123,7 @@ def test_a_chunk_is_grouped_anew_where_it_is_to_be_deferred_after_all(
     reader = ChunkReader(plans)
     reader.expect(second, deferred=False)
     reader.read(first, deferred=False)
-    assert reader.step()
+    assert steps_of(reader) > 1
     assert len(reader.read(second, deferred=True).groups) == 2
 
 
@@ -127,7 +135,7 @@ def test_an_expected_file_that_is_damaged_is_refused_when_its_turn_comes(
     reader = ChunkReader(plans)
     reader.expect(second, deferred=False)
     reader.read(first, deferred=False)
-    assert not reader.step()
+    assert steps_of(reader) == 0
     with pytest.raises(ChunkFileError, match="line 1"):
         reader.read(second, deferred=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -276,7 +276,7 @@ class _Load:
             self._warn(f"The server has lost chunks that it had confirmed, {numbers}: once more")
         return lost
 
-    def _workers(self, pending: list[Chunk]) -> int:
+    def _workers(self, pending: Sequence[Chunk]) -> int:
         """How many processes; one does what is quicker done than a process begun."""
         options = self.options
         if options.dry_run or options.rejects or not os.environ.get("DJANGO_SETTINGS_MODULE"):
@@ -377,7 +377,7 @@ class _Load:
         """Once every chunk is in: foreign keys of all tables, sequences, the run's mark."""
         if not self._complete() or self.options.dry_run:
             return []
-        require_no_dangling_rows(self.target.connection, self.covered)
+        require_no_dangling_rows(self.alias, self.covered, self._workers(self.chunks))
         schemas = {schema.table: schema for schema in self.manifest.schema}
         marks = {s: n for table, n in self.manifest.sequences.items() if (s := schemas.get(table))}
         highest = {schema.label: key for schema, key in marks.items()}

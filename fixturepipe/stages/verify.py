@@ -14,7 +14,6 @@ import os
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
-from django.db import connections, models
+from django.db import models
 from django.utils import timezone
 
 from fixturepipe.artifacts.manifest import Manifest
@@ -40,6 +39,7 @@ from fixturepipe.databases.findings import Finding, Level
 from fixturepipe.databases.introspection import coverage
 from fixturepipe.databases.loading.ledger import Ledger
 from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Table, key_fields
+from fixturepipe.databases.threads import connected_threads
 from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
 
@@ -157,7 +157,7 @@ class _Comparing:
             yield compared
             compared += [self._whole(model, [self._part(model, EVERYTHING)]) for model in totals]
             return
-        with _threads(self._options.threads) as pool:
+        with connected_threads(self._options.threads) as pool:
             parts = {
                 model: [
                     pool.submit(self._part, model, bounds) for bounds in self._ranges(model, rows)
@@ -215,23 +215,6 @@ class _Comparing:
     def _tell(self, label: str, rows: int) -> None:
         with self._one_at_a_time:
             self._listener(StageAdvanced("verify", rows, label))
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that close the connections which Django gave each of them."""
-    with ThreadPoolExecutor(count) as pool:
-        try:
-            yield pool
-        finally:
-            everyone = threading.Barrier(count)
-
-            def close() -> None:
-                everyone.wait()
-                connections.close_all()
-
-            for future in [pool.submit(close) for _ in range(count)]:
-                future.result()
 
 
 def check_options(options: VerifyOptions) -> None:

@@ -236,7 +236,7 @@ class ChunkLoader:
             )
 
         command = FastCommand(self._reader, saver_for, deferred=deferred)
-        call_command(command, str(path), database=self._alias, verbosity=0)
+        command.call(path, self._alias)
         saver = command.saver
         assert saver is not None
         if not deferred_for_good and any(p.code in NO_SUCH_ROW for p in saver.problems):

@@ -13,6 +13,8 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.threads import connected_threads
 from fixturepipe.errors import LoadError
 
 # Rows of one constraint in the message.
@@ -76,13 +78,23 @@ def dangling_rows(
 
 
 def require_no_dangling_rows(
-    connection: BaseDatabaseWrapper, covered: Iterable[type[models.Model]]
+    alias: str, covered: Iterable[type[models.Model]], connections: int = 1
 ) -> None:
-    """Check whole tables, automatic many-to-many tables too. Raises LoadError with the rows."""
-    bad: list[str] = []
-    for model in covered:
+    """Check whole tables, automatic many-to-many tables too. Raises LoadError with the rows.
+
+    More than one of `connections` are new ones, which see what is committed.
+    """
+
+    def told(model: type[models.Model]) -> list[str]:
+        connection = connection_to(alias)
         constraints = constraints_of(connection, model._meta.db_table)
-        bad += map(str, dangling_rows(connection, model, constraints, _NAMED))
+        return list(map(str, dangling_rows(connection, model, constraints, _NAMED)))
+
+    if connections == 1:
+        bad = [each for model in covered for each in told(model)]
+    else:
+        with connected_threads(connections) as pool:
+            bad = [each for found in pool.map(told, covered) for each in found]
     if bad:
         raise LoadError(
             "\n".join(["Rows of the target refer to rows that are not there:", *bad]),

@@ -15,6 +15,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from fixturepipe.databases.loading.modelplans import ModelPlans
+from fixturepipe.databases.loading.ownkeys import Key, hashable
 from fixturepipe.databases.loading.rows import (
     FixtureObject,
     ModelPlan,
@@ -28,6 +29,7 @@ from fixturepipe.databases.loading.rows import (
 _SLICE = 1_000
 
 _label: Callable[[FixtureObject], str] = itemgetter("model")
+_fields: Callable[[FixtureObject], dict[str, Any]] = itemgetter("fields")
 
 
 class Group:
@@ -43,6 +45,7 @@ class Group:
         self.cells: list[list[Any]] = []
         self.lists: list[tuple[FixtureObject, dict[str, Any]]] = []
         self.problems: list[RowProblem] = []
+        self._keys: dict[int, dict[int, Key]] = {}
         self._converted: dict[int, dict[int, list[str]]] = {}
         self._is_read = False
 
@@ -53,7 +56,7 @@ class Group:
         self._is_read = True
         plan = self.plan
         # Usually one: every object of a dump gives the same fields in the same order.
-        given = {tuple(each["fields"]) for each in self.objects}
+        given = set(map(tuple, map(_fields, self.objects)))
         known = plan.names | plan.lent | plan.lists.keys() | plan.generated
         if any(not known.issuperset(names) for names in given):
             self._leave_out_unknown_fields(known)
@@ -62,11 +65,28 @@ class Group:
         whole = all(plan.names.issubset(names) for names in given)
         self.cells = plan.cells(self.objects, whole=whole)
 
+    def natural_keys(self, position: int) -> dict[int, Key]:
+        """The natural keys in a column of references, by row."""
+        found = self._keys.get(position)
+        if found is None:
+            values = self.cells[position]
+            found = {row: tuple(key) for row, key in enumerate(values) if type(key) is list}
+            try:
+                set(found.values())
+            except TypeError:  # a key within a key
+                found = {row: hashable(key) for row, key in found.items()}
+            self._keys[position] = found
+        return found
+
     def convert(self) -> Iterator[None]:
         """Make literals, a step at a time, where that asks neither the server nor the project.
 
         A value that cannot be converted is left for its turn, when it will be named.
         """
+        for position, column in enumerate(self.plan.columns):
+            if is_natural(column, self.cells[position]):
+                self.natural_keys(position)
+                yield
         if self.plan.by_instance:
             return
         for part in self._slices():
@@ -125,19 +145,28 @@ def groups_of(
     """
     if by_model:
         objects = sorted(objects, key=_order_of_appearance(objects))
-    for label, together in groupby(objects, key=_label):
+    for label, together in _by_label(objects):
         try:
             plan = plans.plan(label)
         except LookupError as error:
             yield [RowProblem(each, str(error)) for each in together]
             continue
-        for group in _without_repeated_keys(list(together)):
+        for group in _without_repeated_keys(together):
             yield Group(plan, group)
 
 
 def changes_of_model(objects: Sequence[FixtureObject]) -> int:
     """How many groups the objects make in file order."""
-    return sum(1 for _ in groupby(objects, key=_label))
+    return sum(1 for _ in _by_label(objects))
+
+
+def _by_label(objects: Sequence[FixtureObject]) -> Iterator[tuple[str, list[FixtureObject]]]:
+    labels = set(map(_label, objects))
+    if len(labels) == 1:  # as most chunks are
+        yield labels.pop(), list(objects)
+        return
+    for label, together in groupby(objects, key=_label):
+        yield label, list(together)
 
 
 def _without_repeated_keys(group: list[FixtureObject]) -> Iterator[list[FixtureObject]]:

@@ -1,19 +1,19 @@
 """Django's loaddata, with our saver plugged in, and as it is.
 
-`FastCommand` is the command with the same fixtures found in the same way inside the same
-transaction; what it replaces is the loop that deserializes and saves one object after another
-and the check of whole tables at the end. `StockCommand` is Django's own, which only counts, and
-which checks the automatic many-to-many tables that Django forgets.
+`FastCommand` is the command inside the same transaction; what it replaces is the loop that
+deserializes and saves one object after another and the check of whole tables at the end.
+`StockCommand` is Django's own, which only counts, and which checks the automatic many-to-many
+tables that Django forgets.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from django.core import serializers
 from django.core.management.commands import loaddata
 from django.core.serializers.base import DeserializedObject
 from django.db import connections
@@ -23,20 +23,7 @@ from fixturepipe.databases.loading.reading import ChunkReader
 from fixturepipe.databases.loading.saver import ChunkSaver
 
 
-class _ForgetfulCommand(loaddata.Command):
-    """Django's command remembers each of its instances for good, through the cache on this method;
-    with an instance a chunk, that would be all that was ever loaded.
-    """
-
-    def find_fixtures(self, fixture_label: str) -> list[tuple[str, str | None, str | None]]:
-        """The fixture's files, as Django finds them, looked for each time."""
-        found = getattr(loaddata.Command.find_fixtures, "__wrapped__", None)
-        if found is None:
-            found = loaddata.Command.find_fixtures
-        return list(found(self, fixture_label))
-
-
-class FastCommand(_ForgetfulCommand):
+class FastCommand(loaddata.Command):
     """loaddata of one chunk in bulk. `saver_for` makes the saver, told whether to defer.
 
     Afterwards `saver` has the outcome, and `sha256` is that of the bytes that were loaded.
@@ -52,12 +39,15 @@ class FastCommand(_ForgetfulCommand):
         self.saver: ChunkSaver | None = None
         self.sha256 = ""
 
+    def call(self, path: Path, alias: str) -> None:
+        """What `call_command` does, but for a new parser for each chunk."""
+        options = {**_default_options(), "database": alias, "verbosity": 0, "skip_checks": True}
+        self.execute(str(path), **options)
+
     def loaddata(self, fixture_labels: Iterable[str]) -> None:
-        """Load the one fixture that is named, in place of Django's loop over objects."""
-        self.serialization_formats = serializers.get_public_serializer_formats()
+        """Load the one file that is named, in place of Django's search and loop over objects."""
         for label in fixture_labels:
-            for path, _, _ in self.find_fixtures(label):
-                self._load_fixture(Path(path))
+            self._load_fixture(Path(label))
 
     def _load_fixture(self, path: Path) -> None:
         chunk = self._reader.read(path, deferred=self._deferred)
@@ -70,12 +60,30 @@ class FastCommand(_ForgetfulCommand):
                 check_references(connection, saver)
 
 
-class StockCommand(_ForgetfulCommand):
+@functools.cache
+def _default_options() -> dict[str, Any]:
+    options = vars(loaddata.Command().create_parser("", "loaddata").parse_args(["-"]))
+    del options["args"]
+    return options
+
+
+class StockCommand(loaddata.Command):
     """Django's own loaddata; `loaded` counts the saved objects by label."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loaded: dict[str, int] = {}
+
+    def find_fixtures(self, fixture_label: str) -> list[tuple[str, str | None, str | None]]:
+        """The fixture's files, as Django finds them, looked for each time.
+
+        Django's command remembers each of its instances for good, through the cache on this
+        method; with an instance a chunk, that would be all that was ever loaded.
+        """
+        found = getattr(loaddata.Command.find_fixtures, "__wrapped__", None)
+        if found is None:
+            found = loaddata.Command.find_fixtures
+        return list(found(self, fixture_label))
 
     def save_obj(self, obj: DeserializedObject) -> bool:
         """Save as Django does, and count."""

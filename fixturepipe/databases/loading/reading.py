@@ -44,6 +44,8 @@ class ChunkReader:
         self._plans = plans
         self._expected: tuple[Path, bool] | None = None
         self._chunk: ReadChunk | None = None
+        self._given: ReadChunk | None = None
+        self._done: ReadChunk | None = None
         self._steps: Iterator[None] = iter(())
 
     def expect(self, path: Path, *, deferred: bool) -> None:
@@ -55,6 +57,10 @@ class ChunkReader:
 
         Asks nothing of the server. Errors of the file show when it is asked for.
         """
+        if self._done is not None:
+            # To free so many objects takes milliseconds, too.
+            self._done = None
+            return True
         try:
             return next(self._steps, self) is None
         except ChunkFileError:
@@ -63,11 +69,11 @@ class ChunkReader:
     def read(self, path: Path, *, deferred: bool) -> ReadChunk:
         """The chunk. Raises ChunkFileError where the file is no fixture."""
         chunk, self._chunk = self._chunk, None
+        if chunk is None or chunk.path != path or chunk.deferred < deferred:
+            chunk = self._read(path, deferred)
         self._steps = iter(()) if self._expected is None else self._work(*self._expected)
-        self._expected = None
-        if chunk is not None and chunk.path == path and chunk.deferred >= deferred:
-            return chunk
-        return self._read(path, deferred)
+        self._done, self._given, self._expected = self._given, chunk, None
+        return chunk
 
     def _work(self, path: Path, deferred: bool) -> Iterator[None]:
         self._chunk = chunk = self._read(path, deferred)

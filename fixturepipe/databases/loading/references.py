@@ -26,7 +26,7 @@ from django.db import models
 from fixturepipe.databases.ends import connection_to
 from fixturepipe.databases.loading.columns import converter_for, is_quick
 from fixturepipe.databases.loading.groups import Group
-from fixturepipe.databases.loading.ownkeys import Key, OwnKeys, hashable, key_paths
+from fixturepipe.databases.loading.ownkeys import Key, OwnKeys, key_paths
 from fixturepipe.databases.loading.rows import (
     MISSING,
     Column,
@@ -160,31 +160,21 @@ class References:
     def resolve(self, group: Group) -> dict[int, RowProblem]:
         """Put what the keys stand for in their place; gives the rows whose keys mean nothing."""
         bad: dict[int, RowProblem] = {}
-        for column, values in zip(group.plan.columns, group.cells, strict=True):
-            if is_natural(column, values):
-                self._resolve_column(column, group.objects, values, bad)
+        for position, column in enumerate(group.plan.columns):
+            if is_natural(column, group.cells[position]):
+                self._resolve_column(group, position, bad)
         return bad
 
-    def _resolve_column(
-        self,
-        column: Column,
-        objects: Sequence[FixtureObject],
-        values: list[Any],
-        bad: dict[int, RowProblem],
-    ) -> None:
+    def _resolve_column(self, group: Group, position: int, bad: dict[int, RowProblem]) -> None:
+        column, values = group.plan.columns[position], group.cells[position]
         remote = column.remote
         assert remote is not None
-        keys = {row: tuple(v) for row, v in enumerate(values) if type(v) is list}
-        try:
-            distinct = set(keys.values())
-        except TypeError:  # a key within a key
-            keys = {row: hashable(key) for row, key in keys.items()}
-            distinct = set(keys.values())
-        found = self._meanings(remote, column.to, distinct)
+        keys = group.natural_keys(position)
+        found = self._meanings(remote, column.to, set(keys.values()))
         for row, key in keys.items():
             meaning = found.get(key, MISSING)
             if meaning is MISSING or meaning is AMBIGUOUS:
-                bad[row] = _without_meaning(objects[row], column, remote, key, meaning)
+                bad[row] = _without_meaning(group.objects[row], column, remote, key, meaning)
             values[row] = meaning
 
     def _meanings(self, remote: Model, to: str, keys: set[Key]) -> dict[Key, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -159,18 +160,24 @@ class ModelPlan:
 
         `whole`: every object gives a value for every field.
         """
-        return [self._cells_of(column, objects, whole=whole) for column in self.columns]
+        fields = list(map(itemgetter("fields"), objects))
+        return [self._cells_of(column, objects, fields, whole=whole) for column in self.columns]
 
     def _cells_of(
-        self, column: Column, objects: Sequence[FixtureObject], *, whole: bool
+        self,
+        column: Column,
+        objects: Sequence[FixtureObject],
+        fields: Sequence[dict[str, Any]],
+        *,
+        whole: bool,
     ) -> list[Any]:
         name = column.field.name
         if column.field is self.pk:
             return [o["pk"] if "pk" in o else o["fields"].get(name, MISSING) for o in objects]
         if whole:
-            values = [o["fields"][name] for o in objects]
+            values = list(map(itemgetter(name), fields))
         else:
-            values = [o["fields"].get(name, MISSING) for o in objects]
+            values = [each.get(name, MISSING) for each in fields]
             if self.composite and column in self.key_columns:
                 self._take_from_key(column, objects, values)
         nulls = self._json_nulls.get(name)
