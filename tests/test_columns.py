@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.duration import duration_iso_string, duration_string
@@ -150,3 +151,21 @@ def test_the_server_reads_literals_as_they_were(
     raw.query(f"SELECT HEX({literal(value)})".encode())
     ((found,),) = raw.store_result().fetch_row(0)
     assert bytes.fromhex(found) == (value.encode() if isinstance(value, str) else value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("decimal", "1.5"),
+        ("uuid", "0b7f0b7f-0b7f-4b7f-8b7f-0b7f0b7f0b7f"),
+        ("moment", "2020-01-01T10:00:00.5Z"),
+    ],
+)
+def test_two_values_in_one_are_refused(
+    name: str, value: str, connection: BaseDatabaseWrapper
+) -> None:
+    """A column is looked at as one text, with commas between its values."""
+    convert = converter_for(Everything._meta.get_field(name), connection)
+    assert len(convert([value, value])) == 2
+    with pytest.raises((ValidationError, decimal.InvalidOperation)):
+        convert([value, f"{value},{value}"])

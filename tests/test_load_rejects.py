@@ -75,6 +75,12 @@ def test_the_row_field_and_value_are_named(
     assert result.models == {"loading.strict": 38}
 
 
+def test_a_key_that_is_none_is_named(tmp_path: Path, source: End, shared_target: End) -> None:
+    directory = make_run(tmp_path / "run", [a("shade", {"no": 1}, slug="x")])
+    with pytest.raises(LoadError, match=r"loading.shade pk \{'no': 1\}, field id"):
+        load_into(shared_target, source, directory)
+
+
 def test_a_duplicate_names_the_column_of_its_key(
     tmp_path: Path, source: End, shared_target: End
 ) -> None:

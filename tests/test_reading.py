@@ -47,6 +47,7 @@ CHUNKS = {
         a("strict", 3, short="\ud800", once="c", small=2, positive=1, price=None),
         a("stamped", 1, made="2020-02-30T10:00:00Z", changed="yesterday", day="2020-1-2"),
     ],
+    "keys that are none": [a("shade", {"no": 1}, slug="x"), a("shade", [2], slug="y")],
     "unknown fields and models": [a("shade", 1, colour="red"), a("nothing", 1, x=1)],
     "lists": [a("person", 1, name="Ada", born=None, shades=[["red"]]), a("person", 2, name="Bo")],
     "many rows": [a("shade", key, slug=f"s{key}" * (key % 3)) for key in range(1, 2_600)],

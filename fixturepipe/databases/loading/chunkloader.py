@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -110,8 +111,6 @@ class ChunkLoader:
         self._resolver = KeyResolver(alias)
         self._reader = ChunkReader(self._plans)
         self._loaded = 0
-        self._collects = gc.isenabled()
-        gc.disable()
 
     def load(self, chunk: Chunk, then: Chunk | None = None) -> Outcome:
         """Load a chunk, exactly once. `then` is the one that will probably be next.
@@ -137,12 +136,7 @@ class ChunkLoader:
         )
 
     def close(self) -> None:
-        """Put the session's settings back, and Python's collector to work."""
-        if self._collects:
-            # What is old by now need not be looked through at once.
-            gc.freeze()
-            gc.unfreeze()
-            gc.enable()
+        """Put the session's settings back."""
         if self._connection.connection is not None:
             self._session.restore()
 
@@ -170,7 +164,7 @@ class ChunkLoader:
     def _load_once(self, chunk: Chunk, *, deferred: bool) -> Outcome:
         self._session.apply()
         started = time.monotonic()
-        with transaction.atomic(using=self._alias):
+        with _collector_at_rest(), transaction.atomic(using=self._alias):
             if chunk.number in self._options.again:
                 self._ledger.forget(chunk.number)
             if not self._ledger.begin(chunk.number, chunk.sha256):
@@ -256,6 +250,21 @@ class ChunkLoader:
             [problem.object for problem in problems],
             [reason_of(problem) for problem in problems],
         )
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        # What is there counts as old now: it is not looked through as soon as that may be.
+        gc.freeze()
+        gc.unfreeze()
+        gc.enable()
 
 
 def _refused(chunk: Chunk, error: Exception) -> LoadError:

@@ -227,7 +227,16 @@ def _floats(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Convert
     return convert
 
 
-_PLAIN_DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?").fullmatch
+def _all_match(form: Callable[[str], object], values: Sequence[str]) -> bool:
+    """Whether each value has the form that `form` matches with a comma behind it.
+
+    One look at the whole column takes a third of the time of one a value.
+    """
+    joined = ",".join([*values, ""])
+    return joined.count(",") == len(values) and form(joined) is not None
+
+
+_DECIMALS = re.compile(r"(?:-?[0-9]+(?:\.[0-9]+)?,)*+").fullmatch
 
 
 def _decimals(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converter:
@@ -235,7 +244,7 @@ def _decimals(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Conve
 
     def convert(values: Sequence[Any]) -> list[str]:
         types = _types(values)
-        if types == {str} and all(map(_PLAIN_DECIMAL, values)):
+        if types == {str} and _all_match(_DECIMALS, values):
             return list(values)
         if types <= {str, _NONE}:
             return [NULL if v is None else literal(exact(v)) for v in values]
@@ -258,10 +267,10 @@ def _dates(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converte
     return convert
 
 
-# As Django writes them in UTC, each with a comma behind it.
+# As Django writes them in UTC.
 _MOMENTS = re.compile(
     r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3}(?:[0-9]{3})?)?Z,)*+"
-)
+).fullmatch
 
 
 def _datetimes(_: AnyField, connection: BaseDatabaseWrapper, general: Converter) -> Converter:
@@ -271,10 +280,10 @@ def _datetimes(_: AnyField, connection: BaseDatabaseWrapper, general: Converter)
 
     def written(values: Sequence[str]) -> list[str]:
         moments = list(map(read, values))
-        joined = ",".join(values)
-        if _MOMENTS.fullmatch(joined + ","):
+        if _all_match(_MOMENTS, values):
             # Their text will do, now that it has been read: a fourth of the time.
-            return f"'{joined[:-1]}'".replace("T", " ").replace("Z,", "'\x1f'").split("\x1f")
+            joined = ",".join(values)[:-1]
+            return f"'{joined}'".replace("T", " ").replace("Z,", "'\x1f'").split("\x1f")
         if all(m.tzinfo is utc for m in moments):
             return [f"'{str(m)[:-6]}'" for m in moments]
         raise ValueError
@@ -348,14 +357,14 @@ def _addresses(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Conv
     return convert
 
 
-_CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+_UUIDS = re.compile(r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12},)*+").fullmatch
 
 
 def _uuids(_: AnyField, connection: BaseDatabaseWrapper, general: Converter) -> Converter:
     native = connection.features.has_native_uuid_field
 
     def convert(values: Sequence[Any]) -> list[str]:
-        if _types(values) == {str} and all(map(_CANONICAL_UUID, values)):
+        if _types(values) == {str} and _all_match(_UUIDS, values):
             return [f"'{v}'" if native else f"'{v.replace('-', '')}'" for v in values]
         return general(values)
 
@@ -365,11 +374,20 @@ def _uuids(_: AnyField, connection: BaseDatabaseWrapper, general: Converter) -> 
 def _json(field: AnyField, _: BaseDatabaseWrapper, __: Converter) -> Converter:
     encoder = getattr(field, "encoder", None)
     encode = json.JSONEncoder().encode if encoder is None else encoder().encode
+    # Many a column holds hardly anything else, and the encoder is slow to begin.
+    empty = encode({})
     null = NULL if field.null else "'null'"
 
     def convert(values: Sequence[Any]) -> list[str]:
         # Objects are told from None by identity: a JSON value may compare as it likes.
-        texts = ["null" if v is JSON_NULL or v is None else encode(v) for v in values]
+        texts = [
+            "null"
+            if v is JSON_NULL or v is None
+            else encode(v)
+            if v or type(v) is not dict
+            else empty
+            for v in values
+        ]
         literals = quoted_all(texts)
         if null == NULL:
             for position, value in enumerate(values):

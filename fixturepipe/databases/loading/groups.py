@@ -6,7 +6,7 @@ has come, while the server works on the last rows of the chunk before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
@@ -27,6 +27,8 @@ from fixturepipe.databases.loading.rows import (
 
 # So many rows at a time that the server has work while more are prepared.
 _SLICE = 1_000
+
+_UNHASHABLE = {list, dict}
 
 _label: Callable[[FixtureObject], str] = itemgetter("model")
 _fields: Callable[[FixtureObject], dict[str, Any]] = itemgetter("fields")
@@ -103,6 +105,7 @@ class Group:
         good = [row for row in range(len(self.objects)) if row not in bad]
         self.objects = [self.objects[row] for row in good]
         self.cells = [[values[row] for row in good] for values in self.cells]
+        self._keys = {}
         self._converted = {}
 
     def rows(self) -> Iterator[tuple[Rows, list[RowProblem]]]:
@@ -135,17 +138,31 @@ class Group:
                 self.lists.append((each, lists))
 
 
+def in_file_order(objects: Sequence[FixtureObject]) -> list[tuple[str, list[FixtureObject]]]:
+    """The objects cut where the model changes, each part with its model's label."""
+    labels = set(map(_label, objects))
+    if len(labels) == 1:  # as most chunks are
+        return [(labels.pop(), list(objects))]
+    return [(label, list(together)) for label, together in groupby(objects, key=_label)]
+
+
+def by_model(objects: Sequence[FixtureObject]) -> list[tuple[str, list[FixtureObject]]]:
+    """All objects of a model at once, the models in the order of their first objects."""
+    found: dict[str, list[FixtureObject]] = {}
+    for each in objects:
+        found.setdefault(_label(each), []).append(each)
+    return list(found.items())
+
+
 def groups_of(
-    objects: Sequence[FixtureObject], plans: ModelPlans, *, by_model: bool
+    parts: Iterable[tuple[str, list[FixtureObject]]], plans: ModelPlans
 ) -> Iterator[Group | list[RowProblem]]:
-    """The objects in file order, cut where the model changes; or all of a model at once.
+    """Groups of parts that are of one model each.
 
     An object that comes twice begins a group of its own: the second updates the first. Objects
     of a model that is none come as problems.
     """
-    if by_model:
-        objects = sorted(objects, key=_order_of_appearance(objects))
-    for label, together in _by_label(objects):
+    for label, together in parts:
         try:
             plan = plans.plan(label)
         except LookupError as error:
@@ -155,25 +172,11 @@ def groups_of(
             yield Group(plan, group)
 
 
-def changes_of_model(objects: Sequence[FixtureObject]) -> int:
-    """How many groups the objects make in file order."""
-    return sum(1 for _ in _by_label(objects))
-
-
-def _by_label(objects: Sequence[FixtureObject]) -> Iterator[tuple[str, list[FixtureObject]]]:
-    labels = set(map(_label, objects))
-    if len(labels) == 1:  # as most chunks are
-        yield labels.pop(), list(objects)
-        return
-    for label, together in groupby(objects, key=_label):
-        yield label, list(together)
-
-
 def _without_repeated_keys(group: list[FixtureObject]) -> Iterator[list[FixtureObject]]:
     """The group, cut before each object whose primary key has come already."""
     keys = [each.get("pk") for each in group]
-    if list in set(map(type, keys)):
-        keys = [repr(key) if type(key) is list else key for key in keys]
+    if not _UNHASHABLE.isdisjoint(map(type, keys)):
+        keys = [repr(key) if type(key) in _UNHASHABLE else key for key in keys]
     if len(set(keys)) == len(keys):
         yield group
         return
@@ -186,10 +189,3 @@ def _without_repeated_keys(group: list[FixtureObject]) -> Iterator[list[FixtureO
         if key is not None:
             seen.add(key)
     yield group[start:]
-
-
-def _order_of_appearance(objects: Sequence[FixtureObject]) -> Callable[[FixtureObject], int]:
-    first: dict[str, int] = {}
-    for each in objects:
-        first.setdefault(_label(each), len(first))
-    return lambda each: first[_label(each)]

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.db import Error as DatabaseError
+
 from fixturepipe.databases.loading.fixturefiles import read_fixture
-from fixturepipe.databases.loading.groups import Group, changes_of_model, groups_of
+from fixturepipe.databases.loading.groups import Group, by_model, groups_of, in_file_order
 from fixturepipe.databases.loading.modelplans import ModelPlans
 from fixturepipe.databases.loading.rows import FixtureObject, RowProblem
-from fixturepipe.errors import ChunkFileError
 
 # So many changes from model to model make groups too short for multi-row statements.
 _MOST_GROUPS = 50
@@ -55,7 +56,8 @@ class ChunkReader:
     def step(self) -> bool:
         """Do some milliseconds' work for the expected chunk; False if there is none left.
 
-        Asks nothing of the server. Errors of the file show when it is asked for.
+        Asks the server for nothing that a row depends on. What goes wrong goes wrong again, and
+        is named, when the chunk is asked for.
         """
         if self._done is not None:
             # To free so many objects takes milliseconds, too.
@@ -63,7 +65,10 @@ class ChunkReader:
             return True
         try:
             return next(self._steps, self) is None
-        except ChunkFileError:
+        except DatabaseError:  # of the statement under way
+            raise
+        except Exception:  # noqa: BLE001  (a file that is none, a model that no plan is made for)
+            self._chunk = None
             return False
 
     def read(self, path: Path, *, deferred: bool) -> ReadChunk:
@@ -86,6 +91,9 @@ class ChunkReader:
 
     def _read(self, path: Path, deferred: bool) -> ReadChunk:
         fixture = read_fixture(path)
-        deferred = deferred or changes_of_model(fixture.objects) > _MOST_GROUPS
-        groups = list(groups_of(fixture.objects, self._plans, by_model=deferred))
+        parts = in_file_order(fixture.objects)
+        deferred = deferred or len(parts) > _MOST_GROUPS
+        if deferred:
+            parts = by_model(fixture.objects)
+        groups = list(groups_of(parts, self._plans))
         return ReadChunk(path, fixture.objects, fixture.sha256, deferred, groups)
