@@ -209,10 +209,15 @@ def test_an_edited_chunk_is_loaded_over_with_changed_only(
     load_into(shared_target, source, directory)
     path = chunk_path(directory, 1)
     path.write_text(path.read_text().replace("red", "crimson"))
-    assert load_into(shared_target, source, directory).chunks == 0
+    log = Log()
+    assert load_into(shared_target, source, directory, log=log).chunks == 0
+    assert "were edited since: 1. `fixturepipe load --changed`" in log.text
     assert load_into(shared_target, source, directory, changed=True).chunks == 1
     assert column(shared_target, "shade", "slug") == ["crimson", "blue"]
-    assert load_into(shared_target, source, directory, changed=True).chunks == 0
+    log = Log()
+    assert load_into(shared_target, source, directory, changed=True, log=log).chunks == 0
+    assert load_into(shared_target, source, directory, log=log).chunks == 0
+    assert "edited" not in log.text
 
 
 def test_a_chunk_that_was_arranged_anew_is_refused(

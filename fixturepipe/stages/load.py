@@ -178,6 +178,11 @@ class _Load:
         self.entries = self.target.ledger.applied()
         plan = LoadPlan(self.directory, self.chunks, self.entries, changed=self.options.changed)
         self.again = plan.again
+        if edited := plan.edited():
+            self._warn(
+                f"Chunks that are in were edited since: {spelled(edited)}."
+                " `fixturepipe load --changed` loads them over."
+            )
         if self.options.rejects:
             pending = plan.with_rejects()
         else:

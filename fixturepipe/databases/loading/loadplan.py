@@ -52,6 +52,20 @@ class LoadPlan:
         path = self._directory.path / chunk.file
         return not path.is_file() or file_sha256(path) != entry.sha256
 
+    def edited(self) -> list[int]:
+        """The chunks that are in and are left as they are, though their files were edited since.
+
+        Only files are read whose time is later than that of the manifest, which is written last.
+        """
+        arranged = self._directory.manifest.stat().st_mtime_ns
+        found = []
+        for number in sorted(self._entries.keys() - self.again):
+            path = self._directory.path / self._by_number[number].file
+            if path.is_file() and path.stat().st_mtime_ns > arranged:
+                if file_sha256(path) != self._entries[number].sha256:
+                    found.append(number)
+        return found
+
     def pending(self, *, only: int | None = None, start: int | None = None) -> list[Chunk]:
         """The chunks to load: all that are missing, one alone, or those from a number on.
 
