@@ -61,9 +61,9 @@ class LoadPlan:
         found = []
         for number in sorted(self._entries.keys() - self.again):
             path = self._directory.path / self._by_number[number].file
-            if path.is_file() and path.stat().st_mtime_ns > arranged:
-                if file_sha256(path) != self._entries[number].sha256:
-                    found.append(number)
+            newer = path.is_file() and path.stat().st_mtime_ns > arranged
+            if newer and file_sha256(path) != self._entries[number].sha256:
+                found.append(number)
         return found
 
     def pending(self, *, only: int | None = None, start: int | None = None) -> list[Chunk]:
