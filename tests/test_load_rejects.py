@@ -81,6 +81,20 @@ def test_a_key_that_is_none_is_named(tmp_path: Path, source: End, shared_target:
         load_into(shared_target, source, directory)
 
 
+@pytest.mark.parametrize(
+    "key", [[None], [5], [{"no": 1}], [], [["red"]], ["red", "red"], ["\ud800"], ["('red',)"]]
+)
+def test_a_natural_key_that_is_none_is_named(
+    key: list[Any], tmp_path: Path, source: End, shared_target: End
+) -> None:
+    directory = make_run(
+        tmp_path / "run", [a("shade", 1, slug="red")], [a("pointer", 1, shade=key)]
+    )
+    with pytest.raises(LoadError, match=r"loading.pointer pk 1, field shade") as raised:
+        load_into(shared_target, source, directory)
+    assert "no loading.Shade has the natural key" in str(raised.value)
+
+
 def test_a_duplicate_names_the_column_of_its_key(
     tmp_path: Path, source: End, shared_target: End
 ) -> None:

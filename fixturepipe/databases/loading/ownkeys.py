@@ -101,5 +101,11 @@ def key_paths(model: Model) -> tuple[str, ...]:
 
 
 def hashable(key: Sequence[Any]) -> Key:
-    """A natural key as a tuple, nested lists too."""
-    return tuple(hashable(part) if isinstance(part, list) else part for part in key)
+    """A natural key as a tuple, what is nested in it too."""
+    return tuple(_hashable(part) for part in key)
+
+
+def _hashable(part: Any) -> Any:
+    if isinstance(part, dict):
+        return hashable([*part.items()])
+    return hashable(part) if isinstance(part, list | tuple) else part

@@ -27,6 +27,7 @@ from fixturepipe.databases.ends import connection_to
 from fixturepipe.databases.loading.columns import converter_for, is_quick
 from fixturepipe.databases.loading.groups import Group
 from fixturepipe.databases.loading.ownkeys import Key, OwnKeys, key_paths
+from fixturepipe.databases.loading.rejection import is_utf8
 from fixturepipe.databases.loading.rows import (
     MISSING,
     Column,
@@ -221,7 +222,7 @@ def field_at(model: Model, path: str) -> models.Field[Any, Any]:
 
 
 def _converted(fields: Sequence[models.Field[Any, Any]], key: Key) -> Key | None:
-    if len(fields) != len(key):
+    if len(fields) != len(key) or not all(map(_is_plain, key)):
         return None
     try:
         converted = tuple(f.to_python(part) for f, part in zip(fields, key, strict=True))
@@ -229,6 +230,11 @@ def _converted(fields: Sequence[models.Field[Any, Any]], key: Key) -> Key | None
     except (ValidationError, TypeError, ValueError):
         return None
     return converted
+
+
+def _is_plain(part: Any) -> bool:
+    """Whether a column could hold it: no list, and no text that is none."""
+    return is_utf8(part) if isinstance(part, str) else not isinstance(part, tuple)
 
 
 def any_of(paths: Sequence[str], keys: Sequence[Key]) -> models.Q:
