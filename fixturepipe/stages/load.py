@@ -286,11 +286,13 @@ class _Load:
         options = self.options
         if options.dry_run or options.rejects or not os.environ.get("DJANGO_SETTINGS_MODULE"):
             return 1
-        if options.workers:
-            return min(options.workers, len(pending))
+        return min(options.workers, len(pending)) or self._worth(pending)
+
+    def _worth(self, chunks: Sequence[Chunk]) -> int:
+        """How many of this machine's cores the work is worth."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        worth = sum(chunk.objects for chunk in pending) // _WORTH_A_PROCESS[start_method()]
-        return max(1, min(cores, worth, len(pending)))
+        worth = sum(chunk.objects for chunk in chunks) // _WORTH_A_PROCESS[start_method()]
+        return max(1, min(cores, worth, len(chunks)))
 
     def _load_side_by_side(self, pending: list[Chunk], workers: int) -> int:
         objects = 0
@@ -382,7 +384,8 @@ class _Load:
         """Once every chunk is in: foreign keys of all tables, sequences, the run's mark."""
         if not self._complete() or self.options.dry_run:
             return []
-        require_no_dangling_rows(self.alias, self.covered, self._workers(self.chunks))
+        # The server has nothing else to do, however few processes there were.
+        require_no_dangling_rows(self.alias, self.covered, self._worth(self.chunks))
         schemas = {schema.table: schema for schema in self.manifest.schema}
         marks = {s: n for table, n in self.manifest.sequences.items() if (s := schemas.get(table))}
         highest = {schema.label: key for schema, key in marks.items()}

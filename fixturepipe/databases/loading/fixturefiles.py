@@ -18,7 +18,6 @@ import orjson
 
 from fixturepipe.errors import ChunkFileError
 
-_PARTS = {"model": str, "fields": dict}
 # 2**63 has nineteen digits.
 _LONG_NUMBER = b"0" * 19
 _DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
@@ -69,11 +68,9 @@ def _checked(path: Path, objects: Any) -> list[dict[str, Any]]:
 
 
 def _are_objects(values: list[Any]) -> bool:
-    if not set(map(type, values)) <= {dict}:
-        return False
     try:
-        return all(
-            set(map(type, map(itemgetter(name), values))) <= {kind} for name, kind in _PARTS.items()
-        )
-    except KeyError:
+        labels = set(map(itemgetter("model"), values))
+        kinds = set(map(type, map(itemgetter("fields"), values)))
+    except (KeyError, TypeError):
         return False
+    return set(map(type, labels)) <= {str} and kinds <= {dict}

@@ -64,8 +64,7 @@ class Group:
             self._leave_out_unknown_fields(known)
         if not all(plan.lists.keys().isdisjoint(names) for names in given):
             self._take_lists()
-        whole = all(plan.names.issubset(names) for names in given)
-        self.cells = plan.cells(self.objects, whole=whole)
+        self.cells = plan.cells(self.objects, given)
 
     def natural_keys(self, position: int) -> dict[int, Key]:
         """The natural keys in a column of references, by row."""

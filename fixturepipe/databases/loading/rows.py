@@ -7,7 +7,7 @@ server says of the row can be said of the object.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -155,28 +155,34 @@ class ModelPlan:
             if column.field not in meta.pk_fields
         ]
 
-    def cells(self, objects: Sequence[FixtureObject], *, whole: bool) -> list[list[Any]]:
+    def cells(
+        self, objects: Sequence[FixtureObject], given: Collection[tuple[str, ...]]
+    ) -> list[list[Any]]:
         """The fixture values, a list for each column; MISSING where an object gives none.
 
-        `whole`: every object gives a value for every field.
+        `given` are the names of fields that objects give: one tuple if they are all alike.
         """
         fields = list(map(itemgetter("fields"), objects))
-        return [self._cells_of(column, objects, fields, whole=whole) for column in self.columns]
+        by_name: dict[str, list[Any]] = {}
+        if len(given) == 1 and objects:
+            (names,) = given
+            by_name = dict(
+                zip(names, map(list, zip(*map(dict.values, fields), strict=True)), strict=True)
+            )
+        return [self._cells_of(column, objects, fields, by_name) for column in self.columns]
 
     def _cells_of(
         self,
         column: Column,
         objects: Sequence[FixtureObject],
         fields: Sequence[dict[str, Any]],
-        *,
-        whole: bool,
+        by_name: dict[str, list[Any]],
     ) -> list[Any]:
         name = column.field.name
         if column.field is self.pk:
             return [o["pk"] if "pk" in o else o["fields"].get(name, MISSING) for o in objects]
-        if whole:
-            values = list(map(itemgetter(name), fields))
-        else:
+        values = by_name.get(name)
+        if values is None:
             values = [each.get(name, MISSING) for each in fields]
             if self.composite and column in self.key_columns:
                 self._take_from_key(column, objects, values)

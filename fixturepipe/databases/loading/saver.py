@@ -72,9 +72,9 @@ class ChunkSaver:
     """Saves one chunk within the transaction that its caller holds.
 
     Afterwards `problems` names the objects that are not in, `models` counts those that are by
-    label, and `saved` holds the objects of the rows by plan and key (literal). With `deferred`,
-    foreign keys are off while the rows go in and are checked by the caller. `meanwhile` is
-    the writer's.
+    label. With `deferred`, foreign keys are off while the rows go in and are checked by the
+    caller, for whom `saved` holds the objects of the rows by plan and key (literal).
+    `meanwhile` is the writer's.
     """
 
     def __init__(
@@ -157,7 +157,8 @@ class ChunkSaver:
         plan = rows.plan
         self.models[plan.label] = self.models.get(plan.label, 0) + len(rows)
         saved = self.saved.setdefault(plan, {})
-        saved.update(zip(rows.keys, rows.objects, strict=True))
+        if self._deferred:
+            saved.update(zip(rows.keys, rows.objects, strict=True))
         if look:
             rows = self._update_existing(plan, rows)
         if self._deferred and saved.pop(_NO_KEY, None) is not None:
