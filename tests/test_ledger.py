@@ -141,6 +141,27 @@ def test_the_lock_is_free_when_its_holder_is_gone(connection: BaseDatabaseWrappe
     second.release()
 
 
+def test_a_lock_that_is_about_to_be_free_is_waited_for(connection: BaseDatabaseWrapper) -> None:
+    """As that of a loader that was killed is, until the server has noticed."""
+    first, second = LoaderLock(connection), LoaderLock(connection)
+    first.acquire()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT IS_USED_LOCK(%s)", [first._name])
+        (holder,) = cursor.fetchone()
+
+    def kill() -> None:
+        with connection.copy().cursor() as cursor:
+            cursor.execute(f"KILL {holder}")
+            cursor.db.close()
+
+    killer = threading.Timer(0.5, kill)
+    killer.start()
+    second.acquire()
+    killer.join()
+    second.release()
+    first.release()
+
+
 def test_databases_have_locks_of_their_own(
     connection: BaseDatabaseWrapper, second_target: End
 ) -> None:

@@ -245,7 +245,7 @@ class LoaderLock:
         with self._connection.cursor() as cursor:
             # The longest time MySQL takes: the connection is idle while chunks load.
             cursor.execute("SET SESSION wait_timeout = 31536000")
-            cursor.execute("SELECT GET_LOCK(%s, 0)", [self._name])
+            cursor.execute("SELECT GET_LOCK(%s, %s)", [self._name, _LOCK_WAIT])
             if cursor.fetchone() == (1,):
                 return
             cursor.execute("SELECT IS_USED_LOCK(%s)", [self._name])
@@ -291,6 +291,9 @@ def refuse_other_runs(ledger: Ledger, target: str) -> None:
             hint="Finish that run, or take it out with `fixturepipe clean` in its run directory.",
         )
 
+
+# Seconds: so long a busy server may take to notice that the lock's holder was killed.
+_LOCK_WAIT = 3
 
 # https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html: ER_DUP_ENTRY.
 _DUPLICATE = 1062
