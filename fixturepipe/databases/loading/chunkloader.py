@@ -43,7 +43,7 @@ from fixturepipe.errors import ChunkFileError, LoadError, TransientLoadError
 PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 # A chunk's objects hold no cycles, and to look for some takes a quarter of the loader's time.
-# What Django's command leaves behind, a parser a chunk, is collected now and then.
+# What else is left behind in circles, an error with its traceback, is collected now and then.
 _CHUNKS_BETWEEN_COLLECTIONS = 50
 
 
