@@ -21,7 +21,6 @@ from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rejects import dangling_references, rejected_keys
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Verification, write_verification
-from fixturepipe.databases.dumping.fingerprint import what_moved
 from fixturepipe.databases.embedded import EmbeddedServer
 from fixturepipe.databases.ends import (
     EMBEDDED,
@@ -33,19 +32,21 @@ from fixturepipe.databases.ends import (
     resolve_end,
 )
 from fixturepipe.databases.introspection import project_schemas, rows_found
-from fixturepipe.databases.loading.ledger import remove_ledger
+from fixturepipe.databases.ledger import remove_ledger
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import require_migrated, require_reachable, require_server
+from fixturepipe.dump.fingerprint import what_moved
 from fixturepipe.errors import ConfigurationError, RunDirectoryError, UsageError
 from fixturepipe.events import Listener, Notice, ignore
-from fixturepipe.remedies import Declaration
+from fixturepipe.fixes.declarations import Declaration
 
 if TYPE_CHECKING:
-    from fixturepipe.stages.arrange import ArrangeOptions, ArrangeResult
-    from fixturepipe.stages.check import CheckOptions, CheckResult
-    from fixturepipe.stages.dump import DumpOptions, DumpResult
-    from fixturepipe.stages.load import LoadOptions, LoadResult
-    from fixturepipe.stages.verify import VerifyOptions, VerifyResult
+    from fixturepipe.arrange.stage import ArrangeOptions, ArrangeResult
+    from fixturepipe.check.repair import Repair
+    from fixturepipe.check.stage import CheckOptions, CheckResult
+    from fixturepipe.dump.stage import DumpOptions, DumpResult
+    from fixturepipe.load.stage import LoadOptions, LoadResult
+    from fixturepipe.verify.stage import VerifyOptions, VerifyResult
 
 __all__ = [
     "ArrangeOptions",
@@ -71,7 +72,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     stage = name.removesuffix("Options").removesuffix("Result").lower()
-    return getattr(import_module(f"fixturepipe.stages.{stage}"), name)
+    return getattr(import_module(f"fixturepipe.{stage}.stage"), name)
 
 
 @dataclass(frozen=True)
@@ -126,22 +127,22 @@ class Pipeline:
 
     def check(self, options: CheckOptions) -> CheckResult:
         """Find what would fail or change on the way."""
-        from fixturepipe.stages.check import check
+        from fixturepipe.check.stage import check
 
         _require_mendable(self._migrated_source(), options.fix)
         return check(self._loadable_ends(), options, self._listener)
 
     def dump(self, options: DumpOptions) -> DumpResult:
         """Write the dumps that are not there yet."""
-        from fixturepipe.stages.dump import dump
+        from fixturepipe.dump.stage import dump
 
         with self._writing():
             ends = self._migrated_source()
             _require_mendable(ends, options.fix)
             if options.fix:
-                # What is to be mended is what the target does not take.
+                # What is to be fixed is what the target does not take.
                 ends = self._both_ends()
-            return dump(self.directory, ends, options, self._listener)
+            return dump(self.directory, ends, options, self._listener, _repair(ends, options))
 
     def arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
         """Arrange the dumps, or fixtures from elsewhere."""
@@ -150,7 +151,7 @@ class Pipeline:
 
     def load(self, options: LoadOptions) -> LoadResult:
         """Load what the target does not hold; arrange first where that is to be done."""
-        from fixturepipe.stages.load import load
+        from fixturepipe.load.stage import load
 
         with self._writing():
             manifest = read_manifest(self.directory)
@@ -163,7 +164,7 @@ class Pipeline:
 
     def verify(self, options: VerifyOptions) -> VerifyResult:
         """Compare source and target; without a run directory, any pair."""
-        from fixturepipe.stages.verify import verify
+        from fixturepipe.verify.stage import verify
 
         ends = self._both_ends()
         if not self.directory.manifest.exists():
@@ -194,10 +195,10 @@ class Pipeline:
         verify_options: VerifyOptions,
     ) -> RunResult:
         """All stages; stops after a check that found errors."""
-        from fixturepipe.stages.check import check
-        from fixturepipe.stages.dump import check_options as check_dump_options
-        from fixturepipe.stages.dump import dump
-        from fixturepipe.stages.load import load, prepare_target
+        from fixturepipe.check.stage import check
+        from fixturepipe.dump.stage import check_options as check_dump_options
+        from fixturepipe.dump.stage import dump
+        from fixturepipe.load.stage import load, prepare_target
 
         with self._writing():
             _require_mendable(self._migrated_source(), dump_options.fix)
@@ -207,7 +208,8 @@ class Pipeline:
             checked = check(ends, check_options, self._listener)
             if not checked.ok:
                 return RunResult(checked)
-            dumped = dump(self.directory, ends, dump_options, self._listener)
+            repair = _repair(ends, dump_options)
+            dumped = dump(self.directory, ends, dump_options, self._listener, repair)
             arranged = self._arrange((), arrange_options)
             loaded = load(self.directory, ends, load_options, self._listener)
             return RunResult(checked, dumped, arranged, loaded, self.verify(verify_options))
@@ -226,7 +228,7 @@ class Pipeline:
         shutil.rmtree(self.directory.path)
 
     def _arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
-        from fixturepipe.stages.arrange import arrange
+        from fixturepipe.arrange.stage import arrange
 
         if files:
             self._set_up()
@@ -333,7 +335,7 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
         arrangement.inputs == dumps or not set(arrangement.inputs) <= set(dumps)
     ):
         return None
-    from fixturepipe.stages.arrange import ArrangeOptions
+    from fixturepipe.arrange.stage import ArrangeOptions
 
     if arrangement is None:
         return ArrangeOptions()
@@ -343,6 +345,13 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
         arrangement.on_orphan,
         arrangement.ignorenonexistent,
     )
+
+
+def _repair(ends: Ends, options: DumpOptions) -> Repair | None:
+    """What applies the declared fixes; None where none is declared."""
+    from fixturepipe.check.repair import Repair
+
+    return Repair(ends, options.fix) if options.fix else None
 
 
 def _require_mendable(ends: Ends, fixes: Sequence[Declaration]) -> None:

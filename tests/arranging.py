@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fixturepipe.arrange.stage import ArrangeOptions, ArrangeResult, arrange
 from fixturepipe.artifacts.manifest import Arrangement, Chunk, ModelSchema, Reference, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.events import Listener, ignore
-from fixturepipe.stages.arrange import ArrangeOptions, ArrangeResult, arrange
 
 Object = dict[str, Any]
 

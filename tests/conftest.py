@@ -25,7 +25,7 @@ from django.db import connections  # noqa: E402
 
 from fixturepipe.databases.embedded import EmbeddedServer  # noqa: E402
 from fixturepipe.databases.ends import TARGET, End, Ends, complete_settings  # noqa: E402
-from fixturepipe.databases.loading.sequences import next_keys  # noqa: E402
+from fixturepipe.databases.sequences import next_keys  # noqa: E402
 from tests import postgresql as postgresql_servers  # noqa: E402
 from tests import servers  # noqa: E402
 from tests.shop import Shop  # noqa: E402

@@ -16,8 +16,8 @@ from django.db.backends.signals import connection_created
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ends import End, Ends
+from fixturepipe.dump.stage import DumpOptions, DumpResult, dump
 from fixturepipe.events import Listener, ignore
-from fixturepipe.stages.dump import DumpOptions, DumpResult, dump
 
 
 class Dumped:

@@ -16,7 +16,7 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ends import Ends, resolve_end
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.events import Event, StageAdvanced
-from fixturepipe.stages.load import LoadOptions, load
+from fixturepipe.load.stage import LoadOptions, load
 
 PAUSE_SECONDS = 0.02
 

@@ -23,7 +23,7 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ends import TARGET, End, Ends
 from fixturepipe.databases.introspection import applied_migrations, schema_of
 from fixturepipe.events import Event, Listener
-from fixturepipe.stages.load import LoadOptions, LoadResult, load
+from fixturepipe.load.stage import LoadOptions, LoadResult, load
 
 Object = dict[str, Any]
 _APPS = ("loading", "contenttypes", "auth")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from fixturepipe.arrange.stage import ArrangeOptions, arrange
 from fixturepipe.artifacts.manifest import (
     Links,
     ModelSchema,
@@ -28,7 +29,6 @@ from fixturepipe.errors import (
     RunDirectoryError,
 )
 from fixturepipe.events import StageAdvanced, StageFinished, StageStarted
-from fixturepipe.stages.arrange import ArrangeOptions, arrange
 from tests.arranging import a, arranged, counted, forward_references, schema, schemas, write
 from tests.loading import Log
 

@@ -17,11 +17,11 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fixturepipe.arrange.stage import ArrangeOptions, arrange
 from fixturepipe.databases.ends import Ends
 from fixturepipe.databases.introspection import project_schemas
 from fixturepipe.events import ignore
-from fixturepipe.stages.arrange import ArrangeOptions, arrange
-from fixturepipe.stages.verify import VerifyOptions, verify
+from fixturepipe.verify.stage import VerifyOptions, verify
 from tests.apps.naturals.models import Pointer, Unique
 from tests.apps.regress import models as r
 from tests.apps.trees.models import Folder, Listed, Nested, Pathed

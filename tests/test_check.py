@@ -13,13 +13,13 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, connections
 from django.test import override_settings
 
+from fixturepipe.check.scan import TableScan
+from fixturepipe.check.stage import CheckOptions, CheckResult, check
+from fixturepipe.check.target import Target
 from fixturepipe.databases import forks
-from fixturepipe.databases.checks.scan import TableScan
-from fixturepipe.databases.checks.target import Target
 from fixturepipe.databases.ends import SOURCE, TARGET, Ends
-from fixturepipe.databases.findings import Finding
 from fixturepipe.events import ignore
-from fixturepipe.stages.check import CheckOptions, CheckResult, check
+from fixturepipe.findings.finding import Finding
 from tests import servers
 from tests.apps.dirty.models import Child, Code, Mark, Name, Pair, Tag, Values
 from tests.dirty import (

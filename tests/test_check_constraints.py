@@ -8,14 +8,12 @@ import pytest
 from django.db import IntegrityError, connections, models
 from django.db.models.functions import Length, Lower, NullIf
 
-from fixturepipe.databases.checks.fixes import Fixes
-from fixturepipe.databases.checks.target import Target
-from fixturepipe.databases.dumping.mending import mend_copy
+from fixturepipe.check.repair import Repair
+from fixturepipe.check.stage import CheckOptions, check
 from fixturepipe.databases.ends import SOURCE, TARGET, Ends
-from fixturepipe.databases.findings import Finding
 from fixturepipe.events import ignore
-from fixturepipe.remedies import Declaration
-from fixturepipe.stages.check import CheckOptions, check
+from fixturepipe.findings.finding import Finding
+from fixturepipe.fixes.declarations import Declaration
 from tests.apps.loading.models import Strict
 from tests.dirty import plant, unprotected
 
@@ -202,8 +200,6 @@ def test_what_check_calls_remedied_the_dump_mends(both: Ends, unique_by: bool, r
     chosen = CheckOptions(labels=("loading.strict",), fix=(declaration,))
     told = [f.remedied for f in check(both, chosen, ignore).findings if f.id == "FP203"]
     assert told == [remedy] * unique_by
-    changes = mend_copy(
-        connections[SOURCE], Target(connections[TARGET]), Fixes((declaration,)), [Strict]
-    )
+    changes = Repair(both, (declaration,))(connections[SOURCE], [Strict])
     assert len(changes) == int(unique_by)
     assert found(both) == []

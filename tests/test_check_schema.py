@@ -10,11 +10,11 @@ import pytest
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 
-from fixturepipe.databases.checks.server import granted, space
+from fixturepipe.check.server import granted, space
+from fixturepipe.check.stage import CheckOptions, CheckResult, check
 from fixturepipe.databases.ends import SOURCE, TARGET, End, Ends
-from fixturepipe.databases.findings import Finding
 from fixturepipe.events import ignore
-from fixturepipe.stages.check import CheckOptions, CheckResult, check
+from fixturepipe.findings.finding import Finding
 from tests import servers
 from tests.apps.dirty.models import Name
 

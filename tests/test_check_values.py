@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from django.db import connections
 
+from fixturepipe.check.stage import CheckOptions, check
 from fixturepipe.databases.ends import SOURCE, TARGET, Ends
 from fixturepipe.events import ignore
-from fixturepipe.stages.check import CheckOptions, check
 from tests.apps.everyfield.models import ByText, Everything
 
 

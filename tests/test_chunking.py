@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixturepipe.artifacts.catalog import CatalogWriter
-from fixturepipe.chunking import (
+from fixturepipe.arrange.chunking import (
     ComponentStream,
     DraftFiles,
     Limits,
@@ -17,6 +16,7 @@ from fixturepipe.chunking import (
     as_ranges,
     chunk_name,
 )
+from fixturepipe.artifacts.catalog import CatalogWriter
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixturepipe.databases.ends import TARGET, End, Ends
-from fixturepipe.databases.loading import columns
-from fixturepipe.databases.loading.columns import converter_for, general_converter
-from fixturepipe.databases.loading.literals import quoted, quoted_all
+from fixturepipe.load import columns
+from fixturepipe.load.columns import converter_for, general_converter
+from fixturepipe.load.literals import quoted, quoted_all
 from tests.apps.everyfield.models import Everything
 from tests.apps.loading.models import Custom, Odd
 
@@ -144,7 +144,7 @@ def test_fields_of_the_project_go_their_own_way(connection: BaseDatabaseWrapper)
 def test_the_server_reads_literals_as_they_were(
     value: str | bytes, connection: BaseDatabaseWrapper
 ) -> None:
-    from fixturepipe.databases.loading.literals import literal
+    from fixturepipe.load.literals import literal
 
     connection.ensure_connection()
     raw: Any = connection.connection

@@ -9,7 +9,7 @@ import pytest
 from fixturepipe.cli.options import positive
 from fixturepipe.config import Option, read_file, resolve
 from fixturepipe.errors import ConfigurationError
-from fixturepipe.remedies import declared, declared_in
+from fixturepipe.fixes.declarations import declared, declared_in
 
 OBJECTS = Option("chunk-objects", "objects in a chunk", positive, 5000)
 LOADER = Option("loader", "which", choices=("fast", "stock"), default="fast")

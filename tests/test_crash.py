@@ -24,7 +24,7 @@ import pytest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.embedded import EmbeddedServer
 from fixturepipe.databases.ends import End, Ends
-from fixturepipe.databases.loading.ledger import read_applied
+from fixturepipe.databases.ledger import read_applied
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Event, StageAdvanced
 from tests import servers

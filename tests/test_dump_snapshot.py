@@ -19,12 +19,12 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connections
 
+from fixturepipe.arrange.stage import arrange
 from fixturepipe.artifacts.manifest import Arrangement, write_manifest
-from fixturepipe.databases.dumping.fingerprint import what_moved
 from fixturepipe.databases.ends import End, Ends, complete_settings
+from fixturepipe.dump.fingerprint import what_moved
+from fixturepipe.dump.stage import DumpOptions, dump
 from fixturepipe.events import StageAdvanced, StageFinished, StageStarted
-from fixturepipe.stages.arrange import arrange
-from fixturepipe.stages.dump import DumpOptions, dump
 from tests.apps.everyfield.models import ByText, Everything
 from tests.dumping import Dumped
 from tests.loading import Log
@@ -274,7 +274,7 @@ stage.dump(RunDirectory(Path({str(dumped.directory.path)!r})), ends,
 
 def test_a_source_that_is_written_all_the_time_is_copied_whole(dumped, monkeypatch):
     """Each step finds the source written since the last: the copy is then made in one."""
-    from fixturepipe.databases.dumping import snapshot
+    from fixturepipe.dump import snapshot
 
     monkeypatch.setattr(snapshot, "STEP_PAGES", 1)
     steps = []

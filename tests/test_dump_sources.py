@@ -9,8 +9,8 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from fixturepipe.databases.dumping import rowquery
 from fixturepipe.databases.ends import End, Ends
+from fixturepipe.dump import rowquery
 from tests.apps.everyfield.models import ByText, Everything
 from tests.apps.hidden.models import House, Stay
 from tests.apps.loading.models import Line, Place

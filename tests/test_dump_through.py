@@ -7,11 +7,11 @@ import pytest
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 
+from fixturepipe.arrange.stage import arrange
 from fixturepipe.artifacts.manifest import read_manifest
 from fixturepipe.events import ignore
-from fixturepipe.stages.arrange import arrange
-from fixturepipe.stages.load import LoadOptions, load
-from fixturepipe.stages.verify import VerifyOptions, verify
+from fixturepipe.load.stage import LoadOptions, load
+from fixturepipe.verify.stage import VerifyOptions, verify
 from tests.apps.customs.models import Custom, Money
 from tests.apps.everyfield.models import ContentTypeNote, Everything
 from tests.apps.hidden.models import Ghost, House, Poltergeist, Stay

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fixturepipe.databases.checks.rules import RULES
-from fixturepipe.remedies import MENDS, REMEDIES
+from fixturepipe.findings.rules import RULES
+from fixturepipe.fixes.declarations import MENDS, REMEDIES
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "findings.md"
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixturepipe.arranging import keysets
-from fixturepipe.arranging.keys import key_of
-from fixturepipe.arranging.keysets import KeyStore, batches, open_index
+from fixturepipe.arrange import keysets
+from fixturepipe.arrange.keys import key_of
+from fixturepipe.arrange.keysets import KeyStore, batches, open_index
 
 
 @pytest.fixture(autouse=True)

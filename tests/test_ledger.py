@@ -10,14 +10,9 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.ends import TARGET, End, Ends
-from fixturepipe.databases.loading.ledger import (
-    UNNAMED,
-    Entry,
-    Ledger,
-    LoaderLock,
-    remove_ledger,
-)
+from fixturepipe.databases.ledger import UNNAMED, Entry, Ledger, remove_ledger
 from fixturepipe.errors import LoadError
+from fixturepipe.load.lock import LoaderLock
 
 RUN, OTHER = "a" * 32, "b" * 32
 

@@ -13,7 +13,7 @@ from django.db.models.signals import post_save, pre_migrate, pre_save
 from fixturepipe.artifacts.journal import read_journal
 from fixturepipe.artifacts.manifest import read_manifest, write_manifest
 from fixturepipe.databases.ends import TARGET, End, Ends
-from fixturepipe.databases.loading.ledger import RUNS, LoaderLock, read_applied
+from fixturepipe.databases.ledger import RUNS, read_applied
 from fixturepipe.errors import (
     ChunkFileError,
     ConfigurationError,
@@ -22,7 +22,8 @@ from fixturepipe.errors import (
     UsageError,
 )
 from fixturepipe.events import Event, Notice, StageAdvanced
-from fixturepipe.stages.load import LoadOptions, prepare_target
+from fixturepipe.load.lock import LoaderLock
+from fixturepipe.load.stage import LoadOptions, prepare_target
 from tests.apps.loading import models
 from tests.loading import RUN, Log, a, chunk_path, column, load_into, make_run, rows
 

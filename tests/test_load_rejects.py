@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ends import End, Ends
-from fixturepipe.databases.loading.ledger import read_applied
+from fixturepipe.databases.ledger import read_applied
 from fixturepipe.errors import LoadError, UsageError
 from tests import servers
 from tests.conftest import delete_rows

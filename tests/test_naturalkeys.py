@@ -9,9 +9,10 @@ import pytest
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 
-from fixturepipe.databases.dumping import keyproof, rowplan
+from fixturepipe.databases import keyproof
 from fixturepipe.databases.ends import TARGET
 from fixturepipe.databases.naturalkeys import natural_key_paths
+from fixturepipe.dump import rowplan
 from fixturepipe.errors import UsageError
 from tests.apps.everyfield.models import ContentTypeNote
 from tests.apps.naturals.models import (

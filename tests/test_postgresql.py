@@ -11,18 +11,18 @@ from django.contrib.auth.models import Group
 from django.db import connections
 from django.db.models import JSONField, Value
 
+from fixturepipe.arrange.stage import arrange
 from fixturepipe.artifacts.manifest import read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.dumping.fingerprint import what_moved
+from fixturepipe.check.stage import CheckOptions, check
 from fixturepipe.databases.ends import TARGET, Ends
-from fixturepipe.databases.loading.sequences import next_keys
+from fixturepipe.databases.sequences import next_keys
+from fixturepipe.dump.fingerprint import what_moved
+from fixturepipe.dump.stage import DumpOptions, dump
 from fixturepipe.errors import SourceDataError
 from fixturepipe.events import ignore
-from fixturepipe.stages.arrange import arrange
-from fixturepipe.stages.check import CheckOptions, check
-from fixturepipe.stages.dump import DumpOptions, dump
-from fixturepipe.stages.load import LoadOptions, load
-from fixturepipe.stages.verify import VerifyOptions, verify
+from fixturepipe.load.stage import LoadOptions, load
+from fixturepipe.verify.stage import VerifyOptions, verify
 from tests.apps.everyfield.models import ByText, ByUUID, Everything, Remark
 from tests.apps.naturals.models import Pointer, Unique
 from tests.dumping import Dumped, dumped_while_deleted

@@ -12,12 +12,12 @@ from django.db import connections
 
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ends import TARGET, End, Ends
-from fixturepipe.databases.loading.groups import Group
-from fixturepipe.databases.loading.modelplans import ModelPlans
-from fixturepipe.databases.loading.reading import ChunkReader
-from fixturepipe.databases.loading.rows import RowProblem, Rows
-from fixturepipe.databases.loading.statements import StatementWriter
 from fixturepipe.errors import ChunkFileError
+from fixturepipe.load.groups import Group
+from fixturepipe.load.modelplans import ModelPlans
+from fixturepipe.load.reading import ChunkReader
+from fixturepipe.load.rows import RowProblem, Rows
+from fixturepipe.load.statements import StatementWriter
 from tests.loading import a, chunk_path, column, load_into, make_run
 
 FIRST = [a("shade", 1, slug="red")]

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from fixturepipe.artifacts.changes import NAME
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.checks.fixes import Fixes
-from fixturepipe.databases.checks.mending import readable
-from fixturepipe.databases.checks.scan import TableScan
-from fixturepipe.databases.checks.target import Target
-from fixturepipe.databases.dumping.mending import suffixed
+from fixturepipe.check.repair import Repair, suffixed
+from fixturepipe.check.scan import TableScan
+from fixturepipe.check.stage import CheckOptions, CheckResult, check
+from fixturepipe.check.target import Target
 from fixturepipe.databases.ends import SOURCE, TARGET, Ends
+from fixturepipe.dump.stage import DumpOptions, DumpResult, dump
 from fixturepipe.errors import ConfigurationError, SourceDataError, UsageError
 from fixturepipe.events import Event, Notice, ignore
-from fixturepipe.remedies import Declaration, declared, declared_in
-from fixturepipe.stages.check import CheckOptions, CheckResult, check
-from fixturepipe.stages.dump import DumpOptions, DumpResult, dump
+from fixturepipe.fixes.declarations import Declaration, declared, declared_in
+from fixturepipe.fixes.fixes import Fixes
+from fixturepipe.fixes.values import readable
 from tests.apps.dirty.models import Name, Values
 from tests.dirty import plant, unprotected, values
 from tests.dumping import Dumped
@@ -44,7 +44,8 @@ class Remedied(Dumped):
     def fixed(self, *fixes: str, **options: Any) -> DumpResult:
         options.setdefault("labels", ("dirty",))
         chosen = DumpOptions(fix=tuple(map(declared, fixes)), **options)
-        return dump(self.directory, self.ends, chosen, self.listener)
+        repair = Repair(self.ends, chosen.fix) if chosen.fix else None
+        return dump(self.directory, self.ends, chosen, self.listener, repair)
 
     def checked(self, *fixes: str) -> CheckResult:
         chosen = CheckOptions(labels=("dirty",), fix=tuple(map(declared, fixes)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from django.db import connections
 
 from fixturepipe.databases.ends import TARGET, End, Ends
-from fixturepipe.databases.loading.sequences import next_keys, reset_sequences
+from fixturepipe.databases.sequences import next_keys, reset_sequences
 from tests.apps.loading.models import Odd, Place, Restaurant, Shade
 from tests.loading import a, load_into, make_run
 from tests.servers import Server

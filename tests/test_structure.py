@@ -1,22 +1,24 @@
 """Which module may know which: a reader of one stage never needs another to understand it.
 
-    entry points   __main__, management/          start the parser
+    __main__  management/            start the parser
          │
-        cli                                       the only one that prints and exits
+        cli/                         the only one that prints and exits
          │
-      pipeline                                    the only one that knows the stages
+      pipeline                       the only one that imports a stage's entry, `*/stage.py`
          │
-       stages/     check  dump  arrange  load …   strangers to each other
+    check/  dump/  arrange/  load/  verify/        the stages: strangers to each other
          │
-    databases/  config  artifacts/  arranging/  graph  chunking
-         │                 └─────────── no Django ───────────┘
-     apps  errors  events                         leaves
+    databases/  fixes/  findings/  artifacts/  graph   shared, and strangers to every stage
+         │
+    config  errors  events  apps            single modules
 
 Modules are read, not imported, so that an import inside a function counts like any other.
 """
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -24,33 +26,20 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "fixturepipe"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# The first part of a module's name below the package, and how high it stands.
-LAYERS = {
-    "__main__": 5,
-    "management": 5,
-    "cli": 4,
-    "pipeline": 3,
-    "stages": 2,
-    "databases": 1,
-    "config": 1,
-    "remedies": 1,
-    "artifacts": 1,
-    "arranging": 1,
-    "graph": 1,
-    "schedule": 1,
-    "chunking": 1,
-    "apps": 0,
-    "errors": 0,
-    "events": 0,
-}
-WITHOUT_DJANGO = {"artifacts", "arranging", "graph", "chunking", "schedule", "remedies"}
-WITHOUT_DJANGO |= {"errors", "events"}
-MAY_EXIT = {"__main__", "management", "cli"}
+ENTRIES = ("__main__", "management")
+STAGES = ("check", "dump", "arrange", "load", "verify")
+SHARED = ("databases", "fixes", "findings", "artifacts", "graph")
+SINGLE = ("config", "errors", "events", "apps")
+# From the top down; a module imports none above it.
+LAYERS = (ENTRIES, ("cli",), ("pipeline",), STAGES, SHARED, SINGLE)
+WITHOUT_DJANGO = {"arrange", "artifacts", "findings", "graph", "errors", "events"}
+# `fixes` has a half that knows no Django.
+PURE_MODULES = {("fixes", "declarations")}
 STREAMS = {("sys", "stdout"), ("sys", "stderr"), ("sys", "exit"), ("os", "_exit")}
 
 
 def parts_of(path: Path) -> tuple[str, ...]:
-    """`fixturepipe/stages/dump.py` is ("stages", "dump"), a package is its folder."""
+    """`fixturepipe/dump/stage.py` is ("dump", "stage"), a package is its folder."""
     names = path.relative_to(PACKAGE).with_suffix("").parts
     return names[:-1] if names[-1] == "__init__" else names
 
@@ -77,41 +66,77 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-def layer_of(path: Path) -> str:
+def room_of(path: Path) -> str:
     """The first part of the name; "" is the package itself, which names what is public."""
     return next(iter(parts_of(path)), "")
 
 
+def height_of(room: str) -> int:
+    return next(len(LAYERS) - i for i, rooms in enumerate(LAYERS) if room in rooms)
+
+
 def modules(condition: Callable[[str], bool]) -> pytest.MarkDecorator:
-    """The test runs once on each module whose layer meets the condition."""
-    chosen = [path for path in MODULES if condition(layer_of(path))]
+    """The test runs once on each module whose room meets the condition."""
+    chosen = [path for path in MODULES if condition(room_of(path))]
     return pytest.mark.parametrize("path", chosen, ids=name_of)
 
 
-@modules(lambda layer: layer != "")
+def known(room: str) -> bool:
+    return any(room in rooms for rooms in LAYERS)
+
+
+@modules(lambda room: room != "")
 def test_each_module_has_its_place_in_the_layers(path):
-    assert layer_of(path) in LAYERS, "say in LAYERS who may import it"
+    assert known(room_of(path)), "say in LAYERS who may import it"
 
 
-@modules(lambda layer: layer in LAYERS)
+@modules(known)
 def test_imports_point_downwards(path):
-    own = LAYERS[layer_of(path)]
-    assert not [other for other in siblings_of(path) if LAYERS.get(other[0], 0) > own]
+    own = height_of(room_of(path))
+    assert not [s for s in siblings_of(path) if known(s[0]) and height_of(s[0]) > own]
 
 
-@modules(lambda layer: layer != "pipeline")
-def test_only_the_pipeline_imports_stages(path):
-    own = parts_of(path)[:2]
-    assert not [other for other in siblings_of(path) if other[0] == "stages" and other[:2] != own]
+@modules(lambda room: room in STAGES)
+def test_stages_are_strangers_to_each_other(path):
+    others = set(STAGES) - {room_of(path)}
+    assert not [sibling for sibling in siblings_of(path) if sibling[0] in others]
 
 
-@modules(lambda layer: layer in WITHOUT_DJANGO)
+@modules(lambda room: room not in ("pipeline", ""))
+def test_only_the_pipeline_imports_the_entry_of_a_stage(path):
+    own = room_of(path)
+    entries = [s for s in siblings_of(path) if s[0] in STAGES and s[1:2] == ("stage",)]
+    assert not [entry for entry in entries if entry[0] != own]
+
+
+def test_no_two_rooms_import_each_other():
+    rooms: dict[str, set[str]] = {}
+    for path in MODULES:
+        if own := room_of(path):
+            found = {sibling[0] for sibling in siblings_of(path) if known(sibling[0])}
+            rooms.setdefault(own, set()).update(found - {own})
+    assert list(TopologicalSorter(rooms).static_order())  # raises CycleError for a cycle
+
+
+def test_no_room_holds_more_than_a_quarter_of_the_lines():
+    lines: Counter[str] = Counter()
+    for path in MODULES:
+        lines[room_of(path)] += path.read_text(encoding="utf-8").count("\n")
+    assert max(lines.values()) <= lines.total() / 4, lines.most_common(3)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in MODULES if room_of(p) in WITHOUT_DJANGO or parts_of(p) in PURE_MODULES],
+    ids=name_of,
+)
 def test_the_pure_part_knows_neither_django_nor_what_talks_to_it(path):
     assert not [name for name in imports_of(path) if name.split(".")[0] == "django"]
-    assert {other[0] for other in siblings_of(path)} <= WITHOUT_DJANGO
+    siblings = [s for s in siblings_of(path) if s[:2] not in PURE_MODULES]
+    assert {sibling[0] for sibling in siblings} <= WITHOUT_DJANGO
 
 
-@modules(lambda layer: layer not in MAY_EXIT)
+@modules(lambda room: room not in (*ENTRIES, "cli"))
 def test_only_the_command_line_prints_and_exits(path):
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -16,12 +16,12 @@ from django.core.management import call_command
 from django.db import connections, transaction
 
 from fixturepipe.artifacts.manifest import Manifest
-from fixturepipe.databases.comparing.comparison import Difference
 from fixturepipe.databases.ends import SOURCE, TARGET, End, Ends
 from fixturepipe.databases.introspection import schema_of
 from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Event, StageAdvanced, StageFinished, StageStarted, ignore
-from fixturepipe.stages.verify import VerifyOptions, VerifyResult, verify
+from fixturepipe.verify.comparison import Difference
+from fixturepipe.verify.stage import VerifyOptions, VerifyResult, verify
 from tests import servers
 from tests.apps.everyfield.models import ByText, ByUUID, ContentTypeNote, Everything, Remark
 from tests.conftest import sqlite_end
@@ -469,7 +469,7 @@ def test_several_workers_find_the_same(pair: Ends) -> None:
 def test_large_models_are_compared_in_ranges_of_their_key(
     pair: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fixturepipe.stages.verify._PART_ROWS", 2)
+    monkeypatch.setattr("fixturepipe.verify.stage._PART_ROWS", 2)
     result = verified(pair, workers=2)
     assert result.ok
     (model,) = [each for each in result.models if each.model == "everyfield.everything"]

@@ -21,7 +21,7 @@ from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.ends import SOURCE, TARGET, Ends
 from fixturepipe.databases.introspection import schema_of
 from fixturepipe.events import ignore
-from fixturepipe.stages.verify import VerifyOptions, verify
+from fixturepipe.verify.stage import VerifyOptions, verify
 from tests import servers
 from tests.apps.everyfield.models import Everything
 from tests.conftest import sqlite_end

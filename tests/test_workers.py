@@ -17,9 +17,9 @@ from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.databases.embedded import EmbeddedServer
 from fixturepipe.databases.ends import End, Ends
 from fixturepipe.databases.forks import start_method
-from fixturepipe.databases.loading.ledger import read_applied
+from fixturepipe.databases.ledger import read_applied
 from fixturepipe.errors import ConfigurationError, LoadError, TransientLoadError, UsageError
-from fixturepipe.schedule import Schedule
+from fixturepipe.load.schedule import Schedule
 from tests import servers
 from tests.loading import RUN, Log, a, load_into, make_run, rows
 from tests.shop import Shop

@@ -9,7 +9,7 @@ from typing import Any
 
 from fixturepipe import __version__
 from fixturepipe.config import Option
-from fixturepipe.remedies import REMEDIES, declared, declared_in
+from fixturepipe.fixes.declarations import REMEDIES, declared, declared_in
 
 
 def positive(text: str) -> int:

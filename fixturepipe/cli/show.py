@@ -13,8 +13,7 @@ from fixturepipe.artifacts.state import ModelState, State, read_state
 from fixturepipe.cli.tables import table
 
 if TYPE_CHECKING:
-    from fixturepipe.databases.comparing.comparison import Difference
-    from fixturepipe.databases.findings import Finding
+    from fixturepipe.findings.finding import Finding
     from fixturepipe.pipeline import (
         ArrangeResult,
         CheckResult,
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
         RunResult,
         VerifyResult,
     )
+    from fixturepipe.verify.comparison import Difference
 
 # Of long lists so many are shown; --json has all.
 SHOWN = 20

@@ -25,7 +25,9 @@ from fixturepipe.artifacts.manifest import (
     Reference,
 )
 from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.fields import dumped_fields, field_at
 from fixturepipe.databases.naturalkeys import natural_key_dependencies, natural_key_paths
+from fixturepipe.databases.plainquery import every_row
 
 # Every target makes these rows itself when it is migrated, under keys of its own.
 NATURAL_PRIMARY = ("contenttypes.contenttype", "auth.permission")
@@ -103,20 +105,6 @@ def applied_migrations(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]
     return sorted(MigrationRecorder(connection).applied_migrations())
 
 
-def dumped_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
-    """The fields that stand in an object's "fields": the table's own columns but the key.
-
-    Generated columns are left out, the target computes them; so are relations over several
-    columns, since the columns themselves are there.
-    """
-    meta = model._meta
-    return [
-        field
-        for field in meta.local_concrete_fields
-        if field is not meta.pk and not getattr(field, "generated", False)
-    ]
-
-
 def schema_of(model: type[models.Model]) -> ModelSchema:
     """What `arrange` and `inspect` need to know of a model."""
     meta = model._meta
@@ -158,7 +146,7 @@ def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> list[Any
         if model._meta.db_table not in connection.introspection.table_names(cursor):
             return None
     paths = natural_key_paths(model) if to == "natural key" else (to,)
-    fields = [_field_at(model, path) for path in paths]
+    fields = [field_at(model, path) for path in paths]
     asked = {}
     for key in keys:
         with contextlib.suppress(ValidationError, ValueError, TypeError):
@@ -169,19 +157,8 @@ def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> list[Any
     any_of = models.Q()
     for wanted in asked:
         any_of |= models.Q(**dict(zip(paths, wanted, strict=True)))
-    rows: Any = models.QuerySet(model=model, using=alias).filter(any_of).values_list(*paths)
+    rows: Any = every_row(model, alias).filter(any_of).values_list(*paths)
     return [asked[row] for row in set(rows) if row in asked]
-
-
-def _field_at(model: type[models.Model], path: str) -> models.Field[Any, Any]:
-    """The field that a look-up path ends at."""
-    *relations, name = path.split("__")
-    for relation in relations:
-        related = model._meta.get_field(relation).related_model
-        assert isinstance(related, type)
-        model = related
-    field: Any = model._meta.pk if name == "pk" else model._meta.get_field(name)
-    return field.target_field if isinstance(field, models.ForeignKey) else field
 
 
 def _proxies(model: type[models.Model]) -> Iterable[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from django.db import OperationalError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,8 +19,8 @@ from django.db.models import sql
 from MySQLdb.constants import FIELD_TYPE
 
 from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.fields import Field, is_integer, key_fields, root_field, stored_fields
 
-Field: TypeAlias = "models.Field[Any, Any]"
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
 Answer = TypeVar("Answer")
@@ -28,9 +28,6 @@ Answer = TypeVar("Answer")
 PAGE_ROWS = 2_000
 PAGE_BYTES = 8 << 20
 
-_INTEGERS = frozenset(
-    f"{sign}{size}IntegerField" for sign in ("", "Positive") for size in ("", "Small", "Big")
-) | {"AutoField", "BigAutoField", "SmallAutoField"}
 _TEXT_TYPES = (
     FIELD_TYPE.DATE,
     FIELD_TYPE.DATETIME,
@@ -58,33 +55,6 @@ class Condition:
 
     sql: str
     parameters: tuple[Any, ...] = ()
-
-
-def key_fields(model: type[models.Model]) -> tuple[Field, ...]:
-    """The columns that make up the primary key, in order."""
-    return tuple(model._meta.pk_fields)
-
-
-def stored_fields(model: type[models.Model]) -> tuple[Field, ...]:
-    """The table's own columns, the key's first; those that the database computes left out."""
-    key = key_fields(model)
-    others = (
-        field
-        for field in model._meta.local_concrete_fields
-        if field not in key and not getattr(field, "generated", False)
-    )
-    return (*key, *others)
-
-
-def root_field(field: Field) -> Field:
-    """The column that a foreign key's values come from in the end; the field itself if none."""
-    while isinstance(field, models.ForeignKey):
-        field = field.target_field
-    return field
-
-
-def is_integer(field: Field) -> bool:
-    return root_field(field).get_internal_type() in _INTEGERS
 
 
 class Table:

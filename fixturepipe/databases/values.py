@@ -30,13 +30,13 @@ import re
 import struct
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.comparing.naturalrows import Translation
-from fixturepipe.databases.tables import Field, root_field
+from fixturepipe.databases.fields import Field, root_field
 
 Values = Sequence[Any]
 
@@ -309,3 +309,23 @@ def _floats(numbers: Values) -> list[float | None]:
 
 def _all_text(values: Values) -> bool:
     return set(map(type, values)) <= {str, type(None)}
+
+
+NaturalKey = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """Which id at the target stands for which at the source, and the natural keys at both."""
+
+    ids: Mapping[Any, Any]
+    ours: Mapping[Any, NaturalKey]
+    theirs: Mapping[Any, NaturalKey]
+
+    def shown(self, ours: Any, theirs: Any) -> tuple[Any, Any]:
+        """An id of the source and one of the target, told by their natural keys."""
+        return _told(self.ours, ours), _told(self.theirs, theirs)
+
+
+def _told(keys: Mapping[Any, NaturalKey], pk: Any) -> Any:
+    return ".".join(keys[pk]) if pk in keys else pk

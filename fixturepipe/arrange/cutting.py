@@ -1,0 +1,73 @@
+"""From objects taken in to drafts in load order: ordering what waits, settling orphans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fixturepipe.arrange.chunking import ComponentStream, Draft, ModelStream
+from fixturepipe.arrange.intake import Model
+from fixturepipe.arrange.ordering import ComponentOrder
+from fixturepipe.arrange.orphans import Settlement
+from fixturepipe.arrange.workplace import Workplace
+from fixturepipe.artifacts.catalog import mark_of, object_lines
+from fixturepipe.artifacts.records import decode_object
+from fixturepipe.events import Listener, StageAdvanced
+from fixturepipe.graph import Component
+
+
+class Cutting:
+    """Makes the drafts of one component after another, in load order.
+
+    With a settlement, objects that refer to nothing go through it; what it leaves out is missing
+    for the components after.
+    """
+
+    def __init__(self, work: Workplace, listener: Listener, settlement: Settlement | None) -> None:
+        self._work = work
+        self._listener = listener
+        self._settlement = settlement
+
+    def drafts(self) -> list[tuple[Component, Sequence[Draft]]]:
+        """The drafts of each component that has objects."""
+        return [(component, self._cut(component)) for component in self._work.components()]
+
+    def _cut(self, component: Component) -> list[Draft]:
+        models = [self._work.models.by_label[label] for label in component.labels]
+        settlement = self._settlement
+        if settlement is not None and not any(map(settlement.concerns, models)):
+            settlement = None
+        if component.tangled:
+            return self._ordered(component, settlement)
+        stream = models[0].stream
+        assert stream is not None
+        if settlement is None:
+            return stream.drafts
+        return self._settled(models[0], stream.drafts, settlement)
+
+    def _ordered(self, component: Component, settlement: Settlement | None) -> list[Draft]:
+        """A tangled component's objects in their order."""
+        objects = self._work.waiting[component.number]
+        drafts, limits = self._work.drafts, self._work.limits
+        stream = ComponentStream(drafts, component.labels, limits, objects.places)
+        label = component.labels[0]
+
+        def advance(done: int) -> None:
+            self._listener(StageAdvanced("arrange", done, label))
+
+        ComponentOrder(objects, self._work.models, stream, settlement).run(advance)
+        objects.close()
+        return stream.drafts
+
+    def _settled(
+        self, model: Model, drafts: Sequence[Draft], settlement: Settlement
+    ) -> list[Draft]:
+        """An ordinary model's chunks cut again, from what they hold."""
+        stream = ModelStream(self._work.drafts, model.schema.label, self._work.limits)
+        for draft in drafts:
+            for line in object_lines(draft.path):
+                settled = settlement.settle(model, line)
+                if settled is not None:
+                    stream.add(mark_of(decode_object(settled).get("pk")), settled)
+            self._work.drafts.forget(draft.path)
+        stream.close()
+        return stream.drafts

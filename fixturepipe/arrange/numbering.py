@@ -1,0 +1,83 @@
+"""Numbers, names and dependencies of the chunks, once all of them are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fixturepipe.arrange.chunking import Draft, as_ranges, chunk_name
+from fixturepipe.arrange.workplace import Workplace
+from fixturepipe.artifacts.manifest import Chunk
+from fixturepipe.artifacts.rundir import sync_file
+from fixturepipe.graph import Component, ModelGraph
+
+Range = tuple[int, int]
+
+
+def numbered(
+    work: Workplace, drafts: Sequence[tuple[Component, Sequence[Draft]]]
+) -> tuple[Chunk, ...]:
+    """Give every draft its number and its file's name, from 1 in load order."""
+    total = sum(len(each) for _, each in drafts)
+    spans: dict[int, Range] = {}
+    chunks: list[Chunk] = []
+    for component, own in drafts:
+        first = len(chunks) + 1
+        for draft in own:
+            name = chunk_name(len(chunks) + 1, total, draft.models)
+            after = _after(draft, component, first, spans, work.graph)
+            chunk = _chunk(
+                draft, len(chunks) + 1, f"{work.directory.chunks.name}/{name}", after, component
+            )
+            sync_file(draft.path)
+            work.catalog.number(draft.path.name, chunk.number)
+            draft.path.rename(work.path / name)
+            chunks.append(chunk)
+        if own:
+            spans[component.number] = (first, len(chunks))
+    return tuple(chunks)
+
+
+def _chunk(
+    draft: Draft, number: int, file: str, after: tuple[Range, ...], component: Component
+) -> Chunk:
+    return Chunk(
+        number=number,
+        file=file,
+        models=draft.models,
+        objects=draft.objects,
+        bytes=draft.bytes,
+        sha256=draft.sha256,
+        after=after,
+        component=component.number,
+        cyclic=draft.cyclic,
+        again=draft.again,
+    )
+
+
+def _after(
+    draft: Draft,
+    component: Component,
+    first: int,
+    spans: Mapping[int, Range],
+    graph: ModelGraph,
+) -> tuple[Range, ...]:
+    """The chunks that one needs: all of the models it refers to, and those of its own component
+    that hold what its objects refer to.
+    """
+    own = as_ranges(first + place - 1 for place in draft.needs)
+    others = {
+        graph.component_of[needed].number for label in draft.models for needed in graph.needs(label)
+    }
+    others.discard(component.number)
+    return merged([*own, *(spans[number] for number in others if number in spans)])
+
+
+def merged(ranges: Sequence[Range]) -> tuple[Range, ...]:
+    """Inclusive ranges in ascending order, those that touch made one."""
+    result: list[Range] = []
+    for first, last in sorted(ranges):
+        if result and first <= result[-1][1] + 1:
+            result[-1] = (result[-1][0], max(last, result[-1][1]))
+        else:
+            result.append((first, last))
+    return tuple(result)

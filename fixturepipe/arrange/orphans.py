@@ -1,0 +1,208 @@
+"""References to nothing: finding them when all objects are in, and what is done about them.
+
+While objects come in, only keys are noted: those borne and those used. When all are in, the
+difference is what is missing; where nothing is, which is the rule, no object is looked at twice.
+Otherwise the objects of the models that use missing keys are read again, in load order: each
+reference is named, and the object goes on without it, is left out or stops the run. What is
+left out is missing from then on for those that refer to it, who come later.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from fixturepipe.arrange.intake import Model, Models, Names, Pointer
+from fixturepipe.arrange.keys import NATURAL, PK, Key, key_of
+from fixturepipe.arrange.keysets import KeySet, KeyStore, batches
+from fixturepipe.artifacts.records import FixtureWriter, decode_object, encode_object, encode_value
+
+OnOrphan = Literal["stop", "reject", "null"]
+Done = Literal["stopped", "rejected", "null"]
+
+# Which of these keys the target holds: label, "pk" or a field or "natural key", keys. None where
+# the target does not have the model's table yet.
+InTarget = Callable[[str, str, Sequence[Any]], Collection[Any] | None]
+
+NAMED = 1000  # so many are kept in memory; the file of reasons has all
+_ASKED = 500
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """A reference to nothing: the object and field that make it, and what came of it."""
+
+    model: str
+    pk: Any
+    field: str
+    value: Any
+    refers_to: str
+    done: Done
+
+    def __str__(self) -> str:
+        end = {"stopped": "", "rejected": "; the object is left out", "null": "; set to null"}
+        return (
+            f"{self.model} {self.pk}: {self.field} is {self.value!r}, and there is no such"
+            f" {self.refers_to}{end[self.done]}"
+        )
+
+
+class MissingKeys:
+    """The keys that are referred to and that no object bears, by the number of their kind."""
+
+    def __init__(self, models: Models, store: KeyStore, in_target: InTarget | None) -> None:
+        self._store = store
+        self._sets: dict[int, KeySet] = {}
+        for names in models.all_names():
+            if names.open or not names.used:
+                continue
+            made_by_target = models.by_label[names.kind.label].schema.natural_primary
+            for key in _not_found(names, in_target or _nobody, made_by_target):
+                self.add(names, key)
+
+    def __bool__(self) -> bool:
+        return bool(self._sets)
+
+    def add(self, names: Names, key: Key) -> None:
+        if names.number not in self._sets:
+            self._sets[names.number] = self._store.new()
+        self._sets[names.number].note(key)
+
+    def touches(self, pointers: Sequence[Pointer]) -> bool:
+        """Whether any of these references can lead to a missing key."""
+        return any(
+            names.number in self._sets
+            for pointer in pointers
+            for names in (pointer.by_value, pointer.by_natural_key)
+        )
+
+    def has(self, names: Names, value: object) -> bool:
+        found = self._sets.get(names.number)
+        return found is not None and key_of(value) in found
+
+
+def _nobody(label: str, to: str, keys: Sequence[Any]) -> None:
+    """There is no target to ask."""
+
+
+def _not_found(names: Names, in_target: InTarget, made_by_target: bool) -> Iterator[Key]:
+    """The keys that are used, and borne neither by an object nor by a row of the target.
+
+    `made_by_target`: rows that the target will have as soon as it is migrated.
+    """
+    for batch in batches(names.used.without(names.borne), _ASKED):
+        asked = [_as_asked(names, key) for key in batch]
+        answer = in_target(names.kind.label, names.kind.to, asked)
+        if answer is None and made_by_target:
+            return
+        found = {key_of(_listed(key)) for key in answer or ()}
+        yield from (key for key in batch if key not in found)
+
+
+def _as_asked(names: Names, key: Key) -> Any:
+    return tuple(orjson.loads(str(key))) if names.kind.to == NATURAL else key
+
+
+def _listed(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return list(key)
+    return key if isinstance(key, int | str) else str(key)
+
+
+class Settlement:
+    """Decides about each object of a model that refers to missing keys.
+
+    `orphans` has the first of them, `total` counts all, `by_field` them apart; `rejected` counts
+    objects left out, by label. All are written to `reasons`, the objects left out to `rejects`.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        missing: MissingKeys,
+        policy: OnOrphan,
+        rejects: FixtureWriter,
+        reasons: FixtureWriter,
+    ) -> None:
+        self._models = models
+        self._missing = missing
+        self._policy = policy
+        self._rejects = rejects
+        self._reasons = reasons
+        self.orphans: list[Orphan] = []
+        self.total = 0
+        self.by_field: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
+
+    @property
+    def only_names(self) -> bool:
+        """Whether objects are named and otherwise left as they are."""
+        return self._policy == "stop"
+
+    def concerns(self, model: Model) -> bool:
+        """Whether objects of the model have to be settled."""
+        return self._missing.touches(model.pointers)
+
+    def settle(self, model: Model, line: bytes) -> bytes | None:
+        """The line as it goes on: unchanged, with keys null, or None if it is left out."""
+        item = decode_object(line)
+        pk, fields = item.get("pk"), item["fields"]
+        wrong = list(self._wrong(model, pk, fields))
+        if not wrong:
+            return line
+        left_out = self._policy == "reject" or (
+            self._policy == "null" and not all(pointer.reference.null for pointer, _ in wrong)
+        )
+        done: Done = "stopped" if self._policy == "stop" else "rejected" if left_out else "null"
+        for pointer, value in wrong:
+            self._name(model, pk, pointer, value, done)
+        if left_out:
+            self._leave_out(model, pk, fields, line)
+            return None
+        if done == "stopped":
+            return line
+        for pointer, _ in wrong:
+            fields[pointer.reference.field] = None
+        return encode_object(model.schema.label, pk, fields)
+
+    def _wrong(
+        self, model: Model, pk: Any, fields: Mapping[str, Any]
+    ) -> Iterator[tuple[Pointer, Any]]:
+        for pointer in model.pointers:
+            reference = pointer.reference
+            by_key = reference.field == PK
+            value = fields.get(
+                model.schema.pk if by_key else reference.field, pk if by_key else None
+            )
+            if (
+                value is not None
+                and reference.constrained
+                and self._missing.has(pointer.names(value), value)
+            ):
+                yield pointer, value
+
+    def _name(self, model: Model, pk: Any, pointer: Pointer, value: Any, done: Done) -> None:
+        reference = pointer.reference
+        orphan = Orphan(model.schema.label, pk, reference.field, value, reference.model, done)
+        self.total += 1
+        self.by_field[f"{orphan.model}.{orphan.field} to {orphan.refers_to}"] += 1
+        if len(self.orphans) < NAMED:
+            self.orphans.append(orphan)
+        reason = {
+            "model": orphan.model,
+            "pk": pk,
+            "text": str(orphan),
+            "field": orphan.field,
+            "value": value if isinstance(value, str) else encode_value(value).decode(),
+        }
+        self._reasons.write([encode_value(reason)])
+
+    def _leave_out(self, model: Model, pk: Any, fields: Mapping[str, Any], line: bytes) -> None:
+        self._rejects.write([line])
+        self.rejected[model.schema.label] += 1
+        for names, key in self._models.keys_of(model, pk, fields):
+            self._missing.add(names, key)

@@ -1,0 +1,131 @@
+"""Reading all fixtures: each object is taken in once, and none may stand twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fixturepipe.arrange.external import Normaliser, Plain, UnusableObjectError
+from fixturepipe.arrange.intake import Names
+from fixturepipe.arrange.keys import NATURAL, Key, key_of
+from fixturepipe.arrange.workplace import Workplace
+from fixturepipe.artifacts.fixtures import FixtureFile
+from fixturepipe.events import Listener, Notice, StageAdvanced
+
+_STEP = 1000  # objects between two events
+
+
+class Reading:
+    """Takes the objects of `files` (by the names the manifest gives them) into a workplace."""
+
+    def __init__(
+        self,
+        work: Workplace,
+        files: Mapping[str, FixtureFile],
+        listener: Listener,
+        *,
+        ignorenonexistent: bool,
+    ) -> None:
+        self._work = work
+        self._models = work.models
+        self._files = files
+        self._listener = listener
+        self._told = 0
+        self._normaliser = Normaliser(
+            work.schemas,
+            work.models.natural_keys,
+            work.index,
+            ignorenonexistent=ignorenonexistent,
+        )
+
+    @property
+    def ignored(self) -> dict[str, int]:
+        """Objects and fields that the project does not have, by label and field."""
+        return dict(self._normaliser.ignored)
+
+    def run(self) -> None:
+        """Read everything.
+
+        Raises FixtureError for a file that is no fixture, for what the project does not have
+        and for the same key twice.
+        """
+        for name, file in self._files.items():
+            self._read(name, file)
+        for names, key in self._models.repeated():
+            self._refuse_twice(names, key)
+        self._tell_proxies()
+        for model in self._models.by_number:
+            if model.stream is not None:
+                model.stream.close()
+
+    def _read(self, name: str, file: FixtureFile) -> None:
+        by_label = self._models.by_label
+        take = self._models.take
+        before = {label: model.objects for label, model in by_label.items()}
+        for number, item in enumerate(file.objects(), 1):
+            label, fields = item["model"], item["fields"]
+            model = by_label.get(label)
+            if model is not None and fields.keys() <= model.plain:
+                take(model, item.get("pk"), fields)
+            else:
+                for count, plain in enumerate(self._plain(file, item, number)):
+                    take(by_label[plain.label], plain.pk, plain.fields)
+                    if count % _STEP == _STEP - 1:
+                        self._work.store.settle()
+            if number % _STEP == 0:
+                self._work.store.settle()
+                self._advance(label)
+        self._advance(name)
+        for label, model in by_label.items():
+            if model.objects > before[label]:
+                self._work.catalog.origin(label, name)
+
+    def _advance(self, label: str) -> None:
+        """Tell of the objects that went into chunks since it was last told."""
+        waiting = sum(objects.count for objects in self._work.waiting.values())
+        done = sum(model.objects for model in self._models.by_number) - waiting
+        self._listener(StageAdvanced("arrange", done - self._told, label))
+        self._told = done
+
+    def _tell_proxies(self) -> None:
+        for proxy, count in sorted(self._normaliser.proxied.items()):
+            label = self._normaliser.label_of(proxy)
+            text = f"{proxy} is a proxy: its objects ({count:,}) are arranged as {label}"
+            self._listener(Notice("info", text))
+
+    def _plain(self, file: FixtureFile, item: Mapping[str, Any], number: int) -> Iterator[Plain]:
+        try:
+            yield from self._normaliser.plain(item)
+        except UnusableObjectError as error:
+            pk = item.get("pk")
+            what = f"object {number:,} ({item['model']}{'' if pk is None else f' {pk}'})"
+            file.refuse(error.problem, position=what, hint=error.hint)
+
+    def _refuse_twice(self, names: Names, key: Key) -> None:
+        """Read all again to say where the objects with one key stand."""
+        places = [
+            (file, number)
+            for file in self._files.values()
+            for number, item in enumerate(file.objects(), 1)
+            if self._bears(item, names, key)
+        ]
+        if len(places) < 2:
+            return
+        (first, first_number), (second, second_number) = places[:2]
+        where = "" if first is second else f"{first.path}, "
+        second.refuse(
+            f"{names.kind.label} with {names.kind.to} {key} stands in {where}object"
+            f" {first_number:,} already",
+            position=f"object {second_number:,}",
+            hint="Take one of them out.",
+        )
+
+    def _bears(self, item: Mapping[str, Any], names: Names, key: Key) -> bool:
+        """Whether an object goes by this key; only one without primary key by its natural one."""
+        if self._normaliser.label_of(item["model"]) != names.kind.label:
+            return False
+        pk = item.get("pk")
+        if names.kind.to == NATURAL:
+            found = self._models.natural_keys.of(names.kind.label, pk, item["fields"])
+            return pk is None and found == key
+        return pk is not None and key_of(pk) == key

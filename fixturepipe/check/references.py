@@ -1,0 +1,180 @@
+"""References of the source that lead nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.fields import Field, key_fields, root_field
+from fixturepipe.databases.integrity import orphans, rows_of
+from fixturepipe.databases.introspection import NATURAL_PRIMARY
+from fixturepipe.databases.keyproof import UnprovenError, prove
+from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
+from fixturepipe.databases.values import shown
+from fixturepipe.findings.finding import EXAMPLES, Example, Finding
+from fixturepipe.findings.rules import RULES
+from fixturepipe.fixes.fixes import NO_FIXES, Fix, Fixes
+from fixturepipe.fixes.values import default
+
+Model = type[models.Model]
+
+
+def dangling_keys(
+    model: Model, source: BaseDatabaseWrapper, fixes: Fixes = NO_FIXES
+) -> Iterator[Finding]:
+    """FP201, FP202, FP207: foreign keys and many-to-many links that point at nothing."""
+    for rule, field in reference_rules(model, source):
+        count, examples = orphans(field, source)
+        if not count:
+            continue
+        fix = fixes.of(rule, model, (field,))
+        covered = fix is not None and (fix.remedy != "default" or _is_there(fix, source))
+        yield RULES[rule].finding(
+            model._meta.label_lower,
+            field.name,
+            count,
+            examples,
+            remote=field.remote_field.model._meta.label,
+            remedied=fix.remedy if fix is not None and covered else "",
+        )
+
+
+def reference_rules(
+    model: Model, source: BaseDatabaseWrapper
+) -> Iterator[tuple[str, models.ForeignKey[Any, Any]]]:
+    """The model's foreign keys, each after the id of the finding that its orphans are."""
+    for field in model._meta.local_concrete_fields:
+        if not isinstance(field, models.ForeignKey) or not _has_table(field, source):
+            continue
+        rule = "FP202" if model._meta.auto_created else "FP201"
+        yield rule if getattr(field, "db_constraint", True) else "FP207", field
+
+
+def _is_there(fix: Fix, source: BaseDatabaseWrapper) -> bool:
+    """Whether what the default points at exists."""
+    field: Any = fix.field
+    quote = source.ops.quote_name
+    remote = quote(table_name(field.remote_field.model, source))
+    with source.cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM {remote} WHERE {quote(field.target_field.column)} = %s",
+            [default(fix, source)],
+        )
+        return cursor.fetchone() is not None
+
+
+def _has_table(field: models.ForeignKey[Any, Any], source: BaseDatabaseWrapper) -> bool:
+    with source.cursor() as cursor:
+        names = source.introspection.table_names(cursor)
+    return table_name(field.remote_field.model, source) in names
+
+
+def unproven_natural_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """FP205: a natural key that others would refer by, and that does not find its row again."""
+    label = model._meta.label_lower
+    referred_to = any(
+        relation.auto_created and not relation.concrete
+        for relation in model._meta.get_fields(include_hidden=True)
+    )
+    if label in NATURAL_PRIMARY or not referred_to or not has_natural_key(model):
+        return
+    try:
+        prove(model, natural_key_paths(model), source)
+    except UnprovenError as unproven:
+        yield RULES["FP205"].finding(label, "", reason=unproven)
+
+
+def dangling_generic_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """FP204: generic foreign keys whose object is not there, or whose model is gone."""
+    for private in model._meta.private_fields:
+        if not (hasattr(private, "ct_field") and hasattr(private, "fk_field")):
+            continue
+        type_field = model._meta.get_field(private.ct_field)
+        id_field = model._meta.get_field(private.fk_field)
+        if type_field.model is not model or id_field.model is not model:
+            continue
+        keys = _GenericKeys(model, type_field, id_field, source)
+        count, examples = keys.dangling()
+        if count:
+            yield RULES["FP204"].finding(
+                model._meta.label_lower, private.name, count, examples[:EXAMPLES]
+            )
+
+
+class _GenericKeys:
+    """One generic foreign key of a model, and the models that its rows name."""
+
+    def __init__(
+        self, model: Model, type_field: Any, id_field: Any, source: BaseDatabaseWrapper
+    ) -> None:
+        quote = source.ops.quote_name
+        self._source = source
+        self._table = quote(table_name(model, source))
+        self._type = quote(type_field.column)
+        self._id = quote(id_field.column)
+        self._id_field = id_field
+        self._types = quote(table_name(type_field.remote_field.model, source))
+        self._key = ", ".join(f"a.{quote(part.column)}" for part in key_fields(model))
+        self._width = len(key_fields(model))
+
+    def dangling(self) -> tuple[int, list[Example]]:
+        count, examples = 0, []
+        for type_id, app, name in self._named_types():
+            found, first = self._dangling_to(type_id, app, name)
+            count += found
+            examples += first
+        return count, examples
+
+    def _named_types(self) -> list[tuple[Any, str, str]]:
+        return self._rows(
+            f"SELECT id, app_label, model FROM {self._types}"
+            f" WHERE id IN (SELECT DISTINCT {self._type} FROM {self._table})"
+        )
+
+    def _dangling_to(self, type_id: Any, app: str, name: str) -> tuple[int, list[Example]]:
+        rest = (
+            f"FROM {self._table} a WHERE a.{self._type} = %s AND a.{self._id} IS NOT NULL"
+            f"{self._absent(app, name)}"
+        )
+        ((count,),) = self._rows(f"SELECT COUNT(*) {rest}", type_id)
+        if not count:
+            return 0, []
+        rows = self._rows(f"SELECT {self._key}, a.{self._id} {rest} LIMIT {EXAMPLES}", type_id)
+        label = f"{app}.{name}"
+        return count, [self._example(row, label) for row in rows]
+
+    def _example(self, row: tuple[Any, ...], label: str) -> Example:
+        key = [shown(part) for part in row[: self._width]]
+        return Example(key[0] if len(key) == 1 else key, f"{label} {shown(row[-1])}")
+
+    def _absent(self, app: str, name: str) -> str:
+        """The condition that the object is not there; empty where its model is gone."""
+        try:
+            remote = apps.get_model(app, name)
+        except LookupError:
+            return ""
+        quote = self._source.ops.quote_name
+        (key,) = key_fields(remote)[:1]
+        there = quote(table_name(remote, self._source))
+        return (
+            f" AND NOT EXISTS (SELECT 1 FROM {there} b"
+            f" WHERE {self._same(f'b.{quote(key.column)}', f'a.{self._id}', key)})"
+        )
+
+    def _same(self, column: str, object_id: str, key: Field) -> str:
+        """That a key is the object id, which has another type mostly: text, for any model."""
+        kind = root_field(key).get_internal_type()
+        if kind == "UUIDField" and not self._source.features.has_native_uuid_field:
+            return f"{column} = REPLACE({object_id}, '-', '')"
+        # PostgreSQL compares no number with a text.
+        if self._source.vendor == "postgresql" and self._id_field.get_internal_type() != kind:
+            return f"{column}::text = {object_id}::text"
+        return f"{column} = {object_id}"
+
+    def _rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        return rows_of(self._source, statement, parameters)

@@ -1,0 +1,292 @@
+"""The declared remedies, applied to the copy of the source that a dump reads.
+
+The copy is the run's own, so what is mended there is seen by all that follows: a renamed natural
+key is renamed wherever it is referred by, and a reference to a row that was left out is a
+reference to nothing. The steps are those of `check` (`databases/checks`), and a row is touched
+only where `check` finds its value to be a problem:
+
+    values      each wrong value through the remedies declared for it
+    references  null, drop or a default for keys to nothing, until no more rows are dropped
+    duplicates  the target is asked which rows are the same, until it takes none for the same
+
+Memory goes by the number of rows that are changed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.check.references import reference_rules
+from fixturepipe.check.scan import TableScan
+from fixturepipe.check.target import Target
+from fixturepipe.check.uniqueness import same_rows
+from fixturepipe.databases.ends import TARGET, Ends, connection_to
+from fixturepipe.databases.expressions import unique_expressions
+from fixturepipe.databases.fields import Field, dumped_fields, key_fields
+from fixturepipe.databases.integrity import ForeignKey, orphan_rows, unique_sets
+from fixturepipe.databases.tables import Condition, Row, Table
+from fixturepipe.databases.text import is_utf8
+from fixturepipe.databases.values import shown
+from fixturepipe.errors import SourceDataError
+from fixturepipe.fixes.declarations import Declaration
+from fixturepipe.fixes.fixes import Fix, Fixes
+from fixturepipe.fixes.rowchange import RowChange
+from fixturepipe.fixes.values import default
+
+Model = type[models.Model]
+
+
+class Repair:
+    """Applies declared fixes to a copy of the source, as the target needs them.
+
+    Raises ConfigurationError for declarations that make no sense.
+    """
+
+    def __init__(self, ends: Ends, declarations: Sequence[Declaration]) -> None:
+        self._target = Target(connection_to(TARGET) if ends.target is not None else None)
+        self._declarations = declarations
+        self._target_name = ends.target.name if ends.target is not None else ""
+        self._fixes = Fixes(declarations)
+
+    def __call__(self, copy: BaseDatabaseWrapper, chosen: Sequence[Model]) -> list[RowChange]:
+        """Repair a copy that can be written; gives the changes in the order they were made.
+
+        Raises SourceDataError where a repaired value cannot be kept.
+        """
+        repairing = _Repairing(copy, self._target, self._fixes, chosen)
+        pragmas = ("foreign_keys = OFF", "ignore_check_constraints = ON", "synchronous = OFF")
+        with copy.cursor() as cursor:
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}")
+        with transaction.atomic(copy.alias):
+            repairing.run()
+        return repairing.changes
+
+    @property
+    def unused(self) -> Sequence[Declaration]:
+        """The declarations that have changed no row."""
+        return self._fixes.unused
+
+    @property
+    def fingerprint_parts(self) -> list[Any]:
+        """All that decides what is changed: the declarations and the target's server."""
+        server = self._target.query("SELECT @@version, @@collation_database")
+        return [self._declarations, server, self._target_name]
+
+
+class _Repairing:
+    """Repairs the chosen models of one copy; `changes` grows meanwhile."""
+
+    def __init__(
+        self, copy: BaseDatabaseWrapper, target: Target, fixes: Fixes, chosen: Sequence[Model]
+    ) -> None:
+        self._copy = copy
+        self._target = target
+        self._fixes = fixes
+        self._models = chosen
+        self._renamed: dict[tuple[Field, Row], str] = {}  # with a suffix; the text before
+        self._numbers: Counter[tuple[Field, str]] = Counter()
+        self.changes: list[RowChange] = []
+
+    def run(self) -> None:
+        """Values first, as they decide what is the same; references whenever rows are gone."""
+        for model in self._models:
+            for wrong, mended in TableScan(model, self._copy, self._target, self._fixes).mended():
+                for step in mended.steps:
+                    self._apply(step.fix, model, wrong.key, step.new)
+        self._mend_references()
+        for model in self._models:
+            self._mend_duplicates(model)
+        self._mend_references()
+
+    def _apply(self, fix: Fix, model: Model, key: Row, new: Any = None) -> None:
+        if fix.remedy == "drop":
+            self._drop(fix, model, key)
+        else:
+            self._change(fix, model, key, new)
+
+    def _mend_references(self) -> None:
+        """Until no row is dropped any more: each may have been referred to."""
+        dropping = True
+        while dropping:
+            before = len(self.changes)
+            for model in self._models:
+                for finding, field in reference_rules(model, self._copy):
+                    fix = self._fixes.of(finding, model, (field,))
+                    if fix is not None:
+                        self._mend_reference(fix, model, field)
+            dropping = any(change.field is None for change in self.changes[before:])
+
+    def _mend_reference(self, fix: Fix, model: Model, field: ForeignKey) -> None:
+        for *key, _ in orphan_rows(field, self._copy):
+            new = default(fix, self._copy) if fix.remedy == "default" else None
+            self._apply(fix, model, tuple(key), new)
+
+    def _mend_duplicates(self, model: Model) -> None:
+        """Until the target takes no rows for the same about which something is declared."""
+        if not self._tells_rows_apart(model):
+            return
+        width, before = len(key_fields(model)), -1
+        while before != len(self.changes):
+            before = len(self.changes)
+            for same in same_rows(model, self._copy, self._target):
+                fix = self._fixes.of(same.finding, model, same.fields)
+                if fix is not None:
+                    for group in list(same.groups()):
+                        self._tell_apart(fix, model, [row[:width] for row in group])
+
+    def _tells_rows_apart(self, model: Model) -> bool:
+        expressions = (each.fields for each in unique_expressions(model))
+        sets = (*unique_sets(model), *expressions, key_fields(model))
+        return any(self._fixes.of(f, model, s) for f in ("FP203", "FP208") for s in sets)
+
+    def _tell_apart(self, fix: Fix, model: Model, keys: list[Row]) -> None:
+        """The first keeps its value; one that has a suffix already is never the first."""
+        keys.sort(key=lambda key: (fix.field, key) in self._renamed)
+        for key in keys[1:]:
+            if fix.remedy == "rename":
+                self._rename(fix, model, key)
+            else:
+                self._apply(fix, model, key)
+
+    def _change(self, fix: Fix, model: Model, key: Row, new: Any) -> None:
+        row = _TableRow(model, key, self._copy)
+        old = row.read(fix.field)
+        if old is None:
+            return
+        try:
+            row.write(fix.field, new)
+        except IntegrityError as error:
+            self._change_and_rename(fix, row, old[0], new, error)
+            return
+        self._record(fix, row, old[0], row.value(fix.field))
+
+    def _change_and_rename(
+        self, fix: Fix, row: _TableRow, old: Any, new: Any, error: IntegrityError
+    ) -> None:
+        """The new value is another row's already, which the source itself forbids."""
+        fields = next((s for s in unique_sets(row.model) if fix.field in s), (fix.field,))
+        rename = self._fixes.of("FP203", row.model, fields)
+        if rename is None or rename.remedy != "rename" or not isinstance(new, str):
+            key = shown(row.key[0]) if len(row.key) == 1 else [shown(part) for part in row.key]
+            where = f"{row.model._meta.label_lower} {key}, {fix.field.name}"
+            raise SourceDataError(
+                f"{where}: {fix.remedy} makes it {shown(new)!r},"
+                f" which the source does not take: {error}",
+                hint=f'Declare "FP203:{row.model._meta.label}.{fix.field.name}" = "rename", too.',
+            )
+        final = self._write_free(rename, row, new)
+        self._record(fix, row, old, new)
+        self._renamed[rename.field, row.key] = new
+        self._record(rename, row, new, final)
+
+    def _rename(self, fix: Fix, model: Model, key: Row) -> None:
+        row = _TableRow(model, key, self._copy)
+        old = row.value(fix.field)
+        if not isinstance(old, str):
+            return
+        # Where the target takes a new value for another's, too, the next is made of the first.
+        new = self._write_free(fix, row, self._renamed.get((fix.field, key), old))
+        self._renamed.setdefault((fix.field, key), old)
+        self._record(fix, row, old, new)
+
+    def _write_free(self, fix: Fix, row: _TableRow, old: str) -> str:
+        """Give the column the old value with a suffix that no other row has."""
+        column = self._target.text_column(fix.field)
+        length = column.length if column is not None else fix.field.max_length
+        while True:
+            self._numbers[fix.field, old.casefold()] += 1
+            new = suffixed(old, self._numbers[fix.field, old.casefold()] + 1, length)
+            if row.has(fix.field, new):
+                continue
+            try:
+                row.write(fix.field, new)
+            except IntegrityError:
+                continue
+            return new
+
+    def _drop(self, fix: Fix, model: Model, key: Row) -> None:
+        row = _TableRow(model, key, self._copy)
+        values = row.read(*dumped_fields(model))
+        if values is None:
+            return
+        row.delete()
+        self._fixes.used.add(fix.declaration.target)
+        self.changes.append(RowChange(model, key, None, values, None, fix.remedy))
+
+    def _record(self, fix: Fix, row: _TableRow, old: Any, new: Any) -> None:
+        self._fixes.used.add(fix.declaration.target)
+        self.changes.append(RowChange(row.model, row.key, fix.field, old, new, fix.remedy))
+
+
+def suffixed(text: str, number: int, length: int | None) -> str:
+    """The text with "-number" at its end, shortened to fit `length` characters.
+
+    Raises SourceDataError where the suffix alone is too long.
+    """
+    suffix = f"-{number}"
+    if length is None:
+        return text + suffix
+    if len(suffix) > length:
+        raise SourceDataError(
+            f"{text!r} cannot be renamed: in {length} characters there is no free value left",
+            hint="Declare drop for these rows, or correct them in the source.",
+        )
+    return text[: length - len(suffix)] + suffix
+
+
+class _TableRow:
+    """One row of the copy, by its raw key."""
+
+    def __init__(self, model: Model, key: Row, copy: BaseDatabaseWrapper) -> None:
+        self.model = model
+        self.key = key
+        self._table = Table(model, copy)
+        marks = (
+            # Bytes that are not UTF-8 were read as lone surrogates, and must be bytes again.
+            f"{self._table.column(f)} = {'CAST(%s AS TEXT)' if _is_undecodable(part) else '%s'}"
+            for f, part in zip(self._table.key, key, strict=True)
+        )
+        self._is_it = " AND ".join(marks)
+        self._parameters = tuple(
+            part.encode("utf-8", "surrogateescape") if _is_undecodable(part) else part
+            for part in key
+        )
+
+    def read(self, *fields: Field) -> Row | None:
+        """The raw values of columns; None where the row is gone."""
+        table = Table(self.model, self._table.connection, (*self._table.key, *fields))
+        page = next(table.pages(condition=Condition(self._is_it, self._parameters)), [])
+        return page[0][len(self.key) :] if page else None
+
+    def value(self, field: Field) -> Any:
+        """The raw value of a column of a row that is there."""
+        values = self.read(field)
+        return None if values is None else values[0]
+
+    def write(self, field: Field, raw: Any) -> None:
+        """Raises IntegrityError for what a unique column of the source refuses."""
+        column = self._table.column(field)
+        statement = f"UPDATE {self._table.quoted} SET {column} = %s WHERE {self._is_it}"
+        self._execute(statement, (raw, *self._parameters))
+
+    def has(self, field: Field, raw: Any) -> bool:
+        """Whether any row has this very value in the column."""
+        return self._table.count(Condition(f"{self._table.column(field)} = %s", (raw,))) > 0
+
+    def delete(self) -> None:
+        """Remove it."""
+        self._execute(f"DELETE FROM {self._table.quoted} WHERE {self._is_it}", self._parameters)
+
+    def _execute(self, statement: str, parameters: Row) -> None:
+        with self._table.connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+
+
+def _is_undecodable(raw: Any) -> bool:
+    return isinstance(raw, str) and not is_utf8(raw)

@@ -1,0 +1,232 @@
+"""Whether the target's tables are those that the models ask for, and behave like the source's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage
+from django.db import DatabaseError, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+
+from fixturepipe.artifacts.manifest import NotCovered
+from fixturepipe.check.target import ColumnFacts, Target
+from fixturepipe.databases.ends import Ends, connection_to, table_name
+from fixturepipe.databases.fields import Field
+from fixturepipe.databases.introspection import applied_migrations
+from fixturepipe.findings.finding import Example, Finding
+from fixturepipe.findings.rules import RULES
+
+Model = type[models.Model]
+_TEMPORARY = "fixturepipe_types"
+
+
+def left_out(not_covered: Iterable[NotCovered], source: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """FP303 for models and FP304 for tables of the source that are not moved."""
+    labels = {model._meta.label_lower for model in apps.get_models(include_auto_created=True)}
+    for each in not_covered:
+        if each.name in labels:
+            yield RULES["FP303"].finding(each.name, "", reason=each.reason)
+        elif each.reason == "no model has this table":
+            rows = _rows(source, each.name)
+            if rows:
+                yield RULES["FP304"].finding("", each.name, rows)
+
+
+def _rows(connection: BaseDatabaseWrapper, table: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {connection.ops.quote_name(table)}")
+        return int(cursor.fetchone()[0])
+
+
+def migrations(source: BaseDatabaseWrapper, target: Target) -> Iterator[Finding]:
+    """FP302 where the ends' migrations differ, for apps that the project still has."""
+    assert target.connection is not None
+    known = MigrationLoader(None, ignore_no_migrations=True).migrated_apps
+    ours, theirs = (
+        {(app, name) for app, name in applied_migrations(end) if app in known}
+        for end in (source, target.connection)
+    )
+    if ours != theirs:
+        examples = [Example(f"{app}.{name}", "source only") for app, name in sorted(ours - theirs)]
+        examples += [Example(f"{app}.{name}", "target only") for app, name in sorted(theirs - ours)]
+        yield RULES["FP302"].finding("", "", len(examples), examples)
+
+
+def columns(covered: Sequence[Model], target: Target) -> Iterator[Finding]:
+    """FP305, FP306, FP307: tables and columns that are missing, unknown or of another type."""
+    assert target.connection is not None
+    for model in covered:
+        table = table_name(model, target.connection)
+        label = model._meta.label_lower
+        there = target.columns.get(table.lower())
+        if there is None:
+            leave_out = f" If none makes it there, leave the model out: --exclude {label}."
+            yield RULES["FP305"].finding(label, "", what=f"the table {table}", otherwise=leave_out)
+            continue
+        fields = {field.column.lower(): field for field in model._meta.local_concrete_fields}
+        for field in fields.values():
+            if field.column.lower() not in there:
+                what = f"the column {field.column}"
+                yield RULES["FP305"].finding(label, field.name, what=what, otherwise="")
+        for name, facts in there.items():
+            if name not in fields and not facts.may_be_left_out:
+                yield RULES["FP306"].finding(label, facts.name)
+        yield from _types(label, [f for c, f in fields.items() if c in there], there, target)
+
+
+def postgresql_kinds(covered: Iterable[Model]) -> Iterator[Finding]:
+    """FP315: fields of django.contrib.postgres, and of classes made from them."""
+    for model in covered:
+        for field in model._meta.local_concrete_fields:
+            modules = [kind.__module__ for kind in type(field).__mro__]
+            if any(name.startswith("django.contrib.postgres.") for name in modules):
+                label, kind = model._meta.label_lower, type(field).__name__
+                yield RULES["FP315"].finding(label, field.name, kind=kind)
+
+
+def _types(
+    label: str, fields: list[Field], there: dict[str, ColumnFacts], target: Target
+) -> Iterator[Finding]:
+    for field, expected in zip(fields, _expected_types(fields, target), strict=True):
+        actual = there[field.column.lower()]
+        differs = expected and expected.lower() != actual.type.lower()
+        if differs and not _takes_more(actual.type, expected):
+            rule = RULES["FP316" if _both_integers(actual.type, expected) else "FP307"]
+            yield rule.finding(label, field.name, actual=actual.type, expected=expected)
+        elif not actual.null and field.null:
+            yield RULES["FP307"].finding(label, field.name, actual="NOT NULL", expected="NULL")
+
+
+def _expected_types(fields: list[Field], target: Target) -> list[str]:
+    """The columns' types in the server's own words, from a temporary table that has them."""
+    assert target.connection is not None
+    names = [f"c{number}" for number in range(len(fields))]
+    kinds = [_column_type(field, target.connection) for field in fields]
+    columns = ", ".join(f"{n} {k}" for n, k in zip(names, kinds, strict=True) if k)
+    try:
+        target.query(f"CREATE TEMPORARY TABLE {_TEMPORARY} ({columns})")
+    except DatabaseError:
+        return [""] * len(fields)
+    try:
+        types = {row[0]: str(row[1]) for row in target.query(f"SHOW COLUMNS FROM {_TEMPORARY}")}
+    finally:
+        target.query(f"DROP TEMPORARY TABLE {_TEMPORARY}")
+    return [types.get(name, "") for name in names]
+
+
+def _column_type(field: Field, connection: BaseDatabaseWrapper) -> str | None:
+    """Without AUTO_INCREMENT, which is no part of the type and needs a key."""
+    if isinstance(field, models.AutoField):
+        return str(field.rel_db_type(connection))  # type: ignore[attr-defined]
+    return field.db_type(connection)
+
+
+_INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
+_TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
+
+
+def _both_integers(actual: str, expected: str) -> bool:
+    return all(re.split(r"\W", kind.lower())[0] in _INTEGERS for kind in (actual, expected))
+
+
+def _takes_more(actual: str, expected: str) -> bool:
+    """Whether a column takes all that another type would: a larger integer, a longer text.
+
+    Tables that Django made in several versions, or by several settings of DEFAULT_AUTO_FIELD,
+    often have such columns.
+    """
+    have, want = (re.match(r"(\w+)(?:\((\d+)\))?(.*)", kind.lower()) for kind in (actual, expected))
+    if have is None or want is None or have[3] != want[3]:
+        return False
+    for order in (_INTEGERS, _TEXTS):
+        if have[1] in order and want[1] in order:
+            higher = order.index(have[1]) - order.index(want[1])
+            longer = int(have[2] or 0) >= int(want[2] or 0)
+            return higher > 0 if order is _INTEGERS else higher >= 0 and (longer or not have[2])
+    return False
+
+
+def tables(covered: Sequence[Model], target: Target) -> Iterator[Finding]:
+    """FP308, FP309, FP311: engines, character sets and row formats of the target's tables."""
+    assert target.connection is not None
+    for model in covered:
+        facts = target.tables.get(table_name(model, target.connection).lower())
+        if facts is None:
+            continue
+        label, name = model._meta.label_lower, facts.name
+        if facts.engine.lower() != "innodb":
+            yield RULES["FP308"].finding(label, "", engine=facts.engine, table=name)
+        elif facts.row_format.lower() in ("compact", "redundant"):
+            yield RULES["FP311"].finding(label, "", row_format=facts.row_format, table=name)
+        for charset in sorted(target.charsets(name) - {"utf8mb4", "ascii"}):
+            yield RULES["FP309"].finding(label, "", charset=charset, table=name)
+
+
+def collations(covered: Sequence[Model], target: Target) -> Iterator[Finding]:
+    """FP310 where text columns are compared in several ways that the project did not ask for,
+    FP314 for the way in which new ones are.
+    """
+    assert target.connection is not None
+    used = {
+        text.collation
+        for model in covered
+        for field in model._meta.local_concrete_fields
+        if (text := target.text_column(field)) and not getattr(field, "db_collation", None)
+    }
+    if len(used) > 1:
+        yield RULES["FP310"].finding("", "", collations=", ".join(sorted(used)))
+    collation = target.default_collation
+    charset = collation.partition("_")[0]
+    if target.query(f"SELECT _{charset}'a' COLLATE {collation} = _{charset}'A'") == [(1,)]:
+        yield RULES["FP314"].finding("", "", collation=collation)
+
+
+def promises(ends: Ends) -> Iterator[Finding]:
+    """FP312: what Django's own checks say of the models at the target and not at the source."""
+    with ends.bound_to_source() as alias:
+        at_source = {_identity(message) for message in _messages(alias)}
+    with ends.bound_to_target() as alias:
+        for message in _messages(alias):
+            if _identity(message) not in at_source:
+                yield _promise(message)
+
+
+def _messages(alias: str) -> list[CheckMessage]:
+    found: list[CheckMessage] = [
+        message
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.managed
+        for message in model.check(databases=[alias])
+    ]
+    return found + list(connection_to(alias).validation.check(databases=[alias]))
+
+
+def _identity(message: CheckMessage) -> tuple[Any, ...]:
+    return message.id, str(message.obj), message.msg
+
+
+def _promise(message: CheckMessage) -> Finding:
+    place = message.obj
+    model = place.model if isinstance(place, models.Field) else place
+    is_model = isinstance(model, type) and issubclass(model, models.Model)
+    return RULES["FP312"].finding(
+        model._meta.label_lower if is_model else "",
+        place.name if isinstance(place, models.Field) else "",
+        level="error" if message.is_serious() else "warning",
+        message=f"{message.msg} ({message.id})",
+        hint=message.hint or "Keep the rule in the project's own code.",
+    )
+
+
+def time_zones(target: Target) -> Iterator[Finding]:
+    """FP313: Django lets the server convert moments to the project's time zone."""
+    if not settings.USE_TZ or settings.TIME_ZONE == "UTC":
+        return
+    rows = target.query("SELECT CONVERT_TZ('2000-01-01 00:00:00', 'UTC', %s)", [settings.TIME_ZONE])
+    if rows == [(None,)]:
+        yield RULES["FP313"].finding("", "", time_zone=settings.TIME_ZONE)

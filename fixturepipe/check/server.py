@@ -1,0 +1,97 @@
+"""Whether the target's server lets the load do its work, and the disk holds it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from fixturepipe.check.target import Target
+from fixturepipe.databases.ends import End
+from fixturepipe.databases.mysql import EVERY_CHARACTER, asked_charset
+from fixturepipe.findings.finding import Finding
+from fixturepipe.findings.rules import RULES
+
+# What checking, migrating and loading take; who may not drop tables cannot undo migrations.
+_NEEDED = (
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "CREATE",
+    "ALTER",
+    "DROP",
+    "INDEX",
+    "REFERENCES",
+    "CREATE TEMPORARY TABLES",
+)
+
+
+def strictness(target: Target) -> Iterator[Finding]:
+    """FP401: a server that cuts values in silence."""
+    mode = target.query("SELECT @@GLOBAL.sql_mode")[0][0]
+    if "STRICT_" not in mode and "TRADITIONAL" not in mode:
+        yield RULES["FP401"].finding("", "", sql_mode=mode or "empty")
+
+
+def connection_charset(end: End) -> Iterator[Finding]:
+    """FP404: settings by which the site will not read all that is moved."""
+    charset = asked_charset(end.settings.get("OPTIONS", {}))
+    if charset.lower() != EVERY_CHARACTER:
+        yield RULES["FP404"].finding("", "", charset=charset)
+
+
+def privileges(target: Target) -> Iterator[Finding]:
+    """FP402: what the user may not do. Users with roles are taken to be in order."""
+    grants = [str(row[0]) for row in target.query("SHOW GRANTS")]
+    ((database, user),) = target.query("SELECT DATABASE(), CURRENT_USER()")
+    if any(" ON " not in grant.split(" TO ")[0] for grant in grants):
+        return
+    held = granted(grants, str(database))
+    missing = [each for each in _NEEDED if each not in held and "ALL PRIVILEGES" not in held]
+    if missing:
+        account = "@".join(f"'{part}'" for part in str(user).rsplit("@", 1))
+        yield RULES["FP402"].finding(
+            "", "", missing=", ".join(missing), database=f"`{database}`", user=account
+        )
+
+
+def granted(grants: list[str], database: str) -> set[str]:
+    """The privileges on a whole database, from the lines of SHOW GRANTS."""
+    held: set[str] = set()
+    for grant in grants:
+        parts = re.match(r"GRANT (.+?) ON (\S+)\.\* TO ", grant)
+        if parts and _covers(parts[2], database):
+            held.update(each.strip().upper() for each in parts[1].split(","))
+    return held
+
+
+def _covers(place: str, database: str) -> bool:
+    """Whether a grant's database is this one: % and _ are wildcards unless escaped."""
+    if place == "*":
+        return True
+    pattern = re.sub(
+        r"\\(.)|(%)|(_)|(.)",
+        lambda m: ".*" if m[2] else "." if m[3] else re.escape(m[1] or m[4]),
+        place.strip("`"),
+    )
+    return re.fullmatch(pattern, database) is not None
+
+
+def space(directory: Path, needed: int) -> Iterator[Finding]:
+    """FP403: `needed` bytes on the disk of a directory that may not be there yet."""
+    there = next(
+        path for path in (directory.absolute(), *directory.absolute().parents) if path.exists()
+    )
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        yield RULES["FP403"].finding("", "", free=_size(free), needed=_size(needed))
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

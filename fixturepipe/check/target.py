@@ -1,0 +1,261 @@
+"""What `check` asks the target: the types of its columns, its limits, its verdict on a value.
+
+The target may be missing, or be a database without tables: then the types are those that
+Django would give them there, and questions that only a server can answer stay open.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.db import DatabaseError, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.mysql.base import DatabaseWrapper as MySQLWrapper
+
+from fixturepipe.check.values import Limits
+from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.expressions import UniqueExpressions
+from fixturepipe.databases.fields import Field, root_field
+
+_BATCH = 200
+_TRIAL = "fixturepipe_trial"
+# The server compares the first kilobyte of a TEXT only where it sorts, and so has to get a
+# VARCHAR; a row of a few such is as long as it takes.
+_LONGEST = 3_500
+_QUESTIONS = {"JSONField": "JSON_VALID(%s)", "UUIDField": "CAST(%s AS uuid) IS NOT NULL"}
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A text column of the target: its length in characters and how it compares."""
+
+    length: int
+    collation: str
+
+    @property
+    def definition(self) -> str:
+        """The column's type as CREATE TABLE takes it."""
+        charset = self.collation.partition("_")[0]
+        return f"VARCHAR({self.length}) CHARACTER SET {charset} COLLATE {self.collation}"
+
+    @property
+    def takes_every_character(self) -> bool:
+        """Whether any text can be put into such a column (else FP309 names its table)."""
+        return self.collation.startswith("utf8mb4_")
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """A column of the target as it is; `collation` is empty for what is not text."""
+
+    name: str
+    type: str
+    null: bool
+    has_default: bool
+    collation: str
+
+    @property
+    def may_be_left_out(self) -> bool:
+        """Whether a row can be inserted without it."""
+        return self.null or self.has_default
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """A table of the target as it is."""
+
+    name: str
+    engine: str
+    row_format: str
+
+
+class Target:
+    """The database that rows will go to; `connection` is None where there is none yet."""
+
+    def __init__(self, connection: BaseDatabaseWrapper | None) -> None:
+        self.connection = connection
+        is_mysql = connection is not None and connection.vendor == "mysql"
+        self._server = connection if is_mysql else None
+        self.is_mariadb = bool(getattr(self._server, "mysql_is_mariadb", False))
+
+    @property
+    def is_server(self) -> bool:
+        """Whether there is a MySQL or MariaDB to ask."""
+        return self._server is not None
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What the server takes; the defaults of MySQL and MariaDB where there is none."""
+        if self._server is None:
+            return Limits()
+        return Limits(
+            packet=int(self.variable("max_allowed_packet")),
+            json_doubles=not self.is_mariadb,
+            native_uuid=bool(self._server.features.has_native_uuid_field),
+        )
+
+    def variable(self, name: str) -> str:
+        """A global variable of the server, as text; empty where it does not know it."""
+        rows = self.query("SHOW VARIABLES LIKE %s", [name])
+        return str(rows[0][1]) if rows else ""
+
+    def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a statement. Without a server: none."""
+        if self._server is None:
+            return []
+        with self._server.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return list(cursor.fetchall())
+
+    @cached_property
+    def columns(self) -> dict[str, dict[str, ColumnFacts]]:
+        """The columns of every table, by the names in lower case."""
+        rows = self.query(
+            "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA,"
+            " COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
+        )
+        found: dict[str, dict[str, ColumnFacts]] = {}
+        for table, column, kind, nullable, default, extra, collation in rows:
+            facts = ColumnFacts(
+                column,
+                str(kind),
+                nullable == "YES",
+                default is not None or bool(extra),
+                collation or "",
+            )
+            found.setdefault(table.lower(), {})[column.lower()] = facts
+        return found
+
+    @cached_property
+    def tables(self) -> dict[str, TableFacts]:
+        """The tables, by name in lower case; views left out."""
+        rows = self.query(
+            "SELECT TABLE_NAME, ENGINE, ROW_FORMAT FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'"
+        )
+        return {row[0].lower(): TableFacts(*(str(each) for each in row)) for row in rows}
+
+    @cached_property
+    def _checks(self) -> set[tuple[str, str]]:
+        """The CHECK constraints that are enforced: table and name, both in lower case."""
+        enforced = "" if self.is_mariadb else " AND ENFORCED = 'YES'"
+        rows = self.query(
+            "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS"
+            f" WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'CHECK'{enforced}"
+        )
+        return {(table.lower(), name.lower()) for table, name in rows}
+
+    def enforces(self, model: type[models.Model], constraint: models.CheckConstraint) -> bool:
+        """Whether the target has the constraint; one that is to be migrated will have it."""
+        if self._server is None or not self.has_tables:
+            return True
+        table = table_name(model, self._server).lower()
+        return (table, constraint.name.lower()) in self._checks
+
+    @cached_property
+    def _unique_indexes(self) -> set[tuple[str, str]]:
+        """The unique indexes: table and name, both in lower case."""
+        rows = self.query(
+            "SELECT DISTINCT TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS"
+            " WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0"
+        )
+        return {(table.lower(), name.lower()) for table, name in rows}
+
+    def keeps_unique(self, expressions: UniqueExpressions) -> bool:
+        """Whether the target has the constraint, or will have it when it is migrated."""
+        if self._server is None or not self._server.features.supports_expression_indexes:
+            return False
+        table = table_name(expressions.model, self._server).lower()
+        return not self.has_tables or (table, expressions.name.lower()) in self._unique_indexes
+
+    @cached_property
+    def may_make_temporary_tables(self) -> bool:
+        """Whether the user has that privilege; it may come by a role."""
+        try:
+            self.query(f"CREATE TEMPORARY TABLE {_TRIAL} (trial INTEGER)")
+        except DatabaseError:
+            return False
+        self.query(f"DROP TEMPORARY TABLE {_TRIAL}")
+        return True
+
+    @property
+    def has_tables(self) -> bool:
+        """Whether the target was migrated; other tables do not count."""
+        return self._server is not None and "django_migrations" in self.columns
+
+    def charsets(self, table: str) -> set[str]:
+        """The character sets of a table's text."""
+        collations = {facts.collation for facts in self.columns[table.lower()].values()}
+        return {collation.partition("_")[0] for collation in collations if collation}
+
+    @cached_property
+    def default_collation(self) -> str:
+        """The collation that a new table's text columns get."""
+        return str(self.query("SELECT @@collation_database")[0][0])
+
+    def column_type(self, field: Field) -> str | None:
+        """The column's type, or the one that Django would give it; None where it has none."""
+        if self.connection is not None:
+            there = self._facts(field)
+            return there.type if there is not None else field.db_type(self.connection)
+        root = root_field(field)
+        types: dict[str, str] = MySQLWrapper._data_types  # type: ignore[attr-defined]
+        pattern = types.get(root.get_internal_type())
+        return None if pattern is None else pattern % vars(root)
+
+    def text_column(self, field: Field) -> TextColumn | None:
+        """How the field's text compares in the target; None for what is not text.
+
+        Of MySQL's TEXT columns none can be unique, of MariaDB's any.
+        """
+        kinds = r"(?:var)?char\((\d+)\)" + r"|\w*text$" * self.is_mariadb
+        written = re.match(kinds, self.column_type(field) or "")
+        is_other = root_field(field).get_internal_type() in _QUESTIONS
+        if self._server is None or written is None or is_other:
+            return None
+        there = self._facts(field)
+        asked = getattr(root_field(field), "db_collation", None) or self.default_collation
+        collation = there.collation if there is not None and there.collation else asked
+        return TextColumn(int(written[1] or _LONGEST), collation)
+
+    def _facts(self, field: Field) -> ColumnFacts | None:
+        if self._server is None:
+            return None
+        columns = self.columns.get(table_name(field.model, self._server).lower(), {})
+        return columns.get(field.column.lower())
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Put rows into a (temporary) table."""
+        if self._server is not None and rows:
+            places = ", ".join(["%s"] * len(rows[0]))
+            with self._server.cursor() as cursor:
+                cursor.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
+
+    def takes(self, field: Field, values: Sequence[Any]) -> list[bool]:
+        """The server's verdict on each value; True where it has none to give."""
+        kind = root_field(field).get_internal_type()
+        question = _QUESTIONS.get(kind)
+        if self._server is None or question is None:
+            return [True] * len(values)
+        if kind == "UUIDField":
+            values = [uuid.UUID(str(value)).hex for value in values]
+        return [
+            taken
+            for start in range(0, len(values), _BATCH)
+            for taken in self._asked(question, values[start : start + _BATCH])
+        ]
+
+    def _asked(self, question: str, values: Sequence[Any]) -> list[bool]:
+        try:
+            (row,) = self.query(f"SELECT {', '.join([question] * len(values))}", values)
+        except DatabaseError:
+            # MySQL raises for what it finds too deep, so each must be asked on its own.
+            if len(values) == 1:
+                return [False]
+            return [self._asked(question, [value])[0] for value in values]
+        return [bool(taken) for taken in row]

@@ -1,1 +1,0 @@
-"""What `check` looks for: values, references, duplicates, the schema, the server."""

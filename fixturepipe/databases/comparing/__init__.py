@@ -1,1 +1,0 @@
-"""What verify is made of: two tables side by side, and the soundness of the target."""

@@ -1,0 +1,120 @@
+"""Fields of models as the columns that they are: which a table has, and of which kind."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.constants import LOOKUP_SEP
+
+Field: TypeAlias = "models.Field[Any, Any]"
+
+_SIZES = ("", "Big", "Small")
+INTEGERS = [f"{size}AutoField" for size in _SIZES] + [
+    f"{sign}{size}IntegerField" for sign in ("", "Positive") for size in _SIZES
+]
+TEXTS = [
+    *("CharField", "TextField", "SlugField", "FileField", "FilePathField"),
+    *("GenericIPAddressField", "IPAddressField"),
+]
+_OTHERS = [
+    *("BinaryField", "BooleanField", "DateField", "DateTimeField", "DecimalField"),
+    *("DurationField", "FloatField", "JSONField", "TimeField", "UUIDField"),
+]
+# The internal types whose values Django itself reads and writes on every database.
+BUILT_IN = frozenset([*INTEGERS, *TEXTS, *_OTHERS])
+
+# The methods that decide what a column holds and what Python makes of it.
+_DECIDING = (
+    "from_db_value",
+    "to_python",
+    "value_to_string",
+    "value_from_object",
+    "get_prep_value",
+    "get_db_prep_value",
+    "get_db_prep_save",
+)
+# Those of the standard library and of Django's backend; for them there are encoders.
+_KNOWN_DECLARATIONS = frozenset({"BOOL", "DATE", "TIME", "DATETIME", "TIMESTAMP"})
+
+
+def key_fields(model: type[models.Model]) -> tuple[Field, ...]:
+    """The columns that make up the primary key, in order."""
+    return tuple(model._meta.pk_fields)
+
+
+def stored_fields(model: type[models.Model]) -> tuple[Field, ...]:
+    """The table's own columns, the key's first; those that the database computes left out."""
+    key = key_fields(model)
+    others = (
+        field
+        for field in model._meta.local_concrete_fields
+        if field not in key and not getattr(field, "generated", False)
+    )
+    return (*key, *others)
+
+
+def dumped_fields(model: type[models.Model]) -> list[Field]:
+    """The fields that stand in an object's "fields": the table's own columns but the key.
+
+    Generated columns are left out, since the target computes them; so are relations over several
+    columns, since the columns themselves are there.
+    """
+    meta = model._meta
+    return [
+        field
+        for field in meta.local_concrete_fields
+        if field is not meta.pk and not getattr(field, "generated", False)
+    ]
+
+
+def root_field(field: Field) -> Field:
+    """The column that a foreign key's values come from in the end; the field itself if none."""
+    while isinstance(field, models.ForeignKey):
+        field = field.target_field
+    return field
+
+
+def field_at(model: type[models.Model], path: str) -> Field:
+    """The root field of what a lookup path ends at; "pk" is the primary key."""
+    *relations, name = path.split(LOOKUP_SEP)
+    for relation in relations:
+        related = model._meta.get_field(relation).related_model
+        assert isinstance(related, type)
+        model = related
+    field: Any = model._meta.pk if name == "pk" else model._meta.get_field(name)
+    return root_field(field)
+
+
+def is_integer(field: Field) -> bool:
+    """Whether the column holds whole numbers."""
+    return root_field(field).get_internal_type() in INTEGERS
+
+
+def is_custom(field: Field, connection: BaseDatabaseWrapper) -> bool:
+    """Whether code that is not Django's takes part in reading or writing the field."""
+    if field.get_internal_type() not in BUILT_IN:
+        return True
+    if any(not _is_djangos(getattr(type(field), name, None)) for name in _DECIDING):
+        return True
+    return declared_converter(field, connection) is not None
+
+
+def _is_djangos(method: object) -> bool:
+    return method is None or str(getattr(method, "__module__", "")).startswith("django.")
+
+
+def declared_converter(
+    field: Field, connection: BaseDatabaseWrapper
+) -> Callable[[bytes], Any] | None:
+    """What the project registered with `sqlite3.register_converter` for the column's type."""
+    if connection.vendor != "sqlite":
+        return None
+    declared = (field.db_type(connection) or "").partition("(")[0].partition(" ")[0].upper()
+    if declared in _KNOWN_DECLARATIONS:
+        return None
+    converters: dict[str, Callable[[bytes], Any]] = sqlite3.converters
+    return converters.get(declared)

@@ -1,0 +1,187 @@
+"""What rows promise each other: that references lead somewhere, that unique values are unique.
+
+Each question is one statement over whole tables, asked of the database; automatic
+many-to-many tables are asked about like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.fields import Field, key_fields
+from fixturepipe.databases.tables import Row, any_text
+from fixturepipe.databases.values import shown
+from fixturepipe.findings.finding import EXAMPLES, Example
+
+ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
+
+
+def constrained_keys(model: type[models.Model]) -> list[ForeignKey]:
+    """The model's foreign keys whose values must exist; `db_constraint=False` may dangle."""
+    return [
+        field
+        for field in model._meta.local_concrete_fields
+        if isinstance(field, models.ForeignKey) and getattr(field, "db_constraint", True)
+    ]
+
+
+def orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> tuple[int, list[Example]]:
+    """How many rows point at nothing through a foreign key, and the first of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) {_dangling(field, connection)}")
+        count = int(cursor.fetchone()[0])
+    first = orphan_rows(field, connection, EXAMPLES) if count else []
+    return count, [_example(row[:-1], row[-1]) for row in first]
+
+
+def orphan_rows(
+    field: ForeignKey, connection: BaseDatabaseWrapper, at_most: int | None = None
+) -> list[Row]:
+    """The raw keys of the rows that point at nothing, each followed by what it points at."""
+    quote = connection.ops.quote_name
+    key = ", ".join(f"a.{quote(part.column)}" for part in key_fields(field.model))
+    limit = "" if at_most is None else f" LIMIT {at_most}"
+    return rows_of(
+        connection,
+        f"SELECT {key}, a.{quote(field.column)} {_dangling(field, connection)}"
+        f" ORDER BY {key}{limit}",
+    )
+
+
+def rows_of(
+    connection: BaseDatabaseWrapper, statement: str, parameters: Sequence[Any] = ()
+) -> list[Row]:
+    """The rows of a statement, whatever bytes their text holds."""
+
+    def ask() -> list[Row]:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return list(cursor.fetchall())
+
+    return any_text(connection, ask)
+
+
+def _dangling(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:
+    """FROM and WHERE of the rows that point at nothing, as `a`."""
+    quote = connection.ops.quote_name
+    remote = quote(table_name(field.remote_field.model, connection))
+    column, there = quote(field.column), quote(field.target_field.column)
+    return (
+        f"FROM {quote(table_name(field.model, connection))} a"
+        f" LEFT JOIN {remote} b ON a.{column} = b.{there}"
+        f" WHERE a.{column} IS NOT NULL AND b.{there} IS NULL"
+    )
+
+
+def unique_sets(model: type[models.Model]) -> Iterator[tuple[Field, ...]]:
+    """The sets of columns that are unique in every row, but for the primary key."""
+    fields = {field.name: field for field in model._meta.local_concrete_fields}
+    sets: list[tuple[str, ...]] = [
+        (field.name,) for field in fields.values() if field.unique and not field.primary_key
+    ]
+    sets += [tuple(names) for names in model._meta.unique_together]
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, models.UniqueConstraint) and _is_plain(constraint):
+            sets.append(tuple(constraint.fields))
+    for names in dict.fromkeys(sets):
+        if all(name in fields for name in names):
+            yield tuple(fields[name] for name in names)
+
+
+class UniqueIndexes:
+    """The sets of columns that a database itself keeps unique, in whole and in every row."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        # One question for all tables: Django's introspection takes two for each.
+        self._of_all = _unique_indexes(connection) if connection.vendor == "mysql" else None
+
+    def of(self, model: type[models.Model]) -> set[frozenset[str]]:
+        """The sets of column names of a model's table."""
+        table = table_name(model, self._connection)
+        if self._of_all is not None:
+            return self._of_all.get(table.lower(), set())
+        if self._connection.vendor == "sqlite":
+            return _unique_indexes_of(table, self._connection)
+        with self._connection.cursor() as cursor:
+            constraints = self._connection.introspection.get_constraints(cursor, table)
+        return {frozenset(each["columns"]) for each in constraints.values() if each["unique"]}
+
+
+def _unique_indexes(connection: BaseDatabaseWrapper) -> dict[str, set[frozenset[str]]]:
+    """The unique indexes of MySQL or MariaDB, by table in lower case."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
+            " FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0"
+        )
+        rows = cursor.fetchall()
+    indexes: dict[tuple[str, str], set[str]] = {}
+    # An index of a column's beginning, or of an expression, keeps other things unique.
+    partial = {(table, index) for table, index, column, part in rows if part or column is None}
+    for table, index, column, _ in rows:
+        if (table, index) not in partial:
+            indexes.setdefault((table, index), set()).add(column)
+    found: dict[str, set[frozenset[str]]] = {}
+    for (table, _), columns in indexes.items():
+        found.setdefault(table.lower(), set()).add(frozenset(columns))
+    return found
+
+
+def _unique_indexes_of(table: str, connection: BaseDatabaseWrapper) -> set[frozenset[str]]:
+    """The unique indexes of one table of SQLite, partial ones left out, and its key.
+
+    By pragma (https://www.sqlite.org/pragma.html#pragma_index_list): Django parses the table's
+    SQL besides, which takes longer than to check a small table.
+    """
+    quoted = connection.ops.quote_name(table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA table_info({quoted})")
+        found = {frozenset(row[1] for row in cursor.fetchall() if row[5])}
+        cursor.execute(f"PRAGMA index_list({quoted})")
+        for _, index, is_unique, _, is_partial in cursor.fetchall():
+            if is_unique and not is_partial:
+                cursor.execute(f"PRAGMA index_info({connection.ops.quote_name(index)})")
+                found.add(frozenset(row[2] for row in cursor.fetchall()))
+    return found
+
+
+def duplicates(
+    fields: tuple[Field, ...], connection: BaseDatabaseWrapper
+) -> tuple[int, list[Example]]:
+    """How many values (or sets of values) are there more than once, and the first of them.
+
+    An example's key is the number of rows that share the value.
+    """
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(field.column) for field in fields)
+    present = " AND ".join(f"{quote(field.column)} IS NOT NULL" for field in fields)
+    groups = (
+        f"SELECT {columns}, COUNT(*) FROM {quote(table_name(fields[0].model, connection))}"
+        f" WHERE {present} GROUP BY {columns} HAVING COUNT(*) > 1"
+    )
+    ((count,),) = rows_of(connection, f"SELECT COUNT(*) FROM ({groups}) g")
+    if not count:
+        return 0, []
+    rows = rows_of(connection, f"{groups} LIMIT {EXAMPLES}")
+    return int(count), [Example(f"{row[-1]} rows", _shown(row[:-1])) for row in rows]
+
+
+def _is_plain(constraint: models.UniqueConstraint) -> bool:
+    """Whether a constraint covers every row and its columns as they are, so that MySQL has it."""
+    included = getattr(constraint, "include", ())
+    special = (constraint.condition, constraint.deferrable, included)
+    return bool(constraint.fields) and not any(special) and constraint.nulls_distinct is not False
+
+
+def _example(key: tuple[Any, ...], value: Any) -> Example:
+    return Example(_shown(key), shown(value))
+
+
+def _shown(values: tuple[Any, ...]) -> Any:
+    return shown(values[0]) if len(values) == 1 else [shown(value) for value in values]

@@ -1,0 +1,53 @@
+"""The JSON text of single values, as Django reads it, with nothing lost on the way.
+
+DjangoJSONEncoder cuts datetimes and times to milliseconds; this one keeps their microseconds.
+"""
+
+from __future__ import annotations
+
+import datetime
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.duration import duration_string
+
+Values: TypeAlias = Sequence[Any]
+
+
+class UnfitValueError(ValueError):
+    """A value that a fixture cannot carry as it is; the message says why."""
+
+
+def datetime_text(value: datetime.datetime) -> str:
+    """JSON text of a datetime, "Z" for UTC."""
+    text = value.isoformat()
+    return f'"{text[:-6]}Z"' if text.endswith("+00:00") else f'"{text}"'
+
+
+def time_texts(times: Values) -> Iterable[str]:
+    """JSON texts of times of day. Raises UnfitValueError for one with a time zone."""
+    if set(map(attrgetter("tzinfo"), times)) != {None}:
+        raise UnfitValueError("a time of day cannot have a time zone")
+    return map('"%s"'.__mod__, map(datetime.time.isoformat, times))
+
+
+class _LosslessEncoder(DjangoJSONEncoder):
+    """DjangoJSONEncoder that keeps microseconds."""
+
+    def default(self, o: Any) -> Any:
+        if isinstance(o, datetime.datetime):
+            return datetime_text(o)[1:-1]
+        if isinstance(o, datetime.time):
+            return next(iter(time_texts([o])))[1:-1]
+        if isinstance(o, datetime.timedelta):
+            return duration_string(o)
+        if isinstance(o, (bytes, memoryview)):
+            return b64encode(o).decode()
+        return super().default(o)
+
+
+json_of_value = _LosslessEncoder(ensure_ascii=False, allow_nan=False).encode
+"""The JSON text of one value as Django reads it. Raises TypeError or ValueError if it has none."""

@@ -1,0 +1,119 @@
+"""Sequences: no primary key that the source ever allocated is allocated again.
+
+A database may have allocated higher keys than any that its tables still hold: links, logs and
+generic references may name the rows that are gone. That high-water mark is written down at the
+source, and the target's sequences are raised above it. MySQL and MariaDB raise AUTO_INCREMENT
+themselves as rows come in, but only to the highest key that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.core.management.color import no_style
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+@dataclass(frozen=True)
+class SequenceReset:
+    """A table whose next key was raised: from `before` to `after`."""
+
+    table: str
+    before: int
+    after: int
+
+
+def highest_keys(
+    connection: BaseDatabaseWrapper, tables: Iterable[type[models.Model]]
+) -> dict[str, int]:
+    """The highest key that each model's table has allocated, where the database remembers it."""
+    columns = {model._meta.db_table: model._meta.pk.column for model in tables}
+    if connection.vendor == "postgresql":
+        found = _postgresql_sequences(connection, columns)
+    else:
+        found = {table: key - 1 for table, key in next_keys(connection).items() if key > 1}
+    return {table: key for table, key in sorted(found.items()) if table in columns}
+
+
+def next_keys(connection: BaseDatabaseWrapper) -> dict[str, int]:
+    """The next key of each table that counts its keys, where the database says it."""
+    if connection.vendor == "sqlite":
+        return {table: key + 1 for table, key in _sqlite_sequence(connection).items()}
+    if connection.vendor != "mysql":
+        return {}
+    with connection.cursor() as cursor:
+        if not getattr(connection, "mysql_is_mariadb", True):
+            # MySQL answers from statistics that are up to a day old unless told otherwise.
+            cursor.execute("SET SESSION information_schema_stats_expiry = 0")
+        # MySQL says NULL of a table that never had a row.
+        cursor.execute(
+            "SELECT t.TABLE_NAME, COALESCE(t.AUTO_INCREMENT, 1) FROM information_schema.TABLES t"
+            " JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA = t.TABLE_SCHEMA"
+            " AND c.TABLE_NAME = t.TABLE_NAME AND c.EXTRA LIKE '%auto_increment%'"
+            " WHERE t.TABLE_SCHEMA = DATABASE()"
+        )
+        return {table: int(key) for table, key in cursor.fetchall()}
+
+
+def reset_sequences(
+    connection: BaseDatabaseWrapper,
+    tables: Sequence[type[models.Model]],
+    highest: Mapping[str, int],
+) -> list[SequenceReset]:
+    """Raise the next key of each table above every key that its source allocated.
+
+    `highest` maps a model's label to the highest key that was ever allocated for its table.
+    """
+    with connection.cursor() as cursor:
+        for statement in connection.ops.sequence_reset_sql(no_style(), list(tables)):
+            cursor.execute(statement)
+    if connection.vendor != "mysql":
+        return []
+    wanted = {m._meta.db_table: highest.get(m._meta.label_lower, 0) + 1 for m in tables}
+    resets = [
+        SequenceReset(table, before, wanted[table])
+        for table, before in next_keys(connection).items()
+        if wanted.get(table, 0) > before
+    ]
+    with connection.cursor() as cursor:
+        for reset in resets:
+            table = connection.ops.quote_name(reset.table)
+            cursor.execute(f"ALTER TABLE {table} AUTO_INCREMENT = {reset.after}")
+    return resets
+
+
+def _sqlite_sequence(connection: BaseDatabaseWrapper) -> dict[str, int]:
+    """https://www.sqlite.org/autoinc.html: sqlite_sequence is there once a table uses it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")
+        if cursor.fetchone() is None:
+            return {}
+        cursor.execute("SELECT name, seq FROM sqlite_sequence WHERE typeof(seq) = 'integer'")
+        return dict(cursor.fetchall())
+
+
+def _postgresql_sequences(
+    connection: BaseDatabaseWrapper, columns: Mapping[str, str]
+) -> dict[str, int]:
+    """What the sequences of the key columns allocated last; NULL where that is nothing yet.
+
+    https://www.postgresql.org/docs/current/catalog-pg-depend.html: "a" is that of a serial
+    column, "i" that of an identity column.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT owner.relname, attribute.attname, pg_sequence_last_value(sequence.oid)"
+            " FROM pg_class sequence JOIN pg_depend ON objid = sequence.oid"
+            " AND classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass"
+            " AND deptype IN ('a', 'i')"
+            " JOIN pg_class owner ON owner.oid = refobjid"
+            " JOIN pg_attribute attribute ON attrelid = owner.oid AND attnum = refobjsubid"
+            " WHERE sequence.relkind = 'S' AND pg_table_is_visible(owner.oid)"
+        )
+        return {
+            table: last
+            for table, column, last in cursor.fetchall()
+            if last is not None and columns.get(table) == column
+        }

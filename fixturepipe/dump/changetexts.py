@@ -1,0 +1,66 @@
+"""The changes that fixes made to raw rows, as `changes.jsonl` has them: values as in a fixture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.artifacts.changes import Change
+from fixturepipe.databases.fields import Field, dumped_fields, key_fields
+from fixturepipe.databases.text import is_utf8
+from fixturepipe.dump.rowplan import Encoder, column_encoder
+from fixturepipe.dump.serializer import as_it_is
+from fixturepipe.fixes.rowchange import RowChange
+
+
+def as_fixture_changes(
+    changes: Iterable[RowChange], connection: BaseDatabaseWrapper
+) -> Iterator[Change]:
+    """Yield each change with its values as JSON text: as the fixture has them, where it can."""
+    texts = _Texts(connection)
+    for change in changes:
+        label, pk = change.model._meta.label_lower, texts.listed(change)
+        if change.field is None:
+            old, new, name = texts.object(change, label, pk), "null", None
+        else:
+            name = change.field.name
+            old, new = texts.of(change.field, change.old), texts.of(change.field, change.new)
+        yield Change(label, pk, name, old, new, change.rule)
+
+
+class _Texts:
+    """Raw values as JSON text; the encoder of each field is made once."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        self._encoders: dict[Field, Encoder] = {}
+
+    def of(self, field: Field, raw: Any) -> str:
+        """The JSON text of a value."""
+        if field not in self._encoders:
+            self._encoders[field] = column_encoder(field, self._connection)
+        try:
+            (text,) = self._encoders[field]([raw])
+            text.encode()
+        except Exception:  # noqa: BLE001  (what is wrong with it was found before)
+            if isinstance(raw, str) and not is_utf8(raw):
+                raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            return as_it_is(raw)
+        return text
+
+    def listed(self, change: RowChange) -> str:
+        """The JSON text of a row's primary key."""
+        fields = key_fields(change.model)
+        texts = [self.of(field, part) for field, part in zip(fields, change.key, strict=True)]
+        return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+
+    def object(self, change: RowChange, label: str, pk: str) -> str:
+        """The JSON text of a row that was left out, as the object that it would have been."""
+        values = (
+            f"{json.dumps(field.name)}: {self.of(field, value)}"
+            for field, value in zip(dumped_fields(change.model), change.old, strict=True)
+        )
+        return f'{{"model": {json.dumps(label)}, "pk": {pk}, "fields": {{{", ".join(values)}}}}}'

@@ -1,0 +1,273 @@
+"""JSON text of database values, a column at a time.
+
+Stock dumpdata makes an instance of each row and a dictionary of each instance, then encodes
+it. Here a column of raw values becomes a column of JSON text by functions that run in C: the
+same text as Django's, except that nothing is lost (DjangoJSONEncoder cuts microseconds).
+
+An encoder takes exactly the values that it can carry unchanged. For any other it raises
+UnfitValueError, and whoever called it encodes the values one by one to learn which it was.
+The forms are those of Django's serializers (django/core/serializers/python.py and json.py):
+numbers as numbers, decimals, dates, times and UUIDs as strings, binary in base64, durations
+as `duration_string` writes them, NULL as null.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import math
+import re
+import uuid
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from json.encoder import encode_basestring as quoted
+from typing import Any, TypeAlias
+
+import orjson
+from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.dateparse import parse_date, parse_datetime, parse_time
+from django.utils.duration import duration_string
+
+from fixturepipe.artifacts.fixtures import MAX_VALUE_DEPTH, is_too_deep
+from fixturepipe.databases.fields import INTEGERS, TEXTS, Field, root_field
+from fixturepipe.databases.jsontext import (
+    UnfitValueError,
+    Values,
+    datetime_text,
+    json_of_value,
+    time_texts,
+)
+
+Encode: TypeAlias = Callable[[Values], Iterable[str]]
+
+
+# As Django writes moments to SQLite.
+_MOMENTS = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{6})?,)+", re.ASCII)
+# Integers in JSON of more than 64 bits, which orjson would read as floats.
+_LARGE_NUMBERS = re.compile(r"\d{19}", re.ASCII)
+_STEPS = decimal.Context(prec=15)
+
+
+_TOO_DEEP = f"it is nested more than {MAX_VALUE_DEPTH} levels deep"
+
+
+class ColumnEncoder:
+    """Encodes a column, NULL included, if each raw value is of one of the `raw` types."""
+
+    def __init__(self, raw: Iterable[type], encode: Encode) -> None:
+        self._raw = frozenset(raw)
+        self._encode = encode
+
+    def __call__(self, values: Values) -> list[str]:
+        """The JSON text of each value. Raises UnfitValueError, or whatever a converter does."""
+        kinds = set(map(type, values))
+        if type(None) in kinds:
+            present = iter(self([v for v in values if v is not None]) if len(kinds) > 1 else ())
+            return ["null" if value is None else next(present) for value in values]
+        if not kinds <= self._raw:
+            raise UnfitValueError(self._mismatch(kinds))
+        return list(self._encode(values))
+
+    def _mismatch(self, kinds: set[type]) -> str:
+        stray = ", ".join(sorted(kind.__name__ for kind in kinds - self._raw))
+        expected = " or ".join(sorted(kind.__name__ for kind in self._raw))
+        return f"the database holds {stray} where {expected} belongs"
+
+
+def sqlite_encoder(field: Field, connection: BaseDatabaseWrapper) -> ColumnEncoder:
+    """The encoder of a built-in field's raw values as SQLite keeps them.
+
+    The connection must read without converters (detect_types=0): those of Django turn what
+    they cannot read into None. Raises KeyError for a field type that is not built in.
+    """
+    kind = field.get_internal_type()
+    if kind == "DecimalField":
+        return ColumnEncoder((int, float), _sqlite_decimals(field))
+    if kind == "DateTimeField":
+        return ColumnEncoder((str,), _sqlite_moments(connection))
+    return _SQLITE[kind]
+
+
+def _numbers(values: Values) -> Iterable[str]:
+    return map(int.__repr__, values)
+
+
+def _texts(values: Values) -> Iterable[str]:
+    return map(quoted, values)
+
+
+def _floats(values: Values) -> Iterable[str]:
+    if not all(map(math.isfinite, values)):
+        raise UnfitValueError("not a finite number")
+    return map(repr, values)
+
+
+def _booleans(values: Values) -> Iterable[str]:
+    if not set(values) <= {0, 1}:
+        raise UnfitValueError("neither 0 nor 1")
+    return map(("false", "true").__getitem__, values)
+
+
+def _binary(values: Values) -> Iterable[str]:
+    return [f'"{b64encode(value).decode()}"' for value in values]
+
+
+def _durations(values: Values) -> Iterable[str]:
+    return [f'"{duration_string(datetime.timedelta(microseconds=micros))}"' for micros in values]
+
+
+def _sqlite_uuids(values: Values) -> Iterable[str]:
+    joined = "".join(values)
+    as_written = set(map(len, values)) == {32} and joined == joined.lower()
+    if as_written and len(bytes.fromhex(joined)) == 16 * len(values):
+        return [f'"{v[:8]}-{v[8:12]}-{v[12:16]}-{v[16:20]}-{v[20:]}"' for v in values]
+    return [f'"{uuid.UUID(value)}"' for value in values]
+
+
+def _sqlite_decimals(field: Field) -> Encode:
+    """SQLite keeps 15 significant digits; DatabaseOperations.get_decimalfield_converter.
+
+    A float that is the nearest one to a decimal of up to 15 digits gives that decimal back
+    (DBL_DIG); so where a value equals its own `%.2f`, that is what Django reads.
+    """
+    declared: Any = field
+    places, digits = declared.decimal_places, declared.max_digits
+    step, context = decimal.Decimal(1).scaleb(-places), declared.context
+    read, quantize = _STEPS.create_decimal_from_float, decimal.Decimal.quantize
+    form, limit = f"%.{places}f", 10.0 ** (min(15, digits) - places)
+
+    def encode(values: Values) -> Iterable[str]:
+        texts = list(map(form.__mod__, values))
+        if list(map(float, texts)) == list(values) and max(map(abs, values)) < limit:
+            return map('"%s"'.__mod__, texts)
+        exact = map(quantize, map(read, values), repeat(step), repeat(None), repeat(context))
+        return map('"%s"'.__mod__, exact)
+
+    return encode
+
+
+def _sqlite_moments(connection: BaseDatabaseWrapper) -> Encode:
+    """DatabaseOperations.convert_datetimefield_value: text, in the connection's time zone."""
+    zone = connection.timezone if settings.USE_TZ else None
+    form = '"%sZ"' if zone == datetime.UTC else '"%s"'
+
+    def encode(values: Values) -> Iterable[str]:
+        joined = ",".join(values)
+        if zone in (datetime.UTC, None) and _MOMENTS.fullmatch(joined + ","):
+            deque(map(datetime.datetime.fromisoformat, values), maxlen=0)
+            return map(form.__mod__, joined.replace(" ", "T").split(","))
+        moments = _parsed(values, datetime.datetime.fromisoformat, parse_datetime)
+        return [datetime_text(m.replace(tzinfo=m.tzinfo or zone)) for m in moments]
+
+    return encode
+
+
+def _sqlite_dates(values: Values) -> Iterable[str]:
+    dates = _parsed(values, datetime.date.fromisoformat, parse_date)
+    return map('"%s"'.__mod__, map(datetime.date.isoformat, dates))
+
+
+def _sqlite_times(values: Values) -> Iterable[str]:
+    return time_texts(_parsed(values, datetime.time.fromisoformat, parse_time))
+
+
+def _parsed(
+    values: Values, fast: Callable[[str], Any], django: Callable[[str], Any]
+) -> Sequence[Any]:
+    """Django's parsers try fromisoformat first and then take some more forms."""
+    try:
+        return list(map(fast, values))
+    except ValueError:
+        parsed = list(map(django, values))
+    if None in parsed:
+        raise UnfitValueError("Django reads it as None")
+    return parsed
+
+
+def json_texts(values: Values) -> Iterable[str]:
+    """JSON text as Django reads and writes it: keys in order, integers of any size.
+
+    A decoder of the project's own is passed by: what it makes of the JSON is not JSON. orjson
+    is six times as fast as json; what it refuses or would read differently goes to json.
+    """
+    if any(map(is_too_deep, values)):
+        raise UnfitValueError(_TOO_DEEP)
+    if not _LARGE_NUMBERS.search("\n".join(values)):
+        try:
+            return [orjson.dumps(orjson.loads(value)).decode() for value in values]
+        except (ValueError, TypeError):
+            pass
+    return map(_dump_json, map(json.loads, values))
+
+
+_dump_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+_INTEGER = ColumnEncoder((int,), _numbers)
+_TEXT = ColumnEncoder((str,), _texts)
+_SQLITE: dict[str, ColumnEncoder] = {
+    **dict.fromkeys(INTEGERS, _INTEGER),
+    **dict.fromkeys(TEXTS, _TEXT),
+    "BinaryField": ColumnEncoder((bytes,), _binary),
+    "BooleanField": ColumnEncoder((int,), _booleans),
+    "DateField": ColumnEncoder((str,), _sqlite_dates),
+    "DurationField": ColumnEncoder((int,), _durations),
+    "FloatField": ColumnEncoder((float, int), _floats),
+    "JSONField": ColumnEncoder((str,), json_texts),
+    "TimeField": ColumnEncoder((str,), _sqlite_times),
+    "UUIDField": ColumnEncoder((str,), _sqlite_uuids),
+}
+
+# Built-in types whose values are short whatever they are.
+NARROW = frozenset(_SQLITE) - {*TEXTS, "BinaryField", "JSONField"} | {
+    "DateTimeField",
+    "DecimalField",
+}
+
+
+class ConvertedEncoder:
+    """Encodes what Django's converters make of raw values: for sources other than SQLite."""
+
+    def __init__(self, field: Field, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        self._column = field.get_col(field.model._meta.db_table)
+        self._converters = connection.ops.get_db_converters(self._column)
+        self._converters += self._column.get_db_converters(connection)
+        kind = _READ_AS.get(root_field(field).get_internal_type())
+        self._is_json = root_field(field).get_internal_type() == "JSONField"
+        self._encode = ColumnEncoder(_CARRIED if kind is None else (kind,), _converted)
+
+    def __call__(self, values: Values) -> list[str]:
+        """As ColumnEncoder's."""
+        read: list[Any] = list(values)
+        for convert in self._converters:
+            read = [convert(value, self._column, self._connection) for value in read]
+        if read.count(None) != values.count(None):
+            raise UnfitValueError("Django reads it as None")
+        texts = self._encode(read)
+        if self._is_json and any(map(is_too_deep, texts)):
+            raise UnfitValueError(_TOO_DEEP)
+        return texts
+
+
+def _converted(values: Values) -> Iterable[str]:
+    if any(type(value) is decimal.Decimal and not value.is_finite() for value in values):
+        raise UnfitValueError("not a finite number")
+    return map(json_of_value, values)
+
+
+# What has no value in Python comes as text (see `postgresql`), which here is no value.
+_READ_AS: dict[str, type] = {
+    "DateField": datetime.date,
+    "DateTimeField": datetime.datetime,
+    "DecimalField": decimal.Decimal,
+    "DurationField": datetime.timedelta,
+    "TimeField": datetime.time,
+}
+_CARRIED = (
+    *(bool, int, float, str, bytes, memoryview, decimal.Decimal, uuid.UUID),
+    *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta),
+)

@@ -1,0 +1,196 @@
+"""What a database held at a moment, in a few marks: whether it has moved since can be told.
+
+    schema    sha256 of the tables' definitions
+    tables    for each table its number of rows and, in SQLite, its highest rowid
+    content   sha256 of all that the database holds; absent where that cannot be had
+    file      SQLite only: change counter, size, time of change, last frame of the log
+
+Equal `file` marks mean that nothing was written; unequal ones that something was, if only
+the write-ahead log's move into the database file. Equal `content` means that nothing has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from pathlib import Path
+from typing import Any
+
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.ends import Ends, connection_to
+from fixturepipe.dump.snapshot import Held, backup
+
+Fingerprint = dict[str, Any]
+
+
+def snapshot_fingerprint(held: Held) -> Fingerprint:
+    """The marks `schema`, `tables` and, where it can be told, `content`."""
+    marks = _table_marks(held.connection)
+    if held.file is not None:
+        marks["content"] = _content(held.file)
+    return marks
+
+
+def file_fingerprint(ends: Ends) -> Fingerprint:
+    """The mark `file`, if the source is a SQLite file. Taken before the snapshot, so that a
+    write in between is seen as one."""
+    path = Path(str(ends.source.settings["NAME"]))
+    if ends.source.vendor != "sqlite" or not path.is_file():
+        return {}
+    with path.open("rb") as file:
+        header = file.read(28)
+    # What moves from the write-ahead log into the file leaves the change counter as it was.
+    status = path.stat()
+    marks = [header[24:28].hex(), status.st_size, status.st_mtime_ns]
+    return {"file": [*marks, _log_end(Path(f"{path}-wal"))]}
+
+
+def what_moved(then: Fingerprint, directory: RunDirectory, ends: Ends) -> list[str]:
+    """What has changed in the source since the fingerprint `then`, in words; empty if nothing.
+
+    Reads all that the source holds only where the cheap marks leave it open.
+    """
+    now = file_fingerprint(ends)
+    if now and now["file"] == then.get("file"):
+        return []
+    with ends.bound_to_source() as alias:
+        now |= _table_marks(connection_to(alias))
+    changes = _differences(then, now)
+    if changes or "content" not in then:
+        return changes
+    if "content" not in now:
+        with backup(directory, ends) as copy:
+            now["content"] = _content(copy)
+    return [] if now["content"] == then["content"] else ["rows were changed in place"]
+
+
+def _table_marks(connection: BaseDatabaseWrapper) -> Fingerprint:
+    if connection.vendor == "sqlite":
+        return {"schema": _sqlite_schema(connection), "tables": _sqlite_tables(connection)}
+    names = _table_names(connection)
+    marks: Fingerprint = {
+        "schema": _digest(_descriptions(connection, names)),
+        "tables": {name: [_number(connection, name)] for name in names},
+    }
+    if connection.vendor == "mysql":
+        marks["content"] = _digest(_checksums(connection, names))
+    if connection.vendor == "postgresql":
+        marks["content"] = _digest([_sum_of_rows(connection, name) for name in names])
+    return marks
+
+
+def _content(file: Path) -> str:
+    """The sha256 of a SQLite file's pages.
+
+    What says how and how often the file was written, not what is in it, counts as zero:
+    https://www.sqlite.org/fileformat.html#the_database_header
+    """
+    digest = hashlib.sha256()
+    with file.open("rb") as pages:
+        header = bytearray(pages.read(100))
+        for start, end in ((18, 20), (24, 28), (92, 100)):
+            header[start:end] = bytes(end - start)
+        digest.update(header)
+        while block := pages.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _differences(then: Fingerprint, now: Fingerprint) -> list[str]:
+    changes = [] if then["schema"] == now["schema"] else ["its tables were altered"]
+    for table in sorted({*then["tables"], *now["tables"]}):
+        before, after = then["tables"].get(table), now["tables"].get(table)
+        if before is None or after is None:
+            changes.append(f"{table} is {'new' if before is None else 'gone'}")
+        elif before[0] != after[0]:
+            changes.append(f"{table} has {after[0]:,} rows, it had {before[0]:,}")
+        elif before != after:
+            changes.append(f"{table} has other rows")
+    return changes
+
+
+def _log_end(log: Path) -> str:
+    """The checksum of the last frame in a write-ahead log, which covers all before it.
+
+    Frames that the log's current salt does not mark are left from before:
+    https://www.sqlite.org/fileformat.html#the_write_ahead_log
+    """
+    try:
+        file = log.open("rb")
+    except FileNotFoundError:
+        return ""
+    with file:
+        header = file.read(32)
+        if len(header) < 32:
+            return ""
+        (page,) = struct.unpack(">I", header[8:12])
+        end, salt = header[24:32], header[16:24]
+        while len(frame := file.read(24)) == 24 and frame[8:16] == salt:
+            end = frame[16:24]
+            file.seek(page, 1)
+    return end.hex()
+
+
+def _sqlite_schema(connection: BaseDatabaseWrapper) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2")
+        return _digest(cursor.fetchall())
+
+
+def _sqlite_tables(connection: BaseDatabaseWrapper) -> dict[str, list[Any]]:
+    tables = {}
+    for name in _table_names(connection):
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(f"SELECT MAX(rowid) FROM {connection.ops.quote_name(name)}")
+            except DatabaseError:  # a table WITHOUT ROWID
+                highest = None
+            else:
+                highest = cursor.fetchone()[0]
+        tables[name] = [_number(connection, name), highest]
+    return tables
+
+
+def _table_names(connection: BaseDatabaseWrapper) -> list[str]:
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_table_list(cursor)
+    return sorted(table.name for table in found if table.type == "t")
+
+
+def _number(connection: BaseDatabaseWrapper, table: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {connection.ops.quote_name(table)}")
+        return int(cursor.fetchone()[0])
+
+
+def _descriptions(connection: BaseDatabaseWrapper, tables: list[str]) -> list[Any]:
+    with connection.cursor() as cursor:
+        return [
+            [name, [list(c) for c in connection.introspection.get_table_description(cursor, name)]]
+            for name in tables
+        ]
+
+
+def _checksums(connection: BaseDatabaseWrapper, tables: list[str]) -> list[Any]:
+    """https://dev.mysql.com/doc/refman/8.4/en/checksum-table.html: reads every row, there."""
+    if not tables:
+        return []
+    with connection.cursor() as cursor:
+        listed = ", ".join(map(connection.ops.quote_name, tables))
+        cursor.execute(f"CHECKSUM TABLE {listed}")
+        return sorted(cursor.fetchall())
+
+
+def _sum_of_rows(connection: BaseDatabaseWrapper, table: str) -> Any:
+    """The sum of a 64-bit hash of each row as text: the same in whatever order they lie."""
+    with connection.cursor() as cursor:
+        quoted = connection.ops.quote_name(table)
+        cursor.execute(f"SELECT SUM(hashtextextended(t::text, 0)) FROM {quoted} t")
+        return cursor.fetchone()
+
+
+def _digest(marks: Any) -> str:
+    return hashlib.sha256(repr(marks).encode()).hexdigest()

@@ -1,0 +1,177 @@
+"""What a remedy makes of one value, and what is still wrong with it then.
+
+A value may take several remedies one after the other: text whose bytes were replaced may be too
+long. Each result is judged as `check` judges the source, by the target itself where it has the
+last word, so what `check` says of a declaration is what `dump` does.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.fields import Field, root_field
+from fixturepipe.findings.rules import RULES
+from fixturepipe.fixes.fixes import Fix, Fixes
+
+# From here on a number in a date is milliseconds: as seconds it would be the year 5138.
+MILLISECONDS_FROM = 100_000_000_000
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+# The ids of the findings that a value is a case of; none where it is fine.
+Verdict = Sequence[str]
+Judge = Callable[[Field, Any], Verdict]
+
+
+class CannotMendError(ValueError):
+    """The remedy makes nothing of this value."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One remedy's work on a value: the raw value that it made, unless it drops the row."""
+
+    fix: Fix
+    new: Any
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What the declared remedies make of a value that is wrong by the ids `before`.
+
+    `after` are the ids of what is wrong with it still.
+    """
+
+    before: Verdict
+    steps: Sequence[Step] = ()
+    after: Verdict = ()
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the row is left out."""
+        return bool(self.steps) and self.steps[-1].fix.remedy == "drop"
+
+    def covers(self, finding: str) -> bool:
+        """Whether the problem is gone, and no worse one has come in its place."""
+        new = [rule for rule in self.after if rule not in self.before]
+        return finding not in self.after and not any(RULES[r].level == "error" for r in new)
+
+
+class Mender:
+    """Applies the declared remedies to values of a source's columns; writes nothing.
+
+    `lengths` has the characters that text columns take in the target.
+    """
+
+    def __init__(
+        self,
+        fixes: Fixes,
+        source: BaseDatabaseWrapper,
+        judge: Judge,
+        lengths: Mapping[Field, int | None],
+    ) -> None:
+        self._fixes = fixes
+        self._source = source
+        self._judge = judge
+        self._lengths = lengths
+
+    def mend(self, field: Field, raw: Any, verdict: Verdict) -> Mended:
+        """Take a value through the remedies that are declared for what is wrong with it."""
+        steps: list[Step] = []
+        tried: set[str] = set()
+        after = verdict
+        while fix := self._next(field, after, tried):
+            if fix.remedy == "drop":
+                return Mended(verdict, (*steps, Step(fix, None)))
+            try:
+                raw = self._made(fix, raw)
+            except (CannotMendError, ArithmeticError, ValueError):
+                continue
+            steps.append(Step(fix, raw))
+            after = self._judge(field, raw)
+        return Mended(verdict, tuple(steps), after)
+
+    def _next(self, field: Field, verdict: Verdict, tried: set[str]) -> Fix | None:
+        for finding in verdict:
+            fix = self._fixes.of(finding, field.model, (field,))
+            if fix is not None and fix.remedy not in tried:
+                tried.add(fix.remedy)
+                return fix
+        return None
+
+    def _made(self, fix: Fix, raw: Any) -> Any:
+        match fix.remedy:
+            case "null":
+                return None
+            case "default":
+                return default(fix, self._source)
+            case "truncate" if isinstance(fix.field, models.DecimalField):
+                return fewer_places(fix.field, raw)
+            case "truncate":
+                return _text(raw)[: self._lengths[fix.field]]
+            case "replace":
+                return readable(raw)
+            case "epoch":
+                return self._stored(fix.field, since_epoch(fix.field, raw))
+        raise CannotMendError(fix.remedy)
+
+    def _stored(self, field: Field, value: Any) -> Any:
+        return stored(field, value, self._source)
+
+
+def default(fix: Fix, source: BaseDatabaseWrapper) -> Any:
+    """The raw value that `default` gives: the declared one, else the field's own."""
+    given = fix.declaration.value
+    value = fix.field.get_default() if given is None else root_field(fix.field).to_python(given)
+    return stored(fix.field, value, source)
+
+
+def stored(field: Field, value: Any, source: BaseDatabaseWrapper) -> Any:
+    """The raw value that a column of SQLite holds after a value was saved."""
+    raw = field.get_db_prep_save(value, source)
+    if isinstance(raw, bool):
+        return int(raw)
+    if isinstance(root_field(field), models.DecimalField) and raw is not None:
+        return float(raw)
+    return bytes(raw) if isinstance(raw, memoryview) else raw
+
+
+def fewer_places(field: Field, raw: Any) -> float:
+    """The number with the field's decimal places, the others cut off."""
+    if type(raw) not in (int, float) or not math.isfinite(raw):
+        raise CannotMendError(raw)
+    root: Any = root_field(field)
+    read = decimal.Context(prec=15).create_decimal_from_float(raw)
+    unit = decimal.Decimal(1).scaleb(-root.decimal_places)
+    return float(read.quantize(unit, decimal.ROUND_DOWN, decimal.Context(prec=root.max_digits)))
+
+
+def readable(raw: Any) -> str:
+    """Text with U+FFFD for bytes that are not UTF-8, and without NUL characters."""
+    content = raw if isinstance(raw, bytes) else _text(raw).encode("utf-8", "surrogateescape")
+    return content.decode("utf-8", "replace").replace("\x00", "")
+
+
+def since_epoch(field: Field, raw: Any) -> datetime.datetime | datetime.date:
+    """The moment, in UTC, of a number of seconds since 1970, or of milliseconds from 1e11."""
+    if type(raw) not in (int, float) or not math.isfinite(raw):
+        raise CannotMendError(raw)
+    unit = "milliseconds" if abs(raw) >= MILLISECONDS_FROM else "seconds"
+    moment = _EPOCH + datetime.timedelta(**{unit: raw})
+    if field.get_internal_type() == "DateField":
+        return moment.date()
+    return moment if settings.USE_TZ else moment.replace(tzinfo=None)
+
+
+def _text(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise CannotMendError(raw)
+    return raw

@@ -1,0 +1,77 @@
+"""The references of a chunk whose rows went in while foreign keys were off.
+
+Only the chunk's own rows are looked at, so that the check costs the same however full the
+tables are. A row that points at nothing is deleted, and the check repeated: what referred to
+that row dangles now.
+"""
+
+from __future__ import annotations
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.plainquery import every_row
+from fixturepipe.load.constraints import Constraint, constraints_of
+from fixturepipe.load.rows import FixtureObject, ModelPlan, RowProblem
+from fixturepipe.load.saver import ChunkSaver
+
+_BATCH = 1_000
+
+
+def check_references(connection: BaseDatabaseWrapper, saver: ChunkSaver) -> None:
+    """Check the chunk's references, and take back the objects that refer to nothing."""
+    constraints = {
+        plan: constraints_of(connection, plan.model._meta.db_table) for plan in saver.saved
+    }
+    again = True
+    while again:
+        again = False
+        for plan, rows in saver.saved.items():
+            for constraint in constraints[plan]:
+                dangling = _dangling(connection, plan, constraint, rows)
+                if dangling:
+                    again = True
+                    _take_back(connection, saver, plan, constraint, dangling)
+
+
+def _dangling(
+    connection: BaseDatabaseWrapper,
+    plan: ModelPlan,
+    constraint: Constraint,
+    rows: dict[str, FixtureObject],
+) -> list[str]:
+    """The keys (literals) among the rows' that point at nothing through the constraint."""
+    quote = connection.ops.quote_name
+    column = f"{plan.table}.{quote(constraint.column)}"
+    points_at_nothing = (
+        f"{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {quote(constraint.remote)} parent"
+        f" WHERE parent.{quote(constraint.to)} = {column})"
+    )
+    keys = list(rows)
+    found: list[str] = []
+    for start in range(0, len(keys), _BATCH):
+        of_these = plan.key_condition(keys[start : start + _BATCH]).replace("%", "%%")
+        table = every_row(plan.model, connection.alias)
+        # Names and literals only, all quoted; `extra` reads the keys back as the fields' types.
+        found += plan.keys_of(table.extra(where=[of_these, points_at_nothing]))  # noqa: S610
+    return found
+
+
+def _take_back(
+    connection: BaseDatabaseWrapper,
+    saver: ChunkSaver,
+    plan: ModelPlan,
+    constraint: Constraint,
+    keys: list[str],
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {plan.table} WHERE {plan.key_condition(keys)}")
+    column = next(c for c in plan.columns if c.name == constraint.column)
+    problems = []
+    for key in keys:
+        each = saver.saved[plan].pop(key)
+        name = column.field.name
+        value = each.get("pk") if column.field is plan.pk else each["fields"].get(name)
+        text = f"it refers to a row that {constraint.remote} does not hold"
+        hint = "The object it refers to is not in the target."
+        problems.append(RowProblem(each, text, name, value, hint))
+    saver.take_back(plan, problems)

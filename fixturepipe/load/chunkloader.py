@@ -1,0 +1,309 @@
+"""Loads one chunk: its rows and its ledger row in one transaction, or neither.
+
+Errors that have nothing to do with the data (the server gone, a deadlock) are answered with
+another try, after a pause that grows; the transaction was rolled back, so nothing is loaded
+twice. Objects that the server refuses stop the chunk, or are written to rejects/ before the
+transaction that leaves them out is committed.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from django.core.management import call_command
+from django.core.serializers.base import DeserializationError
+from django.db import Error as DatabaseError
+from django.db import transaction
+
+from fixturepipe.artifacts.manifest import Chunk
+from fixturepipe.artifacts.records import file_sha256
+from fixturepipe.artifacts.rejects import remove_rejects, write_rejects
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.ledger import Entry, Ledger
+from fixturepipe.errors import ChunkFileError, LoadError, TransientLoadError
+from fixturepipe.load.loaddata import FastCommand, StockCommand
+from fixturepipe.load.modelplans import ModelPlans
+from fixturepipe.load.reading import ChunkReader
+from fixturepipe.load.references import KeyResolver
+from fixturepipe.load.rejection import reason_of, refused_chunk
+from fixturepipe.load.rows import RowProblem
+from fixturepipe.load.saver import ChunkSaver, SaverOptions
+from fixturepipe.load.servererrors import NO_SUCH_ROW, hint_for, is_transient, said_by
+from fixturepipe.load.session import LoadingSession
+
+# Seconds before each further try: about half a minute in all, as long as a server restarts.
+PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 16.0)
+
+# A chunk's objects hold no cycles, and to look for some takes a quarter of the loader's time.
+# What else is left behind in circles, an error with its traceback, is collected now and then.
+_CHUNKS_BETWEEN_COLLECTIONS = 50
+
+
+@dataclass(frozen=True)
+class ChunkOptions:
+    """How the chunks of a load are loaded.
+
+    `again` are the chunks that the ledger holds and that are to be loaded over (edited since).
+    `dry_run`: the caller holds a transaction around all chunks, and rolls it back.
+    """
+
+    run: str
+    loader: Literal["fast", "stock"] = "fast"
+    reject: bool = False
+    dry_run: bool = False
+    saver: SaverOptions = field(default_factory=SaverOptions)
+    again: frozenset[int] = frozenset()
+    pauses: tuple[float, ...] = PAUSES
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a chunk. `present`: another process had loaded it meanwhile."""
+
+    number: int
+    entry: Entry
+    present: bool = False
+    edited: bool = False
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What a file's objects became, within the transaction: counts by label, and the others."""
+
+    models: dict[str, int]
+    problems: list[RowProblem]
+    sha256: str
+
+
+class _DeferForeignKeys(Exception):
+    """A row refers to one that stands later in the chunk, or nowhere."""
+
+
+class ChunkLoader:
+    """Loads chunks one after the other over the connection `alias`.
+
+    `notify` is called with sentences for the user's log.
+    """
+
+    def __init__(
+        self,
+        alias: str,
+        directory: RunDirectory,
+        options: ChunkOptions,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._alias = alias
+        self._directory = directory
+        self._options = options
+        self._notify = notify
+        self._connection = connection_to(alias)
+        self._session = LoadingSession(self._connection)
+        self._ledger = Ledger(self._connection, options.run)
+        self._plans = ModelPlans(alias, options.saver.json_nulls)
+        self._resolver = KeyResolver(alias)
+        self._reader = ChunkReader(self._plans)
+        self._loaded = 0
+
+    def load(self, chunk: Chunk, then: Chunk | None = None) -> Outcome:
+        """Load a chunk, exactly once. `then` is the one that will probably be next.
+
+        Raises LoadError where the target refuses it, TransientLoadError where the server stays
+        away, ChunkFileError where the file is damaged. Nothing of the chunk is in then.
+        """
+        if then is not None:
+            self._reader.expect(self._path(then), deferred=then.cyclic)
+        self._loaded += 1
+        if self._loaded % _CHUNKS_BETWEEN_COLLECTIONS == 0:
+            gc.collect()
+        return self._persistently(chunk, lambda deferred: self._load_once(chunk, deferred=deferred))
+
+    def load_rejects(self, chunk: Chunk, entry: Entry) -> Outcome:
+        """Load again, from rejects/, what was left out of a chunk that is in.
+
+        Raises as `load`. Rows that an interrupted call has put in already are updated.
+        """
+        rejects = msgspec.structs.replace(chunk, file=f"rejects/{Path(chunk.file).name}")
+        return self._persistently(
+            rejects, lambda deferred: self._load_rejects_once(rejects, entry, deferred=deferred)
+        )
+
+    def close(self) -> None:
+        """Put the session's settings back."""
+        if self._connection.connection is not None:
+            self._session.restore()
+
+    def _persistently(self, chunk: Chunk, load: Callable[[bool], Outcome]) -> Outcome:
+        """Try again after errors that are not the data's, with foreign keys off if need be."""
+        deferred = chunk.cyclic
+        pauses = iter(self._options.pauses)
+        while True:
+            try:
+                return load(deferred)
+            except _DeferForeignKeys:
+                deferred = True
+            except (DatabaseError, DeserializationError) as error:
+                if not is_transient(error):
+                    raise _refused(chunk, error) from error
+                self._connection.close()
+                pause = next(pauses, None)
+                if pause is None:
+                    raise _gave_up(chunk, error) from error
+                self._notify(f"{chunk.file}: {said_by(error)}; trying again in {pause} s")
+                time.sleep(pause)
+            # What was found in a transaction that is rolled back may be gone.
+            self._resolver.forget()
+
+    def _load_once(self, chunk: Chunk, *, deferred: bool) -> Outcome:
+        self._session.apply()
+        started = time.monotonic()
+        with _collector_at_rest(), transaction.atomic(using=self._alias):
+            if chunk.number in self._options.again:
+                self._ledger.forget(chunk.number)
+            if not self._ledger.begin(chunk.number, chunk.sha256):
+                transaction.set_rollback(True, using=self._alias)
+                return Outcome(chunk.number, Entry(chunk.number, chunk.sha256), present=True)
+            loaded = self._load_rows(chunk, deferred=deferred)
+            if loaded.problems:
+                self._leave_out(chunk, loaded.problems)
+            entry = _entry(chunk, loaded, started)
+            self._ledger.complete(entry)
+        if not self._options.saver.fresh:
+            # Rows that are updated may take another natural key.
+            self._resolver.forget()
+        if not self._options.dry_run and not loaded.problems:
+            remove_rejects(self._directory, Path(chunk.file).name)
+        return Outcome(chunk.number, entry, edited=loaded.sha256 != chunk.sha256)
+
+    def _load_rejects_once(self, chunk: Chunk, entry: Entry, *, deferred: bool) -> Outcome:
+        self._session.apply()
+        with transaction.atomic(using=self._alias):
+            loaded = self._load_rows(chunk, deferred=deferred)
+            if loaded.problems and not self._options.reject:
+                raise refused_chunk(chunk.file, loaded.problems)
+            entry = _with_recovered(entry, loaded.models)
+            self._ledger.complete(entry)
+        # Only now: until the objects are in, this file is the only place that has them.
+        if loaded.problems:
+            self._write_rejects(chunk, loaded.problems)
+        else:
+            remove_rejects(self._directory, Path(chunk.file).name)
+        return Outcome(chunk.number, entry)
+
+    def _load_rows(self, chunk: Chunk, *, deferred: bool) -> _Loaded:
+        path = self._path(chunk)
+        if not path.is_file():
+            raise ChunkFileError(path, "it is not there")
+        if self._options.loader == "stock":
+            command = StockCommand()
+            sha256 = file_sha256(path)
+            call_command(command, str(path), database=self._alias, verbosity=0)
+            return _Loaded(command.loaded, [], sha256)
+        return self._load_fast(chunk, path, deferred=deferred)
+
+    def _path(self, chunk: Chunk) -> Path:
+        return (self._directory.path / chunk.file).absolute()
+
+    def _load_fast(self, chunk: Chunk, path: Path, *, deferred: bool) -> _Loaded:
+        deferred_for_good = deferred
+        look = chunk.again or path.parent == self._directory.rejects.absolute()
+        look = look or chunk.number in self._options.again
+
+        def saver_for(deferred: bool) -> ChunkSaver:
+            nonlocal deferred_for_good
+            deferred_for_good = deferred
+            options = replace(self._options.saver, fresh=False) if look else self._options.saver
+            return ChunkSaver(
+                self._alias,
+                self._plans.packet_size,
+                self._resolver,
+                options,
+                deferred=deferred,
+                meanwhile=self._reader.step,
+            )
+
+        command = FastCommand(self._reader, saver_for, deferred=deferred)
+        command.call(path, self._alias)
+        saver = command.saver
+        assert saver is not None
+        if not deferred_for_good and any(p.code in NO_SUCH_ROW for p in saver.problems):
+            raise _DeferForeignKeys
+        return _Loaded(saver.models, saver.problems, command.sha256)
+
+    def _leave_out(self, chunk: Chunk, problems: list[RowProblem]) -> None:
+        if not self._options.reject:
+            raise refused_chunk(chunk.file, problems)
+        if not self._options.dry_run:
+            self._write_rejects(chunk, problems)
+
+    def _write_rejects(self, chunk: Chunk, problems: list[RowProblem]) -> None:
+        write_rejects(
+            self._directory,
+            Path(chunk.file).name,
+            [problem.object for problem in problems],
+            [reason_of(problem) for problem in problems],
+        )
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        # What is there counts as old now: it is not looked through as soon as that may be.
+        gc.freeze()
+        gc.unfreeze()
+        gc.enable()
+
+
+def _refused(chunk: Chunk, error: Exception) -> LoadError:
+    """An error that is not one row's: a missing table, a privilege, Django's own loader."""
+    return LoadError(
+        f"{chunk.file} was not loaded: {said_by(error)}",
+        hint=f"{hint_for(error)} When it is mended, `fixturepipe load` goes on.".strip(),
+    )
+
+
+def _gave_up(chunk: Chunk, error: Exception) -> TransientLoadError:
+    return TransientLoadError(
+        f"{chunk.file} was not loaded: {said_by(error)}",
+        hint="When the server is back, `fixturepipe load` goes on from here.",
+    )
+
+
+def _entry(chunk: Chunk, loaded: _Loaded, started: float) -> Entry:
+    seconds = round(time.monotonic() - started, 6)
+    # Objects that come again, whole, were counted when they came first.
+    models = {label: n for label, n in loaded.models.items() if n and not chunk.again}
+    rejected = _counted(loaded.problems)
+    return Entry(chunk.number, loaded.sha256, sum(models.values()), rejected, seconds, models)
+
+
+def _with_recovered(entry: Entry, loaded: dict[str, int]) -> Entry:
+    """The entry, with what was rejected and is in now; counted once, however often it is said."""
+    models, rejected = dict(entry.models), dict(entry.rejected)
+    for label, count in loaded.items():
+        recovered = min(count, rejected.get(label, 0))
+        models[label] = models.get(label, 0) + recovered
+        rejected[label] = rejected.get(label, 0) - recovered
+    left = {label: count for label, count in rejected.items() if count}
+    return replace(entry, models=models, rejected=left, objects=sum(models.values()))
+
+
+def _counted(problems: list[RowProblem]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for problem in problems:
+        label = str(problem.object["model"])
+        counts[label] = counts.get(label, 0) + 1
+    return counts

@@ -1,0 +1,114 @@
+"""Which chunks a load is to load: the run directory's, less those that the ledger has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from fixturepipe.artifacts.journal import ranges
+from fixturepipe.artifacts.manifest import Chunk
+from fixturepipe.artifacts.records import file_sha256
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.ledger import Entry
+from fixturepipe.errors import LoadError, UsageError
+
+
+class LoadPlan:
+    """The chunks of a run, and which of them are in.
+
+    `again` are those that are in and whose files were edited since, if such are to be loaded
+    over (`changed`). Raises LoadError where the ledger holds chunks that are not the directory's.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        chunks: Sequence[Chunk],
+        entries: Mapping[int, Entry],
+        *,
+        changed: bool,
+    ) -> None:
+        self._directory = directory
+        self._chunks = chunks
+        self._entries = entries
+        self._by_number = {chunk.number: chunk for chunk in chunks}
+        strange = {n for n, entry in entries.items() if self._is_strange(entry, changed=changed)}
+        self.again = frozenset(strange & self._by_number.keys() if changed else ())
+        if strange - self.again:
+            raise LoadError(
+                f"The target holds chunks that are not those of {directory.path} any more:"
+                f" {spelled(strange - self.again)}",
+                hint="They were arranged or edited anew since. `fixturepipe load --changed` loads"
+                " them over; `fixturepipe clean` and an empty target begin anew.",
+            )
+
+    def _is_strange(self, entry: Entry, *, changed: bool) -> bool:
+        """Whether another file was loaded than is there; by the manifest's sums if they agree."""
+        chunk = self._by_number.get(entry.number)
+        if chunk is None:
+            return True
+        if not changed and entry.sha256 == chunk.sha256:
+            return False
+        path = self._directory.path / chunk.file
+        return not path.is_file() or file_sha256(path) != entry.sha256
+
+    def edited(self) -> list[int]:
+        """The chunks that are in and are left as they are, though their files were edited since.
+
+        Only files are read whose time is later than that of the manifest, which is written last.
+        """
+        arranged = self._directory.manifest.stat().st_mtime_ns
+        found = []
+        for number in sorted(self._entries.keys() - self.again):
+            path = self._directory.path / self._by_number[number].file
+            newer = path.is_file() and path.stat().st_mtime_ns > arranged
+            if newer and file_sha256(path) != self._entries[number].sha256:
+                found.append(number)
+        return found
+
+    def pending(self, *, only: int | None = None, start: int | None = None) -> list[Chunk]:
+        """The chunks to load: all that are missing, one alone, or those from a number on.
+
+        Raises UsageError for a number that no chunk has.
+        """
+        for number in (only, start):
+            if number is not None:
+                self._require(number)
+        return [
+            chunk
+            for chunk in self._chunks
+            if (chunk.number not in self._entries or chunk.number in self.again)
+            and (only is None or chunk.number == only)
+            and (start is None or chunk.number >= start)
+        ]
+
+    def absent(self, pending: Collection[Chunk]) -> set[int]:
+        """The numbers of chunks that the pending ones need, and that are neither in nor pending."""
+        there = {chunk.number for chunk in pending} | self._entries.keys()
+        spans = {span for chunk in pending for span in chunk.after}
+        return {n for first, last in spans for n in range(first, last + 1)} - there
+
+    def with_rejects(self) -> list[Chunk]:
+        """The chunks that are in but for what lies in rejects/. Raises UsageError without any."""
+        names = {path.name for path in self._directory.rejects.glob("*.json")}
+        chunks = [
+            c for c in self._chunks if c.number in self._entries and Path(c.file).name in names
+        ]
+        if not chunks:
+            raise UsageError(
+                f"{self._directory.rejects} holds nothing that could be loaded again",
+                hint="`fixturepipe load --on-error reject` puts there what the target refuses.",
+            )
+        return chunks
+
+    def _require(self, number: int) -> None:
+        if number not in self._by_number:
+            raise UsageError(
+                f"There is no chunk {number}",
+                hint=f"The chunks are {spelled(self._by_number)}.",
+            )
+
+
+def spelled(numbers: Iterable[int]) -> str:
+    """Numbers for a reader: "1-3, 7"."""
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges(numbers))

@@ -1,0 +1,73 @@
+"""One loader at a time in a database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import Error as DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.errors import LoadError
+
+
+class LoaderLock:
+    """At most one loader in a database: a named lock of the server, on a connection of its own.
+
+    The server frees it when the connection ends, however its holder died.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection.copy()
+        database = str(connection.settings_dict["NAME"]).encode()
+        # Lock names are the server's, not the database's, and at most 64 characters long.
+        self._name = f"fixturepipe.{hashlib.sha256(database).hexdigest()[:32]}"
+
+    def acquire(self) -> None:
+        """Take the lock; again after the server went away. Raises LoadError if it is taken."""
+        if self._connection.vendor != "mysql" or self._is_held():
+            return
+        self._connection.close()
+        with self._connection.cursor() as cursor:
+            # The longest time MySQL takes: the connection is idle while chunks load.
+            cursor.execute("SET SESSION wait_timeout = 31536000")
+            cursor.execute("SELECT GET_LOCK(%s, %s)", [self._name, _LOCK_WAIT])
+            if cursor.fetchone() == (1,):
+                return
+            cursor.execute("SELECT IS_USED_LOCK(%s)", [self._name])
+            (holder,) = cursor.fetchone() or (None,)
+        self._connection.close()
+        raise LoadError(
+            f"Another `fixturepipe load` is at work in this database (connection {holder})",
+            hint="Wait for it to end; then `fixturepipe load` goes on.",
+        )
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._connection.close()
+
+    def _is_held(self) -> bool:
+        if self._connection.connection is None:
+            return False
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", [self._name])
+                return bool(cursor.fetchone() == (1,))
+        except DatabaseError:
+            return False
+
+
+@contextmanager
+def loader_lock(connection: BaseDatabaseWrapper) -> Iterator[LoaderLock]:
+    """Hold the lock for the length of the block."""
+    lock = LoaderLock(connection)
+    lock.acquire()
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+# Seconds: so long a busy server may take to notice that the lock's holder was killed.
+_LOCK_WAIT = 3

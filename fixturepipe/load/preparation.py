@@ -1,0 +1,78 @@
+"""The steps that make a target ready for a run, in their order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from django.apps import apps
+from django.db import models
+
+from fixturepipe.artifacts.manifest import Manifest, ModelSchema
+from fixturepipe.databases.ends import SOURCE, Ends, connection_to
+from fixturepipe.databases.introspection import applied_migrations, coverage
+from fixturepipe.databases.ledger import refuse_other_runs
+from fixturepipe.errors import ConfigurationError
+from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
+from fixturepipe.load.target import Target
+
+
+def prepare(
+    target: Target,
+    ends: Ends,
+    manifest: Manifest | None,
+    covered: list[type[models.Model]],
+    listener: Listener,
+    *,
+    dry_run: bool,
+    before_check: bool = False,
+) -> None:
+    """Migrate an empty target; refuse one that cannot take the run, which holds these models.
+
+    Raises ConfigurationError with the list of what is wrong.
+    """
+    if dry_run and not target.tables():
+        raise ConfigurationError(
+            f"The target {target.name} is empty, and --dry-run makes no tables",
+            hint="Migrate it first, or load without --dry-run.",
+        )
+    refuse_other_runs(target.ledger, target.name)
+    state = target.come()
+    if not state.migrated:
+        listener(Notice("info", f"The target {target.name} is empty: migrating it"))
+        started = time.monotonic()
+        listener(StageStarted("migrate"))
+        target.migrate(state)
+        listener(StageFinished("migrate", 0, time.monotonic() - started))
+    target.require_migrations(_expected_migrations(ends, manifest))
+    target.make_unmanaged(covered, state)
+    # What is lacking is for `check` to say first, which knows what is excluded or ignored.
+    if not before_check:
+        target.require_tables(covered)
+    target.require_transactional(covered)
+
+
+def models_of_source(ends: Ends) -> list[type[models.Model]]:
+    """The models that a dump of the source will hold."""
+    with ends.bound_to_source() as alias:
+        return coverage(connection_to(alias), alias).models
+
+
+def _expected_migrations(ends: Ends, manifest: Manifest | None) -> list[tuple[str, str]]:
+    """The source's migrations: as dumped, or as they are; none where there is no source."""
+    if manifest is None:
+        ends.open()
+        return applied_migrations(connection_to(SOURCE))
+    return [(app, name) for app, name in manifest.migrations]
+
+
+def models_of(schemas: Iterable[ModelSchema]) -> Iterator[type[models.Model]]:
+    """The models of the project. Raises ConfigurationError for one that it does not have."""
+    for schema in schemas:
+        try:
+            yield apps.get_model(schema.label)
+        except LookupError:
+            raise ConfigurationError(
+                f"The project has no model {schema.label}, which this run holds",
+                hint="Use the settings that the dump was made with.",
+            ) from None

@@ -1,0 +1,245 @@
+"""What the natural keys in a chunk stand for, found in bulk and compared exactly.
+
+A foreign key written as a list is a natural key. Where the key is made of fields, the rows of
+many keys are read with one query and compared in Python, value by value: a collation that takes
+"Straße" for "strasse" must not bind an object to the wrong row. The query goes past the model's
+managers, which may hide the row that the key means. A computed key is handed to the project's
+`get_by_natural_key`, and believed if the object it gives has that key.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final
+
+from django.core.exceptions import (
+    MultipleObjectsReturned,
+    ObjectDoesNotExist,
+    ValidationError,
+)
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+
+from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.fields import field_at
+from fixturepipe.databases.naturalkeys import has_natural_key
+from fixturepipe.databases.plainquery import every_row
+from fixturepipe.databases.text import is_utf8
+from fixturepipe.load.columns import converter_for, is_quick
+from fixturepipe.load.groups import Group
+from fixturepipe.load.ownkeys import Key, OwnKeys, key_paths
+from fixturepipe.load.rows import MISSING, Column, FixtureObject, RowProblem, is_natural
+
+Model = type[models.Model]
+
+_BATCH = 1_000
+# A fixture of computed keys that are all different must not fill the memory.
+_REMEMBERED = 200_000
+
+
+class AmbiguousKey:
+    """Stands for what a key means that more than one row has."""
+
+
+AMBIGUOUS: Final = AmbiguousKey()
+
+
+class KeyResolver:
+    """Finds what natural keys stand for, in the database `alias`; remembers what it found.
+
+    `forget` whenever a transaction was rolled back: what was found in it may be gone.
+    """
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+        self._found: dict[tuple[Model, str], dict[Key, Any]] = {}
+
+    def forget(self) -> None:
+        """Drop what is remembered."""
+        self._found.clear()
+
+    def resolve(self, model: Model, to: str, keys: Collection[Key]) -> dict[Key, Any]:
+        """The value of field `to` of the row that each key stands for.
+
+        Unknown keys are absent; one that two rows have stands for AMBIGUOUS.
+        """
+        known = self._found.setdefault((model, to), {})
+        wanted = [key for key in keys if key not in known]
+        if len(known) > _REMEMBERED:
+            known.clear()
+            wanted = list(keys)
+        paths = key_paths(model)
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            if paths:
+                known.update(self._looked_up(model, to, paths, batch))
+        self._computed(model, to, (key for key in wanted if key not in known), known)
+        return known
+
+    def _looked_up(
+        self, model: Model, to: str, paths: Sequence[str], keys: Sequence[Key]
+    ) -> dict[Key, Any]:
+        """Keys by their fields. A key of the wrong length or type stands for nothing."""
+        exact: dict[Key, Key] = {}
+        fields = [field_at(model, path) for path in paths]
+        for key in keys:
+            converted = _converted(fields, key)
+            if converted is not None:
+                exact[converted] = key
+        if not exact:
+            return {}
+        rows = self._candidates(model, paths, list(exact.values()))
+        if rows is None:
+            rows = every_row(model, self._alias).filter(any_of(paths, list(exact)))
+        found: dict[Key, Any] = {}
+        for value, *parts in rows.values_list(to, *paths):
+            meant = exact.get(tuple(parts))
+            if meant is None:
+                continue
+            found[meant] = AMBIGUOUS if meant in found else value
+        return found
+
+    def _candidates(
+        self, model: Model, paths: Sequence[str], keys: Sequence[Key]
+    ) -> models.QuerySet[Any] | None:
+        """The rows of keys that are columns of the model's own table, few others among them.
+
+        Written as literals, a column at a time: Django's parameters take as long as the server.
+        """
+        connection = connection_to(self._alias)
+        fields: list[Any] = [model._meta.get_field(path) for path in paths if "__" not in path]
+        parts = list(zip(*keys, strict=True))
+        if len(fields) < len(paths) or not _tell_apart(parts):
+            return None
+        conditions = []
+        for field, values in zip(fields, parts, strict=True):
+            if field.model is not model or field.is_relation or not is_quick(field):
+                return None
+            try:
+                literals = converter_for(field, connection)(list(set(values)))
+            except (ValueError, TypeError, ArithmeticError, ValidationError):
+                return None
+            column = connection.ops.quote_name(field.column)
+            conditions.append(f"{column} IN ({','.join(literals)})".replace("%", "%%"))
+        return every_row(model, self._alias).extra(where=conditions)  # noqa: S610  (all quoted)
+
+    def _computed(self, model: Model, to: str, keys: Iterable[Key], known: dict[Key, Any]) -> None:
+        """Keys through the project's own look-up, one by one."""
+        if not has_natural_key(model):
+            return
+        manager: Any = model._meta.default_manager
+        for key in keys:
+            try:
+                found = manager.db_manager(self._alias).get_by_natural_key(*key)
+            except (ObjectDoesNotExist, TypeError, ValueError, ValidationError):
+                continue
+            except MultipleObjectsReturned:
+                known[key] = AMBIGUOUS
+                continue
+            if _as_json(found.natural_key()) == _as_json(key):
+                known[key] = found.serializable_value(to)
+
+
+class References:
+    """The natural keys in one chunk's objects, and what they stand for.
+
+    `ready` is called before the database is asked: rows may still be on their way there.
+    """
+
+    def __init__(self, own: OwnKeys, resolver: KeyResolver, ready: Callable[[], None]) -> None:
+        self._own = own
+        self._resolver = resolver
+        self._ready = ready
+
+    def resolve(self, group: Group) -> dict[int, RowProblem]:
+        """Put what the keys stand for in their place; gives the rows whose keys mean nothing."""
+        bad: dict[int, RowProblem] = {}
+        for position, column in enumerate(group.plan.columns):
+            if is_natural(column, group.cells[position]):
+                self._resolve_column(group, position, bad)
+        return bad
+
+    def _resolve_column(self, group: Group, position: int, bad: dict[int, RowProblem]) -> None:
+        column, values = group.plan.columns[position], group.cells[position]
+        remote = column.remote
+        assert remote is not None
+        keys = group.natural_keys(position)
+        found = self._meanings(remote, column.to, set(keys.values()))
+        for row, key in keys.items():
+            meaning = found.get(key, MISSING)
+            if meaning is MISSING or meaning is AMBIGUOUS:
+                bad[row] = _without_meaning(group.objects[row], column, remote, key, meaning)
+            values[row] = meaning
+
+    def _meanings(self, remote: Model, to: str, keys: set[Key]) -> dict[Key, Any]:
+        """Keys are looked for among the chunk's own objects first: those may be still to come."""
+        own = self._own.find(remote, to, keys)
+        rest = keys - own.keys()
+        if not rest:
+            return own
+        self._ready()
+        known = self._resolver.resolve(remote, to, rest)
+        return {**{key: known[key] for key in rest if key in known}, **own}
+
+
+def _without_meaning(
+    each: FixtureObject, column: Column, remote: Model, key: Key, meaning: object
+) -> RowProblem:
+    label = remote._meta.label
+    if meaning is AMBIGUOUS:
+        text = f"more than one {label} has the natural key {list(key)}"
+        hint = "Write the primary key of the one that is meant."
+    else:
+        text = f"no {label} has the natural key {list(key)}"
+        hint = "The object it refers to is not in the target."
+    return RowProblem(each, text, column.field.name, list(key), hint)
+
+
+def _converted(fields: Sequence[models.Field[Any, Any]], key: Key) -> Key | None:
+    if len(fields) != len(key) or not all(map(_is_plain, key)):
+        return None
+    try:
+        converted = tuple(f.to_python(part) for f, part in zip(fields, key, strict=True))
+        hash(converted)
+    except (ValidationError, TypeError, ValueError):
+        return None
+    return converted
+
+
+def _is_plain(part: Any) -> bool:
+    """Whether a column could hold it: no list, and no text that is none."""
+    return is_utf8(part) if isinstance(part, str) else not isinstance(part, tuple)
+
+
+def any_of(paths: Sequence[str], keys: Sequence[Key]) -> models.Q:
+    """A condition that holds for each key's row, and for few others.
+
+    A list for each field is quicker than one condition a key.
+    """
+    parts = list(zip(*keys, strict=True))
+    if _tell_apart(parts):
+        return models.Q(
+            **{f"{path}__in": set(values) for path, values in zip(paths, parts, strict=True)}
+        )
+    return functools.reduce(operator.or_, (models.Q(**_lookups(paths, key)) for key in keys))
+
+
+def _tell_apart(parts: Sequence[Sequence[Any]]) -> bool:
+    """Whether lists of the keys' parts, each for itself, mean few rows but the keys' own."""
+    if any(None in values for values in parts):
+        return False
+    return 2 * max(len(set(values)) for values in parts) >= len(parts[0])
+
+
+def _lookups(paths: Sequence[str], key: Key) -> dict[str, Any]:
+    return {
+        f"{path}__isnull" if part is None else path: True if part is None else part
+        for path, part in zip(paths, key, strict=True)
+    }
+
+
+def _as_json(key: Any) -> Any:
+    return json.loads(json.dumps(list(key), cls=DjangoJSONEncoder))

@@ -1,0 +1,220 @@
+"""Chunks loaded in other processes: this machine's, or another engine's.
+
+The work goes through a `concurrent.futures.Executor`: a pool of processes, or a Dask cluster's.
+A task is a function of a `WorkerSetup`, which says where the project, the run directory and the
+target are, and of a chunk. Each process sets Django up once (a forked one has it) and keeps its
+connection. What a task gives back is data, errors too, so that nothing depends on how an engine
+carries exceptions.
+
+The password of the target travels to the workers inside the setup: through a pipe, or through
+the cluster's own connections, never on a command line.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.util
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import django
+
+from fixturepipe import errors
+from fixturepipe.artifacts.manifest import Chunk, read_manifest
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases import forks
+from fixturepipe.databases.ends import Ends
+from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
+from fixturepipe.load.schedule import Schedule
+
+_DASK = "dask:"
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """All that a process needs to load chunks of a run.
+
+    `options` come without the JSON nulls, which may be many: each process reads them from the
+    manifest.
+    """
+
+    settings: str
+    path: tuple[str, ...]
+    ends: Ends
+    directory: Path
+    options: ChunkOptions
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error of a task: the name of its class in `errors`, and its fields."""
+
+    kind: str
+    message: str
+    hint: str
+
+    def error(self) -> errors.FixturepipeError:
+        """The error again."""
+        made = errors.LoadError(self.message, hint=self.hint)
+        kind = getattr(errors, self.kind, errors.LoadError)
+        made.exit_code = kind.exit_code
+        if kind is errors.TransientLoadError:
+            return errors.TransientLoadError(self.message, hint=self.hint)
+        return made
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a task: an outcome or a failure, and sentences for the user's log."""
+
+    number: int
+    outcome: Outcome | None = None
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()
+
+
+class _Worker:
+    """This process's loader for one setup."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self.setup = setup
+        self.notes: list[str] = []
+        self._open = ExitStack()
+        directory = RunDirectory(setup.directory)
+        nulls = read_manifest(directory).json_nulls
+        saver = replace(setup.options.saver, json_nulls=dict(nulls))
+        options = replace(setup.options, saver=saver)
+        setup.ends.open()
+        alias = self._open.enter_context(setup.ends.bound_to_target())
+        self._loader = ChunkLoader(alias, directory, options, self.notes.append)
+        # atexit knows nothing of forked processes.
+        self._at_exit = multiprocessing.util.Finalize(None, self._close, exitpriority=1)
+
+    def load(self, chunk: Chunk, then: Chunk | None) -> Outcome:
+        self.notes.clear()
+        return self._loader.load(chunk, then)
+
+    def close(self) -> None:
+        """Put the connection's settings back, as the end of the process does."""
+        self._at_exit()
+
+    def _close(self) -> None:
+        self._loader.close()
+        self._open.close()
+
+
+_worker: _Worker | None = None
+
+
+def load_in_worker(setup: WorkerSetup, chunk: Chunk) -> Report:
+    """Load a chunk in this process, which is set up for it first if it is not yet."""
+    global _worker
+    _set_up_django(setup)
+    if _worker is None or _worker.setup != setup:
+        if _worker is not None:
+            _worker.close()
+        _worker = _Worker(setup)
+    try:
+        outcome = _worker.load(chunk, None)
+    except errors.FixturepipeError as error:
+        failure = Failure(type(error).__name__, error.message, error.hint)
+        return Report(chunk.number, failure=failure, notes=tuple(_worker.notes))
+    return Report(chunk.number, outcome, notes=tuple(_worker.notes))
+
+
+def loaded_side_by_side(
+    executor: Executor, workers: int, setup: WorkerSetup, chunks: Sequence[Chunk]
+) -> Iterator[tuple[Chunk, Report]]:
+    """Load chunks as their predecessors allow; gives each with its report as it ends.
+
+    After a failure no further chunk is begun; those under way are waited for and given too.
+    Raises TransientLoadError where a worker dies.
+    """
+    schedule = Schedule(chunks)
+    running: dict[Future[Report], Chunk] = {}
+    failed = False
+    try:
+        while True:
+            if not failed:
+                # One more than there are workers: none waits for us between two chunks.
+                for chunk in schedule.take(workers + 1 - len(running)):
+                    running[executor.submit(load_in_worker, setup, chunk)] = chunk
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                chunk, report = running.pop(future), future.result()
+                failed = failed or report.failure is not None
+                if report.failure is None:
+                    schedule.loaded(chunk.number)
+                yield chunk, report
+    except BrokenExecutor as error:
+        raise errors.TransientLoadError(
+            f"A worker process died: {error}",
+            hint="Its chunk was rolled back; `fixturepipe load` goes on.",
+        ) from error
+
+
+@contextmanager
+def executor_for(name: str | None, workers: int) -> Iterator[Executor]:
+    """The executor that is asked for: None for processes of this machine, or "dask:ADDRESS"."""
+    if name is not None:
+        with _dask_executor(name) as executor:
+            yield executor
+        return
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context(forks.start_method()), initializer=_begin
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _dask_executor(name: str) -> Iterator[Executor]:
+    if not name.startswith(_DASK):
+        raise errors.UsageError(
+            f"There is no executor {name!r}", hint="Write it as dask:ADDRESS, or leave it out."
+        )
+    try:
+        from distributed import Client  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except ImportError:
+        raise errors.ConfigurationError(
+            "Dask is not installed", hint="Install it: pip install 'fixturepipe[dask]'."
+        ) from None
+    try:
+        client = Client(name.removeprefix(_DASK), timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise errors.ConfigurationError(
+            f"The Dask scheduler does not answer: {error}", hint="Look at its address."
+        ) from error
+    with client, client.get_executor(pure=False) as executor:
+        yield executor
+
+
+def _begin() -> None:
+    global _worker
+    forks.keep_for_good(_worker)
+    _worker = None
+    forks.begin()
+
+
+def _set_up_django(setup: WorkerSetup) -> None:
+    if django.apps.apps.ready:
+        return
+    sys.path[:] = list(dict.fromkeys([*setup.path, *sys.path]))
+    os.environ["DJANGO_SETTINGS_MODULE"] = setup.settings
+    django.setup()

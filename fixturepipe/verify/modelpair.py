@@ -1,0 +1,315 @@
+"""One model at both ends, compared row by row.
+
+The source is read in key order, a page at a time, and for each page the target's rows of the
+same keys. Rows are matched by key in Python and exactly, never by a database's collation: keys
+that sort differently, or that the target takes for equal, are told apart. What the target
+holds besides is found by counting, and searched for only where the counts disagree.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
+
+from fixturepipe.databases.fields import Field, key_fields, root_field, stored_fields
+from fixturepipe.databases.tables import Key, Row, Table, reads_as_text
+from fixturepipe.databases.text import is_utf8
+from fixturepipe.databases.values import (
+    Column,
+    Reader,
+    Unmatched,
+    Unreadable,
+    canonical_json,
+    same,
+    shown,
+)
+from fixturepipe.verify.comparison import Accounts, Difference, ModelComparison, Selection, key_text
+from fixturepipe.verify.naturalrows import NaturalRows, generic_keys
+
+_BUILT_IN = frozenset(SQLiteWrapper.data_types)
+
+# So many keys are looked up in one query, and rows of a sample read in one.
+_LOOKED_UP, _SAMPLED_ROWS = 2_000, 500
+
+
+class ModelPair:
+    """A model's table at both ends. Each method answers with a comparison of its own.
+
+    `links_by_ends` takes the rows of an automatic many-to-many table for what they link,
+    whatever their ids: only fixturepipe promises to keep those.
+    """
+
+    def __init__(
+        self,
+        model: type[models.Model],
+        source: BaseDatabaseWrapper,
+        target: BaseDatabaseWrapper,
+        natural: NaturalRows,
+        accounts: Accounts | None = None,
+        limit: int = 20,
+        *,
+        links_by_ends: bool = False,
+    ) -> None:
+        accounts = accounts or Accounts()
+        self.label = model._meta.label_lower
+        key = link_fields(model) if links_by_ends else key_fields(model)
+        fields = key if links_by_ends else stored_fields(model)
+        as_text = _is_all_built_in(model)
+        self.source, self.target, self._source_keys, self._target_keys = (
+            Table(model, end, columns, key=key, as_text=as_text)
+            for columns in (fields, key)
+            for end in (source, target)
+        )
+        self._natural = natural
+        self._generic = generic_keys(model, self.source.fields)
+        self._columns = [
+            Column(
+                field,
+                Reader(field, source, self.source.name, as_text=as_text and reads_as_text(source)),
+                Reader(field, target, self.target.name, as_text=as_text and reads_as_text(target)),
+                natural.translation(field),
+            )
+            for field in self.source.fields
+        ]
+        self._key = self._columns[: len(self.source.key)]
+        self._integer_key = self.source.has_integer_key and not self._key[0].is_translated
+        self._rejected = accounts.rejected.get(self.label, ())
+        self._changed = accounts.changed.get(self.label, {})
+        self._limit = limit
+        # The target may hold more of the rows that every database makes itself.
+        self._may_hold_more = self.label in natural.translations
+        self._start()
+
+    def compare(self, selection: Selection, advanced: Callable[[int], None]) -> ModelComparison:
+        """Compare the rows of a selection; `advanced` is told the number of rows of each page."""
+        for page in self._pages(selection):
+            self._compare_page(page)
+            advanced(len(page))
+        return self._result()
+
+    def count(self) -> ModelComparison:
+        """The numbers of rows at both ends, and nothing else."""
+        self._counts.update(source=self.source.count(), target=self.target.count())
+        return self._result()
+
+    def has_strangers(self, found: ModelComparison) -> bool:
+        """Whether the target holds more rows than were matched, by a whole comparison."""
+        matched = found.equal + found.differing + found.changed
+        return not self._may_hold_more and matched != found.target
+
+    def find_extra(self, at_most: int | None = None) -> ModelComparison:
+        """Search the target, by key alone, for rows that the source lacks."""
+        for page in self._target_keys.pages(rows=_LOOKED_UP):
+            for row in self._absent(page):
+                self._counts["extra"] += 1
+                key = _key_of(row, [column.target for column in self._key])
+                self._note(Difference("extra", self.label, self.target.name, _shown_key(key)))
+            if self._counts["extra"] == at_most:
+                break
+        return self._result()
+
+    def find_missing(self) -> ModelComparison:
+        """Search the source, by key alone, for rows that the target lacks."""
+        for page in self._source_keys.pages(rows=_LOOKED_UP):
+            found = zip(page, self._counterparts(page, self._target_keys), strict=True)
+            self._note_missing([row for row, counterpart in found if counterpart is None])
+        return self._result()
+
+    def _start(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._differences: list[Difference] = []
+
+    def _result(self) -> ModelComparison:
+        counts, differences = self._counts, tuple(self._differences)
+        self._start()
+        return ModelComparison(self.label, self.target.name, differences=differences, **counts)
+
+    def _note(self, difference: Difference) -> None:
+        if len(self._differences) < self._limit:
+            self._differences.append(difference)
+
+    def _pages(self, selection: Selection) -> Iterator[list[Row]]:
+        if selection.sample is None:
+            yield from self.source.pages(selection.bounds, selection.condition)
+            return
+        chosen = random.Random(f"{selection.seed}:{self.label}:{selection.bounds.after}")  # noqa: S311  (repeatable)
+        for keys in self._source_keys.pages(selection.bounds, selection.condition, 20_000):
+            some = [key for key in keys if chosen.random() < selection.sample]
+            for start in range(0, len(some), _SAMPLED_ROWS):
+                yield from self.source.with_keys(some[start : start + _SAMPLED_ROWS])
+
+    def _compare_page(self, ours: list[Row]) -> None:
+        self._counts["compared"] += len(ours)
+        counterparts = self._counterparts(ours, self.target)
+        theirs = [row for row in counterparts if row is not None]
+        if len(theirs) < len(ours):
+            found = list(zip(ours, counterparts, strict=True))
+            self._note_missing([row for row, counterpart in found if counterpart is None])
+            ours = [row for row, counterpart in found if counterpart is not None]
+        if ours:
+            self._compare_rows(ours, theirs)
+
+    def _compare_rows(self, ours: list[Row], theirs: list[Row]) -> None:
+        """Compare rows of the same keys, a column at a time."""
+        expected = self._natural.translate_generic(ours, self._generic) if self._generic else ours
+        differing: dict[int, list[int]] = {}
+        our_columns, their_columns = (
+            list(zip(*expected, strict=True)),
+            list(zip(*theirs, strict=True)),
+        )
+        for number, column in enumerate(self._columns):
+            for position in column.differing(our_columns[number], their_columns[number]):
+                differing.setdefault(position, []).append(number)
+        for position, numbers in sorted(differing.items()):
+            self._note_values(expected[position], theirs[position], numbers)
+        self._counts["equal"] += len(ours) - len(differing)
+
+    def _note_values(self, ours: Row, theirs: Row, numbers: list[int]) -> None:
+        if self._changed or len(self._differences) < self._limit:
+            key = self._source_key(ours)
+            if self._is_declared(key, theirs, numbers):
+                self._counts["changed"] += 1
+                return
+            for number in numbers:
+                column = self._columns[number]
+                where = (self.label, self.target.name, _shown_key(key), column.name)
+                self._note(Difference("value", *where, *column.both(ours[number], theirs[number])))
+        self._counts["differing"] += 1
+
+    def _note_missing(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            key = self._source_key(row)
+            if key_text(key) in self._rejected:
+                self._counts["rejected"] += 1
+                continue
+            self._counts["missing"] += 1
+            self._note(Difference("missing", self.label, self.target.name, _shown_key(key)))
+
+    def _source_key(self, row: Row) -> Key:
+        return _key_of(row, [column.source for column in self._key])
+
+    def _is_declared(self, key: Key, theirs: Row, numbers: list[int]) -> bool:
+        """Whether each of the columns holds just what a declared remedy put there."""
+        declared = self._changed.get(key_text(key))
+        if declared is None:
+            return False
+        for number in numbers:
+            column = self._columns[number]
+            if column.field.name not in declared:
+                return False
+            found = column.target.value(theirs[number])
+            new = declared[column.field.name]
+            # A fixture's null may be JSON's as well as SQL's.
+            if new is None and column.target.is_json and found == "null":
+                continue
+            if not same(found, self._as_found(column, new)):
+                return False
+        return True
+
+    def _as_found(self, column: Column, new: Any) -> Any:
+        """A fixture's value as the target's column is read; Unreadable where it is none."""
+        field: Any = column.field
+        if new is None:
+            return None
+        try:
+            if column.target.is_json:
+                return canonical_json(json.dumps(new))
+            if isinstance(new, list) and isinstance(field, models.ForeignKey):
+                manager: Any = field.remote_field.model._default_manager
+                rows = manager.db_manager(self.target.connection.alias)
+                return getattr(rows.get_by_natural_key(*new), field.target_field.attname)
+            value = field.to_python(new)
+        except Exception:  # noqa: BLE001  (natural keys and fields are the project's own code)
+            return Unreadable(new)
+        return value.tobytes() if isinstance(value, memoryview) else value
+
+    def _keys(self, rows: Sequence[Row]) -> list[Key]:
+        """The keys of the source's rows, comparable, as the target should hold them."""
+        raws = list(zip(*rows, strict=True))
+        return list(zip(*(c.expected(raws[i]) for i, c in enumerate(self._key)), strict=True))
+
+    def _counterparts(self, ours: list[Row], table: Table) -> list[Row | None]:
+        """The target's row for each of the source's, None where there is none."""
+        if self._integer_key:
+            integers = [row[0] for row in ours]
+            by_integer = {row[0]: row for row in _with_integers(integers, table)}
+            return [by_integer.get(key) for key in integers]
+        keys = self._keys(ours)
+        found = _by_key(table, keys, [column.found for column in self._key])
+        return [found.get(key) for key in keys]
+
+    def _absent(self, theirs: list[Row]) -> list[Row]:
+        """Those of the target's rows whose key no row of the source has."""
+        table = self._source_keys
+        if self._integer_key:
+            integers = [row[0] for row in theirs]
+            present = {row[0] for row in _with_integers(integers, table)}
+            return [row for row in theirs if row[0] not in present]
+        raws = list(zip(*theirs, strict=True))
+        keys = list(zip(*(c.at_source(raws[i]) for i, c in enumerate(self._key)), strict=True))
+        found = _by_key(table, keys, [column.source.comparable for column in self._key])
+        return [row for row, key in zip(theirs, keys, strict=True) if key not in found]
+
+
+def link_fields(model: type[models.Model]) -> tuple[Field, ...]:
+    """The two foreign keys of an automatic many-to-many table."""
+    keys = [f for f in model._meta.local_concrete_fields if isinstance(f, models.ForeignKey)]
+    return tuple(keys)
+
+
+def _is_all_built_in(model: type[models.Model]) -> bool:
+    """Whether every column has the type that Django gives a field of its kind."""
+    roots = [root_field(field) for field in stored_fields(model)]
+    return all(
+        type(root).db_type is models.Field.db_type and root.get_internal_type() in _BUILT_IN
+        for root in roots
+    )
+
+
+def _key_of(row: Row, readers: Sequence[Reader]) -> Key:
+    """A row's key as Django reads it."""
+    return tuple(reader.value(raw) for reader, raw in zip(readers, row, strict=False))
+
+
+def _by_key(table: Table, keys: list[Key], readers: Sequence[Callable[..., Any]]) -> dict[Key, Row]:
+    """A table's rows that have one of the keys, by key; values as Django reads them."""
+    usable = [key for key in keys if not _is_unusable(key)]
+    found: dict[Key, Row] = {}
+    for rows in table.with_keys([_prepared(key, table) for key in usable]):
+        if rows:
+            raws = list(zip(*rows, strict=True))
+            columns = (read(raws[i]) for i, read in enumerate(readers))
+            found.update(zip(zip(*columns, strict=True), rows, strict=True))
+    return found
+
+
+def _with_integers(keys: list[int], table: Table) -> list[Row]:
+    """Rows with integer keys in ascending order: where they lie close, a range is quicker."""
+    if keys[-1] - keys[0] < 2 * len(keys):
+        return table.between(keys[0], keys[-1])
+    return [row for rows in table.with_keys([(key,) for key in keys]) for row in rows]
+
+
+def _prepared(key: Key, table: Table) -> Key:
+    pairs = zip(table.key, key, strict=True)
+    return tuple(field.get_db_prep_value(value, table.connection) for field, value in pairs)
+
+
+def _is_unusable(key: Key) -> bool:
+    """Whether no row of the other end can have such a key, nor be asked for it."""
+    return any(
+        isinstance(part, (Unreadable, Unmatched)) or (isinstance(part, str) and not is_utf8(part))
+        for part in key
+    )
+
+
+def _shown_key(key: Key) -> Any:
+    parts = [shown(part.raw if isinstance(part, Unmatched) else part) for part in key]
+    return parts[0] if len(parts) == 1 else parts

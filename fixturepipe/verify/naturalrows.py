@@ -1,0 +1,129 @@
+"""Content types and permissions: rows that every database makes itself, under ids of its own.
+
+They are matched by natural key: app label and model, and for a permission its codename too.
+What points at them is compared through that match, generic foreign keys included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.fields import Field
+from fixturepipe.databases.introspection import NATURAL_PRIMARY
+from fixturepipe.databases.tables import Row
+from fixturepipe.databases.values import NaturalKey, Translation
+
+CONTENT_TYPE = "contenttypes.contenttype"
+PERMISSION = "auth.permission"
+
+
+@dataclass(frozen=True)
+class GenericKey:
+    """A generic foreign key whose object id may be that of a content type or a permission.
+
+    The positions are those of its two columns in a row.
+    """
+
+    content_type: int
+    object_id: int
+
+
+class NaturalRows:
+    """Which id at the target stands for which id at the source, by model label."""
+
+    def __init__(self, source: BaseDatabaseWrapper, target: BaseDatabaseWrapper) -> None:
+        self.translations: dict[str, Translation] = {}
+        self._as_text: dict[str, dict[Any, Any]] = {}
+        self._labels: dict[Any, str] = {}
+        ours, theirs = _content_types(source), _content_types(target)
+        if ours is None or theirs is None:
+            return
+        self._match(CONTENT_TYPE, ours, theirs)
+        for pk, key in ours.items():
+            if ".".join(key) in NATURAL_PRIMARY:
+                self._labels[pk] = ".".join(key)
+        ours, theirs = _permissions(source, ours), _permissions(target, theirs)
+        if ours is not None and theirs is not None:
+            self._match(PERMISSION, ours, theirs)
+
+    def translation(self, field: Field) -> Translation | None:
+        """The ids that a column's values become, if it holds the ids of such rows."""
+        end = field
+        while isinstance(end, models.ForeignKey):
+            end = end.target_field
+        return self.translations.get(end.model._meta.label_lower) if end.primary_key else None
+
+    def translate_generic(self, rows: Sequence[Row], keys: Sequence[GenericKey]) -> list[Row]:
+        """The source's rows with such object ids as the target should hold them."""
+        return [self._translated(row, keys) for row in rows]
+
+    def _translated(self, row: Row, keys: Sequence[GenericKey]) -> Row:
+        for key in keys:
+            label = self._labels.get(row[key.content_type])
+            if label in self.translations:
+                known = self.translations[label].ids, self._as_text[label]
+                given = row[key.object_id]
+                expected = known[isinstance(given, str)].get(given, given)
+                row = (*row[: key.object_id], expected, *row[key.object_id + 1 :])
+        return row
+
+    def _match(
+        self, label: str, ours: Mapping[Any, NaturalKey], theirs: Mapping[Any, NaturalKey]
+    ) -> None:
+        there = {key: pk for pk, key in theirs.items()}
+        known = {pk: there[key] for pk, key in ours.items() if key in there}
+        self.translations[label] = Translation(known, ours, theirs)
+        self._as_text[label] = {str(pk): str(other) for pk, other in known.items()}
+
+
+def generic_keys(model: type[models.Model], fields: Sequence[Field]) -> tuple[GenericKey, ...]:
+    """The model's own generic foreign keys, by the positions of their columns in `fields`."""
+    positions = {field.name: position for position, field in enumerate(fields)}
+    return tuple(
+        GenericKey(positions[private.ct_field], positions[private.fk_field])
+        for private in model._meta.private_fields
+        if getattr(private, "ct_field", None) in positions
+        and getattr(private, "fk_field", None) in positions
+    )
+
+
+def _content_types(connection: BaseDatabaseWrapper) -> dict[Any, NaturalKey] | None:
+    rows = _rows(connection, CONTENT_TYPE, ("id", "app_label", "model"))
+    return None if rows is None else {pk: (app, model) for pk, app, model in rows}
+
+
+def _permissions(
+    connection: BaseDatabaseWrapper, content_types: Mapping[Any, NaturalKey]
+) -> dict[Any, NaturalKey] | None:
+    rows = _rows(connection, PERMISSION, ("id", "content_type_id", "codename"))
+    if rows is None:
+        return None
+    return {
+        pk: (codename, *content_types[content_type])
+        for pk, content_type, codename in rows
+        if content_type in content_types
+    }
+
+
+def _rows(
+    connection: BaseDatabaseWrapper, label: str, columns: tuple[str, ...]
+) -> list[Row] | None:
+    """All rows of one of these models; None where this database has no table of it."""
+    app, _, name = label.partition(".")
+    if not (apps.is_installed(f"django.contrib.{app}") and name in apps.all_models[app]):
+        return None
+    table = table_name(apps.get_model(app, name), connection)
+    with connection.cursor() as cursor:
+        if table not in connection.introspection.table_names(cursor):
+            return None
+        quote = connection.ops.quote_name
+        listed = ", ".join(map(quote, columns))
+        cursor.execute(f"SELECT {listed} FROM {quote(table)}")
+        return list(cursor.fetchall())

@@ -1,0 +1,106 @@
+"""What the target itself must keep: references, uniqueness, foreign keys, the next primary keys.
+
+None of it shows by comparing rows, and all of it shows later on a site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.fields import key_fields
+from fixturepipe.databases.integrity import (
+    UniqueIndexes,
+    constrained_keys,
+    duplicates,
+    orphans,
+    rows_of,
+    unique_sets,
+)
+from fixturepipe.databases.sequences import next_keys
+from fixturepipe.findings.finding import Example, Finding, Level
+from fixturepipe.findings.rules import RULES
+
+
+def dangling_references(
+    model: type[models.Model], connection: BaseDatabaseWrapper
+) -> Iterator[Finding]:
+    """FP501 for each foreign key of the target with rows that refer to nothing."""
+    label = model._meta.label_lower
+    for field in constrained_keys(model):
+        count, examples = orphans(field, connection)
+        if count:
+            remote = field.remote_field.model._meta.label
+            yield RULES["FP501"].finding(label, field.name, count, examples, remote=remote)
+
+
+def missing_foreign_keys(
+    covered: Iterable[type[models.Model]], connection: BaseDatabaseWrapper
+) -> Iterator[Finding]:
+    """FP505 for each foreign key that the model promises and the target's tables lack."""
+    if connection.vendor != "mysql":
+        return
+    there = {
+        (table.lower(), column.lower())
+        for table, column in rows_of(
+            connection,
+            "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE"
+            " WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IS NOT NULL",
+        )
+    }
+    for model in covered:
+        table = table_name(model, connection).lower()
+        for field in constrained_keys(model):
+            is_ours = model._meta.managed and field.remote_field.model._meta.managed
+            if is_ours and (table, field.column.lower()) not in there:
+                yield RULES["FP505"].finding(model._meta.label_lower, field.name)
+
+
+def missing_uniqueness(
+    model: type[models.Model], connection: BaseDatabaseWrapper, indexes: UniqueIndexes
+) -> Iterator[Finding]:
+    """FP502 for each unique constraint that the target lacks, FP503 where rows break it.
+
+    Where the constraint is there, the index itself holds no value twice.
+    """
+    enforced = indexes.of(model)
+    for fields in unique_sets(model):
+        if frozenset(field.column for field in fields) in enforced:
+            continue
+        label, names = model._meta.label_lower, ", ".join(field.name for field in fields)
+        yield RULES["FP502"].finding(label, names)
+        count, examples = duplicates(fields, connection)
+        if count:
+            yield RULES["FP503"].finding(label, names, count, examples)
+
+
+def reused_keys(
+    covered: Iterable[type[models.Model]],
+    connection: BaseDatabaseWrapper,
+    highest: Mapping[str, int],
+    level: Level,
+) -> Iterator[Finding]:
+    """FP504 where the target would give a new row a key that the source allocated before.
+
+    `highest` maps the source's tables to the highest key that each has allocated.
+    """
+    coming = next_keys(connection)
+    for model in covered:
+        table, mark = table_name(model, connection), highest.get(model._meta.db_table, 0)
+        following = coming.get(table)
+        is_counted = isinstance(model._meta.pk, models.AutoField | models.BigAutoField)
+        if is_counted and following is not None and following <= mark:
+            yield RULES["FP504"].finding(
+                model._meta.label_lower,
+                key_fields(model)[0].name,
+                1,
+                [Example(following, mark)],
+                level,
+                coming=following,
+                mark=mark,
+                table=connection.ops.quote_name(table),
+                start=mark + 1,
+            )

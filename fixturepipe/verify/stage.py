@@ -1,0 +1,291 @@
+"""`verify`: proof that the target holds what the source holds, row by row and value by value.
+
+Every table of the source is compared with its counterpart, many-to-many tables included; a
+run's manifest limits it to what was dumped. Besides, the target itself is asked whether every
+reference finds its row, every unique constraint is there, and no old key will be given again.
+It needs no run: any two databases of the same models can be compared, whoever moved the data.
+Then automatic many-to-many rows are compared by what they link, as other tools renumber them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from fixturepipe.artifacts.manifest import Manifest
+from fixturepipe.databases.ends import SOURCE, TARGET, Ends, connection_to, table_name
+from fixturepipe.databases.fields import key_fields
+from fixturepipe.databases.integrity import UniqueIndexes
+from fixturepipe.databases.introspection import coverage
+from fixturepipe.databases.ledger import Ledger
+from fixturepipe.databases.sequences import highest_keys
+from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Table
+from fixturepipe.databases.threads import connected_threads
+from fixturepipe.errors import ConfigurationError, UsageError
+from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
+from fixturepipe.findings.finding import Finding, Level
+from fixturepipe.verify import soundness
+from fixturepipe.verify.comparison import Accounts, Difference, ModelComparison, Selection
+from fixturepipe.verify.modelpair import ModelPair
+from fixturepipe.verify.naturalrows import NaturalRows
+
+Model = type[models.Model]
+
+# A part of a model that a thread takes: large enough not to matter, small enough to share out.
+_PART_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """How much is compared, and how.
+
+    `sample` is the share of the source's rows, between 0 and 1, that is looked at, chosen by
+    `seed`; `since` an ISO date or moment: of models that note when their rows were made or
+    changed (auto_now, auto_now_add) only later rows are looked at. Both still compare the
+    number of rows. `limit` is the number of differences told for each model. `workers` is the
+    number of threads, 0 for one a core; with more than one, what is not committed at the
+    target is not seen.
+    """
+
+    sample: float | None = None
+    since: str | None = None
+    limit: int = 20
+    workers: int = 1
+    seed: int = 0
+
+    @property
+    def threads(self) -> int:
+        """The number of threads."""
+        return self.workers or os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """`findings` are about the target as a whole: references, unique constraints, next keys."""
+
+    models: tuple[ModelComparison, ...]
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether source and target are equal and the target is sound."""
+        wrong = any(finding.level == "error" for finding in self.findings)
+        return all(each.ok for each in self.models) and not wrong
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The differences of all models."""
+        return tuple(each for model in self.models for each in model.differences)
+
+
+def verify(
+    ends: Ends,
+    options: VerifyOptions,
+    listener: Listener,
+    manifest: Manifest | None = None,
+    rejected: Mapping[str, Collection[str]] | None = None,
+    changed: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+) -> VerifyResult:
+    """Compare the two ends.
+
+    `rejected` are the keys of rows that were left out, by model label; `changed` the values
+    that declared remedies gave, by label, key and field name. Keys are text, as
+    `comparison.key_text` makes it. Neither counts as a difference.
+    Raises ConfigurationError where there is no target or it lacks tables, UsageError for
+    options that make no sense.
+    """
+    begun = time.monotonic()
+    check_options(options)
+    ends.open()
+    covered = _models_to_compare(ends, manifest)
+    _require_tables(covered)
+    totals = {model: Table(model, connection_to(SOURCE)).count() for model in covered}
+    listener(StageStarted("verify", sum(totals.values())))
+    natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET))
+    accounts = Accounts(rejected or {}, changed or {})
+    comparing = _Comparing(natural, accounts, options, listener, keeps_ids=manifest is not None)
+    with comparing.begun(totals) as compared:
+        findings = tuple(_findings(covered, manifest))
+    seconds = time.monotonic() - begun
+    listener(StageFinished("verify", sum(each.compared for each in compared), seconds))
+    return VerifyResult(tuple(compared), findings, seconds)
+
+
+class _Comparing:
+    """Compares models on as many threads as are asked for, each with connections of its own.
+
+    The threads are for waiting: while one waits for a database, another compares. A large
+    model is cut by ranges of its key.
+    """
+
+    def __init__(
+        self,
+        natural: NaturalRows,
+        accounts: Accounts,
+        options: VerifyOptions,
+        listener: Listener,
+        *,
+        keeps_ids: bool,
+    ) -> None:
+        self._keeps_ids = keeps_ids
+        self._natural = natural
+        self._accounts = accounts
+        self._options = options
+        self._listener = listener
+        self._one_at_a_time = threading.Lock()
+
+    @contextmanager
+    def begun(self, totals: Mapping[Model, int]) -> Iterator[list[ModelComparison]]:
+        """Gives the list that holds the comparisons, model by model, when the block is over."""
+        compared: list[ModelComparison] = []
+        if self._options.threads == 1:
+            yield compared
+            compared += [self._whole(model, [self._part(model, EVERYTHING)]) for model in totals]
+            return
+        with connected_threads(self._options.threads) as pool:
+            parts = {
+                model: [
+                    pool.submit(self._part, model, bounds) for bounds in self._ranges(model, rows)
+                ]
+                for model, rows in totals.items()
+            }
+            yield compared
+            for model, futures in parts.items():
+                compared.append(self._whole(model, [future.result() for future in futures]))
+
+    def _pair(self, model: Model) -> ModelPair:
+        return ModelPair(
+            model,
+            connection_to(SOURCE),
+            connection_to(TARGET),
+            self._natural,
+            self._accounts,
+            self._options.limit,
+            links_by_ends=self._goes_by_ends(model),
+        )
+
+    def _goes_by_ends(self, model: Model) -> bool:
+        return bool(model._meta.auto_created) and not self._keeps_ids
+
+    def _ranges(self, model: Model, rows: int) -> list[Bounds]:
+        """The model's rows in parts of some ten thousands, by ranges of a key that is a number."""
+        table = Table(model, connection_to(SOURCE), key_fields(model))
+        count = rows // _PART_ROWS
+        if count < 2 or not table.has_integer_key or self._goes_by_ends(model):
+            return [EVERYTHING]
+        first, last = table.key_range()
+        marks = [first + (last - first) * number // count for number in range(1, count)]
+        edges = [None, *((mark,) for mark in marks), None]
+        return [Bounds(after, upto) for after, upto in pairwise(edges)]
+
+    def _part(self, model: Model, bounds: Bounds) -> ModelComparison:
+        selection = _selection(model, self._options, bounds)
+        return self._pair(model).compare(selection, partial(self._tell, model._meta.label_lower))
+
+    def _whole(self, model: Model, parts: Sequence[ModelComparison]) -> ModelComparison:
+        """The parts together, and what shows only in the numbers of rows."""
+        pair, limit = self._pair(model), self._options.limit
+        found = pair.count()
+        for part in parts:
+            found = found.plus(part, limit)
+        if _selection(model, self._options).is_partial:
+            if found.source != found.target:
+                # The search by key finds the sample's missing rows again, and all the others.
+                found = found.without_missing()
+                found = found.plus(pair.find_missing(), limit).plus(pair.find_extra(), limit)
+        elif pair.has_strangers(found):
+            found = found.plus(pair.find_extra(), limit)
+        return found
+
+    def _tell(self, label: str, rows: int) -> None:
+        with self._one_at_a_time:
+            self._listener(StageAdvanced("verify", rows, label))
+
+
+def check_options(options: VerifyOptions) -> None:
+    """Raise UsageError for options that make no sense."""
+    if options.sample is not None and not 0 < options.sample <= 1:
+        raise UsageError("--sample takes a share between 0 % and 100 %", hint="--sample 1%")
+    if options.workers < 0:
+        raise UsageError("--workers takes a number from 0", hint="--workers 4")
+    if options.since is not None:
+        _moment(options.since)
+
+
+def _models_to_compare(ends: Ends, manifest: Manifest | None) -> list[Model]:
+    """The models that the source covers and, with a manifest, that were dumped."""
+    with ends.bound_to_source() as alias:
+        covered = coverage(connection_to(SOURCE), alias).models
+    dumped = {label for dump in manifest.dumps for label in dump.models} if manifest else set()
+    if manifest is not None and manifest.arrangement is not None:
+        dumped |= set(manifest.arrangement.models)
+    if not dumped:
+        return covered
+    return [model for model in covered if model._meta.label_lower in dumped]
+
+
+def _require_tables(covered: list[Model]) -> None:
+    target = connection_to(TARGET)
+    with target.cursor() as cursor:
+        there = set(target.introspection.table_names(cursor))
+    lacking = [name for model in covered if (name := table_name(model, target)) not in there]
+    if lacking:
+        shown = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" * (len(lacking) > 5))
+        raise ConfigurationError(
+            f"The target has no table {shown}",
+            hint="Migrate the target first, or load into it.",
+        )
+
+
+def _selection(model: Model, options: VerifyOptions, bounds: Bounds = EVERYTHING) -> Selection:
+    condition = _later_than(model, options.since) if options.since is not None else None
+    return Selection(bounds, sample=options.sample, seed=options.seed, condition=condition)
+
+
+def _later_than(model: Model, since: str) -> Condition | None:
+    """Rows made or changed since; None where the model does not note it."""
+    source = connection_to(SOURCE)
+    parts, parameters = [], []
+    for field in model._meta.local_concrete_fields:
+        if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+            parts.append(f"{source.ops.quote_name(field.column)} >= %s")
+            parameters.append(field.get_db_prep_value(field.to_python(_moment(since)), source))
+    return Condition(" OR ".join(parts), tuple(parameters)) if parts else None
+
+
+def _moment(since: str) -> datetime.datetime:
+    try:
+        moment = datetime.datetime.fromisoformat(since)
+    except ValueError:
+        raise UsageError(
+            f"--since {since!r} is not a date or moment", hint="Write it as 2026-01-31T12:00."
+        ) from None
+    if settings.USE_TZ and timezone.is_naive(moment):
+        return timezone.make_aware(moment)
+    return moment
+
+
+def _findings(covered: list[Model], manifest: Manifest | None) -> Iterator[Finding]:
+    source, target = connection_to(SOURCE), connection_to(TARGET)
+    yield from soundness.missing_foreign_keys(covered, target)
+    indexes = UniqueIndexes(target)
+    for model in covered:
+        yield from soundness.dangling_references(model, target)
+        yield from soundness.missing_uniqueness(model, target, indexes)
+    highest = manifest.sequences if manifest is not None else highest_keys(source, covered)
+    # The next key is what `load` promises; rows that anything else moved are equal without it.
+    level: Level = "error" if Ledger(target, "").exists() else "warning"
+    yield from soundness.reused_keys(covered, target, highest, level)
