@@ -22,14 +22,14 @@ from fixturepipe.artifacts.rejects import dangling_references, rejected_keys
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Verification, write_verification
 from fixturepipe.databases.embedded import EmbeddedServer
-from fixturepipe.databases.ends import (
+from fixturepipe.databases.endpoints import (
     EMBEDDED,
     SOURCE,
     TARGET,
-    End,
-    Ends,
+    Endpoint,
+    Endpoints,
     default_target,
-    resolve_end,
+    resolve_endpoint,
 )
 from fixturepipe.databases.introspection import project_schemas, rows_found
 from fixturepipe.databases.ledger import remove_ledger
@@ -115,7 +115,7 @@ class Pipeline:
         self._project = project
         self._listener = listener
         self._open = contextlib.ExitStack()
-        self._ends: Ends | None = None
+        self._ends: Endpoints | None = None
         self.directory = RunDirectory(project.workdir)
         self.server = EmbeddedServer(self.directory.server)
 
@@ -129,20 +129,22 @@ class Pipeline:
         """Find what would fail or change on the way."""
         from fixturepipe.check.stage import check
 
-        _require_mendable(self._migrated_source(), options.fix)
-        return check(self._loadable_ends(), options, self._listener)
+        _require_fixable(self._migrated_source(), options.fix)
+        return check(self._loadable_endpoints(), options, self._listener)
 
     def dump(self, options: DumpOptions) -> DumpResult:
         """Write the dumps that are not there yet."""
         from fixturepipe.dump.stage import dump
 
         with self._writing():
-            ends = self._migrated_source()
-            _require_mendable(ends, options.fix)
+            endpoints = self._migrated_source()
+            _require_fixable(endpoints, options.fix)
             if options.fix:
                 # What is to be fixed is what the target does not take.
-                ends = self._both_ends()
-            return dump(self.directory, ends, options, self._listener, _repair(ends, options))
+                endpoints = self._both_endpoints()
+            return dump(
+                self.directory, endpoints, options, self._listener, _repair(endpoints, options)
+            )
 
     def arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
         """Arrange the dumps, or fixtures from elsewhere."""
@@ -158,19 +160,19 @@ class Pipeline:
             again = _arrange_again(manifest)
             if again is not None:
                 self._arrange((), again)
-            ends = self._loadable_ends(source_needed=False)
-            self._tell_what_moved(manifest, ends, reached=False)
-            return load(self.directory, ends, options, self._listener)
+            endpoints = self._loadable_endpoints(source_needed=False)
+            self._tell_what_moved(manifest, endpoints, reached=False)
+            return load(self.directory, endpoints, options, self._listener)
 
     def verify(self, options: VerifyOptions) -> VerifyResult:
         """Compare source and target; without a run directory, any pair."""
         from fixturepipe.verify.stage import verify
 
-        ends = self._both_ends()
+        endpoints = self._both_endpoints()
         if not self.directory.manifest.exists():
-            return verify(ends, options, self._listener)
+            return verify(endpoints, options, self._listener)
         manifest = read_manifest(self.directory)
-        self._tell_what_moved(manifest, ends, reached=True)
+        self._tell_what_moved(manifest, endpoints, reached=True)
         changes = read_changes(self.directory)
         rejected = rejected_keys(self.directory)
         for label, keys in changes.dropped.items():
@@ -178,7 +180,7 @@ class Pipeline:
         if manifest.arrangement is not None and manifest.arrangement.on_orphan == "null":
             for label, key, field in dangling_references(self.directory):
                 changes.changed.setdefault(label, {}).setdefault(key, {})[field] = None
-        result = verify(ends, options, self._listener, manifest, rejected, changes.changed)
+        result = verify(endpoints, options, self._listener, manifest, rejected, changes.changed)
         equal = {each.model: each.equal + each.changed for each in result.models}
         told = msgspec.to_builtins(result.differences, enc_hook=str)
         found = msgspec.to_builtins(result.findings, enc_hook=str)
@@ -201,17 +203,17 @@ class Pipeline:
         from fixturepipe.load.stage import load, prepare_target
 
         with self._writing():
-            _require_mendable(self._migrated_source(), dump_options.fix)
+            _require_fixable(self._migrated_source(), dump_options.fix)
             check_dump_options(dump_options)
-            ends = self._loadable_ends()
-            prepare_target(self.directory, ends, load_options, self._listener)
-            checked = check(ends, check_options, self._listener)
+            endpoints = self._loadable_endpoints()
+            prepare_target(self.directory, endpoints, load_options, self._listener)
+            checked = check(endpoints, check_options, self._listener)
             if not checked.ok:
                 return RunResult(checked)
-            repair = _repair(ends, dump_options)
-            dumped = dump(self.directory, ends, dump_options, self._listener, repair)
+            repair = _repair(endpoints, dump_options)
+            dumped = dump(self.directory, endpoints, dump_options, self._listener, repair)
             arranged = self._arrange((), arrange_options)
-            loaded = load(self.directory, ends, load_options, self._listener)
+            loaded = load(self.directory, endpoints, load_options, self._listener)
             return RunResult(checked, dumped, arranged, loaded, self.verify(verify_options))
 
     def clean(self) -> None:
@@ -223,7 +225,7 @@ class Pipeline:
         with contextlib.suppress(RunDirectoryError):
             manifest = read_manifest(self.directory)
             if not self._is_embedded():
-                remove_ledger(self._both_ends(), manifest.run)
+                remove_ledger(self._both_endpoints(), manifest.run)
         self.server.stop()
         shutil.rmtree(self.directory.path)
 
@@ -242,7 +244,7 @@ class Pipeline:
 
         None where the target has not been migrated yet.
         """
-        self._both_ends()
+        self._both_endpoints()
         return rows_found(TARGET, label, to, keys)
 
     @contextmanager
@@ -254,20 +256,20 @@ class Pipeline:
     def _set_up(self) -> None:
         set_up_project(self._project.settings, self._project.pythonpath)
 
-    def _source_end(self, *, needed: bool = True) -> Ends:
+    def _source_endpoint(self, *, needed: bool = True) -> Endpoints:
         """The source alone."""
         if self._ends is not None:
             return self._ends
         self._set_up()
         given = self._project.source
-        source = resolve_end(given)
-        ends = Ends("default" if "://" in given else given, source)
-        ends.open()
+        source = resolve_endpoint(given)
+        endpoints = Endpoints("default" if "://" in given else given, source)
+        endpoints.open()
         if needed:
             require_reachable(SOURCE, source)
-        return ends
+        return endpoints
 
-    def _tell_what_moved(self, manifest: Manifest, ends: Ends, *, reached: bool) -> None:
+    def _tell_what_moved(self, manifest: Manifest, endpoints: Endpoints, *, reached: bool) -> None:
         """Say so where the source has changed since it was dumped, or is not there to be asked.
 
         `reached` says that it was asked something already.
@@ -277,8 +279,8 @@ class Pipeline:
             return
         try:
             if not reached:
-                require_reachable(SOURCE, ends.source)
-            moved = what_moved(source.fingerprint, self.directory, ends)
+                require_reachable(SOURCE, endpoints.source)
+            moved = what_moved(source.fingerprint, self.directory, endpoints)
         except ConfigurationError as error:
             self._listener(Notice("info", f"Whether the source moved is not known: {error}"))
             return
@@ -286,37 +288,37 @@ class Pipeline:
             text = f"The source has moved since its dump ({'; '.join(moved)}): dump it again to"
             self._listener(Notice("warning", f"{text} take that along."))
 
-    def _migrated_source(self) -> Ends:
+    def _migrated_source(self) -> Endpoints:
         """The source alone, whose tables are those of the project's models."""
-        ends = self._source_end()
-        require_migrated(SOURCE, ends.source)
-        return ends
+        endpoints = self._source_endpoint()
+        require_migrated(SOURCE, endpoints.source)
+        return endpoints
 
-    def _both_ends(self, *, source_needed: bool = True) -> Ends:
+    def _both_endpoints(self, *, source_needed: bool = True) -> Endpoints:
         """Source and target, open; starts the embedded server if that is the target."""
         if self._ends is None:
-            ends = self._source_end(needed=source_needed)
-            target = self._target_end()
-            _require_two_databases(ends.source, target)
-            self._ends = Ends(ends.alias, ends.source, target)
+            endpoints = self._source_endpoint(needed=source_needed)
+            target = self._target_endpoint()
+            _require_two_databases(endpoints.source, target)
+            self._ends = Endpoints(endpoints.alias, endpoints.source, target)
             self._ends.open()
             require_reachable(TARGET, target)
         return self._ends
 
-    def _loadable_ends(self, *, source_needed: bool = True) -> Ends:
+    def _loadable_endpoints(self, *, source_needed: bool = True) -> Endpoints:
         """Source and target, where the target is a server that rows can be loaded into."""
-        ends = self._both_ends(source_needed=source_needed)
-        assert ends.target is not None
-        require_server(TARGET, ends.target)
-        return ends
+        endpoints = self._both_endpoints(source_needed=source_needed)
+        assert endpoints.target is not None
+        require_server(TARGET, endpoints.target)
+        return endpoints
 
     def _is_embedded(self) -> bool:
         self._set_up()
         return (self._project.target or default_target()) == EMBEDDED
 
-    def _target_end(self) -> End:
+    def _target_endpoint(self) -> Endpoint:
         if not self._is_embedded():
-            return resolve_end(self._project.target or default_target())
+            return resolve_endpoint(self._project.target or default_target())
         self.directory.create()
         self.server.start()
         if not self.server.kept:
@@ -347,17 +349,17 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
     )
 
 
-def _repair(ends: Ends, options: DumpOptions) -> Repair | None:
+def _repair(endpoints: Endpoints, options: DumpOptions) -> Repair | None:
     """What applies the declared fixes; None where none is declared."""
     from fixturepipe.check.repair import Repair
 
-    return Repair(ends, options.fix) if options.fix else None
+    return Repair(endpoints, options.fix) if options.fix else None
 
 
-def _require_mendable(ends: Ends, fixes: Sequence[Declaration]) -> None:
-    if fixes and ends.source.vendor != "sqlite":
+def _require_fixable(endpoints: Endpoints, fixes: Sequence[Declaration]) -> None:
+    if fixes and endpoints.source.vendor != "sqlite":
         raise UsageError(
-            f"Remedies are applied to a copy of a SQLite file, and {ends.source.name} is none",
+            f"Remedies are applied to a copy of a SQLite file, and {endpoints.source.name} is none",
             hint="Use --transform, or correct the rows in the source.",
         )
 
@@ -365,7 +367,7 @@ def _require_mendable(ends: Ends, fixes: Sequence[Declaration]) -> None:
 _IDENTITY: tuple[str, ...] = ("ENGINE", "NAME", "HOST", "PORT")
 
 
-def _require_two_databases(source: End, target: End) -> None:
+def _require_two_databases(source: Endpoint, target: Endpoint) -> None:
     if all(source.settings[key] == target.settings[key] for key in _IDENTITY):
         raise ConfigurationError(
             f"Source and target are the same database: {target.name}",

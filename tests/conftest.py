@@ -24,7 +24,7 @@ from django.core.management import call_command  # noqa: E402  (needs django.set
 from django.db import connections  # noqa: E402
 
 from fixturepipe.databases.embedded import EmbeddedServer  # noqa: E402
-from fixturepipe.databases.ends import TARGET, End, Ends, complete_settings  # noqa: E402
+from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints, complete_settings  # noqa: E402
 from fixturepipe.databases.sequences import next_keys  # noqa: E402
 from tests import postgresql as postgresql_servers  # noqa: E402
 from tests import servers  # noqa: E402
@@ -57,7 +57,7 @@ def server(request: pytest.FixtureRequest) -> servers.Server:
 
 
 @pytest.fixture
-def empty_target(server: servers.Server) -> Iterator[End]:
+def empty_target(server: servers.Server) -> Iterator[Endpoint]:
     """A database without a table, dropped after the test."""
     with server.database() as end:
         yield end
@@ -67,34 +67,36 @@ def empty_target(server: servers.Server) -> Iterator[End]:
 def source_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with every table and no row but what `migrate` makes."""
     path = tmp_path_factory.mktemp("source") / "template.sqlite3"
-    ends = Ends("default", sqlite_end(path))
-    with ends.bound_to_source():
+    endpoints = Endpoints("default", sqlite_end(path))
+    with endpoints.bound_to_source():
         call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
     return path
 
 
 @pytest.fixture
-def source(source_template: Path, tmp_path: Path) -> Iterator[End]:
+def source(source_template: Path, tmp_path: Path) -> Iterator[Endpoint]:
     """A SQLite source of the test's own; the ORM's "default" is this source in the test."""
     path = tmp_path / "source.sqlite3"
     shutil.copyfile(source_template, path)
-    ends = Ends("default", sqlite_end(path))
-    with ends.bound_to_source():
-        yield ends.source
+    endpoints = Endpoints("default", sqlite_end(path))
+    with endpoints.bound_to_source():
+        yield endpoints.source
 
 
 @pytest.fixture(scope="session")
 def target_template(server: servers.Server, source_template: Path) -> Iterator[str]:
     """The name of a migrated database on each server, to make others like it from."""
     with server.database() as end:
-        ends = Ends("default", sqlite_end(source_template), end)
-        with ends.bound_to_target():
+        endpoints = Endpoints("default", sqlite_end(source_template), end)
+        with endpoints.bound_to_target():
             call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
         yield str(end.settings["NAME"])
 
 
 @pytest.fixture
-def target(server: servers.Server, target_template: str, empty_target: End, source: End) -> End:
+def target(
+    server: servers.Server, target_template: str, empty_target: Endpoint, source: Endpoint
+) -> Endpoint:
     """A migrated database: every table, and no row but what `migrate` makes.
 
     A copy of the template, table by table: `migrate` itself takes several times as long.
@@ -109,22 +111,22 @@ def migrated(
     source_template: Path,
     target_template: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Ends]:
+) -> Iterator[Endpoints]:
     """A source and a migrated target, open, for all tests of a module that clean up."""
     path = tmp_path_factory.mktemp("migrated") / "source.sqlite3"
     shutil.copyfile(source_template, path)
     with server.database() as target:
         server.copy(target_template, str(target.settings["NAME"]))
-        both = Ends("default", sqlite_end(path), target)
+        both = Endpoints("default", sqlite_end(path), target)
         both.open()
         yield both
         connections.close_all()
 
 
 @pytest.fixture
-def ends(source: End, target: End) -> Iterator[Ends]:
+def endpoints(source: Endpoint, target: Endpoint) -> Iterator[Endpoints]:
     """The source and the migrated target, open under their own aliases too."""
-    both = Ends("default", source, target)
+    both = Endpoints("default", source, target)
     both.open()
     yield both
     connections.close_all()
@@ -152,7 +154,7 @@ def postgresql() -> Iterator[postgresql_servers.PostgreSQL]:
 def postgresql_template(postgresql: postgresql_servers.PostgreSQL) -> Iterator[str]:
     """The name of a migrated PostgreSQL database, to make others like it from."""
     with postgresql.database() as end:
-        with Ends("default", end).bound_to_source():
+        with Endpoints("default", end).bound_to_source():
             # Tables that migrations make come first: those that none makes refer to them.
             for run_syncdb in (False, True):
                 call_command("migrate", run_syncdb=run_syncdb, verbosity=0, interactive=False)
@@ -162,18 +164,18 @@ def postgresql_template(postgresql: postgresql_servers.PostgreSQL) -> Iterator[s
 @pytest.fixture
 def postgresql_source(
     postgresql: postgresql_servers.PostgreSQL, postgresql_template: str
-) -> Iterator[End]:
+) -> Iterator[Endpoint]:
     """A migrated PostgreSQL source; the ORM's "default" is this source in the test."""
     with postgresql.database(template=postgresql_template) as end:
-        with Ends("default", end).bound_to_source():
+        with Endpoints("default", end).bound_to_source():
             yield end
         connections.close_all()
 
 
-def sqlite_end(path: Path) -> End:
+def sqlite_end(path: Path) -> Endpoint:
     """A SQLite file as an end."""
     settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}
-    return End(f"sqlite:///{path}", complete_settings(settings))
+    return Endpoint(f"sqlite:///{path}", complete_settings(settings))
 
 
 @pytest.fixture(scope="session")
@@ -199,32 +201,34 @@ def shop_target(server: servers.Server, shop: Shop) -> Iterator[Shop]:
 
 
 @pytest.fixture(scope="session")
-def migrated_databases(server: servers.Server, source_template: Path) -> Iterator[tuple[End, End]]:
+def migrated_databases(
+    server: servers.Server, source_template: Path
+) -> Iterator[tuple[Endpoint, Endpoint]]:
     """Two migrated databases of a server, for tests that would else wait for `migrate`."""
     with server.database() as one, server.database() as other:
         for end in (one, other):
-            with Ends("default", sqlite_end(source_template), end).bound_to_target():
+            with Endpoints("default", sqlite_end(source_template), end).bound_to_target():
                 call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
         yield one, other
 
 
 @pytest.fixture
-def shared_target(migrated_databases: tuple[End, End], source: End) -> End:
+def shared_target(migrated_databases: tuple[Endpoint, Endpoint], source: Endpoint) -> Endpoint:
     """A migrated database whose rows are deleted before each test (content types are kept)."""
     delete_rows(migrated_databases[0])
     return migrated_databases[0]
 
 
 @pytest.fixture
-def second_target(migrated_databases: tuple[End, End], source: End) -> End:
+def second_target(migrated_databases: tuple[Endpoint, Endpoint], source: Endpoint) -> Endpoint:
     """Another one like `shared_target` on the same server."""
     delete_rows(migrated_databases[1])
     return migrated_databases[1]
 
 
-def delete_rows(end: End) -> None:
+def delete_rows(end: Endpoint) -> None:
     """Bring a database back to what `migrate` left, the ledger gone."""
-    Ends("default", end, end).open()
+    Endpoints("default", end, end).open()
     connection = connections[TARGET]
     kept = {"django_migrations", "django_content_type", "auth_permission"}
     with connection.cursor() as cursor:

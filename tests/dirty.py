@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections
 
-from fixturepipe.databases.ends import SOURCE
+from fixturepipe.databases.endpoints import SOURCE
 from tests.apps.dirty.models import Values
 
 # A row of Values for each finding: its key, the finding, the column, SQL of the value.

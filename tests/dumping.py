@@ -15,7 +15,7 @@ from django.db.backends.signals import connection_created
 
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.ends import End, Ends
+from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from fixturepipe.dump.stage import DumpOptions, DumpResult, dump
 from fixturepipe.events import Listener, ignore
 
@@ -23,14 +23,14 @@ from fixturepipe.events import Listener, ignore
 class Dumped:
     """A run directory that dumps of one source go to."""
 
-    def __init__(self, path: Path, source: End, listener: Listener = ignore) -> None:
+    def __init__(self, path: Path, source: Endpoint, listener: Listener = ignore) -> None:
         self.directory = RunDirectory(path)
         self.source = source
         self.listener = listener
 
     def __call__(self, *labels: str, **options: Any) -> DumpResult:
         chosen = DumpOptions(labels=labels, **options)
-        return dump(self.directory, Ends("default", self.source), chosen, self.listener)
+        return dump(self.directory, Endpoints("default", self.source), chosen, self.listener)
 
     @property
     def manifest(self) -> Manifest:
@@ -45,14 +45,14 @@ class Dumped:
         """The fields of a model's dumped objects, by primary key."""
         return {_hashable(each["pk"]): each["fields"] for each in self.objects(label)}
 
-    def load(self, ends: Ends, *apps: str) -> None:
+    def load(self, endpoints: Endpoints, *apps: str) -> None:
         """Load dumps into the target with Django's own loaddata, in one call."""
         files = [str(self.directory.dumps / f"{app}.json") for app in apps]
-        with ends.bound_to_target():
+        with endpoints.bound_to_target():
             call_command("loaddata", *files, verbosity=0)
 
 
-def dumped_while_deleted(path: Path, source: End, label: str) -> int:
+def dumped_while_deleted(path: Path, source: Endpoint, label: str) -> int:
     """How many rows of a model are dumped when another connection deletes all of them meanwhile."""
     table = apps.get_model(label)._meta.db_table
     other = connections["default"].copy()

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.ends import Ends, resolve_end
+from fixturepipe.databases.endpoints import Endpoints, resolve_endpoint
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.events import Event, StageAdvanced
 from fixturepipe.load.stage import LoadOptions, load
@@ -28,10 +28,12 @@ def listen_slowly(event: Event) -> None:
 
 def main(directory: str, source: str, target: str, workers: str) -> None:
     set_up_project("tests.settings", None)
-    ends = Ends("default", resolve_end(f"sqlite:///{source}"), resolve_end(target))
-    ends.open()
+    endpoints = Endpoints(
+        "default", resolve_endpoint(f"sqlite:///{source}"), resolve_endpoint(target)
+    )
+    endpoints.open()
     print("begun", flush=True)
-    load(RunDirectory(Path(directory)), ends, LoadOptions(workers=int(workers)), listen_slowly)
+    load(RunDirectory(Path(directory)), endpoints, LoadOptions(workers=int(workers)), listen_slowly)
     print("done", flush=True)
 
 

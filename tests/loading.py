@@ -20,7 +20,7 @@ from fixturepipe.artifacts.manifest import (
 )
 from fixturepipe.artifacts.records import fixture_writer
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.ends import TARGET, End, Ends
+from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.databases.introspection import applied_migrations, schema_of
 from fixturepipe.events import Event, Listener
 from fixturepipe.load.stage import LoadOptions, LoadResult, load
@@ -90,12 +90,12 @@ def chunk_path(directory: RunDirectory, number: int) -> Path:
     return directory.path / arrangement.chunks[number - 1].file
 
 
-def rows(end: End, *labels: str) -> dict[str, list[tuple[Any, ...]]]:
+def rows(end: Endpoint, *labels: str) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all models' tables (or of these models'), as the driver gives them, sorted.
 
     Empty tables are left out.
     """
-    Ends("default", end, end).open()
+    Endpoints("default", end, end).open()
     found = {}
     connection = connections[TARGET]
     with connection.cursor() as cursor:
@@ -111,9 +111,9 @@ def rows(end: End, *labels: str) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-def column(end: End, label: str, name: str) -> list[Any]:
+def column(end: Endpoint, label: str, name: str) -> list[Any]:
     """One column of a model's table, in the order of the primary key."""
-    Ends("default", end, end).open()
+    Endpoints("default", end, end).open()
     model = apps.get_model("loading", label)
     values = model._base_manager.using(TARGET).order_by("pk").values_list(name, flat=True)
     found = list(values)
@@ -137,14 +137,14 @@ class Log:
 
 
 def load_into(
-    end: End,
-    source: End,
+    end: Endpoint,
+    source: Endpoint,
     directory: RunDirectory,
     options: LoadOptions = ONE,
     log: Listener | None = None,
     **changes: Any,
 ) -> LoadResult:
     """Load a run into a database; `changes` are options."""
-    ends = Ends("default", source, end)
-    ends.open()
-    return load(directory, ends, replace(options, **changes), log or Log())
+    endpoints = Endpoints("default", source, end)
+    endpoints.open()
+    return load(directory, endpoints, replace(options, **changes), log or Log())

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import psycopg
 
-from fixturepipe.databases.ends import End, resolve_end
+from fixturepipe.databases.endpoints import Endpoint, resolve_endpoint
 
 VARIABLE = "FIXTUREPIPE_TEST_POSTGRESQL"
 # Speed only: nothing here has to survive a crash.
@@ -36,12 +36,12 @@ class PostgreSQL:
         return self._url._replace(path=f"/{database}").geturl()
 
     @contextmanager
-    def database(self, template: str = "template0") -> Iterator[End]:
+    def database(self, template: str = "template0") -> Iterator[Endpoint]:
         """A database of its own, empty or like another one, dropped at the end."""
         name = f"test_{uuid.uuid4().hex[:12]}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
-            yield resolve_end(self.url(name))
+            yield resolve_endpoint(self.url(name))
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -17,7 +17,7 @@ import dj_database_url
 import MySQLdb
 
 from fixturepipe.databases.embedded import EmbeddedServer
-from fixturepipe.databases.ends import End, complete_settings
+from fixturepipe.databases.endpoints import Endpoint, complete_settings
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Server:
     base: dict[str, Any]
 
     @contextmanager
-    def database(self) -> Iterator[End]:
+    def database(self) -> Iterator[Endpoint]:
         """A fresh empty database, dropped at the end."""
         name = f"test_{uuid.uuid4().hex[:12]}"
         self.execute(f"CREATE DATABASE `{name}`")
         try:
-            yield End(self.url(name), {**self.base, "NAME": name})
+            yield Endpoint(self.url(name), {**self.base, "NAME": name})
         finally:
             self.execute(f"DROP DATABASE IF EXISTS `{name}`")
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from fixturepipe.arrange.stage import ArrangeOptions, arrange
 from fixturepipe.artifacts.manifest import (
-    Links,
+    ManyToMany,
     ModelSchema,
     Reference,
     read_manifest,
@@ -331,7 +331,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.stages.arrange import ArrangeOptions, arrange
+from fixturepipe.arrange.stage import ArrangeOptions, arrange
 from tests.test_arrange import SHOP
 def tell(event):
     print(event, flush=True)
@@ -383,7 +383,7 @@ MEASURED = """
 import resource, sys
 from pathlib import Path
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.stages.arrange import arrange
+from fixturepipe.arrange.stage import arrange
 from tests.test_arrange import SHOP
 arrange(RunDirectory(Path(sys.argv[1])), SHOP, [Path(sys.argv[2])])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -749,8 +749,8 @@ FOREIGN = schemas(
         ("title", "author"),
         (Reference("author", "b.author"),),
         links=(
-            Links("tags", "b.book_tags", "book", "tag"),
-            Links("editors", "b.editing", "book", "author"),
+            ManyToMany("tags", "b.book_tags", "book", "tag"),
+            ManyToMany("editors", "b.editing", "book", "author"),
         ),
         derived=("shouted",),
     ),
@@ -760,7 +760,9 @@ FOREIGN = schemas(
         "id",
         ("name",),
         natural_key=("name",),
-        links=(Links("friends", "b.author_friends", "from_author", "to_author", symmetrical=True),),
+        links=(
+            ManyToMany("friends", "b.author_friends", "from_author", "to_author", symmetrical=True),
+        ),
     ),
     ModelSchema("b.novel", "n", "book_ptr", ("pages",), (Reference("pk", "b.book", parent=True),)),
     schema("b.tag", "slug"),

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixturepipe.arrange.stage import ArrangeOptions, arrange
-from fixturepipe.databases.ends import Ends
+from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.databases.introspection import project_schemas
 from fixturepipe.events import ignore
 from fixturepipe.verify.stage import VerifyOptions, verify
@@ -34,7 +34,7 @@ MODELS = {schema.label: schema for schema in project_schemas()}
 @pytest.fixture
 def on_target(source, target):
     """The ORM's "default" is the target in the test."""
-    with Ends("default", source, target).bound_to_target():
+    with Endpoints("default", source, target).bound_to_target():
         yield
 
 
@@ -237,7 +237,7 @@ def test_a_proxys_objects_load_and_are_equal(tmp_path, source, target):
     pointer = a("naturals.pointer", 1, unique=["blue"], proxied=1, many=[["red"]])
     found = arranged(tmp_path, MODELS, [pointer, *objects], chunk_objects=1)
     assert found.result.models["naturals.unique"] == 2
-    with Ends("default", source, target).bound_to_target():
+    with Endpoints("default", source, target).bound_to_target():
         load(found)
         assert rows("naturals.unique") == expected
         assert [each.slug for each in Pointer.objects.get().many.all()] == ["red"]
@@ -344,7 +344,7 @@ def test_stock_dumps_by_natural_keys_load(
     random.Random(3).shuffle(objects)
     found = arranged(tmp_path, MODELS, objects, chunk_objects=4)
     expected = by_name()
-    with Ends("default", source, target).bound_to_target():
+    with Endpoints("default", source, target).bound_to_target():
         load(found)
         assert by_name() == expected
     assert sum(expected.values()) > 50
@@ -359,11 +359,11 @@ def test_our_own_dump_of_natural_keys_loads_and_is_equal(tmp_path, source, targe
     objects = ours("regress").objects
     manifest = ours.manifest
     result = arrange(ours.directory, manifest.schemas(), (), ArrangeOptions(chunk_objects=3))
-    ends = Ends("default", source, target)
-    with ends.bound_to_target():
+    endpoints = Endpoints("default", source, target)
+    with endpoints.bound_to_target():
         load(Arranged(ours.directory, result))
-    ends.open()
-    compared = verify(ends, VerifyOptions(), ignore, manifest)
+    endpoints.open()
+    compared = verify(endpoints, VerifyOptions(), ignore, manifest)
     assert compared.differences == ()
     assert sum(m.equal for m in compared.models if m.model.startswith("regress.")) == objects
     assert objects > 150
@@ -386,7 +386,7 @@ def test_trees_of_mptt_and_treebeard_load(tmp_path, source, target, model):
     label = model._meta.label_lower
     expected = rows(label)
     found = arranged(tmp_path, MODELS, dumped(model.objects.order_by("pk")), chunk_objects=7)
-    with Ends("default", source, target).bound_to_target():
+    with Endpoints("default", source, target).bound_to_target():
         load(found)
         assert rows(label) == expected
     assert len(expected) == 60

@@ -17,7 +17,7 @@ from fixturepipe.check.scan import TableScan
 from fixturepipe.check.stage import CheckOptions, CheckResult, check
 from fixturepipe.check.target import Target
 from fixturepipe.databases import forks
-from fixturepipe.databases.ends import SOURCE, TARGET, Ends
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
 from fixturepipe.events import ignore
 from fixturepipe.findings.finding import Finding
 from tests import servers
@@ -34,7 +34,7 @@ from tests.dirty import (
 
 
 @pytest.fixture
-def both(migrated: Ends) -> Iterator[Ends]:
+def both(migrated: Endpoints) -> Iterator[Endpoints]:
     """What a test writes into the source, past all constraints, is removed after it."""
     unprotected()
     yield migrated
@@ -43,12 +43,12 @@ def both(migrated: Ends) -> Iterator[Ends]:
 
 
 @pytest.fixture
-def is_mariadb(both: Ends) -> bool:
+def is_mariadb(both: Endpoints) -> bool:
     return bool(connections[TARGET].mysql_is_mariadb)  # type: ignore[attr-defined]
 
 
-def checked(ends: Ends, **options: Any) -> CheckResult:
-    return check(ends, CheckOptions(labels=("dirty",), **options), ignore)
+def checked(endpoints: Endpoints, **options: Any) -> CheckResult:
+    return check(endpoints, CheckOptions(labels=("dirty",), **options), ignore)
 
 
 def told(result: CheckResult) -> list[tuple[str, str, str, list[Any]]]:
@@ -62,7 +62,7 @@ def only(result: CheckResult) -> Finding:
     return finding
 
 
-def test_a_clean_source_has_no_findings(both: Ends) -> None:
+def test_a_clean_source_has_no_findings(both: Endpoints) -> None:
     values(1)
     values(2)
     Name.objects.using(SOURCE).create(pk=1, name="a b")
@@ -71,7 +71,7 @@ def test_a_clean_source_has_no_findings(both: Ends) -> None:
 
 @pytest.mark.parametrize(("value", "rule"), [("127", None), ("128", "FP102"), ("-129", "FP102")])
 def test_a_number_is_measured_by_the_column_that_the_target_has(
-    both: Ends, value: str, rule: str | None
+    both: Endpoints, value: str, rule: str | None
 ) -> None:
     values(7, small=value)
     with connections[TARGET].cursor() as cursor:
@@ -83,7 +83,7 @@ def test_a_number_is_measured_by_the_column_that_the_target_has(
     assert found == ([(rule, "dirty.values", "small", [7])] if rule else [])
 
 
-def test_a_thread_finds_what_a_forked_process_finds(both: Ends) -> None:
+def test_a_thread_finds_what_a_forked_process_finds(both: Endpoints) -> None:
     values(1, char="'sixsix'", integer="2147483648")
     values(2, uuid="'none'")
     # Another test's thread would have a thread compared with a thread.
@@ -145,21 +145,21 @@ def test_a_thread_finds_what_a_forked_process_finds(both: Ends) -> None:
     ],
 )
 def test_a_value_that_would_fail_or_change_is_named(
-    both: Ends, rule: str, column: str, value: str
+    both: Endpoints, rule: str, column: str, value: str
 ) -> None:
     values(7)
     values(8, **{column: value})
     assert told(checked(both)) == [(rule, "dirty.values", column, [8])]
 
 
-def test_an_epoch_in_a_date_column_is_named(both: Ends) -> None:
+def test_an_epoch_in_a_date_column_is_named(both: Endpoints) -> None:
     values(8, moment="1577836800")
     finding = only(checked(both))
     assert (finding.id, finding.field) == ("FP107", "moment")
     assert finding.examples[0].value == 1577836800
 
 
-def test_a_moment_with_a_time_zone_is_named_while_use_tz_is_off(both: Ends) -> None:
+def test_a_moment_with_a_time_zone_is_named_while_use_tz_is_off(both: Endpoints) -> None:
     values(7, moment="'2020-01-01 10:00:00'")
     values(8, moment="'2020-01-01 10:00:00+02:00'")
     assert told(checked(both)) == []
@@ -167,12 +167,12 @@ def test_a_moment_with_a_time_zone_is_named_while_use_tz_is_off(both: Ends) -> N
         assert told(checked(both)) == [("FP121", "dirty.values", "moment", [8])]
 
 
-def test_text_with_a_nul_is_measured_whole(both: Ends) -> None:
+def test_text_with_a_nul_is_measured_whole(both: Endpoints) -> None:
     values(8, char="'a' || char(0) || 'bcdefgh'")
     assert [rule for rule, *_ in told(checked(both))] == ["FP101", "FP113"]
 
 
-def test_all_rows_are_counted_and_the_first_named(both: Ends) -> None:
+def test_all_rows_are_counted_and_the_first_named(both: Endpoints) -> None:
     for pk in range(1, 9):
         values(pk, char="'too long'")
     finding = only(checked(both))
@@ -181,7 +181,7 @@ def test_all_rows_are_counted_and_the_first_named(both: Ends) -> None:
     assert "5 characters" in finding.consequence
 
 
-def test_key_zero_is_a_warning(both: Ends) -> None:
+def test_key_zero_is_a_warning(both: Endpoints) -> None:
     plant("INSERT INTO dirty_name (id, name) VALUES (0, 'zero')")
     finding = only(checked(both))
     assert (finding.id, finding.level, finding.examples[0].pk) == ("FP115", "warning", 0)
@@ -189,31 +189,33 @@ def test_key_zero_is_a_warning(both: Ends) -> None:
 
 @pytest.mark.parametrize("levels", [31, 32, 100, 101])
 def test_json_is_nested_as_deep_as_the_server_takes(
-    both: Ends, is_mariadb: bool, levels: int
+    both: Endpoints, is_mariadb: bool, levels: int
 ) -> None:
     values(8, json=f"'{'[' * levels}{']' * levels}'")
     taken = levels <= (31 if is_mariadb else 100)
     assert told(checked(both)) == ([] if taken else [("FP118", "dirty.values", "json", [8])])
 
 
-def test_a_json_number_beyond_floats_is_named(both: Ends) -> None:
+def test_a_json_number_beyond_floats_is_named(both: Endpoints) -> None:
     values(8, json="'[1e999]'")
     assert told(checked(both)) == [("FP118", "dirty.values", "json", [8])]
 
 
-def test_json_integers_beyond_64_bits_lose_digits_on_mysql(both: Ends, is_mariadb: bool) -> None:
+def test_json_integers_beyond_64_bits_lose_digits_on_mysql(
+    both: Endpoints, is_mariadb: bool
+) -> None:
     values(7, json="'[18446744073709551615, -9223372036854775808]'")
     values(8, json="'[18446744073709551616]'")
     assert told(checked(both)) == ([] if is_mariadb else [("FP117", "dirty.values", "json", [8])])
 
 
-def test_a_uuid_that_mariadb_refuses_is_named(both: Ends, is_mariadb: bool) -> None:
+def test_a_uuid_that_mariadb_refuses_is_named(both: Endpoints, is_mariadb: bool) -> None:
     values(7, uuid="'00000000000000000000000000000002'")
     values(8, uuid="'1dd9b7c500a78b9b0d889fff334917bb'")
     assert told(checked(both)) == ([("FP112", "dirty.values", "uuid", [8])] if is_mariadb else [])
 
 
-def test_a_value_larger_than_a_packet_is_named(both: Ends) -> None:
+def test_a_value_larger_than_a_packet_is_named(both: Endpoints) -> None:
     target = Target(connections[TARGET])
     assert target.limits.packet >= 1 << 20
     # The smallest packet that servers allow in practice: with the real one the test takes long.
@@ -232,7 +234,7 @@ def test_a_value_larger_than_a_packet_is_named(both: Ends) -> None:
     ("value", "rounded"), [("0.5", False), ("0.1", False), ("0.1234567", True)]
 )
 def test_a_float_that_single_precision_would_round_is_named(
-    both: Ends, value: str, rounded: bool
+    both: Endpoints, value: str, rounded: bool
 ) -> None:
     values(8, float=value)
     with connections[TARGET].cursor() as cursor:
@@ -244,7 +246,7 @@ def test_a_float_that_single_precision_would_round_is_named(
     assert found == ([("FP120", "dirty.values", "float", [8])] if rounded else [])
 
 
-def test_null_where_the_model_forbids_it_is_named(both: Ends) -> None:
+def test_null_where_the_model_forbids_it_is_named(both: Endpoints) -> None:
     values(7)
     plant("PRAGMA writable_schema = ON")
     plant(
@@ -265,7 +267,7 @@ def test_null_where_the_model_forbids_it_is_named(both: Ends) -> None:
         plant("PRAGMA writable_schema = RESET")
 
 
-def test_foreign_keys_to_nothing_are_named(both: Ends) -> None:
+def test_foreign_keys_to_nothing_are_named(both: Endpoints) -> None:
     values(1)
     plant("INSERT INTO dirty_child (id, values_id, loose_id) VALUES (1, 1, 99), (2, 77, NULL)")
     assert told(checked(both)) == [
@@ -274,7 +276,7 @@ def test_foreign_keys_to_nothing_are_named(both: Ends) -> None:
     ]
 
 
-def test_links_to_nothing_are_named(both: Ends) -> None:
+def test_links_to_nothing_are_named(both: Endpoints) -> None:
     values(1)
     plant("INSERT INTO dirty_child (id, values_id) VALUES (1, 1)")
     plant("INSERT INTO dirty_child_names (id, child_id, name_id) VALUES (31, 1, 5), (32, 6, 5)")
@@ -284,7 +286,7 @@ def test_links_to_nothing_are_named(both: Ends) -> None:
     ]
 
 
-def test_generic_keys_to_nothing_are_a_note(both: Ends) -> None:
+def test_generic_keys_to_nothing_are_a_note(both: Endpoints) -> None:
     values(1)
     here = ContentType.objects.using(SOURCE).get(app_label="dirty", model="values").pk
     gone = ContentType.objects.using(SOURCE).create(app_label="gone", model="thing")
@@ -300,7 +302,7 @@ def test_generic_keys_to_nothing_are_a_note(both: Ends) -> None:
     ]
 
 
-def test_a_natural_key_that_does_not_find_its_row_is_named(both: Ends) -> None:
+def test_a_natural_key_that_does_not_find_its_row_is_named(both: Endpoints) -> None:
     Tag.objects.using(SOURCE).bulk_create([Tag(pk=1, word="red"), Tag(pk=2, word="blue")])
     assert told(checked(both)) == []
     Tag.objects.using(SOURCE).create(pk=3, word="red")
@@ -314,7 +316,7 @@ def test_a_natural_key_that_does_not_find_its_row_is_named(both: Ends) -> None:
     ("first", "second"), [("anna", "Anna"), ("anna", "änna"), ("anna", "ANNA")]
 )
 def test_names_that_the_target_takes_for_the_same_are_named(
-    both: Ends, first: str, second: str
+    both: Endpoints, first: str, second: str
 ) -> None:
     names = [Name(pk=n, name=name) for n, name in enumerate([first, "other", second], 1)]
     Name.objects.using(SOURCE).bulk_create(names)
@@ -327,7 +329,7 @@ def test_names_that_the_target_takes_for_the_same_are_named(
     "second", ["anna ", "anna\u0301", "😀", "😁", "日本", "日本語", "anna\x01"]
 )
 def test_the_target_itself_judges_what_is_the_same(
-    both: Ends, server: servers.Server, second: str
+    both: Endpoints, server: servers.Server, second: str
 ) -> None:
     first = "anna" if second.startswith("anna") else "😂"
     names = [Name(pk=1, name=first), Name(pk=2, name=second)]
@@ -348,7 +350,7 @@ def refuses(first: str, second: str) -> bool:
     return False
 
 
-def test_sets_of_columns_and_text_keys_are_compared_too(both: Ends) -> None:
+def test_sets_of_columns_and_text_keys_are_compared_too(both: Endpoints) -> None:
     pairs = [("a", 1), ("A", 2), ("b", 3), ("B", 3), (None, 1)]
     for pk, (left, right) in enumerate(pairs[:4], 1):
         plant("INSERT INTO dirty_pair (id, left, right) VALUES (%s, %s, %s)", pk, left, right)
@@ -359,7 +361,7 @@ def test_sets_of_columns_and_text_keys_are_compared_too(both: Ends) -> None:
     ]
 
 
-def test_duplicates_of_the_source_itself_are_named(both: Ends) -> None:
+def test_duplicates_of_the_source_itself_are_named(both: Endpoints) -> None:
     with connections[SOURCE].cursor() as cursor:
         cursor.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'dirty_pair'")
         (index,) = [name for (name,) in cursor.fetchall() if name.endswith("_uniq")]
@@ -374,7 +376,7 @@ def test_duplicates_of_the_source_itself_are_named(both: Ends) -> None:
     assert found == [("FP208", "dirty.pair", "left, right", [1, 2])]
 
 
-def test_findings_can_be_ignored(both: Ends) -> None:
+def test_findings_can_be_ignored(both: Endpoints) -> None:
     values(8, char="'too long'", integer="'x'")
     result = checked(both, ignore=("FP101", "FP107:dirty.other"))
     assert ([rule for rule, *_ in told(result)], result.ignored) == (["FP107"], 1)
@@ -383,7 +385,7 @@ def test_findings_can_be_ignored(both: Ends) -> None:
 
 
 def test_every_hazard_at_once_is_named_with_its_key_and_nothing_else(
-    both: Ends, is_mariadb: bool
+    both: Endpoints, is_mariadb: bool
 ) -> None:
     plant_all(Target(connections[TARGET]).limits.packet)
     planted = [(pk, *hazard[:2]) for pk, hazard in {**DIRT, **DEPENDING}.items()]

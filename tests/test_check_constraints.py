@@ -10,7 +10,7 @@ from django.db.models.functions import Length, Lower, NullIf
 
 from fixturepipe.check.repair import Repair
 from fixturepipe.check.stage import CheckOptions, check
-from fixturepipe.databases.ends import SOURCE, TARGET, Ends
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
 from fixturepipe.events import ignore
 from fixturepipe.findings.finding import Finding
 from fixturepipe.fixes.declarations import Declaration
@@ -19,7 +19,7 @@ from tests.dirty import plant, unprotected
 
 
 @pytest.fixture
-def both(migrated: Ends) -> Iterator[Ends]:
+def both(migrated: Endpoints) -> Iterator[Endpoints]:
     unprotected()
     yield migrated
     plant("DELETE FROM loading_strict")
@@ -35,8 +35,8 @@ def strict(pk: int, positive: object = 1, short: str = "a") -> None:
     )
 
 
-def found(ends: Ends) -> list[Finding]:
-    result = check(ends, CheckOptions(labels=("loading.strict",)), ignore)
+def found(endpoints: Endpoints) -> list[Finding]:
+    result = check(endpoints, CheckOptions(labels=("loading.strict",)), ignore)
     return [each for each in result.findings if each.id < "FP300"]
 
 
@@ -47,8 +47,8 @@ def in_target(statement: str) -> None:
 
 @pytest.fixture
 def constrained(
-    both: Ends, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[Ends]:
+    both: Endpoints, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Endpoints]:
     """Strict has one more constraint, with the condition given, in the target only."""
     constraint = models.CheckConstraint(condition=request.param, name="one_more")
     monkeypatch.setattr(Strict._meta, "constraints", [*Strict._meta.constraints, constraint])
@@ -59,7 +59,7 @@ def constrained(
         editor.remove_constraint(Strict, constraint)
 
 
-def test_rows_that_break_a_check_are_named(both: Ends) -> None:
+def test_rows_that_break_a_check_are_named(both: Endpoints) -> None:
     strict(1)
     strict(2, positive=0)
     strict(3, positive=-7)
@@ -74,7 +74,7 @@ def test_rows_that_break_a_check_are_named(both: Ends) -> None:
     assert "gt0" in finding.consequence
 
 
-def test_a_check_that_the_target_lacks_or_does_not_enforce_refuses_nothing(both: Ends) -> None:
+def test_a_check_that_the_target_lacks_or_does_not_enforce_refuses_nothing(both: Endpoints) -> None:
     strict(2, positive=0)
     is_mariadb = connections[TARGET].mysql_is_mariadb  # type: ignore[attr-defined]
     drop, back = (
@@ -92,7 +92,7 @@ def test_a_check_that_the_target_lacks_or_does_not_enforce_refuses_nothing(both:
 @pytest.mark.parametrize(
     "constrained", [models.Q(price__gte=1) | models.Q(price__lt=0)], indirect=True
 )
-def test_null_meets_a_check(constrained: Ends) -> None:
+def test_null_meets_a_check(constrained: Endpoints) -> None:
     strict(1)
     plant("UPDATE loading_strict SET price = NULL")
     assert found(constrained) == []
@@ -111,7 +111,7 @@ def test_null_meets_a_check(constrained: Ends) -> None:
     indirect=True,
     ids=["columns only", "a percent sign", "an expression"],
 )
-def test_conditions_of_any_form_are_asked_of_the_source(constrained: Ends) -> None:
+def test_conditions_of_any_form_are_asked_of_the_source(constrained: Endpoints) -> None:
     strict(1, short="100%a", positive=3)
     (finding,) = found(constrained)
     assert (finding.id, finding.count) == ("FP209", 1)
@@ -119,7 +119,7 @@ def test_conditions_of_any_form_are_asked_of_the_source(constrained: Ends) -> No
 
 
 def test_a_condition_that_the_source_cannot_judge_is_a_warning(
-    both: Ends, monkeypatch: pytest.MonkeyPatch
+    both: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strict(1)
     condition = models.expressions.RawSQL("no_such_function(short)", (), models.BooleanField())
@@ -132,7 +132,7 @@ def test_a_condition_that_the_source_cannot_judge_is_a_warning(
 
 @pytest.fixture
 def unique_by(
-    both: Ends, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    both: Endpoints, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[bool]:
     """Strict is unique by the expressions given, in the target only; whether it has that."""
     constraint = models.UniqueConstraint(*request.param, name="by_expression")
@@ -182,7 +182,7 @@ SUM = (models.F("positive") + models.F("small"),)
     indirect=["unique_by"],
 )
 def test_what_an_expression_takes_for_the_same_is_named_as_the_target_refuses_it(
-    both: Ends, unique_by: bool, values: list[tuple[str, int]]
+    both: Endpoints, unique_by: bool, values: list[tuple[str, int]]
 ) -> None:
     for pk, (short, positive) in enumerate(values, 1):
         strict(pk, short=short, positive=positive)
@@ -193,12 +193,14 @@ def test_what_an_expression_takes_for_the_same_is_named_as_the_target_refuses_it
 
 @pytest.mark.parametrize("unique_by", [LOWER], indirect=True)
 @pytest.mark.parametrize("remedy", ["rename", "drop"])
-def test_what_check_calls_remedied_the_dump_mends(both: Ends, unique_by: bool, remedy: str) -> None:
+def test_what_check_calls_remedied_the_dump_mends(
+    both: Endpoints, unique_by: bool, remedy: str
+) -> None:
     for pk, short in enumerate(["anna", "Anna", "bert"], 1):
         strict(pk, short=short)
     declaration = Declaration("loading.Strict.short", remedy)
     chosen = CheckOptions(labels=("loading.strict",), fix=(declaration,))
-    told = [f.remedied for f in check(both, chosen, ignore).findings if f.id == "FP203"]
+    told = [f.fixed_by for f in check(both, chosen, ignore).findings if f.id == "FP203"]
     assert told == [remedy] * unique_by
     changes = Repair(both, (declaration,))(connections[SOURCE], [Strict])
     assert len(changes) == int(unique_by)

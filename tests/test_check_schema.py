@@ -12,7 +12,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.check.server import granted, space
 from fixturepipe.check.stage import CheckOptions, CheckResult, check
-from fixturepipe.databases.ends import SOURCE, TARGET, End, Ends
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
 from fixturepipe.events import ignore
 from fixturepipe.findings.finding import Finding
 from tests import servers
@@ -22,7 +22,7 @@ EXPECTED = {"FP303", "FP304", "FP312", "FP313", "FP314"}
 
 
 @pytest.fixture
-def both(migrated: Ends) -> Ends:
+def both(migrated: Endpoints) -> Endpoints:
     migrated.open()
     return migrated
 
@@ -46,8 +46,8 @@ def modified(column: str, other: str, own: str) -> Iterator[None]:
         yield
 
 
-def checked(ends: Ends) -> CheckResult:
-    return check(ends, CheckOptions(labels=("dirty",)), ignore)
+def checked(endpoints: Endpoints) -> CheckResult:
+    return check(endpoints, CheckOptions(labels=("dirty",)), ignore)
 
 
 def unexpected(result: CheckResult) -> list[Finding]:
@@ -55,33 +55,33 @@ def unexpected(result: CheckResult) -> list[Finding]:
     return [finding for finding in result.findings if finding.id not in EXPECTED]
 
 
-def told(ends: Ends) -> list[tuple[str, str, str]]:
-    return [(f.id, f.model, f.field) for f in unexpected(checked(ends))]
+def told(endpoints: Endpoints) -> list[tuple[str, str, str]]:
+    return [(f.id, f.model, f.field) for f in unexpected(checked(endpoints))]
 
 
-def test_a_target_that_was_just_migrated_is_in_order(both: Ends) -> None:
+def test_a_target_that_was_just_migrated_is_in_order(both: Endpoints) -> None:
     assert told(both) == []
     assert checked(both).ok
 
 
-def test_a_target_without_tables_is_a_note(both: Ends, empty_target: End) -> None:
-    ends = Ends("default", both.source, empty_target)
-    result = checked(ends)
+def test_a_target_without_tables_is_a_note(both: Endpoints, empty_target: Endpoint) -> None:
+    endpoints = Endpoints("default", both.source, empty_target)
+    result = checked(endpoints)
     assert [(f.id, f.level) for f in unexpected(result)] == [("FP301", "note")]
     assert result.ok
 
 
-def test_without_a_target_the_source_alone_is_checked(both: Ends) -> None:
+def test_without_a_target_the_source_alone_is_checked(both: Endpoints) -> None:
     connections[TARGET].close()
     target = connections.settings.pop(TARGET)
     try:
-        result = checked(Ends("default", both.source))
+        result = checked(Endpoints("default", both.source))
     finally:
         connections.settings[TARGET] = target
     assert unexpected(result) == []
 
 
-def test_other_migrations_are_named(both: Ends) -> None:
+def test_other_migrations_are_named(both: Endpoints) -> None:
     name = ("auth", "0012_alter_user_first_name_max_length")
     with changed(
         f"DELETE FROM django_migrations WHERE name = '{name[1]}'",
@@ -92,16 +92,16 @@ def test_other_migrations_are_named(both: Ends) -> None:
     assert [(e.pk, e.value) for e in finding.examples] == [(".".join(name), "source only")]
 
 
-def test_a_table_that_is_missing_is_named(both: Ends) -> None:
+def test_a_table_that_is_missing_is_named(both: Endpoints) -> None:
     with changed(
         "RENAME TABLE dirty_mark TO dirty_elsewhere", "RENAME TABLE dirty_elsewhere TO dirty_mark"
     ):
         (finding,) = unexpected(checked(both))
     assert (finding.id, finding.model) == ("FP305", "dirty.mark")
-    assert "leave the model out: --exclude dirty.mark" in finding.remedy
+    assert "leave the model out: --exclude dirty.mark" in finding.hint
 
 
-def test_a_column_that_is_missing_is_named(both: Ends) -> None:
+def test_a_column_that_is_missing_is_named(both: Endpoints) -> None:
     with changed(
         "ALTER TABLE dirty_mark RENAME COLUMN object_id TO object_ids",
         "ALTER TABLE dirty_mark RENAME COLUMN object_ids TO object_id",
@@ -113,7 +113,7 @@ def test_a_column_that_is_missing_is_named(both: Ends) -> None:
 
 
 @pytest.mark.parametrize("more", ["INT NULL", "INT NOT NULL DEFAULT 5"])
-def test_a_column_that_may_be_left_out_is_no_finding(both: Ends, more: str) -> None:
+def test_a_column_that_may_be_left_out_is_no_finding(both: Endpoints, more: str) -> None:
     with changed(
         f"ALTER TABLE dirty_mark ADD COLUMN more {more}", "ALTER TABLE dirty_mark DROP COLUMN more"
     ):
@@ -129,7 +129,9 @@ def test_a_column_that_may_be_left_out_is_no_finding(both: Ends, more: str) -> N
         ("`float`", "FLOAT NOT NULL", "DOUBLE NOT NULL"),
     ],
 )
-def test_a_column_that_takes_less_is_named(both: Ends, column: str, other: str, own: str) -> None:
+def test_a_column_that_takes_less_is_named(
+    both: Endpoints, column: str, other: str, own: str
+) -> None:
     name = column.strip("`")
     with modified(name, other, own):
         assert told(both) == [("FP307", "dirty.values", name)]
@@ -143,7 +145,7 @@ def test_a_column_that_takes_less_is_named(both: Ends, column: str, other: str, 
     ],
 )
 def test_an_integer_column_that_takes_less_is_a_warning(
-    both: Ends, column: str, other: str, own: str
+    both: Endpoints, column: str, other: str, own: str
 ) -> None:
     with modified(column, other, own):
         assert told(both) == [("FP316", "dirty.values", column)]
@@ -159,13 +161,13 @@ def test_an_integer_column_that_takes_less_is_a_warning(
     ],
 )
 def test_a_column_that_takes_more_is_no_finding(
-    both: Ends, column: str, other: str, own: str
+    both: Endpoints, column: str, other: str, own: str
 ) -> None:
     with modified(column, other, own):
         assert told(both) == []
 
 
-def test_a_column_that_refuses_null_is_named(both: Ends) -> None:
+def test_a_column_that_refuses_null_is_named(both: Endpoints) -> None:
     with changed(
         "ALTER TABLE dirty_child MODIFY loose_id BIGINT NOT NULL",
         "ALTER TABLE dirty_child MODIFY loose_id BIGINT NULL",
@@ -173,14 +175,14 @@ def test_a_column_that_refuses_null_is_named(both: Ends) -> None:
         assert told(both) == [("FP307", "dirty.child", "loose")]
 
 
-def test_an_engine_without_transactions_is_named(both: Ends) -> None:
+def test_an_engine_without_transactions_is_named(both: Endpoints) -> None:
     with changed(
         "ALTER TABLE dirty_pair ENGINE = MyISAM", "ALTER TABLE dirty_pair ENGINE = InnoDB"
     ):
         assert told(both) == [("FP308", "dirty.pair", "")]
 
 
-def test_a_character_set_without_emoji_is_named(both: Ends) -> None:
+def test_a_character_set_without_emoji_is_named(both: Endpoints) -> None:
     default = connections[TARGET].cursor()
     default.execute(
         "SELECT TABLE_COLLATION FROM information_schema.TABLES"
@@ -196,37 +198,37 @@ def test_a_character_set_without_emoji_is_named(both: Ends) -> None:
 
 @pytest.mark.parametrize("charset", ["utf8mb3", "latin1"])
 def test_a_database_of_another_character_set_is_checked_too(
-    both: Ends, server: servers.Server, empty_target: End, charset: str
+    both: Endpoints, server: servers.Server, empty_target: Endpoint, charset: str
 ) -> None:
     server.execute(f"ALTER DATABASE `{empty_target.settings['NAME']}` CHARACTER SET {charset}")
-    ends = Ends("default", both.source, empty_target)
+    endpoints = Endpoints("default", both.source, empty_target)
     try:
         Name.objects.using(SOURCE).create(name="emoji 🎉")
-        assert [f.id for f in unexpected(checked(ends))] == ["FP301"]
+        assert [f.id for f in unexpected(checked(endpoints))] == ["FP301"]
         MigrationRecorder(connections[TARGET]).ensure_schema()
         with connections[TARGET].cursor() as cursor:
             cursor.execute("CREATE TABLE dirty_name (id BIGINT, name VARCHAR(20) UNIQUE)")
-        found = {f.id for f in unexpected(checked(ends)) if f.model in ("", "dirty.name")}
+        found = {f.id for f in unexpected(checked(endpoints)) if f.model in ("", "dirty.name")}
     finally:
         Name.objects.using(SOURCE).all().delete()
         connections[TARGET].close()
     assert "FP309" in found
 
 
-def test_a_short_row_format_is_named(both: Ends) -> None:
+def test_a_short_row_format_is_named(both: Endpoints) -> None:
     with changed(
         "ALTER TABLE dirty_pair ROW_FORMAT = COMPACT", "ALTER TABLE dirty_pair ROW_FORMAT = DYNAMIC"
     ):
         assert told(both) == [("FP311", "dirty.pair", "")]
 
 
-def test_rows_of_a_table_without_a_model_stay_behind(both: Ends) -> None:
+def test_rows_of_a_table_without_a_model_stay_behind(both: Endpoints) -> None:
     with changed("CREATE TABLE old_stuff AS SELECT 1 AS a", "DROP TABLE old_stuff", SOURCE):
         found = [f for f in check(both, CheckOptions(), ignore).findings if f.id == "FP304"]
     assert [(f.field, f.count, f.level) for f in found] == [("old_stuff", 1, "warning")]
 
 
-def test_what_sqlite_keeps_a_search_index_in_is_not_asked_for(both: Ends) -> None:
+def test_what_sqlite_keeps_a_search_index_in_is_not_asked_for(both: Endpoints) -> None:
     with changed("CREATE VIRTUAL TABLE words USING fts5(a)", "DROP TABLE words", SOURCE):
         found = [f for f in check(both, CheckOptions(), ignore).findings if f.id == "FP304"]
     assert found == []
@@ -251,7 +253,7 @@ def test_privileges_are_read_from_the_servers_grants(grant: str, held: set[str])
 
 
 def test_a_user_who_may_not_load_is_told_what_is_missing(
-    both: Ends, server: servers.Server
+    both: Endpoints, server: servers.Server
 ) -> None:
     assert both.target is not None
     database = both.target.settings["NAME"]
@@ -260,14 +262,14 @@ def test_a_user_who_may_not_load_is_told_what_is_missing(
         server.execute(f"CREATE USER '{database}'@'{host}' IDENTIFIED BY 'fp_reader'")
         server.execute(f"GRANT SELECT, INSERT, UPDATE ON `{database}`.* TO '{database}'@'{host}'")
     reader = {**both.target.settings, "USER": database, "PASSWORD": "fp_reader"}
-    ends = Ends("default", both.source, End("reader", reader))
+    endpoints = Endpoints("default", both.source, Endpoint("reader", reader))
     try:
         for name in ("Zed", "zed"):  # unique, so that the server is asked
             Name.objects.using(SOURCE).create(name=name)
-        (finding,) = unexpected(checked(ends))
+        (finding,) = unexpected(checked(endpoints))
         connections[TARGET].close()
-        server.execute(finding.remedy)
-        assert {f.id for f in unexpected(checked(ends))} == {"FP203"}
+        server.execute(finding.hint)
+        assert {f.id for f in unexpected(checked(endpoints))} == {"FP203"}
     finally:
         Name.objects.using(SOURCE).all().delete()
         connections[TARGET].close()
@@ -289,13 +291,13 @@ def test_a_user_who_may_not_load_is_told_what_is_missing(
     ],
 )
 def test_settings_that_connect_in_another_character_set_are_told(
-    both: Ends, options: dict[str, str], charset: str
+    both: Endpoints, options: dict[str, str], charset: str
 ) -> None:
     assert both.target is not None
-    there = End("there", {**both.target.settings, "OPTIONS": options})
-    ends = Ends("default", both.source, there)
+    there = Endpoint("there", {**both.target.settings, "OPTIONS": options})
+    endpoints = Endpoints("default", both.source, there)
     try:
-        found = unexpected(checked(ends))
+        found = unexpected(checked(endpoints))
         # Whatever was asked for, every character goes there and comes back.
         with connections[TARGET].cursor() as cursor:
             cursor.execute("SELECT %s", ["ż 🎉"])
@@ -313,7 +315,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     assert list(space(tmp_path, 1)) == []
 
 
-def test_a_lax_sql_mode_is_told(both: Ends, server: servers.Server) -> None:
+def test_a_lax_sql_mode_is_told(both: Endpoints, server: servers.Server) -> None:
     ((before,),) = server.execute("SELECT @@GLOBAL.sql_mode")
     if server.name != "embedded":
         pytest.skip("a server that others use keeps its mode")
@@ -324,7 +326,7 @@ def test_a_lax_sql_mode_is_told(both: Ends, server: servers.Server) -> None:
         server.execute(f"SET GLOBAL sql_mode = '{before}'")
 
 
-def test_a_constraint_that_the_target_does_not_enforce_is_told(both: Ends) -> None:
+def test_a_constraint_that_the_target_does_not_enforce_is_told(both: Endpoints) -> None:
     (finding,) = [f for f in checked(both).findings if f.id == "FP312"]
     assert (finding.level, finding.model) == ("warning", "dirty.limited")
     assert "does not support unique constraints with conditions. (models.W036)" in (

@@ -9,13 +9,13 @@ import pytest
 from django.db import connections
 
 from fixturepipe.check.stage import CheckOptions, check
-from fixturepipe.databases.ends import SOURCE, TARGET, Ends
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
 from fixturepipe.events import ignore
 from tests.apps.everyfield.models import ByText, Everything
 
 
 @pytest.fixture
-def both(migrated: Ends) -> Iterator[Ends]:
+def both(migrated: Endpoints) -> Iterator[Endpoints]:
     yield migrated
     Everything.objects.using(SOURCE).all().delete()
     with connections[SOURCE].cursor() as cursor:
@@ -31,8 +31,8 @@ def plant(column: str, expression: str) -> None:
         cursor.execute(f'UPDATE everyfield_everything SET "{column}" = {expression}')
 
 
-def found(ends: Ends, model: str = "everything") -> list[tuple[str, str]]:
-    result = check(ends, CheckOptions(labels=(f"everyfield.{model}",)), ignore)
+def found(endpoints: Endpoints, model: str = "everything") -> list[tuple[str, str]]:
+    result = check(endpoints, CheckOptions(labels=(f"everyfield.{model}",)), ignore)
     return [(each.id, each.field) for each in result.findings if each.id < "FP300"]
 
 
@@ -54,7 +54,7 @@ def found(ends: Ends, model: str = "everything") -> list[tuple[str, str]]:
     ],
 )
 def test_a_value_that_cannot_be_loaded_as_it_is_is_named(
-    both: Ends, column: str, value: str, rule: str
+    both: Endpoints, column: str, value: str, rule: str
 ) -> None:
     plant(column, value)
     assert found(both) == [(rule, column)]
@@ -71,12 +71,14 @@ def test_a_value_that_cannot_be_loaded_as_it_is_is_named(
         ("uuid", "'{12345678-1234-5678-1234-567812345678}'"),
     ],
 )
-def test_a_value_that_arrives_as_it_is_is_not_named(both: Ends, column: str, value: str) -> None:
+def test_a_value_that_arrives_as_it_is_is_not_named(
+    both: Endpoints, column: str, value: str
+) -> None:
     plant(column, value)
     assert found(both) == []
 
 
-def test_text_that_is_not_utf8_is_named_in_a_unique_column_too(both: Ends) -> None:
+def test_text_that_is_not_utf8_is_named_in_a_unique_column_too(both: Endpoints) -> None:
     ByText.objects.using(SOURCE).create(name="é", value=1)
     with connections[SOURCE].cursor() as cursor:
         cursor.execute("INSERT INTO everyfield_bytext VALUES (CAST(x'c328' AS TEXT), 2)")
@@ -84,7 +86,7 @@ def test_text_that_is_not_utf8_is_named_in_a_unique_column_too(both: Ends) -> No
 
 
 def test_long_text_is_unique_on_mariadb_and_compared_there(
-    both: Ends, monkeypatch: pytest.MonkeyPatch
+    both: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(Everything._meta.get_field("text").__dict__, "unique", True)
     texts = ["b", "a" * 3000 + "1", "a" * 3000 + "2", "B", "c"]
@@ -95,7 +97,7 @@ def test_long_text_is_unique_on_mariadb_and_compared_there(
     assert same == ([["b", "B"]] if is_mariadb else [])
 
 
-def test_references_in_text_that_is_not_utf8_are_named_and_stop_nothing(both: Ends) -> None:
+def test_references_in_text_that_is_not_utf8_are_named_and_stop_nothing(both: Endpoints) -> None:
     plant("char", "NULL")
     with connections[SOURCE].cursor() as cursor:
         cursor.execute("PRAGMA foreign_keys = OFF")
@@ -130,7 +132,7 @@ def test_references_in_text_that_is_not_utf8_are_named_and_stop_nothing(both: En
         "12345678-1234-4678-9234-56781234567b",
     ],
 )
-def test_a_uuid_in_two_spellings_is_a_duplicate(both: Ends, second: str) -> None:
+def test_a_uuid_in_two_spellings_is_a_duplicate(both: Endpoints, second: str) -> None:
     spellings = ["1234567812344678923456781234567a", second]
     with connections[SOURCE].cursor() as cursor:
         cursor.execute("PRAGMA ignore_check_constraints = ON")

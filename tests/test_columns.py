@@ -17,7 +17,7 @@ from django.utils.duration import duration_iso_string, duration_string
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fixturepipe.databases.ends import TARGET, End, Ends
+from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.load import columns
 from fixturepipe.load.columns import converter_for, general_converter
 from fixturepipe.load.literals import quoted, quoted_all
@@ -58,8 +58,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 
 @pytest.fixture
-def connection(shared_target: End, source: End) -> Iterator[BaseDatabaseWrapper]:
-    Ends("default", source, shared_target).open()
+def connection(shared_target: Endpoint, source: Endpoint) -> Iterator[BaseDatabaseWrapper]:
+    Endpoints("default", source, shared_target).open()
     yield connections[TARGET]
     connections[TARGET].close()
 

@@ -23,7 +23,7 @@ import pytest
 
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.embedded import EmbeddedServer
-from fixturepipe.databases.ends import End, Ends
+from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from fixturepipe.databases.ledger import read_applied
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Event, StageAdvanced
@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, source_template: Path) -> RunD
         [a("pointer", 1000 * part + n, shade=[f"shade {n}"]) for n in range(ROWS)]
         for part in range(16)
     ]
-    with Ends("default", sqlite_end(source_template)).bound_to_source():
+    with Endpoints("default", sqlite_end(source_template)).bound_to_source():
         return make_run(tmp_path_factory.mktemp("crash") / "run", *chunks, cyclic=[3])
 
 
@@ -57,13 +57,13 @@ def source_file(source_template: Path) -> Path:
 
 
 @pytest.fixture
-def undisturbed(run: RunDirectory, source: End, second_target: End) -> dict[str, Any]:
+def undisturbed(run: RunDirectory, source: Endpoint, second_target: Endpoint) -> dict[str, Any]:
     """What a load that nothing disturbs leaves."""
     load_into(second_target, source, run)
     return outcome(second_target)
 
 
-def outcome(target: End) -> dict[str, Any]:
+def outcome(target: Endpoint) -> dict[str, Any]:
     """All rows of the run's models, without the keys that the server gave."""
     found = rows(
         target, *(f"loading.{name}" for name in ("shade", "node", "hen", "egg", "pointer"))
@@ -95,7 +95,7 @@ def kill_and_start(server: EmbeddedServer) -> None:
     server.start()
 
 
-def begin(run: RunDirectory, source_file: Path, target: End, workers: int = 1) -> Any:
+def begin(run: RunDirectory, source_file: Path, target: Endpoint, workers: int = 1) -> Any:
     """A loading process that has begun to work."""
     process = subprocess.Popen(
         [
@@ -120,11 +120,11 @@ def end(process: Any) -> None:
     process.communicate()
 
 
-def chunks_in(source: End, target: End) -> int:
-    return len(read_applied(Ends("default", source, target), RUN))
+def chunks_in(source: Endpoint, target: Endpoint) -> int:
+    return len(read_applied(Endpoints("default", source, target), RUN))
 
 
-def wait_for(process: Any, source: End, target: End, chunks: int) -> None:
+def wait_for(process: Any, source: Endpoint, target: Endpoint, chunks: int) -> None:
     """Wait until so many chunks are in, or the process is at its end."""
     while process.poll() is None and chunks_in(source, target) < chunks:
         time.sleep(0.002)
@@ -134,9 +134,9 @@ def wait_for(process: Any, source: End, target: End, chunks: int) -> None:
 def test_a_killed_loader_loses_and_repeats_nothing(
     workers: int,
     run: RunDirectory,
-    source: End,
+    source: Endpoint,
     source_file: Path,
-    shared_target: End,
+    shared_target: Endpoint,
     undisturbed: dict[str, Any],
 ) -> None:
     moments = random.Random(os.environ.get("PYTEST_SEED"))
@@ -160,9 +160,9 @@ def test_a_killed_loader_loses_and_repeats_nothing(
 
 def test_an_interrupted_loader_rolls_its_chunk_back(
     run: RunDirectory,
-    source: End,
+    source: Endpoint,
     source_file: Path,
-    shared_target: End,
+    shared_target: Endpoint,
     undisturbed: dict[str, Any],
 ) -> None:
     process = begin(run, source_file, shared_target)
@@ -176,9 +176,9 @@ def test_an_interrupted_loader_rolls_its_chunk_back(
 
 def test_a_loader_killed_in_migrate_begins_anew(
     run: RunDirectory,
-    source: End,
+    source: Endpoint,
     source_file: Path,
-    empty_target: End,
+    empty_target: Endpoint,
     undisturbed: dict[str, Any],
 ) -> None:
     for moment in (0.3, 0.8):
@@ -191,8 +191,8 @@ def test_a_loader_killed_in_migrate_begins_anew(
 
 def test_a_killed_connection_is_answered_with_another_try(
     run: RunDirectory,
-    source: End,
-    shared_target: End,
+    source: Endpoint,
+    shared_target: Endpoint,
     server: servers.Server,
     undisturbed: dict[str, Any],
 ) -> None:
@@ -216,8 +216,8 @@ def test_a_killed_connection_is_answered_with_another_try(
 
 def test_a_lock_that_is_not_given_is_waited_for_again(
     run: RunDirectory,
-    source: End,
-    shared_target: End,
+    source: Endpoint,
+    shared_target: Endpoint,
     server: servers.Server,
     undisturbed: dict[str, Any],
 ) -> None:
@@ -232,7 +232,7 @@ def test_a_lock_that_is_not_given_is_waited_for_again(
 
 
 @contextmanager
-def _held_row(server: servers.Server, target: End) -> Iterator[Callable[[], None]]:
+def _held_row(server: servers.Server, target: Endpoint) -> Iterator[Callable[[], None]]:
     """Another transaction has inserted a row of the first chunk, until it is rolled back."""
     connection = server.connect(target.settings["NAME"])
     connection.autocommit(False)
@@ -246,7 +246,7 @@ def _held_row(server: servers.Server, target: End) -> Iterator[Callable[[], None
 
 def test_a_killed_server_that_comes_back_is_waited_for(
     run: RunDirectory,
-    source: End,
+    source: Endpoint,
     undisturbed: dict[str, Any],
     private_server: EmbeddedServer,
 ) -> None:
@@ -270,7 +270,7 @@ def test_a_killed_server_that_comes_back_is_waited_for(
 
 def test_a_server_that_stays_away_ends_the_load_resumably(
     run: RunDirectory,
-    source: End,
+    source: Endpoint,
     private_server: EmbeddedServer,
 ) -> None:
     with servers.embedded(private_server).database() as target:

@@ -17,7 +17,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
-from fixturepipe.databases.ends import TARGET, Ends
+from fixturepipe.databases.endpoints import TARGET, Endpoints
 from tests.apps.customs.models import Custom, Money
 from tests.apps.everyfield.models import Everything
 from tests.apps.hidden.models import Ghost, House, Poltergeist, Stay
@@ -130,11 +130,11 @@ HAZARDS = {
 }
 
 
-def outcome(dump, ends, models):
+def outcome(dump, endpoints, models):
     """Dump by a function that gives files, load these as Django does, compare."""
     try:
         files = dump()
-        with ends.bound_to_target():
+        with endpoints.bound_to_target():
             call_command("loaddata", *files, verbosity=0)
     except Exception:  # noqa: BLE001  (whatever it is: it did not arrive)
         return "aborts"
@@ -152,11 +152,11 @@ def both(server, source_template, tmp_path_factory):
         for table in ("hidden_legacy", "hidden_elsewhere"):
             file.execute(f"CREATE TABLE {table} (id integer PRIMARY KEY, name varchar(20))")
     with server.database() as target:
-        ends = Ends("default", sqlite_end(path), target)
-        with ends.bound_to_target():
+        endpoints = Endpoints("default", sqlite_end(path), target)
+        with endpoints.bound_to_target():
             call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
-        ends.open()
-        yield ends
+        endpoints.open()
+        yield endpoints
         connections.close_all()
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.apps import apps
 from django.db import connections
 
-from fixturepipe.databases.ends import TARGET
+from fixturepipe.databases.endpoints import TARGET
 from fixturepipe.errors import UsageError
 from tests.apps.hidden.models import Ghost, House, Poltergeist, Stay
 from tests.dumping import Dumped, noted_queries, rows
@@ -147,16 +147,16 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(source, dum
     assert queries_with(3) == queries_with(300)
 
 
-def test_stock_loaddata_of_all_dumps_leaves_the_same_rows(ends, haunted, tmp_path):
+def test_stock_loaddata_of_all_dumps_leaves_the_same_rows(endpoints, haunted, tmp_path):
     other = House.objects.create(secret="attic", number=-4)
     LINKS["next_to"].objects.create(from_house=haunted, to_house=other)
     Poltergeist.everything.create(name="Bang", noise=9, hidden=True)
     Stay.objects.create(house=other, note="dry")
     House.objects.update(changed="2001-02-03T04:05:06.789012Z")
-    dumped = Dumped(tmp_path / "run", ends.source)
+    dumped = Dumped(tmp_path / "run", endpoints.source)
 
     dumped(exclude=("hidden.legacy",))
-    dumped.load(ends, "contenttypes", "auth", "hidden")
+    dumped.load(endpoints, "contenttypes", "auth", "hidden")
 
     for model in (Ghost, Poltergeist, House, Stay, *LINKS.values()):
         assert rows(model, TARGET) == rows(model, "default") != []

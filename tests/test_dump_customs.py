@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from django.db import connections
 
-from fixturepipe.databases.ends import TARGET
+from fixturepipe.databases.endpoints import TARGET
 from fixturepipe.errors import SourceDataError
 from tests.apps.customs.models import Custom, Hopeless, Label, Labelled, Money, Thing
 from tests.dumping import Dumped, rows
@@ -78,13 +78,13 @@ def test_values_that_spoil_a_batch_do_not_spoil_the_other_rows(dumped):
     assert result.rejected == {"customs.hopeless": 1}
 
 
-def test_stock_loaddata_leaves_what_django_read(ends, tmp_path):
+def test_stock_loaddata_leaves_what_django_read(endpoints, tmp_path):
     Custom.objects.create(words=["a", "b c"], money=Money(-1), rotated="secret", hex=2**40)
     Custom.objects.create(words=[""], money=Money(0), rotated="", hex=0)
-    dumped = Dumped(tmp_path / "run", ends.source)
+    dumped = Dumped(tmp_path / "run", endpoints.source)
 
     dumped("customs")
-    dumped.load(ends, "customs")
+    dumped.load(endpoints, "customs")
 
     assert rows(Custom, TARGET) == rows(Custom, "default")
     with connections[TARGET].cursor() as cursor:

@@ -21,7 +21,7 @@ from django.db import connections
 
 from fixturepipe.arrange.stage import arrange
 from fixturepipe.artifacts.manifest import Arrangement, write_manifest
-from fixturepipe.databases.ends import End, Ends, complete_settings
+from fixturepipe.databases.endpoints import Endpoint, Endpoints, complete_settings
 from fixturepipe.dump.fingerprint import what_moved
 from fixturepipe.dump.stage import DumpOptions, dump
 from fixturepipe.events import StageAdvanced, StageFinished, StageStarted
@@ -47,13 +47,13 @@ def write(source, statement):
 
 def moved(dumped):
     marks = dumped.manifest.source.fingerprint
-    return what_moved(marks, dumped.directory, Ends("default", dumped.source))
+    return what_moved(marks, dumped.directory, Endpoints("default", dumped.source))
 
 
 @pytest.mark.parametrize("kind", ["backup", "transaction"])
-@pytest.mark.parametrize("journal", ["delete", "wal"])
-def test_a_writer_that_commits_while_the_dump_runs_changes_nothing_in_it(dumped, kind, journal):
-    write(dumped.source, f"PRAGMA journal_mode={journal}")
+@pytest.mark.parametrize("load_status", ["delete", "wal"])
+def test_a_writer_that_commits_while_the_dump_runs_changes_nothing_in_it(dumped, kind, load_status):
+    write(dumped.source, f"PRAGMA journal_mode={load_status}")
     refused = []
 
     def interfere(event):
@@ -71,7 +71,7 @@ def test_a_writer_that_commits_while_the_dump_runs_changes_nothing_in_it(dumped,
     assert result.models["everyfield.everything"] == 50
     assert result.models["auth.group"] == 1
     # A read transaction without a write-ahead log holds writers off; a copy never does.
-    assert bool(refused) == (kind == "transaction" and journal == "delete")
+    assert bool(refused) == (kind == "transaction" and load_status == "delete")
 
 
 def test_the_copy_of_the_source_is_private_and_gone_afterwards(dumped):
@@ -99,12 +99,12 @@ def test_nothing_is_written_into_the_source(dumped):
 def test_an_in_memory_source_is_dumped(tmp_path, dumped):
     path = dumped.source.settings["NAME"]
     settings = complete_settings({"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"})
-    ends = Ends("default", End("memory", settings))
-    with ends.bound_to_source():
+    endpoints = Endpoints("default", Endpoint("memory", settings))
+    with endpoints.bound_to_source():
         connections["default"].ensure_connection()
         with closing(sqlite3.connect(path)) as file:
             file.backup(connections["default"].connection)
-        result = dump(dumped.directory, ends, DumpOptions(labels=APPS, snapshot="transaction"))
+        result = dump(dumped.directory, endpoints, DumpOptions(labels=APPS, snapshot="transaction"))
         assert Everything.objects.count() == 50
         # Django keeps a database in memory open, as its end is the end of the data.
         connections["default"].connection.close()
@@ -157,9 +157,9 @@ def test_dumps_of_a_source_that_moved_go_when_one_app_is_dumped_again_and_that_i
     assert log.text.startswith("Removed, of another state of the source: 1-dump/everyfield.json")
 
 
-@pytest.mark.parametrize("journal", ["delete", "wal"])
-def test_a_source_that_moved_is_dumped_anew(dumped, journal):
-    write(dumped.source, f"PRAGMA journal_mode={journal}")
+@pytest.mark.parametrize("load_status", ["delete", "wal"])
+def test_a_source_that_moved_is_dumped_anew(dumped, load_status):
+    write(dumped.source, f"PRAGMA journal_mode={load_status}")
     dumped(*APPS)
     write(dumped.source, "UPDATE everyfield_everything SET text = 'other' WHERE id = 7")
     assert dumped(*APPS).skipped == ()
@@ -191,9 +191,9 @@ def test_an_app_that_is_excluded_by_name_is_no_longer_there(dumped):
     assert result.skipped == ("auth",)
 
 
-@pytest.mark.parametrize("journal", ["delete", "wal"])
-def test_a_source_that_stays_as_it_was_has_not_moved(dumped, journal):
-    write(dumped.source, f"PRAGMA journal_mode={journal}")
+@pytest.mark.parametrize("load_status", ["delete", "wal"])
+def test_a_source_that_stays_as_it_was_has_not_moved(dumped, load_status):
+    write(dumped.source, f"PRAGMA journal_mode={load_status}")
     dumped(*APPS)
     assert moved(dumped) == []
     os.utime(dumped.source.settings["NAME"])
@@ -210,9 +210,9 @@ def test_a_source_that_stays_as_it_was_has_not_moved(dumped, journal):
         ("CREATE TABLE extra (id integer)", "extra is new"),
     ],
 )
-@pytest.mark.parametrize("journal", ["delete", "wal"])
-def test_a_source_that_moved_says_where(dumped, statement, said, journal):
-    write(dumped.source, f"PRAGMA journal_mode={journal}")
+@pytest.mark.parametrize("load_status", ["delete", "wal"])
+def test_a_source_that_moved_says_where(dumped, statement, said, load_status):
+    write(dumped.source, f"PRAGMA journal_mode={load_status}")
     dumped(*APPS)
     write(dumped.source, statement)
     assert any(said in change for change in moved(dumped))
@@ -237,15 +237,15 @@ import django
 from django.conf import settings
 django.setup()
 from pathlib import Path
-from fixturepipe.stages import dump as stage
+from fixturepipe.dump import stage
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.ends import Ends, resolve_end
+from fixturepipe.databases.endpoints import Endpoints, resolve_endpoint
 stage.SAVED_EVERY = 0
 def tell(event):
     if getattr(event, "label", "") == "everyfield.bytext":
         print("there", flush=True)
         sys.stdin.read()
-ends = Ends("default", resolve_end("sqlite:///{dumped.source.settings["NAME"]}"))
+endpoints = Endpoints("default", resolve_endpoint("sqlite:///{dumped.source.settings["NAME"]}"))
 stage.dump(RunDirectory(Path({str(dumped.directory.path)!r})), ends,
            stage.DumpOptions(labels={APPS!r}), tell)
 """

@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from fixturepipe.databases.ends import End, Ends
+from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from fixturepipe.dump import rowquery
 from tests.apps.everyfield.models import ByText, Everything
 from tests.apps.hidden.models import House, Stay
@@ -20,9 +20,9 @@ from tests.test_verify import VALUES
 
 
 @pytest.fixture
-def server_source(ends):
+def server_source(endpoints):
     """The migrated server as a source, bound to "default" like any source of a test."""
-    source = Ends("default", ends.target)
+    source = Endpoints("default", endpoints.target)
     with source.bound_to_source():
         yield source.source
 
@@ -31,7 +31,7 @@ def test_a_server_is_dumped_as_sqlite_is(server_source, source, tmp_path):
     """The same rows in both give the same files."""
     files = []
     for end in (server_source, source):
-        with Ends("default", end).bound_to_source():
+        with Endpoints("default", end).bound_to_source():
             Everything.objects.create(**VALUES)
             Everything.objects.create(json=None)
             red = Unique.objects.create(slug="red")
@@ -97,16 +97,16 @@ def test_what_is_committed_on_a_server_while_it_is_dumped_is_not_dumped(server_s
 def test_moments_are_those_of_the_connections_time_zone(source, tmp_path, zone):
     settings = {**source.settings, "TIME_ZONE": zone}
     moment = datetime.datetime(2024, 7, 1, 12, 30, 15, 250, zoneinfo.ZoneInfo(zone))
-    with Ends("default", End("zoned", settings)).bound_to_source():
+    with Endpoints("default", Endpoint("zoned", settings)).bound_to_source():
         Everything.objects.create(moment=moment)
-        dumped = Dumped(tmp_path / "run", End("zoned", settings))
+        dumped = Dumped(tmp_path / "run", Endpoint("zoned", settings))
         dumped("everyfield.everything")
     (fields,) = dumped.fields("everyfield.everything").values()
     assert datetime.datetime.fromisoformat(fields["moment"]) == moment
 
 
 def test_moments_without_a_time_zone_stay_without(source, tmp_path):
-    with override_settings(USE_TZ=False), Ends("default", source).bound_to_source():
+    with override_settings(USE_TZ=False), Endpoints("default", source).bound_to_source():
         Everything.objects.create(moment=datetime.datetime(2024, 1, 2, 3, 4, 5, 6))  # noqa: DTZ001
         dumped = Dumped(tmp_path / "run", source)
         dumped("everyfield.everything")
@@ -141,9 +141,9 @@ import django
 django.setup()
 from pathlib import Path
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.ends import Ends, resolve_end
-from fixturepipe.stages.dump import DumpOptions, dump
-ends = Ends("default", resolve_end("sqlite:///{source.settings["NAME"]}"))
+from fixturepipe.databases.endpoints import Endpoints, resolve_endpoint
+from fixturepipe.dump.stage import DumpOptions, dump
+endpoints = Endpoints("default", resolve_endpoint("sqlite:///{source.settings["NAME"]}"))
 def run(labels, name):
     dump(RunDirectory(Path({str(tmp_path)!r}) / name), ends, DumpOptions(labels=labels))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

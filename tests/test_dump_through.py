@@ -68,10 +68,10 @@ def nulls_and_lent_keys():
 
 @pytest.mark.parametrize("natural_keys_option", ["auto", "none"])
 @pytest.mark.parametrize("loader", ["fast", "stock"])
-def test_every_hazard_arrives_and_is_verified(ends, tmp_path, loader, natural_keys_option):
+def test_every_hazard_arrives_and_is_verified(endpoints, tmp_path, loader, natural_keys_option):
     for make in (natural_keys, hidden_rows, custom_fields, nulls_and_lent_keys):
         make()
-    dumped = Dumped(tmp_path / "run", ends.source)
+    dumped = Dumped(tmp_path / "run", endpoints.source)
     result = dumped(natural_keys=natural_keys_option)
 
     schemas = dumped.manifest.schemas()
@@ -80,9 +80,9 @@ def test_every_hazard_arrives_and_is_verified(ends, tmp_path, loader, natural_ke
         return set()
 
     arranged = arrange(dumped.directory, schemas, in_target=none_found)
-    loaded = load(dumped.directory, ends, LoadOptions(loader=loader, workers=1), ignore)
+    loaded = load(dumped.directory, endpoints, LoadOptions(loader=loader, workers=1), ignore)
     manifest = read_manifest(dumped.directory)
-    verified = verify(ends, VerifyOptions(), ignore, manifest)
+    verified = verify(endpoints, VerifyOptions(), ignore, manifest)
 
     assert arranged.objects == result.objects
     assert sum(loaded.models.values()) == result.objects

@@ -14,7 +14,7 @@ from django.db import connections, models
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from fixturepipe.databases.ends import TARGET
+from fixturepipe.databases.endpoints import TARGET
 from tests.apps.everyfield.models import Everything
 from tests.dumping import Dumped, rows
 
@@ -145,13 +145,15 @@ def read(field, value):
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(batch=st.lists(values(servers_json, reals, st.uuids(version=4)), min_size=1, max_size=40))
-def test_stock_loaddata_of_a_dump_leaves_what_django_read_from_the_source(ends, tmp_path, batch):
+def test_stock_loaddata_of_a_dump_leaves_what_django_read_from_the_source(
+    endpoints, tmp_path, batch
+):
     store(batch)
     models.QuerySet(model=Everything, using=TARGET).delete()
-    dumped = Dumped(tmp_path / "run", ends.source)
+    dumped = Dumped(tmp_path / "run", endpoints.source)
 
     dumped("everyfield.everything")
-    dumped.load(ends, "everyfield")
+    dumped.load(endpoints, "everyfield")
 
     assert rows(Everything, TARGET) == rows(Everything, "default")
 
@@ -163,17 +165,17 @@ LOST_BY_STOCK = {
 
 
 @pytest.mark.parametrize("name", LOST_BY_STOCK)
-def test_stock_dumpdata_loses_microseconds_and_ours_does_not(ends, tmp_path, name):
+def test_stock_dumpdata_loses_microseconds_and_ours_does_not(endpoints, tmp_path, name):
     Everything.objects.create(**{name: LOST_BY_STOCK[name]})
     stock = tmp_path / "stock.json"
     call_command("dumpdata", "everyfield.everything", output=str(stock), verbosity=0)
-    with ends.bound_to_target():
+    with endpoints.bound_to_target():
         call_command("loaddata", str(stock), verbosity=0)
     found = models.QuerySet(model=Everything, using=TARGET).get()
     assert getattr(found, name) == LOST_BY_STOCK[name].replace(microsecond=123000)
 
-    dumped = Dumped(tmp_path / "run", ends.source)
+    dumped = Dumped(tmp_path / "run", endpoints.source)
     dumped("everyfield.everything")
-    dumped.load(ends, "everyfield")
+    dumped.load(endpoints, "everyfield")
     found = models.QuerySet(model=Everything, using=TARGET).get()
     assert getattr(found, name) == LOST_BY_STOCK[name]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from fixturepipe.findings.rules import RULES
-from fixturepipe.fixes.declarations import MENDS, REMEDIES
+from fixturepipe.fixes.declarations import FIX_NAMES, FIXES_FOR
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "findings.md"
 
@@ -18,11 +18,11 @@ def test_every_rule_stands_in_the_documentation_with_its_level() -> None:
 
 def test_every_remedy_stands_in_the_documentation() -> None:
     table = DOCUMENT.read_text().partition("## Remedies")[2].partition("##")[0]
-    assert set(re.findall(r"^\| (\w+) \| .* \| FP", table, re.MULTILINE)) == set(REMEDIES)
+    assert set(re.findall(r"^\| (\w+) \| .* \| FP", table, re.MULTILINE)) == set(FIX_NAMES)
 
 
 def test_what_is_mended_is_a_finding() -> None:
-    assert set(MENDS) <= set(RULES)
+    assert set(FIXES_FOR) <= set(RULES)
 
 
 def test_ids_are_told_in_order() -> None:

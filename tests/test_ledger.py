@@ -9,7 +9,7 @@ import pytest
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.ends import TARGET, End, Ends
+from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.databases.ledger import UNNAMED, Entry, Ledger, remove_ledger
 from fixturepipe.errors import LoadError
 from fixturepipe.load.lock import LoaderLock
@@ -18,8 +18,8 @@ RUN, OTHER = "a" * 32, "b" * 32
 
 
 @pytest.fixture
-def connection(shared_target: End, source: End) -> Iterator[BaseDatabaseWrapper]:
-    Ends("default", source, shared_target).open()
+def connection(shared_target: Endpoint, source: Endpoint) -> Iterator[BaseDatabaseWrapper]:
+    Endpoints("default", source, shared_target).open()
     yield connections[TARGET]
     connections[TARGET].close()
 
@@ -113,16 +113,16 @@ def test_only_unfinished_runs_with_chunks_are_in_the_way(
 
 
 def test_the_tables_go_with_the_last_run(
-    ledger: Ledger, connection: BaseDatabaseWrapper, source: End, shared_target: End
+    ledger: Ledger, connection: BaseDatabaseWrapper, source: Endpoint, shared_target: Endpoint
 ) -> None:
-    ends = Ends("default", source, shared_target)
+    endpoints = Endpoints("default", source, shared_target)
     Ledger(connection, OTHER).come(was_empty=False, migrated=True)
-    remove_ledger(ends, RUN)
+    remove_ledger(endpoints, RUN)
     assert ledger.exists()
     assert ledger.state() is None
-    remove_ledger(ends, OTHER)
+    remove_ledger(endpoints, OTHER)
     assert not ledger.exists()
-    remove_ledger(ends, OTHER)
+    remove_ledger(endpoints, OTHER)
 
 
 def test_the_lock_is_free_when_its_holder_is_gone(connection: BaseDatabaseWrapper) -> None:
@@ -158,11 +158,11 @@ def test_a_lock_that_is_about_to_be_free_is_waited_for(connection: BaseDatabaseW
 
 
 def test_databases_have_locks_of_their_own(
-    connection: BaseDatabaseWrapper, second_target: End
+    connection: BaseDatabaseWrapper, second_target: Endpoint
 ) -> None:
     first = LoaderLock(connection)
     first.acquire()
-    Ends("default", second_target, second_target).open()
+    Endpoints("default", second_target, second_target).open()
     second = LoaderLock(connections[TARGET])
     second.acquire()
     second.release()

@@ -10,9 +10,9 @@ import pytest
 from django.db import connections
 from django.db.models.signals import post_save, pre_migrate, pre_save
 
-from fixturepipe.artifacts.journal import read_journal
+from fixturepipe.artifacts.loadstatus import read_load_status
 from fixturepipe.artifacts.manifest import read_manifest, write_manifest
-from fixturepipe.databases.ends import TARGET, End, Ends
+from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.databases.ledger import RUNS, read_applied
 from fixturepipe.errors import (
     ChunkFileError,
@@ -30,8 +30,8 @@ from tests.loading import RUN, Log, a, chunk_path, column, load_into, make_run, 
 SHADES = [a("shade", 1, slug="red"), a("shade", 2, slug="blue")]
 
 
-def execute(end: End, statement: str) -> list[tuple[Any, ...]]:
-    Ends("default", end, end).open()
+def execute(end: Endpoint, statement: str) -> list[tuple[Any, ...]]:
+    Endpoints("default", end, end).open()
     with connections[TARGET].cursor() as cursor:
         cursor.execute(statement)
         found = list(cursor.fetchall() or ())
@@ -43,7 +43,7 @@ def execute(end: End, statement: str) -> list[tuple[Any, ...]]:
 
 
 def test_json_null_arrives_where_the_manifest_says(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     objects = [a("document", n, content=None, required=None) for n in (1, 2, 3)]
     directory = make_run(
@@ -57,7 +57,7 @@ def test_json_null_arrives_where_the_manifest_says(
 
 
 def test_the_order_of_ordered_objects_arrives_as_it_was(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     lines = [a("line", n, place=1, _order=order) for n, order in ((1, 7), (2, 0), (3, 3))]
     directory = make_run(tmp_path / "run", [a("place", 1, name="p")], lines)
@@ -66,7 +66,7 @@ def test_the_order_of_ordered_objects_arrives_as_it_was(
 
 
 def test_a_field_may_ask_the_database_while_a_statement_is_under_way(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     objects = [a("asking", n, name="x" * 200) for n in range(1, 3001)]
     load_into(shared_target, source, make_run(tmp_path / "run", objects))
@@ -74,7 +74,7 @@ def test_a_field_may_ask_the_database_while_a_statement_is_under_way(
 
 
 def test_a_reference_to_a_hidden_object_is_resolved(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(
         tmp_path / "run",
@@ -86,7 +86,7 @@ def test_a_reference_to_a_hidden_object_is_resolved(
 
 
 def test_natural_keys_are_told_apart_where_the_collation_does_not(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     slugs = ["straße", "strasse", "STRASSE", "strasse ", "Strasse", "é", "e", "E"]
     directory = make_run(
@@ -99,7 +99,7 @@ def test_natural_keys_are_told_apart_where_the_collation_does_not(
 
 
 def test_a_key_that_only_the_collation_would_find_is_an_error(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", SHADES, [a("pointer", 1, shade=["RED"])])
     with pytest.raises(LoadError, match=r"pk 1, field shade = \['RED'\]: no loading.Shade has"):
@@ -107,7 +107,7 @@ def test_a_key_that_only_the_collation_would_find_is_an_error(
 
 
 def test_references_by_natural_key_go_to_later_objects_of_the_chunk(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     nodes = [
         a("node", 1, slug="leaf", parent=["twig"]),
@@ -119,7 +119,7 @@ def test_references_by_natural_key_go_to_later_objects_of_the_chunk(
 
 
 def test_fields_that_an_object_does_not_give_get_their_defaults(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", [a("defaults", 1, name="ada")])
     load_into(shared_target, source, directory)
@@ -130,7 +130,7 @@ def test_fields_that_an_object_does_not_give_get_their_defaults(
 
 
 def test_no_receiver_is_called_and_the_models_are_named_once(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     called: list[str] = []
 
@@ -150,7 +150,9 @@ def test_no_receiver_is_called_and_the_models_are_named_once(
     assert "--signals" in log.text
 
 
-def test_receivers_are_called_with_signals(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_receivers_are_called_with_signals(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     called: list[tuple[str, bool]] = []
 
     def receiver(instance: models.Watched, raw: bool, **_: Any) -> None:
@@ -171,7 +173,9 @@ def test_receivers_are_called_with_signals(tmp_path: Path, source: End, shared_t
 # ---- once, and again
 
 
-def test_a_second_load_loads_nothing(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_a_second_load_loads_nothing(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(tmp_path / "run", SHADES)
     first = load_into(shared_target, source, directory)
     again = load_into(shared_target, source, directory)
@@ -181,16 +185,16 @@ def test_a_second_load_loads_nothing(tmp_path: Path, source: End, shared_target:
 
 
 def test_load_goes_on_after_a_refused_chunk_is_mended(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(
         tmp_path / "run", SHADES, [a("pointer", 1, shade=9)], [a("spot", x=1, y=2)]
     )
     with pytest.raises(LoadError, match="pk 1, field shade = 9"):
         load_into(shared_target, source, directory)
-    journal = read_journal(directory, RUN)
-    assert journal is not None
-    assert (journal.loaded, journal.failed, journal.finished) == (((1, 1),), 2, False)
+    load_status = read_load_status(directory, RUN)
+    assert load_status is not None
+    assert (load_status.loaded, load_status.failed, load_status.finished) == (((1, 1),), 2, False)
     path = chunk_path(directory, 2)
     path.write_text(path.read_text().replace("9", "2"))
     log = Log()
@@ -198,13 +202,13 @@ def test_load_goes_on_after_a_refused_chunk_is_mended(
     assert result.chunks == 2
     assert "was edited" in log.text
     assert column(shared_target, "pointer", "shade_id") == [2]
-    journal = read_journal(directory, RUN)
-    assert journal is not None
-    assert (journal.loaded, journal.failed, journal.finished) == (((1, 3),), None, True)
+    load_status = read_load_status(directory, RUN)
+    assert load_status is not None
+    assert (load_status.loaded, load_status.failed, load_status.finished) == (((1, 3),), None, True)
 
 
 def test_an_edited_chunk_is_loaded_over_with_changed_only(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", SHADES)
     load_into(shared_target, source, directory)
@@ -222,7 +226,7 @@ def test_an_edited_chunk_is_loaded_over_with_changed_only(
 
 
 def test_a_chunk_that_was_arranged_anew_is_refused(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
     other = make_run(tmp_path / "other", [a("shade", 3, slug="green")])
@@ -230,7 +234,9 @@ def test_a_chunk_that_was_arranged_anew_is_refused(
         load_into(shared_target, source, other)
 
 
-def test_a_damaged_chunk_is_named(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_a_damaged_chunk_is_named(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(tmp_path / "run", SHADES)
     path = chunk_path(directory, 1)
     path.write_bytes(path.read_bytes()[:-20])
@@ -241,14 +247,18 @@ def test_a_damaged_chunk_is_named(tmp_path: Path, source: End, shared_target: En
     assert rows(shared_target, "loading.shade") == {}
 
 
-def test_a_chunk_that_is_gone_is_named(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_a_chunk_that_is_gone_is_named(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(tmp_path / "run", SHADES)
     chunk_path(directory, 1).unlink()
     with pytest.raises(ChunkFileError, match="it is not there"):
         load_into(shared_target, source, directory)
 
 
-def test_only_and_from_choose_chunks(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_only_and_from_choose_chunks(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(tmp_path / "run", *[[a("shade", n, slug=f"s{n}")] for n in (1, 2, 3, 4)])
     assert load_into(shared_target, source, directory, only=2).chunks == 1
     assert not load_into(shared_target, source, directory, start=4).complete
@@ -257,7 +267,7 @@ def test_only_and_from_choose_chunks(tmp_path: Path, source: End, shared_target:
 
 
 def test_chunks_that_a_chosen_one_needs_are_named(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", *[[a("shade", n, slug=f"s{n}")] for n in (1, 2, 3, 4)])
     log = Log()
@@ -269,7 +279,7 @@ def test_chunks_that_a_chosen_one_needs_are_named(
 
 
 def test_a_chunk_that_does_not_exist_is_refused(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     with pytest.raises(UsageError, match="There is no chunk 7"):
         load_into(shared_target, source, make_run(tmp_path / "run", SHADES), only=7)
@@ -277,7 +287,7 @@ def test_a_chunk_that_does_not_exist_is_refused(
 
 @pytest.mark.parametrize("loader", ["fast", "stock"])
 def test_a_dry_run_leaves_nothing(
-    loader: str, tmp_path: Path, source: End, shared_target: End
+    loader: str, tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", SHADES, [a("pointer", 1, shade=["red"])])
     result = load_into(shared_target, source, directory, dry_run=True, loader=loader)
@@ -286,14 +296,18 @@ def test_a_dry_run_leaves_nothing(
     assert load_into(shared_target, source, directory).objects == 3
 
 
-def test_a_dry_run_finds_what_a_load_would(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_a_dry_run_finds_what_a_load_would(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(tmp_path / "run", SHADES, [a("pointer", 1, shade=["green"])])
     with pytest.raises(LoadError, match="green"):
         load_into(shared_target, source, directory, dry_run=True)
     assert rows(shared_target, "loading.shade", "loading.pointer") == {}
 
 
-def test_a_lost_ledger_does_no_harm(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_a_lost_ledger_does_no_harm(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(tmp_path / "run", SHADES, [a("pointer", 1, shade=["red"])])
     load_into(shared_target, source, directory)
     before = rows(shared_target)
@@ -305,13 +319,13 @@ def test_a_lost_ledger_does_no_harm(tmp_path: Path, source: End, shared_target: 
     assert rows(shared_target) == before
 
 
-def test_reading_the_ledger_makes_no_table(source: End, shared_target: End) -> None:
-    assert read_applied(Ends("default", source, shared_target), RUN) == {}
+def test_reading_the_ledger_makes_no_table(source: Endpoint, shared_target: Endpoint) -> None:
+    assert read_applied(Endpoints("default", source, shared_target), RUN) == {}
     assert execute(shared_target, "SHOW TABLES LIKE 'fixturepipe%'") == []
 
 
 def test_chunks_that_the_server_confirmed_and_lost_are_loaded_again(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", SHADES, [a("spot", 1, x=1, y=1)])
     log = Log()
@@ -332,7 +346,7 @@ def test_chunks_that_the_server_confirmed_and_lost_are_loaded_again(
 
 
 def test_rows_of_others_are_refused_with_their_counts(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (7, 'mine'), (8, 'too')")
     with pytest.raises(ConfigurationError, match=r"rows of its own:\n  loading.Shade: 2"):
@@ -340,7 +354,7 @@ def test_rows_of_others_are_refused_with_their_counts(
 
 
 def test_existing_rows_are_updated_by_their_key(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (2, 'old'), (8, 'kept')")
     load_into(shared_target, source, make_run(tmp_path / "run", SHADES), existing="update")
@@ -348,7 +362,7 @@ def test_existing_rows_are_updated_by_their_key(
 
 
 def test_a_row_that_is_the_same_is_not_written_again(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     """The trigger would refuse it."""
     execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (1, 'red'), (2, 'Blue')")
@@ -366,7 +380,7 @@ def test_a_row_that_is_the_same_is_not_written_again(
 
 
 def test_an_update_never_reaches_another_row_through_a_unique_column(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     execute(shared_target, "INSERT INTO loading_product (id, number) VALUES (5, 'n')")
     directory = make_run(tmp_path / "run", [a("product", 6, number="n")])
@@ -375,13 +389,15 @@ def test_an_update_never_reaches_another_row_through_a_unique_column(
     assert column(shared_target, "product", "id") == [5]
 
 
-def test_existing_rows_are_deleted_first(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_existing_rows_are_deleted_first(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (2, 'old'), (8, 'gone')")
     load_into(shared_target, source, make_run(tmp_path / "run", SHADES), existing="delete")
     assert column(shared_target, "shade", "slug") == ["red", "blue"]
 
 
-def test_deleting_happens_once(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_deleting_happens_once(tmp_path: Path, source: Endpoint, shared_target: Endpoint) -> None:
     directory = make_run(tmp_path / "run", SHADES, [a("spot", 1, x=1, y=1)])
     load_into(shared_target, source, directory, existing="delete", only=1)
     load_into(shared_target, source, directory, existing="delete")
@@ -389,40 +405,40 @@ def test_deleting_happens_once(tmp_path: Path, source: End, shared_target: End) 
 
 
 def test_an_empty_database_is_migrated_and_what_migrate_made_is_replaced(
-    tmp_path: Path, source: End, empty_target: End
+    tmp_path: Path, source: Endpoint, empty_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", SHADES)
-    prepare_target(directory, Ends("default", source, empty_target), LoadOptions(), Log())
+    prepare_target(directory, Endpoints("default", source, empty_target), LoadOptions(), Log())
     execute(empty_target, "INSERT INTO loading_shade (id, slug) VALUES (8, 'of a migration')")
     load_into(empty_target, source, directory)
     assert column(empty_target, "shade", "slug") == ["red", "blue"]
 
 
 def test_a_target_that_was_prepared_before_the_dump_is_the_runs(
-    tmp_path: Path, source: End, empty_target: End
+    tmp_path: Path, source: Endpoint, empty_target: Endpoint
 ) -> None:
     from fixturepipe.artifacts.rundir import RunDirectory
 
-    ends = Ends("default", source, empty_target)
-    ends.open()
-    prepare_target(RunDirectory(tmp_path / "none"), ends, LoadOptions(), Log())
+    endpoints = Endpoints("default", source, empty_target)
+    endpoints.open()
+    prepare_target(RunDirectory(tmp_path / "none"), endpoints, LoadOptions(), Log())
     execute(empty_target, "INSERT INTO loading_shade (id, slug) VALUES (8, 'of a migration')")
     load_into(empty_target, source, make_run(tmp_path / "run", SHADES))
     assert column(empty_target, "shade", "slug") == ["red", "blue"]
 
 
 def test_a_migrate_that_was_killed_begins_anew(
-    tmp_path: Path, source: End, empty_target: End
+    tmp_path: Path, source: Endpoint, empty_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", SHADES)
-    prepare_target(directory, Ends("default", source, empty_target), LoadOptions(), Log())
+    prepare_target(directory, Endpoints("default", source, empty_target), LoadOptions(), Log())
     execute(empty_target, f"UPDATE {RUNS} SET migrated = 0")
     execute(empty_target, "DELETE FROM django_migrations WHERE app = 'auth'")
     assert load_into(empty_target, source, directory).complete
 
 
 def test_a_connection_lost_in_migrate_is_no_fault_of_the_project(
-    tmp_path: Path, source: End, empty_target: End
+    tmp_path: Path, source: Endpoint, empty_target: Endpoint
 ) -> None:
     def lose(using: str, **kwargs: Any) -> None:
         with connections[using].cursor() as cursor:
@@ -439,7 +455,7 @@ def test_a_connection_lost_in_migrate_is_no_fault_of_the_project(
 
 
 def test_a_target_at_other_migrations_is_refused_with_the_list(
-    tmp_path: Path, source: End, target: End
+    tmp_path: Path, source: Endpoint, target: Endpoint
 ) -> None:
     execute(
         target, "DELETE FROM django_migrations WHERE name = '0012_alter_user_first_name_max_length'"
@@ -451,7 +467,7 @@ def test_a_target_at_other_migrations_is_refused_with_the_list(
 
 
 def test_an_unfinished_run_of_others_is_refused(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     other = "f" * 32
     load_into(
@@ -461,9 +477,11 @@ def test_an_unfinished_run_of_others_is_refused(
         load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
 
 
-def test_a_second_loader_is_refused(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_a_second_loader_is_refused(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(tmp_path / "run", SHADES)
-    Ends("default", source, shared_target).open()
+    Endpoints("default", source, shared_target).open()
     first = LoaderLock(connections[TARGET])
     first.acquire()
     with pytest.raises(LoadError, match="Another `fixturepipe load` is at work"):
@@ -472,13 +490,15 @@ def test_a_second_loader_is_refused(tmp_path: Path, source: End, shared_target: 
     assert load_into(shared_target, source, directory).complete
 
 
-def test_tables_without_transactions_are_refused(tmp_path: Path, source: End, target: End) -> None:
+def test_tables_without_transactions_are_refused(
+    tmp_path: Path, source: Endpoint, target: Endpoint
+) -> None:
     execute(target, "ALTER TABLE loading_watched ENGINE = MyISAM")
     with pytest.raises(ConfigurationError, match=r"loading_watched \(MyISAM\)"):
         load_into(target, source, make_run(tmp_path / "run", [a("watched", 1, name="w")]))
 
 
-def test_a_missing_table_is_named(tmp_path: Path, source: End, target: End) -> None:
+def test_a_missing_table_is_named(tmp_path: Path, source: Endpoint, target: Endpoint) -> None:
     execute(target, "DROP TABLE loading_watched")
     directory = make_run(tmp_path / "run", [a("watched", 1, name="w")])
     with pytest.raises(ConfigurationError, match=r"no table for loading\.Watched"):
@@ -486,7 +506,7 @@ def test_a_missing_table_is_named(tmp_path: Path, source: End, target: End) -> N
 
 
 def test_a_directory_without_chunks_is_refused(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     from fixturepipe.errors import RunDirectoryError
 
@@ -502,10 +522,10 @@ def test_a_directory_without_chunks_is_refused(
 
 
 def test_the_sessions_settings_are_put_back(
-    source: End, shared_target: End, tmp_path: Path
+    source: Endpoint, shared_target: Endpoint, tmp_path: Path
 ) -> None:
-    ends = Ends("default", source, shared_target)
-    with ends.bound_to_target() as alias:
+    endpoints = Endpoints("default", source, shared_target)
+    with endpoints.bound_to_target() as alias:
         with connections[alias].cursor() as cursor:
             cursor.execute("SET SESSION sql_mode = ''")
         load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
@@ -515,10 +535,10 @@ def test_the_sessions_settings_are_put_back(
 
 
 def test_a_full_disk_does_not_stop_the_load(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", SHADES, [a("spot", 1, x=1, y=1)])
-    # The journal's temporary name is taken by a directory, so that it cannot be written.
+    # The load_status's temporary name is taken by a directory, so that it cannot be written.
     (directory.path / ".load.json.tmp").mkdir()
     log = Log()
     assert load_into(shared_target, source, directory, log=log).complete
@@ -527,7 +547,7 @@ def test_a_full_disk_does_not_stop_the_load(
 
 
 def test_the_loaded_file_is_the_one_whose_sum_is_written(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     from hashlib import sha256
 
@@ -535,14 +555,14 @@ def test_the_loaded_file_is_the_one_whose_sum_is_written(
     path = chunk_path(directory, 1)
     path.write_text(json.dumps(SHADES))
     load_into(shared_target, source, directory)
-    entry = read_applied(Ends("default", source, shared_target), RUN)[1]
+    entry = read_applied(Endpoints("default", source, shared_target), RUN)[1]
     assert entry.sha256 == sha256(path.read_bytes()).hexdigest()
     assert (entry.objects, entry.models) == (2, {"loading.shade": 2})
 
 
 @pytest.mark.parametrize("loader", ["fast", "stock"])
 def test_no_chunk_but_the_last_is_remembered(
-    loader: str, tmp_path: Path, source: End, shared_target: End
+    loader: str, tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     import gc
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models.signals import post_save
 
-from fixturepipe.databases.ends import End
+from fixturepipe.databases.endpoints import Endpoint
 from tests.loading import Log, a, load_into, make_run
 
 
@@ -16,7 +16,7 @@ def hears(**_: Any) -> None:
 
 
 def test_a_receiver_without_a_sender_is_said_to_hear_all_models(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", [a("shade", 1, slug="red")], [a("place", 1, name="p")])
     log = Log()

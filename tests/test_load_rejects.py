@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.ends import End, Ends
+from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from fixturepipe.databases.ledger import read_applied
 from fixturepipe.errors import LoadError, UsageError
 from tests import servers
@@ -55,7 +55,7 @@ BAD = {
 
 @pytest.mark.parametrize("bad", BAD)
 def test_the_row_field_and_value_are_named(
-    bad: str, tmp_path: Path, source: End, shared_target: End
+    bad: str, tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     changes, field, words = BAD[bad]
     objects = [strict(n) for n in range(1, 40)]
@@ -75,7 +75,9 @@ def test_the_row_field_and_value_are_named(
     assert result.models == {"loading.strict": 38}
 
 
-def test_a_key_that_is_none_is_named(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_a_key_that_is_none_is_named(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(tmp_path / "run", [a("shade", {"no": 1}, slug="x")])
     with pytest.raises(LoadError, match=r"loading.shade pk \{'no': 1\}, field id"):
         load_into(shared_target, source, directory)
@@ -85,7 +87,7 @@ def test_a_key_that_is_none_is_named(tmp_path: Path, source: End, shared_target:
     "key", [[None], [5], [{"no": 1}], [], [["red"]], ["red", "red"], ["\ud800"], ["('red',)"]]
 )
 def test_a_natural_key_that_is_none_is_named(
-    key: list[Any], tmp_path: Path, source: End, shared_target: End
+    key: list[Any], tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(
         tmp_path / "run", [a("shade", 1, slug="red")], [a("pointer", 1, shade=key)]
@@ -96,14 +98,16 @@ def test_a_natural_key_that_is_none_is_named(
 
 
 def test_a_duplicate_names_the_column_of_its_key(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", [strict(1, once="x"), strict(2, once="X")])
     with pytest.raises(LoadError, match="pk 2, field once = 'X': Duplicate entry"):
         load_into(shared_target, source, directory)
 
 
-def test_a_long_value_is_shortened(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_a_long_value_is_shortened(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(tmp_path / "run", [strict(1, short="x" * 1000)])
     with pytest.raises(LoadError) as caught:
         load_into(shared_target, source, directory)
@@ -112,7 +116,7 @@ def test_a_long_value_is_shortened(tmp_path: Path, source: End, shared_target: E
 
 
 def test_rows_that_depend_on_a_rejected_one_are_rejected_too(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(
         tmp_path / "run",
@@ -127,7 +131,7 @@ def test_rows_that_depend_on_a_rejected_one_are_rejected_too(
 
 
 def test_a_circle_with_a_rejected_row_is_rejected_as_a_whole(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     objects = [a("hen", 1, egg=1), a("hen", 2, egg=2), a("egg", 1, hen=1), a("egg", 2, hen=9)]
     directory = make_run(tmp_path / "run", objects, cyclic=[1])
@@ -137,7 +141,7 @@ def test_a_circle_with_a_rejected_row_is_rejected_as_a_whole(
 
 
 def test_rejected_objects_are_loaded_after_editing(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(
         tmp_path / "run",
@@ -164,7 +168,7 @@ def test_rejected_objects_are_loaded_after_editing(
 
 
 def test_what_is_no_rows_fault_rejects_none(
-    tmp_path: Path, source: End, target: End, server: servers.Server
+    tmp_path: Path, source: Endpoint, target: Endpoint, server: servers.Server
 ) -> None:
     name = target.settings["NAME"]
     # The number and state of a privilege that is lacking.
@@ -184,7 +188,7 @@ def test_what_is_no_rows_fault_rejects_none(
 
 
 def test_the_reasons_stand_beside_the_objects(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", [strict(1, small=70000), strict(2)])
     load_into(shared_target, source, directory, on_error="reject")
@@ -196,7 +200,7 @@ def test_the_reasons_stand_beside_the_objects(
 
 
 def test_a_row_longer_than_a_packet_is_named(
-    tmp_path: Path, source: End, shared_target: End, server: Server
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint, server: Server
 ) -> None:
     # A longer row, not a shorter packet: the setting would be that of all who use the server.
     ((packet,),) = server.execute("SELECT @@max_allowed_packet")
@@ -210,7 +214,9 @@ def test_a_row_longer_than_a_packet_is_named(
     assert (result.objects, rejected(directory, "0001-loading.document.json")) == (2999, [1000])
 
 
-def test_the_stock_loader_cannot_reject(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_the_stock_loader_cannot_reject(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(tmp_path / "run", [strict(1)])
     with pytest.raises(UsageError, match="stops at the first"):
         load_into(shared_target, source, directory, on_error="reject", loader="stock")
@@ -232,8 +238,8 @@ def test_exactly_the_bad_rows_are_rejected(
     bad: dict[int, dict[str, Any]],
     count: int,
     tmp_path_factory: pytest.TempPathFactory,
-    source: End,
-    shared_target: End,
+    source: Endpoint,
+    shared_target: Endpoint,
 ) -> None:
     delete_rows(shared_target)
     objects = [strict(n, **bad.get(n, {})) for n in range(count)]
@@ -242,12 +248,12 @@ def test_exactly_the_bad_rows_are_rejected(
     expected = {n for n in bad if n < count}
     assert sorted(rejected(directory)) == sorted(expected)
     assert column(shared_target, "strict", "id") == [n for n in range(count) if n not in expected]
-    entry = read_applied(Ends("default", source, shared_target), RUN)[1]
+    entry = read_applied(Endpoints("default", source, shared_target), RUN)[1]
     assert sum(entry.rejected.values()) == len(expected)
 
 
 def test_rows_that_the_server_numbers_are_checked_in_a_circle_too(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     objects = [a("strictnote", None, strict=n) for n in (1, 2, 9)] + [strict(1), strict(2)]
     directory = make_run(tmp_path / "run", objects, cyclic=[1])
@@ -257,7 +263,7 @@ def test_rows_that_the_server_numbers_are_checked_in_a_circle_too(
 
 
 def test_an_object_whose_links_cannot_be_made_is_rejected(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     objects = [
         a("person", 1, name="Ada", born=None, deleted=False, shades=[["red"]]),
@@ -272,7 +278,7 @@ def test_an_object_whose_links_cannot_be_made_is_rejected(
 
 
 def test_a_key_that_two_objects_have_is_an_error(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     shades = [a("shade", n, slug="red") for n in (1, 2)]
     directory = make_run(tmp_path / "run", shades, [a("pointer", 1, shade=["red"])])

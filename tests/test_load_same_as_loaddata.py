@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fixturepipe.databases.ends import End
+from fixturepipe.databases.endpoints import Endpoint
 from tests.loading import Object, a, load_into, make_run, rows
 
 PEOPLE = [
@@ -140,7 +140,7 @@ HAZARDS: dict[str, list[list[Object]]] = {
 
 @pytest.mark.parametrize("hazard", HAZARDS)
 def test_fast_and_stock_leave_the_same_rows(
-    hazard: str, tmp_path: Path, source: End, shared_target: End, second_target: End
+    hazard: str, tmp_path: Path, source: Endpoint, shared_target: Endpoint, second_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", *HAZARDS[hazard], cyclic=[1] * (hazard == "circles"))
     load_into(shared_target, source, directory)

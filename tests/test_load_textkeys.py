@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fixturepipe.databases.ends import End
+from fixturepipe.databases.endpoints import Endpoint
 from fixturepipe.errors import LoadError
 from tests.loading import a, load_into, make_run, rows
 
@@ -14,7 +14,7 @@ LABEL = "loading.odd"
 
 
 def test_a_key_that_is_the_same_but_for_case_is_refused_and_overwrites_nothing(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", [a("odd", "ab", share=1), a("odd", "AB", share=2)])
     with pytest.raises(LoadError, match="AB"):
@@ -26,7 +26,7 @@ def test_a_key_that_is_the_same_but_for_case_is_refused_and_overwrites_nothing(
 
 
 def test_a_key_that_is_there_already_is_updated(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", [a("odd", "ab", share=1)], [a("odd", "ab", share=2)])
     load_into(shared_target, source, directory)

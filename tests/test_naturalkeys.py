@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 
 from fixturepipe.databases import keyproof
-from fixturepipe.databases.ends import TARGET
+from fixturepipe.databases.endpoints import TARGET
 from fixturepipe.databases.naturalkeys import natural_key_paths
 from fixturepipe.dump import rowplan
 from fixturepipe.errors import UsageError
@@ -220,7 +220,7 @@ def test_a_label_without_a_natural_key_is_refused(dumped, label):
         dumped("naturals", natural_keys=label)
 
 
-def test_stock_loaddata_finds_every_row_again(ends, tmp_path):
+def test_stock_loaddata_finds_every_row_again(endpoints, tmp_path):
     red, blue = (Unique.objects.create(slug=slug) for slug in ("red", "blue"))
     Repeated.objects.create(slug="same")
     Pointer.objects.create(
@@ -236,10 +236,10 @@ def test_stock_loaddata_finds_every_row_again(ends, tmp_path):
         nested=Nested.objects.create(kind=blue, number=3),
         keyed=Keyed.objects.create(owner=red),
     ).many.add(red, blue)
-    dumped = Dumped(tmp_path / "run", ends.source)
+    dumped = Dumped(tmp_path / "run", endpoints.source)
 
     dumped("naturals")
-    dumped.load(ends, "naturals")
+    dumped.load(endpoints, "naturals")
 
     for model in (Unique, Repeated, Optional, SoftlyDeleted, Nested, Keyed, Pointer):
         assert rows(model, TARGET) == rows(model, "default") != []
@@ -247,7 +247,7 @@ def test_stock_loaddata_finds_every_row_again(ends, tmp_path):
     assert rows(through, TARGET) == rows(through, "default") != []
 
 
-def test_a_key_that_is_a_content_types_follows_it(ends, tmp_path):
+def test_a_key_that_is_a_content_types_follows_it(endpoints, tmp_path):
     """The target numbers its content types anew; the fixture must not say the old number."""
     group = ContentType.objects.get_for_model(Group)
     ContentTypeNote.objects.create(content_type=group, text="groups")
@@ -255,10 +255,10 @@ def test_a_key_that_is_a_content_types_follows_it(ends, tmp_path):
     ContentType.objects.using(TARGET).filter(pk=theirs.pk).delete()
     theirs.pk = 4_000
     theirs.save(using=TARGET)
-    dumped = Dumped(tmp_path / "run", ends.source)
+    dumped = Dumped(tmp_path / "run", endpoints.source)
 
     dumped("contenttypes", "everyfield.contenttypenote")
-    dumped.load(ends, "contenttypes", "everyfield")
+    dumped.load(endpoints, "contenttypes", "everyfield")
 
     assert rows(ContentTypeNote, TARGET) == [(4_000, "groups")]
 

@@ -15,7 +15,7 @@ from fixturepipe.arrange.stage import arrange
 from fixturepipe.artifacts.manifest import read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.check.stage import CheckOptions, check
-from fixturepipe.databases.ends import TARGET, Ends
+from fixturepipe.databases.endpoints import TARGET, Endpoints
 from fixturepipe.databases.sequences import next_keys
 from fixturepipe.dump.fingerprint import what_moved
 from fixturepipe.dump.stage import DumpOptions, dump
@@ -33,9 +33,9 @@ UTC = datetime.UTC
 
 
 @pytest.fixture
-def ends(postgresql_source, server, target_template, empty_target):
+def endpoints(postgresql_source, server, target_template, empty_target):
     server.copy(target_template, str(empty_target.settings["NAME"]))
-    both = Ends("default", postgresql_source, empty_target)
+    both = Endpoints("default", postgresql_source, empty_target)
     both.open()
     yield both
     connections.close_all()
@@ -45,14 +45,14 @@ def errors(findings):
     return [finding for finding in findings if finding.level == "error"]
 
 
-def move(path, ends):
+def move(path, endpoints):
     """All stages in order; gives how many rows are equal, by model."""
-    assert errors(check(ends, CheckOptions(), ignore).findings) == []
+    assert errors(check(endpoints, CheckOptions(), ignore).findings) == []
     directory = RunDirectory(path)
-    dump(directory, ends, DumpOptions())
+    dump(directory, endpoints, DumpOptions())
     arrange(directory, read_manifest(directory).schemas())
-    load(directory, ends, LoadOptions(workers=1), ignore)
-    compared = verify(ends, VerifyOptions(), ignore, read_manifest(directory))
+    load(directory, endpoints, LoadOptions(workers=1), ignore)
+    compared = verify(endpoints, VerifyOptions(), ignore, read_manifest(directory))
     assert compared.differences == ()
     assert errors(compared.findings) == []
     return {each.model: each.equal for each in compared.models}
@@ -75,7 +75,7 @@ HARD = [
 ]
 
 
-def test_values_of_every_type_arrive(ends, tmp_path):
+def test_values_of_every_type_arrive(endpoints, tmp_path):
     for values in HARD:
         Everything.objects.create(**values)
     parent = ByUUID.objects.create(value=1)
@@ -87,15 +87,15 @@ def test_values_of_every_type_arrive(ends, tmp_path):
     Remark.objects.create(about=Group.objects.create(name="g"))
     red = Unique.objects.create(slug="red")
     Pointer.objects.create(unique=red, by_slug=red, loose_id=404)
-    equal = move(tmp_path / "run", ends)
+    equal = move(tmp_path / "run", endpoints)
     assert equal["everyfield.everything"] == len(HARD)
     assert (equal["everyfield.remark_labels"], equal["naturals.pointer"]) == (3, 1)
 
 
-def test_keys_go_on_where_the_sequences_were(ends, tmp_path):
+def test_keys_go_on_where_the_sequences_were(endpoints, tmp_path):
     Group.objects.bulk_create([Group(name=str(n)) for n in range(9)])
     Group.objects.exclude(name="0").delete()
-    move(tmp_path / "run", ends)
+    move(tmp_path / "run", endpoints)
     assert read_manifest(RunDirectory(tmp_path / "run")).sequences["auth_group"] == 9
     assert next_keys(connections[TARGET])["auth_group"] == 10
 
@@ -115,16 +115,16 @@ def test_keys_go_on_where_the_sequences_were(ends, tmp_path):
         ("float", "-Infinity", "FP110"),
     ],
 )
-def test_values_that_the_target_cannot_have_are_named(ends, tmp_path, column, value, finding):
+def test_values_that_the_target_cannot_have_are_named(endpoints, tmp_path, column, value, finding):
     row, other = Everything.objects.create(), Everything.objects.create()
     with connections["default"].cursor() as cursor:
         cursor.execute(
             f'UPDATE everyfield_everything SET "{column}" = %s WHERE id = %s', [value, row.pk]
         )
-    (found,) = errors(check(ends, CheckOptions(), ignore).findings)
+    (found,) = errors(check(endpoints, CheckOptions(), ignore).findings)
     assert (found.id, found.model, found.field) == (finding, "everyfield.everything", column)
     assert [each.pk for each in found.examples] == [row.pk]
-    dumped = Dumped(tmp_path / "run", ends.source)
+    dumped = Dumped(tmp_path / "run", endpoints.source)
     if finding != "FP102":  # a fixture can say it, the target's column cannot
         with pytest.raises(SourceDataError, match=f"pk={row.pk}, {column}: '"):
             dumped("everyfield")
@@ -147,9 +147,9 @@ def test_a_source_that_moved_is_dumped_again_and_one_that_did_not_stands(
     assert dumped("everyfield").skipped == ()
     assert dumped("everyfield").skipped == ("everyfield",)
     marks = dumped.manifest.source.fingerprint
-    assert what_moved(marks, dumped.directory, Ends("default", postgresql_source)) == []
+    assert what_moved(marks, dumped.directory, Endpoints("default", postgresql_source)) == []
     ByText.objects.filter(name="n7").update(value=8)
-    moved = what_moved(marks, dumped.directory, Ends("default", postgresql_source))
+    moved = what_moved(marks, dumped.directory, Endpoints("default", postgresql_source))
     assert moved == ["rows were changed in place"]
     assert dumped("everyfield").skipped == ()
 

@@ -11,7 +11,7 @@ import pytest
 from django.db import connections
 
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.ends import TARGET, End, Ends
+from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.errors import ChunkFileError
 from fixturepipe.load.groups import Group
 from fixturepipe.load.modelplans import ModelPlans
@@ -55,8 +55,8 @@ CHUNKS = {
 
 
 @pytest.fixture
-def plans(shared_target: End, source: End) -> Iterator[ModelPlans]:
-    Ends("default", source, shared_target).open()
+def plans(shared_target: Endpoint, source: Endpoint) -> Iterator[ModelPlans]:
+    Endpoints("default", source, shared_target).open()
     yield ModelPlans(TARGET, {"loading.document": {"content": [1]}})
     connections[TARGET].close()
 
@@ -175,7 +175,7 @@ def _not_refused(_: Rows, error: Exception) -> None:
 
 
 def test_a_chunk_that_is_in_leaves_nothing_for_the_collector(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     """It is off while chunks are loaded: what is held in circles would pile up."""
     chunks = [[a("shade", key, slug=f"s{key}")] for key in range(1, 6)]
@@ -192,7 +192,7 @@ def test_a_chunk_that_is_in_leaves_nothing_for_the_collector(
 
 
 def test_the_collector_works_again_after_a_load(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     assert gc.isenabled()
     load_into(shared_target, source, make_run(tmp_path / "run", FIRST))

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.db import connections, transaction
 
 from fixturepipe.artifacts.manifest import Manifest
-from fixturepipe.databases.ends import SOURCE, TARGET, End, Ends
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
 from fixturepipe.databases.introspection import schema_of
 from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Event, StageAdvanced, StageFinished, StageStarted, ignore
@@ -91,19 +91,19 @@ def fill(alias: str) -> None:
 @pytest.fixture(scope="module")
 def pair(
     server: servers.Server, source_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Ends]:
+) -> Iterator[Endpoints]:
     """Two databases of equal rows; content types and permissions have other ids at the target."""
     path = tmp_path_factory.mktemp("pair") / "source.sqlite3"
     path.write_bytes(source_template.read_bytes())
     with server.database() as target:
-        ends = Ends("default", sqlite_end(path), target)
-        with ends.bound_to_target():
+        endpoints = Endpoints("default", sqlite_end(path), target)
+        with endpoints.bound_to_target():
             call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
-        ends.open()
+        endpoints.open()
         renumber_content_types()
         fill(SOURCE)
         fill(TARGET)
-        yield ends
+        yield endpoints
         connections.close_all()
 
 
@@ -123,22 +123,22 @@ def run(*statements: str, alias: str = TARGET) -> None:
 
 
 @pytest.fixture
-def planted(pair: Ends) -> Iterator[Ends]:
+def planted(pair: Endpoints) -> Iterator[Endpoints]:
     """What the test writes into the target is taken back."""
     with transaction.atomic(using=TARGET):
         yield pair
         transaction.set_rollback(True, using=TARGET)
 
 
-def verified(ends: Ends, **options: Any) -> VerifyResult:
-    return verify(ends, VerifyOptions(**options), ignore)
+def verified(endpoints: Endpoints, **options: Any) -> VerifyResult:
+    return verify(endpoints, VerifyOptions(**options), ignore)
 
 
 def found(result: VerifyResult) -> list[tuple[str, str, Any, str]]:
     return [(d.kind, d.model, d.pk, d.column) for d in result.differences]
 
 
-def test_equal_databases_are_equal(pair: Ends) -> None:
+def test_equal_databases_are_equal(pair: Endpoints) -> None:
     result = verified(pair)
     assert result.ok
     assert not result.differences
@@ -184,7 +184,7 @@ def test_equal_databases_are_equal(pair: Ends) -> None:
         ("uuid", "'00000000000000000000000000000002'"),
     ],
 )
-def test_a_changed_value_is_found(planted: Ends, column: str, value: str) -> None:
+def test_a_changed_value_is_found(planted: Endpoints, column: str, value: str) -> None:
     run(f"UPDATE everyfield_everything SET {column} = {value} WHERE id = 2")
     result = verified(planted)
     assert found(result) == [("value", "everyfield.everything", 2, column.strip("`"))]
@@ -194,7 +194,7 @@ def test_a_changed_value_is_found(planted: Ends, column: str, value: str) -> Non
     )
 
 
-def test_both_values_are_told(planted: Ends) -> None:
+def test_both_values_are_told(planted: Endpoints) -> None:
     run("UPDATE everyfield_everything SET moment = '2020-02-29 01:02:03' WHERE id = 3")
     assert verified(planted).differences == (
         Difference(
@@ -209,7 +209,7 @@ def test_both_values_are_told(planted: Ends) -> None:
     )
 
 
-def test_json_null_is_not_sql_null(planted: Ends) -> None:
+def test_json_null_is_not_sql_null(planted: Endpoints) -> None:
     run("UPDATE everyfield_everything SET json = 'null' WHERE id = 1000")
     (difference,) = verified(planted).differences
     assert (difference.source, difference.target) == (None, "null")
@@ -222,7 +222,7 @@ def test_json_null_is_not_sql_null(planted: Ends) -> None:
         """'{"a":[1,15e-1,true,null],"b":"\\\\u00fc"}'""",
     ],
 )
-def test_json_written_otherwise_is_the_same(planted: Ends, json: str) -> None:
+def test_json_written_otherwise_is_the_same(planted: Endpoints, json: str) -> None:
     run(f"UPDATE everyfield_everything SET json = {json} WHERE id = 2")
     assert verified(planted).ok
 
@@ -242,7 +242,9 @@ def test_json_written_otherwise_is_the_same(planted: Ends, json: str) -> None:
         ),
     ],
 )
-def test_a_missing_row_is_found(planted: Ends, statement: str, expected: tuple[str, Any]) -> None:
+def test_a_missing_row_is_found(
+    planted: Endpoints, statement: str, expected: tuple[str, Any]
+) -> None:
     run(statement)
     assert found(verified(planted)) == [("missing", *expected, "")]
 
@@ -267,12 +269,14 @@ def test_a_missing_row_is_found(planted: Ends, statement: str, expected: tuple[s
         ),
     ],
 )
-def test_an_extra_row_is_found(planted: Ends, statement: str, expected: tuple[str, Any]) -> None:
+def test_an_extra_row_is_found(
+    planted: Endpoints, statement: str, expected: tuple[str, Any]
+) -> None:
     run(statement)
     assert found(verified(planted)) == [("extra", *expected, "")]
 
 
-def test_a_key_that_a_collation_takes_for_another_is_not_the_same(planted: Ends) -> None:
+def test_a_key_that_a_collation_takes_for_another_is_not_the_same(planted: Endpoints) -> None:
     run("UPDATE everyfield_bytext SET name = 'z' WHERE name = 'Z'")
     assert found(verified(planted)) == [
         ("missing", "everyfield.bytext", "Z", ""),
@@ -281,7 +285,7 @@ def test_a_key_that_a_collation_takes_for_another_is_not_the_same(planted: Ends)
 
 
 def test_renumbered_links_are_the_same_links_unless_a_run_promised_their_ids(
-    planted: Ends,
+    planted: Endpoints,
 ) -> None:
     run("UPDATE everyfield_remark_labels SET id = id + 100")
     assert verified(planted).ok
@@ -297,7 +301,7 @@ def test_renumbered_links_are_the_same_links_unless_a_run_promised_their_ids(
     ]
 
 
-def test_a_link_to_another_permission_is_found(planted: Ends) -> None:
+def test_a_link_to_another_permission_is_found(planted: Endpoints) -> None:
     here = Permission.objects.using(SOURCE).get(codename="add_group").pk
     was = Permission.objects.using(TARGET).get(codename="add_group").pk
     other = Permission.objects.using(TARGET).get(codename="add_session").pk
@@ -308,31 +312,31 @@ def test_a_link_to_another_permission_is_found(planted: Ends) -> None:
     ]
 
 
-def test_content_types_are_told_by_their_names(planted: Ends) -> None:
+def test_content_types_are_told_by_their_names(planted: Endpoints) -> None:
     other = ContentType.objects.using(TARGET).get(app_label="auth", model="user").pk
     run(f"UPDATE everyfield_remark SET content_type_id = {other} WHERE id = 1")
     (difference,) = verified(planted).differences
     assert (difference.source, difference.target) == ("auth.group", "auth.user")
 
 
-def test_a_generic_key_that_names_another_content_type_is_found(planted: Ends) -> None:
+def test_a_generic_key_that_names_another_content_type_is_found(planted: Endpoints) -> None:
     run("UPDATE everyfield_remark SET object_id = object_id + 1 WHERE id = 2")
     assert found(verified(planted)) == [("value", "everyfield.remark", 2, "object_id")]
 
 
-def test_a_missing_permission_is_found(planted: Ends) -> None:
+def test_a_missing_permission_is_found(planted: Endpoints) -> None:
     Permission.objects.using(TARGET).filter(codename="view_session").delete()
     ours = Permission.objects.using(SOURCE).get(codename="view_session")
     assert found(verified(planted)) == [("missing", "auth.permission", ours.pk, "")]
 
 
-def test_more_content_types_and_permissions_are_no_difference(planted: Ends) -> None:
+def test_more_content_types_and_permissions_are_no_difference(planted: Endpoints) -> None:
     new = ContentType.objects.using(TARGET).create(app_label="other", model="thing")
     Permission.objects.using(TARGET).create(content_type=new, codename="x", name="x")
     assert verified(planted).ok
 
 
-def test_rejected_rows_are_accounted_for(planted: Ends) -> None:
+def test_rejected_rows_are_accounted_for(planted: Endpoints) -> None:
     run("DELETE FROM everyfield_bytext WHERE name IN ('Z', 'zz top')")
     result = verify(planted, VerifyOptions(), ignore, rejected={"everyfield.bytext": {"Z"}})
     assert found(result) == [("missing", "everyfield.bytext", "zz top", "")]
@@ -340,14 +344,14 @@ def test_rejected_rows_are_accounted_for(planted: Ends) -> None:
     assert (model.rejected, model.missing, model.equal) == (1, 1, 3)
 
 
-def test_a_declared_change_is_accounted_for_and_no_other(planted: Ends) -> None:
+def test_a_declared_change_is_accounted_for_and_no_other(planted: Endpoints) -> None:
     run("UPDATE everyfield_bytext SET value = 77 WHERE name IN ('a', 'b')")
     changed = {"everyfield.bytext": {"a": {"value": 77}, "b": {"value": 78}}}
     result = verify(planted, VerifyOptions(), ignore, changed=changed)
     assert found(result) == [("value", "everyfield.bytext", "b", "value")]
 
 
-def test_dangling_references_of_the_target_are_found(planted: Ends) -> None:
+def test_dangling_references_of_the_target_are_found(planted: Endpoints) -> None:
     run("SET foreign_key_checks = 0", "DELETE FROM everyfield_bytext WHERE name = 'a'")
     try:
         result = verified(planted)
@@ -362,7 +366,9 @@ def test_dangling_references_of_the_target_are_found(planted: Ends) -> None:
     assert [(example.pk, example.value) for example in finding.examples] == [(5, "a")]
 
 
-def test_a_missing_unique_index_and_the_duplicates_that_it_let_in_are_found(pair: Ends) -> None:
+def test_a_missing_unique_index_and_the_duplicates_that_it_let_in_are_found(
+    pair: Endpoints,
+) -> None:
     run("ALTER TABLE auth_group DROP INDEX name")
     try:
         assert [(f.id, f.model, f.field) for f in verified(pair).findings] == [
@@ -380,7 +386,7 @@ def test_a_missing_unique_index_and_the_duplicates_that_it_let_in_are_found(pair
     assert named == [("FP502", 1, []), ("FP503", 1, [("2 rows", "editors")])]
 
 
-def test_a_foreign_key_that_the_target_lacks_is_found(pair: Ends) -> None:
+def test_a_foreign_key_that_the_target_lacks_is_found(pair: Endpoints) -> None:
     with connections[TARGET].cursor() as cursor:
         constraints = connections[TARGET].introspection.get_constraints(cursor, "auth_permission")
     (name,) = [name for name, each in constraints.items() if each["foreign_key"]]
@@ -399,7 +405,7 @@ def test_a_foreign_key_that_the_target_lacks_is_found(pair: Ends) -> None:
 
 
 @pytest.mark.parametrize("has_manifest", [True, False])
-def test_a_key_that_would_be_given_again_is_found(pair: Ends, has_manifest: bool) -> None:
+def test_a_key_that_would_be_given_again_is_found(pair: Endpoints, has_manifest: bool) -> None:
     """A warning here: an error only where the ledger says that fixturepipe loaded the target."""
     run("UPDATE sqlite_sequence SET seq = 7000 WHERE name = 'everyfield_everything'", alias=SOURCE)
     marks = {"everyfield_everything": 7000}
@@ -419,18 +425,18 @@ def test_a_key_that_would_be_given_again_is_found(pair: Ends, has_manifest: bool
         ("FP504", "warning", "everyfield.everything")
     ]
     (found,) = before.findings
-    assert found.remedy.startswith("ALTER TABLE `everyfield_everything` AUTO_INCREMENT")
+    assert found.hint.startswith("ALTER TABLE `everyfield_everything` AUTO_INCREMENT")
     assert (before.ok, after.findings) == (True, ())
 
 
-def test_differences_are_counted_beyond_those_that_are_told(planted: Ends) -> None:
+def test_differences_are_counted_beyond_those_that_are_told(planted: Endpoints) -> None:
     run("UPDATE everyfield_byuuid SET value = 2")
     result = verified(planted, limit=2)
     (model,) = [each for each in result.models if each.model == "everyfield.byuuid"]
     assert (model.differing, len(model.differences)) == (5, 2)
 
 
-def test_a_sample_of_everything_finds_it_and_keeps_to_its_seed(planted: Ends) -> None:
+def test_a_sample_of_everything_finds_it_and_keeps_to_its_seed(planted: Endpoints) -> None:
     run(
         "UPDATE everyfield_everything SET small = 9",
         "DELETE FROM everyfield_bytext WHERE name = 'Z'",
@@ -443,7 +449,7 @@ def test_a_sample_of_everything_finds_it_and_keeps_to_its_seed(planted: Ends) ->
     assert [each.missing for each in halves[0].models if each.model == "everyfield.bytext"] == [1]
 
 
-def test_since_looks_at_later_rows_only_where_a_model_notes_them(planted: Ends) -> None:
+def test_since_looks_at_later_rows_only_where_a_model_notes_them(planted: Endpoints) -> None:
     run("UPDATE everyfield_byuuid SET value = 2", "UPDATE everyfield_bytext SET value = -1")
     later = verified(planted, since="2021-06-01")
     assert {d.model for d in later.differences} == {"everyfield.bytext"}
@@ -451,7 +457,7 @@ def test_since_looks_at_later_rows_only_where_a_model_notes_them(planted: Ends) 
     assert {d.model for d in earlier.differences} == {"everyfield.bytext", "everyfield.byuuid"}
 
 
-def test_several_workers_find_the_same(pair: Ends) -> None:
+def test_several_workers_find_the_same(pair: Endpoints) -> None:
     Everything.objects.using(TARGET).filter(pk=2).update(small=4)
     ByText.objects.using(TARGET).create(name="new", value=1)
     try:
@@ -467,7 +473,7 @@ def test_several_workers_find_the_same(pair: Ends) -> None:
 
 
 def test_large_models_are_compared_in_ranges_of_their_key(
-    pair: Ends, monkeypatch: pytest.MonkeyPatch
+    pair: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fixturepipe.verify.stage._PART_ROWS", 2)
     result = verified(pair, workers=2)
@@ -479,18 +485,18 @@ def test_large_models_are_compared_in_ranges_of_their_key(
 @pytest.mark.parametrize(
     "options", [{"sample": 0.0}, {"sample": 1.5}, {"since": "yesterday"}, {"workers": -1}]
 )
-def test_options_that_make_no_sense_are_refused(pair: Ends, options: dict[str, Any]) -> None:
+def test_options_that_make_no_sense_are_refused(pair: Endpoints, options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         verified(pair, **options)
 
 
-def test_a_target_without_tables_is_refused(pair: Ends, empty_target: End) -> None:
+def test_a_target_without_tables_is_refused(pair: Endpoints, empty_target: Endpoint) -> None:
     with pytest.raises(ConfigurationError, match="The target has no table"):
-        verified(Ends("default", pair.source, empty_target))
+        verified(Endpoints("default", pair.source, empty_target))
     pair.open()
 
 
-def test_progress_adds_up(pair: Ends) -> None:
+def test_progress_adds_up(pair: Endpoints) -> None:
     events: list[Event] = []
     result = verify(pair, VerifyOptions(), events.append)
     assert isinstance(events[0], StageStarted)
@@ -500,7 +506,7 @@ def test_progress_adds_up(pair: Ends) -> None:
     assert advanced == sum(each.compared for each in result.models)
 
 
-def test_a_key_that_is_not_utf8_is_missing_and_stops_nothing(planted: Ends) -> None:
+def test_a_key_that_is_not_utf8_is_missing_and_stops_nothing(planted: Endpoints) -> None:
     with transaction.atomic(using=SOURCE):
         run("INSERT INTO everyfield_bytext VALUES (CAST(x'c328' AS TEXT), 2)", alias=SOURCE)
         result = verified(planted)

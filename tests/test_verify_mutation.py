@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from fixturepipe.artifacts.manifest import Manifest
-from fixturepipe.databases.ends import SOURCE, TARGET, Ends
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
 from fixturepipe.databases.introspection import schema_of
 from fixturepipe.events import ignore
 from fixturepipe.verify.stage import VerifyOptions, verify
@@ -57,18 +57,18 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 @pytest.fixture(scope="module")
 def pair(
     server: servers.Server, source_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Ends]:
+) -> Iterator[Endpoints]:
     path = tmp_path_factory.mktemp("mutation") / "source.sqlite3"
     path.write_bytes(source_template.read_bytes())
     with server.database() as target:
-        ends = Ends("default", sqlite_end(path), target)
-        with ends.bound_to_target():
+        endpoints = Endpoints("default", sqlite_end(path), target)
+        with endpoints.bound_to_target():
             call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
-        ends.open()
+        endpoints.open()
         rows = [Everything(pk=pk, **row(pk)) for pk in range(1, ROWS + 1)]
         for alias in (SOURCE, TARGET):
             Everything.objects.using(alias).bulk_create(rows)
-        yield ends
+        yield endpoints
         connections.close_all()
 
 
@@ -101,7 +101,9 @@ def row(pk: int) -> dict[str, Any]:
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_one_changed_value_is_found(pair: Ends, pk: int, column: str, data: st.DataObject) -> None:
+def test_one_changed_value_is_found(
+    pair: Endpoints, pk: int, column: str, data: st.DataObject
+) -> None:
     nullable = column != "text"
     value = data.draw(VALUES[column] | st.none() if nullable else VALUES[column], label="value")
     assume(not alike(value, row(pk)[column]))

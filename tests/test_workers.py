@@ -15,7 +15,7 @@ import pytest
 
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.databases.embedded import EmbeddedServer
-from fixturepipe.databases.ends import End, Ends
+from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from fixturepipe.databases.forks import start_method
 from fixturepipe.databases.ledger import read_applied
 from fixturepipe.errors import ConfigurationError, LoadError, TransientLoadError, UsageError
@@ -76,7 +76,11 @@ def begun_by(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def test_two_workers_leave_what_one_leaves(
-    tmp_path: Path, source: End, shared_target: End, second_target: End, begun_by: str
+    tmp_path: Path,
+    source: Endpoint,
+    shared_target: Endpoint,
+    second_target: Endpoint,
+    begun_by: str,
 ) -> None:
     chunks = [[a("shade", n, slug=f"s{n}") for n in range(50)]]
     chunks += [
@@ -87,13 +91,13 @@ def test_two_workers_leave_what_one_leaves(
     result = load_into(shared_target, source, directory, workers=2)
     assert rows(shared_target) == rows(second_target)
     assert (result.chunks, result.objects, result.complete) == (7, 350, True)
-    assert len(read_applied(Ends("default", source, shared_target), RUN)) == 7
+    assert len(read_applied(Endpoints("default", source, shared_target), RUN)) == 7
 
 
 def test_worker_processes_end_without_a_word(
     tmp_path: Path,
-    source: End,
-    shared_target: End,
+    source: Endpoint,
+    shared_target: Endpoint,
     begun_by: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -103,7 +107,7 @@ def test_worker_processes_end_without_a_word(
 
 
 def test_workers_stop_at_a_refused_chunk_and_name_it(
-    tmp_path: Path, source: End, shared_target: End
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(
         tmp_path / "run",
@@ -117,7 +121,9 @@ def test_workers_stop_at_a_refused_chunk_and_name_it(
     assert "fixturepipe load" in caught.value.hint
 
 
-def test_workers_tell_what_they_rejected(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_workers_tell_what_they_rejected(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(
         tmp_path / "run", [a("shade", 1, slug="red")], [a("pointer", 1, shade=["green"])]
     )
@@ -127,7 +133,9 @@ def test_workers_tell_what_they_rejected(tmp_path: Path, source: End, shared_tar
     assert "rejects/" in log.text
 
 
-def test_json_nulls_reach_the_workers(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_json_nulls_reach_the_workers(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     objects = [[a("document", n, content=None, required=1)] for n in (1, 2)]
     nulls = {"loading.document": {"content": [2]}}
     directory = make_run(tmp_path / "run", *objects, json_nulls=nulls)
@@ -137,7 +145,7 @@ def test_json_nulls_reach_the_workers(tmp_path: Path, source: End, shared_target
 
 
 def test_a_worker_that_dies_ends_the_load_resumably(
-    tmp_path: Path, source: End, shared_target: End, begun_by: str
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint, begun_by: str
 ) -> None:
     directory = make_run(tmp_path / "run", *[[a("shade", n, slug=f"s{n}")] for n in range(40)])
 
@@ -165,7 +173,9 @@ def _children() -> list[int]:
     return found
 
 
-def test_an_unknown_executor_is_refused(tmp_path: Path, source: End, shared_target: End) -> None:
+def test_an_unknown_executor_is_refused(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
     directory = make_run(tmp_path / "run", [a("shade", 1, slug="red")])
     with pytest.raises(UsageError, match="no executor 'celery:x'"):
         load_into(shared_target, source, directory, executor="celery:x")
@@ -217,7 +227,11 @@ def _free_port() -> int:
 
 
 def test_a_dask_cluster_loads_the_same(
-    tmp_path: Path, source: End, shared_target: End, second_target: End, scheduler: str
+    tmp_path: Path,
+    source: Endpoint,
+    shared_target: Endpoint,
+    second_target: Endpoint,
+    scheduler: str,
 ) -> None:
     from distributed import Client
 
@@ -248,7 +262,7 @@ def test_a_dask_scheduler_that_is_not_there_is_named(
 
 
 def test_without_dask_its_extra_is_named(
-    tmp_path: Path, source: End, shared_target: End, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     directory = make_run(tmp_path / "run", [a("shade", 1, slug="red")])

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from fixturepipe.arrange.keys import PK, NaturalKeys, key_of
-from fixturepipe.artifacts.manifest import Links, ModelSchema
+from fixturepipe.artifacts.manifest import ManyToMany, ModelSchema
 
 _HINT = (
     "Is the fixture of another version of the project? --ignorenonexistent leaves out models"
@@ -92,7 +92,7 @@ class Normaliser:
         pk = item.get("pk")
         known = set(schema.fields)
         fields: dict[str, Any] = {}
-        lists: list[tuple[Links, list[Any]]] = []
+        lists: list[tuple[ManyToMany, list[Any]]] = []
         links = self._links[label]
         for name, value in item["fields"].items():
             if name in known:
@@ -131,14 +131,14 @@ class Normaliser:
                 return True
         return False
 
-    def _all_links(self, schema: ModelSchema) -> Iterator[Links]:
+    def _all_links(self, schema: ModelSchema) -> Iterator[ManyToMany]:
         """A model's many-to-many fields, those of its parents first."""
         for reference in schema.references:
             if reference.parent and reference.model in self._schemas:
                 yield from self._all_links(self._schemas[reference.model])
         yield from schema.links
 
-    def _owner(self, plain: Plain, links: Links) -> Plain:
+    def _owner(self, plain: Plain, links: ManyToMany) -> Plain:
         """The object that links belong to: this one, or a parent's, of which it tells the key."""
         schema = self._schemas[plain.label]
         if links in schema.links:
@@ -156,7 +156,7 @@ class Normaliser:
             raise UnusableObjectError(f"field {name!r} is many-to-many: it takes a list")
         return value
 
-    def _rows(self, links: Links, owner: Plain, values: list[Any]) -> Iterator[Plain]:
+    def _rows(self, links: ManyToMany, owner: Plain, values: list[Any]) -> Iterator[Plain]:
         """A row for each link; a symmetrical one goes both ways, and each stands once."""
         natural = self._natural_key(owner) if links.symmetrical or owner.pk is None else None
         for value in values:
@@ -177,7 +177,7 @@ class Normaliser:
         key = self._natural_keys.of(owner.label, owner.pk, owner.fields)
         return None if key is None else orjson.loads(str(key))
 
-    def _is_new(self, links: Links, source: object, target: object) -> bool:
+    def _is_new(self, links: ManyToMany, source: object, target: object) -> bool:
         table = f'"links_{links.through}_{links.source}"'
         execute = self._connection.execute
         if table not in self._tables:

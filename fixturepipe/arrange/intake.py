@@ -165,7 +165,7 @@ class Models:
     def take(self, model: Model, pk: object, fields: Mapping[str, Any]) -> None:
         """Take one object in.
 
-        Runs once for each object of a migration: spelled out where a call would show.
+        Runs once for each object of a migration: format_ranges out where a call would show.
         """
         model.objects += 1
         if type(pk) is int and _LEAST <= pk <= _MOST:

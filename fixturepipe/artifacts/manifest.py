@@ -43,7 +43,7 @@ class GenericReference(msgspec.Struct, frozen=True):
     object_id: str
 
 
-class Links(msgspec.Struct, frozen=True):
+class ManyToMany(msgspec.Struct, frozen=True):
     """A many-to-many field: the through model and its two foreign keys' names.
 
     `symmetrical` fields stand for a row in each direction when a fixture lists them.
@@ -75,7 +75,7 @@ class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     fields: tuple[str, ...]
     references: tuple[Reference, ...] = ()
     generic_references: tuple[GenericReference, ...] = ()
-    links: tuple[Links, ...] = ()
+    links: tuple[ManyToMany, ...] = ()
     natural_key: tuple[str, ...] = ()
     natural_primary: bool = False
     depends: tuple[str, ...] = ()

@@ -100,7 +100,7 @@ class FixtureWriter:
         self.objects += len(lines)
 
     def close(self) -> None:
-        """End the array; the file itself stays its owner's."""
+        """Endpoint the array; the file itself stays its owner's."""
         self._put(_CLOSE if self.objects else b"]\n")
 
     @property

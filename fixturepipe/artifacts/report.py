@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from fixturepipe.artifacts.journal import numbers, read_journal
+from fixturepipe.artifacts.loadstatus import numbers, read_load_status
 from fixturepipe.artifacts.manifest import Chunk, Manifest, NotCovered, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 from fixturepipe.artifacts.state import State, Verification, read_state, read_verification
@@ -59,14 +59,14 @@ def write_report(directory: RunDirectory) -> Report:
 
 
 def _collected(directory: RunDirectory, manifest: Manifest) -> Report:
-    journal = read_journal(directory, manifest.run)
+    load_status = read_load_status(directory, manifest.run)
     return Report(
         state=read_state(directory),
         created=manifest.created,
         fingerprint=manifest.source.fingerprint if manifest.source else {},
         not_covered=manifest.not_covered,
         chunks=manifest.arrangement.chunks if manifest.arrangement else (),
-        loaded=tuple(sorted(numbers(journal.loaded))) if journal else (),
+        loaded=tuple(sorted(numbers(load_status.loaded))) if load_status else (),
         verification=read_verification(directory, manifest.run),
     )
 

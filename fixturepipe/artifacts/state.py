@@ -1,7 +1,7 @@
 """Where a run stands, read from its files alone: no database is asked.
 
 The counts of dumped and arranged objects are the manifest's, those of loaded objects the load
-journal's, and of verified rows the last verification's.
+load_status's, and of verified rows the last verification's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from fixturepipe.artifacts.journal import LoadJournal, read_journal
+from fixturepipe.artifacts.loadstatus import LoadStatus, read_load_status
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 
@@ -74,23 +74,23 @@ class State(msgspec.Struct, frozen=True):
 def read_state(directory: RunDirectory) -> State:
     """Raises RunDirectoryError where there is no run."""
     manifest = read_manifest(directory)
-    journal = read_journal(directory, manifest.run)
+    load_status = read_load_status(directory, manifest.run)
     verification = read_verification(directory, manifest.run)
     chunks = len(manifest.arrangement.chunks) if manifest.arrangement else 0
-    loaded = sum(last - first + 1 for first, last in journal.loaded) if journal else 0
+    loaded = sum(last - first + 1 for first, last in load_status.loaded) if load_status else 0
     return State(
         run=manifest.run,
         source=manifest.source.name if manifest.source else "",
-        target=journal.target if journal else "",
-        models=tuple(_models(manifest, journal, verification)),
+        target=load_status.target if load_status else "",
+        models=tuple(_models(manifest, load_status, verification)),
         dumps=len(manifest.dumps),
         chunks=chunks,
         loaded_chunks=loaded,
         pending=chunks - loaded,
-        next=_next(manifest, journal, verification),
-        failed=journal.failed if journal else None,
-        error=journal.error if journal else "",
-        hint=journal.hint if journal else "",
+        next=_next(manifest, load_status, verification),
+        failed=load_status.failed if load_status else None,
+        error=load_status.error if load_status else "",
+        hint=load_status.hint if load_status else "",
         verified=verification.ok if verification else None,
         not_covered=len(manifest.not_covered),
     )
@@ -118,23 +118,23 @@ def read_verification(directory: RunDirectory, run: str) -> Verification | None:
 
 
 def _next(
-    manifest: Manifest, journal: LoadJournal | None, verification: Verification | None
+    manifest: Manifest, load_status: LoadStatus | None, verification: Verification | None
 ) -> str:
     if not manifest.dumps and manifest.arrangement is None:
         return "dump"
     # What is not arranged yet, load arranges.
-    if manifest.arrangement is None or journal is None or not journal.finished:
+    if manifest.arrangement is None or load_status is None or not load_status.finished:
         return "load"
     return "" if verification is not None and verification.ok else "verify"
 
 
 def _models(
-    manifest: Manifest, journal: LoadJournal | None, verification: Verification | None
+    manifest: Manifest, load_status: LoadStatus | None, verification: Verification | None
 ) -> Iterator[ModelState]:
     dumped = _sum(dump.models for dump in manifest.dumps)
     arranged = manifest.arrangement.models if manifest.arrangement else None
-    loaded = journal.models if journal else None
-    rejected = journal.rejected if journal else {}
+    loaded = load_status.models if load_status else None
+    rejected = load_status.rejected if load_status else {}
     verified = verification.models if verification else None
     changed = _sum(dump.changed for dump in manifest.dumps)
     dropped = _sum(dump.dropped for dump in manifest.dumps)

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, key_fields, root_field
 from fixturepipe.databases.integrity import orphans, rows_of
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
@@ -33,14 +33,14 @@ def dangling_keys(
         if not count:
             continue
         fix = fixes.of(rule, model, (field,))
-        covered = fix is not None and (fix.remedy != "default" or _is_there(fix, source))
+        covered = fix is not None and (fix.name != "default" or _is_there(fix, source))
         yield RULES[rule].finding(
             model._meta.label_lower,
             field.name,
             count,
             examples,
             remote=field.remote_field.model._meta.label,
-            remedied=fix.remedy if fix is not None and covered else "",
+            fixed_by=fix.name if fix is not None and covered else "",
         )
 
 

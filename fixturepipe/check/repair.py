@@ -25,7 +25,7 @@ from fixturepipe.check.references import reference_rules
 from fixturepipe.check.scan import TableScan
 from fixturepipe.check.target import Target
 from fixturepipe.check.uniqueness import same_rows
-from fixturepipe.databases.ends import TARGET, Ends, connection_to
+from fixturepipe.databases.endpoints import TARGET, Endpoints, connection_to
 from fixturepipe.databases.expressions import unique_expressions
 from fixturepipe.databases.fields import Field, dumped_fields, key_fields
 from fixturepipe.databases.integrity import ForeignKey, orphan_rows, unique_sets
@@ -47,10 +47,10 @@ class Repair:
     Raises ConfigurationError for declarations that make no sense.
     """
 
-    def __init__(self, ends: Ends, declarations: Sequence[Declaration]) -> None:
-        self._target = Target(connection_to(TARGET) if ends.target is not None else None)
+    def __init__(self, endpoints: Endpoints, declarations: Sequence[Declaration]) -> None:
+        self._target = Target(connection_to(TARGET) if endpoints.target is not None else None)
         self._declarations = declarations
-        self._target_name = ends.target.name if ends.target is not None else ""
+        self._target_name = endpoints.target.name if endpoints.target is not None else ""
         self._fixes = Fixes(declarations)
 
     def __call__(self, copy: BaseDatabaseWrapper, chosen: Sequence[Model]) -> list[RowChange]:
@@ -105,7 +105,7 @@ class _Repairing:
         self._mend_references()
 
     def _apply(self, fix: Fix, model: Model, key: Row, new: Any = None) -> None:
-        if fix.remedy == "drop":
+        if fix.name == "drop":
             self._drop(fix, model, key)
         else:
             self._change(fix, model, key, new)
@@ -124,7 +124,7 @@ class _Repairing:
 
     def _mend_reference(self, fix: Fix, model: Model, field: ForeignKey) -> None:
         for *key, _ in orphan_rows(field, self._copy):
-            new = default(fix, self._copy) if fix.remedy == "default" else None
+            new = default(fix, self._copy) if fix.name == "default" else None
             self._apply(fix, model, tuple(key), new)
 
     def _mend_duplicates(self, model: Model) -> None:
@@ -149,7 +149,7 @@ class _Repairing:
         """The first keeps its value; one that has a suffix already is never the first."""
         keys.sort(key=lambda key: (fix.field, key) in self._renamed)
         for key in keys[1:]:
-            if fix.remedy == "rename":
+            if fix.name == "rename":
                 self._rename(fix, model, key)
             else:
                 self._apply(fix, model, key)
@@ -172,11 +172,11 @@ class _Repairing:
         """The new value is another row's already, which the source itself forbids."""
         fields = next((s for s in unique_sets(row.model) if fix.field in s), (fix.field,))
         rename = self._fixes.of("FP203", row.model, fields)
-        if rename is None or rename.remedy != "rename" or not isinstance(new, str):
+        if rename is None or rename.name != "rename" or not isinstance(new, str):
             key = shown(row.key[0]) if len(row.key) == 1 else [shown(part) for part in row.key]
             where = f"{row.model._meta.label_lower} {key}, {fix.field.name}"
             raise SourceDataError(
-                f"{where}: {fix.remedy} makes it {shown(new)!r},"
+                f"{where}: {fix.name} makes it {shown(new)!r},"
                 f" which the source does not take: {error}",
                 hint=f'Declare "FP203:{row.model._meta.label}.{fix.field.name}" = "rename", too.',
             )
@@ -217,11 +217,11 @@ class _Repairing:
             return
         row.delete()
         self._fixes.used.add(fix.declaration.target)
-        self.changes.append(RowChange(model, key, None, values, None, fix.remedy))
+        self.changes.append(RowChange(model, key, None, values, None, fix.name))
 
     def _record(self, fix: Fix, row: _TableRow, old: Any, new: Any) -> None:
         self._fixes.used.add(fix.declaration.target)
-        self.changes.append(RowChange(row.model, row.key, fix.field, old, new, fix.remedy))
+        self.changes.append(RowChange(row.model, row.key, fix.field, old, new, fix.name))
 
 
 def suffixed(text: str, number: int, length: int | None) -> str:

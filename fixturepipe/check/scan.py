@@ -32,7 +32,7 @@ from fixturepipe.databases.values import shown
 from fixturepipe.findings.finding import EXAMPLES, Example, Finding
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import NO_FIXES, Fixes
-from fixturepipe.fixes.values import Mended, Mender, Verdict
+from fixturepipe.fixes.values import FixedValue, Fixer, Verdict
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class TableScan:
             for field in self._fields
         }
         lengths = {field: test.length for field, test in self._tests.items()}
-        self._mender = Mender(fixes, source, self._verdict, lengths)
+        self._mender = Fixer(fixes, source, self._verdict, lengths)
         self._fixes = fixes
 
     def ask(self) -> Iterator[Finding]:
@@ -80,7 +80,7 @@ class TableScan:
         """What reading the other columns finds."""
         return self._findings(self._read(self._fields))
 
-    def mended(self) -> Iterator[tuple[WrongValue, Mended]]:
+    def mended(self) -> Iterator[tuple[WrongValue, FixedValue]]:
         """Every value that declared remedies may change, and what they make of it.
 
         Rows may be changed meanwhile, a value at a time as it is given, but for their keys.
@@ -104,7 +104,7 @@ class TableScan:
                 each.count,
                 each.examples,
                 limit=self._tests[field].limit,
-                remedied=fix.remedy if fix is not None and each.covered == each.count else "",
+                fixed_by=fix.name if fix is not None and each.covered == each.count else "",
             )
 
     def _conditions(self) -> dict[Field, str]:

@@ -15,7 +15,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.check.target import ColumnFacts, Target
-from fixturepipe.databases.ends import Ends, connection_to, table_name
+from fixturepipe.databases.endpoints import Endpoints, connection_to, table_name
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.introspection import applied_migrations
 from fixturepipe.findings.finding import Example, Finding
@@ -44,7 +44,7 @@ def _rows(connection: BaseDatabaseWrapper, table: str) -> int:
 
 
 def migrations(source: BaseDatabaseWrapper, target: Target) -> Iterator[Finding]:
-    """FP302 where the ends' migrations differ, for apps that the project still has."""
+    """FP302 where the endpoints' migrations differ, for apps that the project still has."""
     assert target.connection is not None
     known = MigrationLoader(None, ignore_no_migrations=True).migrated_apps
     ours, theirs = (
@@ -186,11 +186,11 @@ def collations(covered: Sequence[Model], target: Target) -> Iterator[Finding]:
         yield RULES["FP314"].finding("", "", collation=collation)
 
 
-def promises(ends: Ends) -> Iterator[Finding]:
+def promises(endpoints: Endpoints) -> Iterator[Finding]:
     """FP312: what Django's own checks say of the models at the target and not at the source."""
-    with ends.bound_to_source() as alias:
+    with endpoints.bound_to_source() as alias:
         at_source = {_identity(message) for message in _messages(alias)}
-    with ends.bound_to_target() as alias:
+    with endpoints.bound_to_target() as alias:
         for message in _messages(alias):
             if _identity(message) not in at_source:
                 yield _promise(message)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fixturepipe.check.target import Target
-from fixturepipe.databases.ends import End
+from fixturepipe.databases.endpoints import Endpoint
 from fixturepipe.databases.mysql import EVERY_CHARACTER, asked_charset
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
@@ -35,7 +35,7 @@ def strictness(target: Target) -> Iterator[Finding]:
         yield RULES["FP401"].finding("", "", sql_mode=mode or "empty")
 
 
-def connection_charset(end: End) -> Iterator[Finding]:
+def connection_charset(end: Endpoint) -> Iterator[Finding]:
     """FP404: settings by which the site will not read all that is moved."""
     charset = asked_charset(end.settings.get("OPTIONS", {}))
     if charset.lower() != EVERY_CHARACTER:

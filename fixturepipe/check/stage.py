@@ -31,14 +31,14 @@ from fixturepipe.check.schema import left_out
 from fixturepipe.check.target import Target
 from fixturepipe.check.uniqueness import duplicate_values
 from fixturepipe.databases import forks
-from fixturepipe.databases.ends import SOURCE, TARGET, Ends, connection_to
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to
 from fixturepipe.databases.introspection import coverage
 from fixturepipe.databases.tables import Table
 from fixturepipe.errors import FixturepipeError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
 from fixturepipe.findings.finding import LEVELS, Finding
 from fixturepipe.findings.rules import RULES
-from fixturepipe.fixes.declarations import MENDS, Declaration
+from fixturepipe.fixes.declarations import FIXES_FOR, Declaration
 from fixturepipe.fixes.fixes import Fixes, suggestions
 
 Model = type[models.Model]
@@ -85,23 +85,23 @@ class CheckResult:
         return not any(finding.stands for finding in self.findings)
 
 
-def check(ends: Ends, options: CheckOptions, listener: Listener) -> CheckResult:
+def check(endpoints: Endpoints, options: CheckOptions, listener: Listener) -> CheckResult:
     """Look for everything that would go wrong. A target that is missing or empty is a note.
 
     Raises ConfigurationError for a remedy that makes no sense.
     """
     begun = time.monotonic()
     Fixes(options.fix)  # raises before anything is looked at
-    ends.open()
+    endpoints.open()
     source = connection_to(SOURCE)
     target = _target()
-    with ends.bound_to_source() as alias:
+    with endpoints.bound_to_source() as alias:
         covered = coverage(source, alias)
     chosen = [m for m in covered.models if _is_asked_for(m._meta.label_lower, options)]
     totals = {model: Table(model, source).count() for model in chosen}
     listener(StageStarted("check", sum(totals.values())))
     found = [f for f in left_out(covered.not_covered, source) if _is_asked_for(f.model, options)]
-    found += _findings_of_target(ends, chosen, target)
+    found += _findings_of_target(endpoints, chosen, target)
     needed = _bytes_needed(totals)
     found += server.space(options.workdir, needed)
     found += _findings_of_rows(totals, target, options.fix, listener)
@@ -209,15 +209,17 @@ def _target() -> Target:
     return Target(connection_to(TARGET) if TARGET in connections.settings else None)
 
 
-def _findings_of_target(ends: Ends, covered: list[Model], target: Target) -> Iterator[Finding]:
+def _findings_of_target(
+    endpoints: Endpoints, covered: list[Model], target: Target
+) -> Iterator[Finding]:
     if not target.is_server:
         return
     yield from server.strictness(target)
     yield from server.privileges(target)
-    if ends.target is not None:
-        yield from server.connection_charset(ends.target)
+    if endpoints.target is not None:
+        yield from server.connection_charset(endpoints.target)
     yield from schema.time_zones(target)
-    yield from schema.promises(ends)
+    yield from schema.promises(endpoints)
     yield from schema.postgresql_kinds(covered)
     if not target.has_tables:
         yield RULES["FP301"].finding("", "")
@@ -251,15 +253,15 @@ def _is_asked_for(label: str, options: CheckOptions) -> bool:
 
 def _with_suggestions(finding: Finding) -> Finding:
     """The finding with the declarations that would mend it, told after its remedy."""
-    if not finding.model or finding.id not in MENDS:
+    if not finding.model or finding.id not in FIXES_FOR:
         return finding
     model = apps.get_model(finding.model)
     fields = [model._meta.get_field(name) for name in finding.field.split(", ")]
-    told = [f'"{each.target}" = "{each.remedy}"' for each in suggestions(finding.id, model, fields)]
+    told = [f'"{each.target}" = "{each.fix}"' for each in suggestions(finding.id, model, fields)]
     if not told:
         return finding
-    text = f"{finding.remedy} Or declare in [tool.fixturepipe.fix]: {' or '.join(told)}."
-    return replace(finding, remedy=text)
+    text = f"{finding.hint} Or declare in [tool.fixturepipe.fix]: {' or '.join(told)}."
+    return replace(finding, hint=text)
 
 
 def _is_ignored(finding: Finding, options: CheckOptions) -> bool:

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.mysql.base import DatabaseWrapper as MySQLWrapper
 
 from fixturepipe.check.values import Limits
-from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.expressions import UniqueExpressions
 from fixturepipe.databases.fields import Field, root_field
 

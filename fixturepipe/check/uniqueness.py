@@ -122,8 +122,8 @@ def _exact_duplicates(
     if not number:
         return None
     label, fix = model._meta.label_lower, fixes.of("FP208", model, fields)
-    remedied = fix.remedy if fix is not None else ""
-    return RULES["FP208"].finding(label, _names(fields), number, examples, remedied=remedied)
+    fixed_by = fix.name if fix is not None else ""
+    return RULES["FP208"].finding(label, _names(fields), number, examples, fixed_by=fixed_by)
 
 
 def _exact_groups(
@@ -232,7 +232,7 @@ class _Candidates:
                 examples,
                 collation=", ".join(sorted({text.collation for text in self._texts.values()}))
                 or "by its expression",
-                remedied=fix.remedy if fix is not None else "",
+                fixed_by=fix.name if fix is not None else "",
             )
 
     def _condition(self) -> Condition | None:

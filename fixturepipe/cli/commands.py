@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from fixturepipe.artifacts.catalog import chunk_objects, find_object
-from fixturepipe.artifacts.journal import numbers, read_journal
+from fixturepipe.artifacts.loadstatus import numbers, read_load_status
 from fixturepipe.artifacts.manifest import Chunk, Manifest, read_manifest
 from fixturepipe.artifacts.report import PAGE, write_report
 from fixturepipe.artifacts.rundir import RunDirectory
@@ -194,8 +194,8 @@ def _inspect(call: Call) -> int:
     chunks = _chunks(manifest)
     if label is not None:
         chunks = tuple(chunk for chunk in chunks if label in chunk.models)
-    journal = read_journal(call.directory, manifest.run)
-    loaded = numbers(journal.loaded) if journal else set()
+    load_status = read_load_status(call.directory, manifest.run)
+    loaded = numbers(load_status.loaded) if load_status else set()
     call.show(chunks, lambda: show.chunks(chunks, loaded))
     return DONE
 

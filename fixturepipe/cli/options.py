@@ -9,7 +9,7 @@ from typing import Any
 
 from fixturepipe import __version__
 from fixturepipe.config import Option
-from fixturepipe.fixes.declarations import REMEDIES, declared, declared_in
+from fixturepipe.fixes.declarations import FIX_NAMES, declared, declared_in
 
 
 def positive(text: str) -> int:
@@ -145,7 +145,7 @@ _IGNORE = Option("ignore", "a finding to pass over: FP203:shop.order", metavar="
 _FIX = Option(
     "fix",
     f"a remedy for what check finds: shop.Product.name=truncate, FP203:shop.Product=drop, "
-    f"shop.Product.sku=default:0; one of {', '.join(REMEDIES)} (repeatable)",
+    f"shop.Product.sku=default:0; one of {', '.join(FIX_NAMES)} (repeatable)",
     declared,
     metavar="TARGET=REMEDY",
     many=True,

@@ -33,11 +33,11 @@ def findings(result: CheckResult) -> None:
     """What `check` found, errors first."""
     for finding in result.findings:
         _finding(finding)
-    standing = [finding for finding in result.findings if not finding.remedied]
+    standing = [finding for finding in result.findings if not finding.fixed_by]
     counts: Counter[str] = Counter(finding.level for finding in standing)
     said = ", ".join(f"{counts[level]} {level}s" for level in ("error", "warning", "note"))
-    remedied = len(result.findings) - len(standing)
-    said += f", {remedied} remedied" * bool(remedied)
+    fixed_by = len(result.findings) - len(standing)
+    said += f", {fixed_by} fixed_by" * bool(fixed_by)
     ignored = f" ({result.ignored} ignored)" if result.ignored else ""
     print(f"check: {said}{ignored}")
     megabytes = max(1, round(result.estimate.bytes / 1e6))
@@ -199,10 +199,10 @@ def _finding(finding: Finding) -> None:
     print(f"{finding.id} {finding.level}: {where}{rows}: {finding.consequence}")
     for example in finding.examples:
         print(f"    pk {example.pk}: {shortened(example.value)}")
-    if finding.remedied:
-        print(f"    remedied by {finding.remedied}")
-    elif finding.remedy:
-        print(f"    do: {finding.remedy}")
+    if finding.fixed_by:
+        print(f"    fixed_by by {finding.fixed_by}")
+    elif finding.hint:
+        print(f"    do: {finding.hint}")
 
 
 def _difference(difference: Difference) -> str:

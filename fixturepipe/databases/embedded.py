@@ -20,7 +20,7 @@ from pathlib import Path
 import MySQLdb
 
 from fixturepipe.artifacts.rundir import DIRECTORY_MODE, FILE_MODE
-from fixturepipe.databases.ends import EMBEDDED, End, complete_settings
+from fixturepipe.databases.endpoints import EMBEDDED, Endpoint, complete_settings
 from fixturepipe.errors import ConfigurationError
 
 DATABASE = "fixturepipe"
@@ -90,9 +90,9 @@ class EmbeddedServer:
         """Whether the server was started to outlive the command."""
         return self._kept.exists()
 
-    def end(self, database: str = DATABASE) -> End:
+    def end(self, database: str = DATABASE) -> Endpoint:
         """One of its databases as a target."""
-        return End(
+        return Endpoint(
             EMBEDDED,
             complete_settings(
                 {

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, key_fields
 from fixturepipe.databases.tables import Row, any_text
 from fixturepipe.databases.values import shown

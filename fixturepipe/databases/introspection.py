@@ -19,12 +19,12 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.artifacts.manifest import (
     GenericReference,
-    Links,
+    ManyToMany,
     ModelSchema,
     NotCovered,
     Reference,
 )
-from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import dumped_fields, field_at
 from fixturepipe.databases.naturalkeys import natural_key_dependencies, natural_key_paths
 from fixturepipe.databases.plainquery import every_row
@@ -191,14 +191,14 @@ def _generic_references(model: type[models.Model]) -> Iterable[GenericReference]
             yield GenericReference(field.ct_field, field.fk_field)
 
 
-def _links(model: type[models.Model]) -> Iterable[Links]:
+def _links(model: type[models.Model]) -> Iterable[ManyToMany]:
     for field in model._meta.local_many_to_many:
         remote = field.remote_field
         through = remote.through
         # A tagging field says that it is many-to-many; its rows are found by a generic key.
         if through is None or not isinstance(field, models.ManyToManyField):
             continue
-        yield Links(
+        yield ManyToMany(
             field=field.name,
             through=through._meta.label_lower,
             source=field.m2m_field_name(),

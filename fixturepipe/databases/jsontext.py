@@ -17,7 +17,7 @@ from django.utils.duration import duration_string
 Values: TypeAlias = Sequence[Any]
 
 
-class UnfitValueError(ValueError):
+class UnserializableError(ValueError):
     """A value that a fixture cannot carry as it is; the message says why."""
 
 
@@ -28,9 +28,9 @@ def datetime_text(value: datetime.datetime) -> str:
 
 
 def time_texts(times: Values) -> Iterable[str]:
-    """JSON texts of times of day. Raises UnfitValueError for one with a time zone."""
+    """JSON texts of times of day. Raises UnserializableError for one with a time zone."""
     if set(map(attrgetter("tzinfo"), times)) != {None}:
-        raise UnfitValueError("a time of day cannot have a time zone")
+        raise UnserializableError("a time of day cannot have a time zone")
     return map('"%s"'.__mod__, map(datetime.time.isoformat, times))
 
 

@@ -20,7 +20,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.ends import TARGET, Ends
+from fixturepipe.databases.endpoints import TARGET, Endpoints
 from fixturepipe.errors import ConfigurationError
 
 RUNS = "fixturepipe_run"
@@ -210,15 +210,15 @@ class Ledger:
             return [RunState(row[0], *map(bool, row[1:])) for row in cursor.fetchall()]
 
 
-def read_applied(ends: Ends, run: str) -> dict[int, Entry]:
+def read_applied(endpoints: Endpoints, run: str) -> dict[int, Entry]:
     """The chunks of a run that the target holds. Reads only."""
-    ends.open()
+    endpoints.open()
     return Ledger(connections[TARGET], run).applied()
 
 
-def remove_ledger(ends: Ends, run: str) -> None:
+def remove_ledger(endpoints: Endpoints, run: str) -> None:
     """Take a run's ledger out of the target."""
-    ends.open()
+    endpoints.open()
     Ledger(connections[TARGET], run).remove()
 
 

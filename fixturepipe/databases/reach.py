@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.utils import Error as DatabaseError
 
-from fixturepipe.databases.ends import End
+from fixturepipe.databases.endpoints import Endpoint
 from fixturepipe.errors import ConfigurationError
 
 # https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html and its client part.
@@ -27,7 +27,7 @@ _HINTS: dict[object, str] = {
 _NAMED = 5
 
 
-def require_reachable(alias: str, end: End) -> None:
+def require_reachable(alias: str, end: Endpoint) -> None:
     """Connect to `end`, registered under `alias`.
 
     Raises ConfigurationError with the server's own words and the next step.
@@ -64,7 +64,7 @@ def require_reachable(alias: str, end: End) -> None:
         ) from error
 
 
-def require_server(alias: str, end: End) -> None:
+def require_server(alias: str, end: Endpoint) -> None:
     """The database must be one that is loaded into: MySQL or MariaDB, by whatever engine.
 
     Raises ConfigurationError where it is another.
@@ -76,7 +76,7 @@ def require_server(alias: str, end: End) -> None:
         )
 
 
-def require_migrated(alias: str, end: End) -> None:
+def require_migrated(alias: str, end: Endpoint) -> None:
     """The database must be where the project's code is: its rows are read as the models say.
 
     Raises ConfigurationError with the first migrations that are not applied.

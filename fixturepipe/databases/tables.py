@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from MySQLdb.constants import FIELD_TYPE
 
-from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, is_integer, key_fields, root_field, stored_fields
 
 Row = tuple[Any, ...]

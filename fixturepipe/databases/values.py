@@ -1,4 +1,4 @@
-"""Values of one column at both ends, read as Django reads them and compared exactly.
+"""Values of one column at both endpoints, read as Django reads them and compared exactly.
 
 Equal means: of the same Python type and the same value. So True is not 1, 1 is not 1.0, text
 is compared code point by code point, floats bit by bit, decimals by value, moments in time by
@@ -164,7 +164,7 @@ class Reader:
 
 
 class Column:
-    """One column of a model at both ends, for a whole comparison."""
+    """One column of a model at both endpoints, for a whole comparison."""
 
     def __init__(
         self,

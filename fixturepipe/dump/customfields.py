@@ -22,7 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.encoding import is_protected_type
 
 from fixturepipe.databases.fields import Field, declared_converter, root_field
-from fixturepipe.databases.jsontext import UnfitValueError, Values, json_of_value
+from fixturepipe.databases.jsontext import UnserializableError, Values, json_of_value
 
 
 class CustomEncoder:
@@ -45,7 +45,7 @@ class CustomEncoder:
             finalize(self, self._memory.close)
 
     def __call__(self, values: Values) -> list[str]:
-        """The JSON text of each value. Raises UnfitValueError, or what the field's code does."""
+        """The JSON text of each value. Raises UnserializableError or what the field's code does."""
         return ["null" if value is None else self._text_of(value) for value in values]
 
     def _text_of(self, value: Any) -> str:
@@ -58,7 +58,7 @@ class CustomEncoder:
         if value is None:
             if self._null:
                 return "null"
-            raise UnfitValueError("Django reads it as None, and the field is not null")
+            raise UnserializableError("Django reads it as None, and the field is not null")
         for form in self._forms(raw, value):
             try:
                 text = json_of_value(form())
@@ -66,7 +66,9 @@ class CustomEncoder:
                     return text
             except Exception:  # noqa: BLE001, S112  (the project's code; the next form may do)
                 continue
-        raise UnfitValueError(f"{type(self._field).__name__} has no form that comes back as it was")
+        raise UnserializableError(
+            f"{type(self._field).__name__} has no form that comes back as it was"
+        )
 
     def _forms(self, raw: Any, value: Any) -> Iterator[Callable[[], Any]]:
         holder: Any = SimpleNamespace(**{self._field.attname: value})
@@ -98,7 +100,7 @@ class CustomEncoder:
         for convert in self._backend:
             value = convert(value, self._column, self._connection)
         if value is None:
-            raise UnfitValueError("Django reads it as None")
+            raise UnserializableError("Django reads it as None")
         for convert in self._own:
             value = convert(value, self._column, self._connection)
         return value

@@ -5,7 +5,7 @@ it. Here a column of raw values becomes a column of JSON text by functions that 
 same text as Django's, except that nothing is lost (DjangoJSONEncoder cuts microseconds).
 
 An encoder takes exactly the values that it can carry unchanged. For any other it raises
-UnfitValueError, and whoever called it encodes the values one by one to learn which it was.
+UnserializableError, and whoever called it encodes the values one by one to learn which it was.
 The forms are those of Django's serializers (django/core/serializers/python.py and json.py):
 numbers as numbers, decimals, dates, times and UUIDs as strings, binary in base64, durations
 as `duration_string` writes them, NULL as null.
@@ -35,7 +35,7 @@ from django.utils.duration import duration_string
 from fixturepipe.artifacts.fixtures import MAX_VALUE_DEPTH, is_too_deep
 from fixturepipe.databases.fields import INTEGERS, TEXTS, Field, root_field
 from fixturepipe.databases.jsontext import (
-    UnfitValueError,
+    UnserializableError,
     Values,
     datetime_text,
     json_of_value,
@@ -63,13 +63,13 @@ class ColumnEncoder:
         self._encode = encode
 
     def __call__(self, values: Values) -> list[str]:
-        """The JSON text of each value. Raises UnfitValueError, or whatever a converter does."""
+        """The JSON text of each value. Raises UnserializableError, or whatever a converter does."""
         kinds = set(map(type, values))
         if type(None) in kinds:
             present = iter(self([v for v in values if v is not None]) if len(kinds) > 1 else ())
             return ["null" if value is None else next(present) for value in values]
         if not kinds <= self._raw:
-            raise UnfitValueError(self._mismatch(kinds))
+            raise UnserializableError(self._mismatch(kinds))
         return list(self._encode(values))
 
     def _mismatch(self, kinds: set[type]) -> str:
@@ -102,13 +102,13 @@ def _texts(values: Values) -> Iterable[str]:
 
 def _floats(values: Values) -> Iterable[str]:
     if not all(map(math.isfinite, values)):
-        raise UnfitValueError("not a finite number")
+        raise UnserializableError("not a finite number")
     return map(repr, values)
 
 
 def _booleans(values: Values) -> Iterable[str]:
     if not set(values) <= {0, 1}:
-        raise UnfitValueError("neither 0 nor 1")
+        raise UnserializableError("neither 0 nor 1")
     return map(("false", "true").__getitem__, values)
 
 
@@ -184,7 +184,7 @@ def _parsed(
     except ValueError:
         parsed = list(map(django, values))
     if None in parsed:
-        raise UnfitValueError("Django reads it as None")
+        raise UnserializableError("Django reads it as None")
     return parsed
 
 
@@ -195,7 +195,7 @@ def json_texts(values: Values) -> Iterable[str]:
     is six times as fast as json; what it refuses or would read differently goes to json.
     """
     if any(map(is_too_deep, values)):
-        raise UnfitValueError(_TOO_DEEP)
+        raise UnserializableError(_TOO_DEEP)
     if not _LARGE_NUMBERS.search("\n".join(values)):
         try:
             return [orjson.dumps(orjson.loads(value)).decode() for value in values]
@@ -246,16 +246,16 @@ class ConvertedEncoder:
         for convert in self._converters:
             read = [convert(value, self._column, self._connection) for value in read]
         if read.count(None) != values.count(None):
-            raise UnfitValueError("Django reads it as None")
+            raise UnserializableError("Django reads it as None")
         texts = self._encode(read)
         if self._is_json and any(map(is_too_deep, texts)):
-            raise UnfitValueError(_TOO_DEEP)
+            raise UnserializableError(_TOO_DEEP)
         return texts
 
 
 def _converted(values: Values) -> Iterable[str]:
     if any(type(value) is decimal.Decimal and not value.is_finite() for value in values):
-        raise UnfitValueError("not a finite number")
+        raise UnserializableError("not a finite number")
     return map(json_of_value, values)
 
 

@@ -20,7 +20,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.ends import Ends, connection_to
+from fixturepipe.databases.endpoints import Endpoints, connection_to
 from fixturepipe.dump.snapshot import Held, backup
 
 Fingerprint = dict[str, Any]
@@ -34,11 +34,11 @@ def snapshot_fingerprint(held: Held) -> Fingerprint:
     return marks
 
 
-def file_fingerprint(ends: Ends) -> Fingerprint:
+def file_fingerprint(endpoints: Endpoints) -> Fingerprint:
     """The mark `file`, if the source is a SQLite file. Taken before the snapshot, so that a
     write in between is seen as one."""
-    path = Path(str(ends.source.settings["NAME"]))
-    if ends.source.vendor != "sqlite" or not path.is_file():
+    path = Path(str(endpoints.source.settings["NAME"]))
+    if endpoints.source.vendor != "sqlite" or not path.is_file():
         return {}
     with path.open("rb") as file:
         header = file.read(28)
@@ -48,21 +48,21 @@ def file_fingerprint(ends: Ends) -> Fingerprint:
     return {"file": [*marks, _log_end(Path(f"{path}-wal"))]}
 
 
-def what_moved(then: Fingerprint, directory: RunDirectory, ends: Ends) -> list[str]:
+def what_moved(then: Fingerprint, directory: RunDirectory, endpoints: Endpoints) -> list[str]:
     """What has changed in the source since the fingerprint `then`, in words; empty if nothing.
 
     Reads all that the source holds only where the cheap marks leave it open.
     """
-    now = file_fingerprint(ends)
+    now = file_fingerprint(endpoints)
     if now and now["file"] == then.get("file"):
         return []
-    with ends.bound_to_source() as alias:
+    with endpoints.bound_to_source() as alias:
         now |= _table_marks(connection_to(alias))
     changes = _differences(then, now)
     if changes or "content" not in then:
         return changes
     if "content" not in now:
-        with backup(directory, ends) as copy:
+        with backup(directory, endpoints) as copy:
             now["content"] = _content(copy)
     return [] if now["content"] == then["content"] else ["rows were changed in place"]
 

@@ -19,7 +19,7 @@ from django.db.models.constants import LOOKUP_SEP
 
 from fixturepipe.databases.fields import Field, dumped_fields, is_custom, key_fields, root_field
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
-from fixturepipe.databases.jsontext import UnfitValueError, Values
+from fixturepipe.databases.jsontext import UnserializableError, Values
 from fixturepipe.databases.plainquery import PlainQuery
 from fixturepipe.dump.customfields import CustomEncoder
 from fixturepipe.dump.encoders import ColumnEncoder, ConvertedEncoder, json_texts, sqlite_encoder
@@ -108,7 +108,7 @@ class RowPlan:
         }
 
     def lines(self, columns: Columns) -> list[bytes]:
-        """The objects of a batch. Raises UnfitValueError, or what a field's own code does."""
+        """The objects of a batch. Raises UnserializableError, or what a field's own code does."""
         shares = list(self._shares(columns))
         texts = [part.encode(share) for part, share in zip(self.parts, shares, strict=True)]
         template = self._template
@@ -195,7 +195,7 @@ def _joined(encode_raw: Encoder, encode_key: PartEncoder, must_exist: bool) -> P
 
     def whole(key: Columns) -> list[str]:
         if must_exist and any(None in column for column in key):
-            raise UnfitValueError("what it points at points at nothing")
+            raise UnserializableError("what it points at points at nothing")
         return encode_key(key)
 
     def encode(columns: Columns) -> list[str]:
@@ -204,7 +204,7 @@ def _joined(encode_raw: Encoder, encode_key: PartEncoder, must_exist: bool) -> P
             return whole(key)
         there = [i for i, value in enumerate(found) if value is not None]
         if must_exist and len(there) + raws.count(None) < len(raws):
-            raise UnfitValueError("it points at nothing")
+            raise UnserializableError("it points at nothing")
         keys = whole([[column[i] for i in there] for column in key])
         known = dict(zip(there, keys, strict=True))
         return [known.get(i) or encode_raw([raw])[0] for i, raw in enumerate(raws)]
@@ -221,7 +221,7 @@ def _looked_up(
         (raws,) = columns
         known = look_up(raws)
         if must_exist and not known.keys() >= set(raws) - {None}:
-            raise UnfitValueError("it points at nothing")
+            raise UnserializableError("it points at nothing")
         return [known.get(raw) or encode_raw([raw])[0] for raw in raws]
 
     return encode

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from django.core import serializers
 from django.core.serializers import base
 
-from fixturepipe.databases.jsontext import UnfitValueError, json_of_value
+from fixturepipe.databases.jsontext import UnserializableError, json_of_value
 from fixturepipe.databases.values import shown
 from fixturepipe.dump.rowplan import Columns, Part, RowPlan
 from fixturepipe.dump.rowquery import Rows
@@ -95,7 +95,9 @@ def _checked(part: Part, columns: Columns) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UnfitValueError("it holds half of a surrogate pair, which is no character") from None
+        raise UnserializableError(
+            "it holds half of a surrogate pair, which is no character"
+        ) from None
     return text
 
 
@@ -108,7 +110,7 @@ def as_it_is(raw: Any) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnfitValueError):
+    if isinstance(error, UnserializableError):
         return str(error)
     return f"{type(error).__name__}: {error}"
 

@@ -24,7 +24,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
-from fixturepipe.databases.ends import DatabaseSettings, End, Ends, connection_to
+from fixturepipe.databases.endpoints import DatabaseSettings, Endpoint, Endpoints, connection_to
 from fixturepipe.errors import ConfigurationError, UsageError
 
 SnapshotKind = Literal["backup", "transaction"]
@@ -65,36 +65,41 @@ class Held:
 
 
 @contextmanager
-def held_still(directory: RunDirectory, ends: Ends, kind: SnapshotKind) -> Iterator[Held]:
+def snapshot_of(
+    directory: RunDirectory, endpoints: Endpoints, kind: SnapshotKind
+) -> Iterator[Held]:
     """Hold the source still for the length of the block.
 
     Raises ConfigurationError where the source stays locked by another process.
     """
-    if ends.source.vendor != "sqlite":
-        hold = _server_transaction(ends)
-    elif kind == "transaction" and not _in_memory(ends):
-        hold = _sqlite_transaction(ends)
+    if endpoints.source.vendor != "sqlite":
+        hold = _server_transaction(endpoints)
+    elif kind == "transaction" and not _in_memory(endpoints):
+        hold = _sqlite_transaction(endpoints)
     else:
-        hold = _copy(directory, ends)
+        hold = _copy(directory, endpoints)
     with hold as held:
         yield held
 
 
 @contextmanager
-def _copy(directory: RunDirectory, ends: Ends) -> Iterator[Held]:
-    with backup(directory, ends) as copy:
-        options = _raw(ends)
+def _copy(directory: RunDirectory, endpoints: Endpoints) -> Iterator[Held]:
+    with backup(directory, endpoints) as copy:
+        options = _raw(endpoints)
         options.pop("init_command", None)
         settings = {"NAME": f"{copy.as_uri()}?immutable=1", "OPTIONS": options}
-        with _kept_in_memory(ends), _bound(ends, settings) as connection:
+        with _kept_in_memory(endpoints), _bound(endpoints, settings) as connection:
             yield Held(connection, copy, is_copy=True)
 
 
 @contextmanager
-def _sqlite_transaction(ends: Ends) -> Iterator[Held]:
-    options = _raw(ends)
+def _sqlite_transaction(endpoints: Endpoints) -> Iterator[Held]:
+    options = _raw(endpoints)
     options["init_command"] = f"{options.get('init_command', '')};PRAGMA query_only=1"
-    with _bound(ends, {"OPTIONS": options}) as connection, transaction.atomic(connection.alias):
+    with (
+        _bound(endpoints, {"OPTIONS": options}) as connection,
+        transaction.atomic(connection.alias),
+    ):
         with connection.cursor() as cursor:
             # A transaction sees what was committed before its first read.
             cursor.execute("SELECT COUNT(*) FROM sqlite_master")
@@ -104,28 +109,28 @@ def _sqlite_transaction(ends: Ends) -> Iterator[Held]:
 
 
 @contextmanager
-def _server_transaction(ends: Ends) -> Iterator[Held]:
-    options = dict(ends.source.settings.get("OPTIONS", {}))
+def _server_transaction(endpoints: Endpoints) -> Iterator[Held]:
+    options = dict(endpoints.source.settings.get("OPTIONS", {}))
     begin = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
-    if ends.source.vendor == "mysql":
+    if endpoints.source.vendor == "mysql":
         options["isolation_level"] = "repeatable read"
         begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
     # Within a transaction, PostgreSQL's cursors serve behind a pooler too, and a result that is
     # fetched without one fills memory.
     changes = {"OPTIONS": options, "DISABLE_SERVER_SIDE_CURSORS": False}
-    with _bound(ends, changes) as connection, transaction.atomic(connection.alias):
+    with _bound(endpoints, changes) as connection, transaction.atomic(connection.alias):
         with connection.cursor() as cursor:
             cursor.execute(begin)
         yield Held(connection)
 
 
 @contextmanager
-def backup(directory: RunDirectory, ends: Ends) -> Iterator[Path]:
+def backup(directory: RunDirectory, endpoints: Endpoints) -> Iterator[Path]:
     """A copy of a SQLite source in the run directory, for the length of the block."""
     path = directory.path.absolute() / "snapshot.sqlite3"
     remove_backup(directory)
     try:
-        with ends.bound_to_source() as alias:
+        with endpoints.bound_to_source() as alias:
             connection = connection_to(alias)
             connection.ensure_connection()
             try:
@@ -143,7 +148,7 @@ def backup(directory: RunDirectory, ends: Ends) -> Iterator[Path]:
 
 def remove_backup(directory: RunDirectory) -> None:
     """Remove the copy, one that a killed dump left too."""
-    for ending in ("", "-journal", "-wal", "-shm"):
+    for ending in ("", "-load_status", "-wal", "-shm"):
         (directory.path / f"snapshot.sqlite3{ending}").unlink(missing_ok=True)
 
 
@@ -179,7 +184,7 @@ class _Watch:
             if time.monotonic() - self._moved > BUSY_SECONDS:
                 raise ConfigurationError(
                     f"The source stayed locked for {BUSY_SECONDS:.0f} seconds",
-                    hint="End the process that holds its transaction open, and try again.",
+                    hint="Endpoint the process that holds its transaction open, and try again.",
                 )
             return
         self._moved = time.monotonic()
@@ -191,30 +196,30 @@ class _Watch:
 
 
 @contextmanager
-def _bound(ends: Ends, changes: DatabaseSettings) -> Iterator[BaseDatabaseWrapper]:
+def _bound(endpoints: Endpoints, changes: DatabaseSettings) -> Iterator[BaseDatabaseWrapper]:
     """Bind the source's alias to the source's settings with changes."""
-    settings = {**ends.source.settings, **changes}
-    held = replace(ends, source=End(ends.source.name, settings))
+    settings = {**endpoints.source.settings, **changes}
+    held = replace(endpoints, source=Endpoint(endpoints.source.name, settings))
     with held.bound_to_source() as alias:
         yield connection_to(alias)
 
 
 @contextmanager
-def _kept_in_memory(ends: Ends) -> Iterator[None]:
+def _kept_in_memory(endpoints: Endpoints) -> Iterator[None]:
     """A source in memory is gone with its last connection: keep that one for afterwards."""
-    kept = connections[ends.alias] if _in_memory(ends) else None
+    kept = connections[endpoints.alias] if _in_memory(endpoints) else None
     try:
         yield
     finally:
         if kept is not None:
-            connections[ends.alias] = kept
+            connections[endpoints.alias] = kept
 
 
-def _in_memory(ends: Ends) -> bool:
-    with ends.bound_to_source() as alias:
+def _in_memory(endpoints: Endpoints) -> bool:
+    with endpoints.bound_to_source() as alias:
         connection: Any = connection_to(alias)
         return bool(connection.is_in_memory_db())
 
 
-def _raw(ends: Ends) -> dict[str, Any]:
-    return {**ends.source.settings.get("OPTIONS", {}), "detect_types": 0}
+def _raw(endpoints: Endpoints) -> dict[str, Any]:
+    return {**endpoints.source.settings.get("OPTIONS", {}), "detect_types": 0}

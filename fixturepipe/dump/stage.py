@@ -1,6 +1,6 @@
 """Stage 1: each app's rows, from one moment of the source, as a fixture in `1-dump/`.
 
-    held_still       one moment of the source            snapshot
+    snapshot_of       one moment of the source            snapshot
     select           which models                        selection
     repair           the declared fixes, from check      (given by the pipeline)
     choose_keys      which references by natural key     keychoice
@@ -43,7 +43,7 @@ from fixturepipe.artifacts.manifest import (
 from fixturepipe.artifacts.records import FixtureWriter, file_sha256, fixture_writer
 from fixturepipe.artifacts.rejects import Reason, rejects_path, remove_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.ends import Ends
+from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.databases.introspection import Coverage, applied_migrations, coverage, schema_of
 from fixturepipe.databases.sequences import highest_keys
 from fixturepipe.dump.changetexts import as_fixture_changes
@@ -53,7 +53,7 @@ from fixturepipe.dump.keychoice import KeyChoice, choose_keys
 from fixturepipe.dump.rowplan import RowPlan
 from fixturepipe.dump.selection import Selection, select
 from fixturepipe.dump.serializer import Problem
-from fixturepipe.dump.snapshot import Held, SnapshotKind, held_still
+from fixturepipe.dump.snapshot import Held, SnapshotKind, snapshot_of
 from fixturepipe.dump.transform import Transform
 from fixturepipe.errors import SourceDataError
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted, ignore
@@ -136,7 +136,7 @@ class Repair(Protocol):
 
 def dump(
     directory: RunDirectory,
-    ends: Ends,
+    endpoints: Endpoints,
     options: DumpOptions,
     listener: Listener = ignore,
     repair: Repair | None = None,
@@ -149,11 +149,11 @@ def dump(
     are unfit and `on_error` is "stop": the other apps' files stand then.
     """
     began = time.monotonic()
-    remedies = _Remedies(options, repair)
+    remedies = _Alterations(options, repair)
     directory.create()
     manifest = _manifest(directory)
-    marks = file_fingerprint(ends)
-    with held_still(directory, ends, options.snapshot) as held:
+    marks = file_fingerprint(endpoints)
+    with snapshot_of(directory, endpoints, options.snapshot) as held:
         connection = held.connection
         marks |= snapshot_fingerprint(held)
         covered = coverage(connection, connection.alias)
@@ -163,7 +163,7 @@ def dump(
         remedies.apply(held, chosen, listener)
         choice = choose_keys(chosen.models, connection, options.natural_keys)
         remedies.keep_natural_keys(choice)
-        manifest.source = Source(ends.alias, connection.vendor, ends.source.name, marks)
+        manifest.source = Source(endpoints.alias, connection.vendor, endpoints.source.name, marks)
         _describe(manifest, connection, chosen, choice)
         dumping = _Dumping(directory, manifest, options, remedies, listener)
         dumping.run(chosen, choice, connection)
@@ -226,7 +226,7 @@ def _describe(
     manifest.natural_references = sorted(choice.labels)
 
 
-class _Remedies:
+class _Alterations:
     """What changes objects on their way: declared remedies in the copy, then the transform."""
 
     def __init__(self, options: DumpOptions, repair: Repair | None) -> None:
@@ -274,7 +274,7 @@ class _AppFile:
         files: ExitStack,
         directory: RunDirectory,
         app: str,
-        remedies: _Remedies,
+        remedies: _Alterations,
         listener: Listener,
     ) -> None:
         self._transform = remedies.transform
@@ -327,7 +327,7 @@ def _reason(problems: Sequence[Problem]) -> Reason:
 
 
 class _DirtyAppError(Exception):
-    """Ends the writing of an app's file, so that it does not appear."""
+    """Endpoints the writing of an app's file, so that it does not appear."""
 
 
 class _Dumping:
@@ -338,7 +338,7 @@ class _Dumping:
         directory: RunDirectory,
         manifest: Manifest,
         options: DumpOptions,
-        remedies: _Remedies,
+        remedies: _Alterations,
         listener: Listener,
     ) -> None:
         self._directory = directory

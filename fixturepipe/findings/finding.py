@@ -34,7 +34,7 @@ class Finding:
     `level`: an error will fail or change on the way, a warning will behave differently, a
     note is worth knowing. `model` is a label and empty for what concerns no model; `field` may
     name several columns, joined by commas. `count` is of rows, or 1 where it is not about rows.
-    `consequence` says what happens if nothing is done, `remedy` what to do. `remedied` is the
+    `consequence` says what happens if nothing is done, `hint` what to do. `fixed_by` is the
     declared remedy that mends all of its rows, "" where there is none or some are left.
     """
 
@@ -45,10 +45,10 @@ class Finding:
     count: int
     examples: tuple[Example, ...]
     consequence: str
-    remedy: str
-    remedied: str = ""
+    hint: str
+    fixed_by: str = ""
 
     @property
     def stands(self) -> bool:
         """Whether it is an error that nothing declared mends."""
-        return self.level == "error" and not self.remedied
+        return self.level == "error" and not self.fixed_by

@@ -19,7 +19,7 @@ class Rule:
     id: str
     level: Level
     consequence: str
-    remedy: str
+    hint: str
 
     def finding(
         self,
@@ -28,7 +28,7 @@ class Rule:
         count: int = 1,
         examples: Sequence[Example] = (),
         level: Level | None = None,
-        remedied: str = "",
+        fixed_by: str = "",
         **details: Any,
     ) -> Finding:
         """The rule's finding for a column, a table or the whole."""
@@ -40,8 +40,8 @@ class Rule:
             count,
             tuple(examples[:EXAMPLES]),
             self.consequence.format(**details),
-            self.remedy.format(**details),
-            remedied,
+            self.hint.format(**details),
+            fixed_by,
         )
 
 

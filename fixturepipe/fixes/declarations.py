@@ -25,8 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Remedy = Literal["truncate", "null", "drop", "default", "rename", "replace", "epoch"]
-REMEDIES: tuple[Remedy, ...] = (
+FixName = Literal["truncate", "null", "drop", "default", "rename", "replace", "epoch"]
+FIX_NAMES: tuple[FixName, ...] = (
     "truncate",
     "null",
     "drop",
@@ -36,10 +36,10 @@ REMEDIES: tuple[Remedy, ...] = (
     "epoch",
 )
 
-_ANY: tuple[Remedy, ...] = ("null", "default", "drop")
+_ANY: tuple[FixName, ...] = ("null", "default", "drop")
 
 # Which remedies mend which finding, the best one first. What is not here cannot be mended.
-MENDS: Mapping[str, tuple[Remedy, ...]] = {
+FIXES_FOR: Mapping[str, tuple[FixName, ...]] = {
     "FP101": ("truncate", *_ANY),
     "FP102": _ANY,
     "FP103": _ANY,
@@ -77,11 +77,11 @@ class Declaration:
     """A remedy for a target, as it was written; `value` is what `default` brings, or None."""
 
     target: str
-    remedy: str
+    fix: str
     value: Any = None
 
     def __str__(self) -> str:
-        return f"{self.target} = {self.remedy}"
+        return f"{self.target} = {self.fix}"
 
 
 def declared(text: str) -> Declaration:

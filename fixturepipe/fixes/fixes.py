@@ -18,7 +18,7 @@ from django.db import models
 from fixturepipe.databases.fields import TEXTS, Field, key_fields, root_field
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.findings.rules import RULES
-from fixturepipe.fixes.declarations import MEANT_FOR, MENDS, REMEDIES, Declaration
+from fixturepipe.fixes.declarations import FIX_NAMES, FIXES_FOR, MEANT_FOR, Declaration
 
 Model = type[models.Model]
 _TABLE = "[tool.fixturepipe.fix]"
@@ -28,7 +28,7 @@ _TABLE = "[tool.fixturepipe.fix]"
 class Fix:
     """What is done about a problem: the remedy, the column it changes, the declaration."""
 
-    remedy: str
+    name: str
     field: Field
     declaration: Declaration
 
@@ -49,8 +49,8 @@ class _Rule:
     def concerns(self, finding: str, model: Model, fields: Sequence[Field]) -> bool:
         if self.model not in (None, model) or (self.field and self.field not in fields):
             return False
-        remedy = self.declaration.remedy
-        if remedy not in MENDS.get(finding, ()) or self.finding not in ("", finding):
+        remedy = self.declaration.fix
+        if remedy not in FIXES_FOR.get(finding, ()) or self.finding not in ("", finding):
             return False
         is_meant = RULES[finding].level == "error" or (finding, remedy) in MEANT_FOR
         return is_meant or self.finding == finding
@@ -78,7 +78,7 @@ class Fixes:
         """What is declared about a finding of a column, or of columns that are unique together."""
         for rule in self._rules:
             if rule.concerns(finding, model, fields):
-                remedy = rule.declaration.remedy
+                remedy = rule.declaration.fix
                 for field in (rule.field,) if rule.field else fields:
                     if not misfit(remedy, field, rule.declaration.value):
                         return Fix(remedy, field, rule.declaration)
@@ -92,7 +92,7 @@ class Fixes:
 def suggestions(finding: str, model: Model, fields: Sequence[Field]) -> list[Declaration]:
     """The declarations that would mend a finding, the best one first."""
     found = []
-    for remedy in MENDS.get(finding, ()):
+    for remedy in FIXES_FOR.get(finding, ()):
         fitting = [field for field in fields if not misfit(remedy, field)]
         if fitting:
             where = model._meta.label
@@ -104,22 +104,22 @@ def suggestions(finding: str, model: Model, fields: Sequence[Field]) -> list[Dec
 
 
 def _read(declaration: Declaration) -> _Rule:
-    if declaration.remedy not in REMEDIES:
-        known = ", ".join(REMEDIES)
-        raise _refusal(declaration, f"there is no remedy {declaration.remedy!r}", known)
-    if declaration.value is not None and declaration.remedy != "default":
-        raise _refusal(declaration, f"{declaration.remedy} takes no value")
+    if declaration.fix not in FIX_NAMES:
+        known = ", ".join(FIX_NAMES)
+        raise _refusal(declaration, f"there is no remedy {declaration.fix!r}", known)
+    if declaration.value is not None and declaration.fix != "default":
+        raise _refusal(declaration, f"{declaration.fix} takes no value")
     finding, label = _split(declaration.target)
-    if finding and declaration.remedy not in MENDS.get(finding, ()):
+    if finding and declaration.fix not in FIXES_FOR.get(finding, ()):
         reason = f"there is no finding {finding}"
         if finding in RULES:
-            reason = f"{declaration.remedy} does not mend {finding}"
-        raise _refusal(declaration, reason, ", ".join(MENDS.get(finding, ())))
+            reason = f"{declaration.fix} does not mend {finding}"
+        raise _refusal(declaration, reason, ", ".join(FIXES_FOR.get(finding, ())))
     if not label:
         return _Rule(declaration, finding, None, None)
     model, field = _named(declaration, label)
     if field is not None:
-        wrong = misfit(declaration.remedy, field, declaration.value)
+        wrong = misfit(declaration.fix, field, declaration.value)
         if wrong:
             raise _refusal(declaration, wrong)
     elif declaration.value is not None:

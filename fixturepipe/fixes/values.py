@@ -31,7 +31,7 @@ Verdict = Sequence[str]
 Judge = Callable[[Field, Any], Verdict]
 
 
-class CannotMendError(ValueError):
+class CannotFixError(ValueError):
     """The remedy makes nothing of this value."""
 
 
@@ -44,7 +44,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Mended:
+class FixedValue:
     """What the declared remedies make of a value that is wrong by the ids `before`.
 
     `after` are the ids of what is wrong with it still.
@@ -57,7 +57,7 @@ class Mended:
     @property
     def dropped(self) -> bool:
         """Whether the row is left out."""
-        return bool(self.steps) and self.steps[-1].fix.remedy == "drop"
+        return bool(self.steps) and self.steps[-1].fix.name == "drop"
 
     def covers(self, finding: str) -> bool:
         """Whether the problem is gone, and no worse one has come in its place."""
@@ -65,7 +65,7 @@ class Mended:
         return finding not in self.after and not any(RULES[r].level == "error" for r in new)
 
 
-class Mender:
+class Fixer:
     """Applies the declared remedies to values of a source's columns; writes nothing.
 
     `lengths` has the characters that text columns take in the target.
@@ -83,32 +83,32 @@ class Mender:
         self._judge = judge
         self._lengths = lengths
 
-    def mend(self, field: Field, raw: Any, verdict: Verdict) -> Mended:
+    def mend(self, field: Field, raw: Any, verdict: Verdict) -> FixedValue:
         """Take a value through the remedies that are declared for what is wrong with it."""
         steps: list[Step] = []
         tried: set[str] = set()
         after = verdict
         while fix := self._next(field, after, tried):
-            if fix.remedy == "drop":
-                return Mended(verdict, (*steps, Step(fix, None)))
+            if fix.name == "drop":
+                return FixedValue(verdict, (*steps, Step(fix, None)))
             try:
                 raw = self._made(fix, raw)
-            except (CannotMendError, ArithmeticError, ValueError):
+            except (CannotFixError, ArithmeticError, ValueError):
                 continue
             steps.append(Step(fix, raw))
             after = self._judge(field, raw)
-        return Mended(verdict, tuple(steps), after)
+        return FixedValue(verdict, tuple(steps), after)
 
     def _next(self, field: Field, verdict: Verdict, tried: set[str]) -> Fix | None:
         for finding in verdict:
             fix = self._fixes.of(finding, field.model, (field,))
-            if fix is not None and fix.remedy not in tried:
-                tried.add(fix.remedy)
+            if fix is not None and fix.name not in tried:
+                tried.add(fix.name)
                 return fix
         return None
 
     def _made(self, fix: Fix, raw: Any) -> Any:
-        match fix.remedy:
+        match fix.name:
             case "null":
                 return None
             case "default":
@@ -121,7 +121,7 @@ class Mender:
                 return readable(raw)
             case "epoch":
                 return self._stored(fix.field, since_epoch(fix.field, raw))
-        raise CannotMendError(fix.remedy)
+        raise CannotFixError(fix.name)
 
     def _stored(self, field: Field, value: Any) -> Any:
         return stored(field, value, self._source)
@@ -147,7 +147,7 @@ def stored(field: Field, value: Any, source: BaseDatabaseWrapper) -> Any:
 def fewer_places(field: Field, raw: Any) -> float:
     """The number with the field's decimal places, the others cut off."""
     if type(raw) not in (int, float) or not math.isfinite(raw):
-        raise CannotMendError(raw)
+        raise CannotFixError(raw)
     root: Any = root_field(field)
     read = decimal.Context(prec=15).create_decimal_from_float(raw)
     unit = decimal.Decimal(1).scaleb(-root.decimal_places)
@@ -163,7 +163,7 @@ def readable(raw: Any) -> str:
 def since_epoch(field: Field, raw: Any) -> datetime.datetime | datetime.date:
     """The moment, in UTC, of a number of seconds since 1970, or of milliseconds from 1e11."""
     if type(raw) not in (int, float) or not math.isfinite(raw):
-        raise CannotMendError(raw)
+        raise CannotFixError(raw)
     unit = "milliseconds" if abs(raw) >= MILLISECONDS_FROM else "seconds"
     moment = _EPOCH + datetime.timedelta(**{unit: raw})
     if field.get_internal_type() == "DateField":
@@ -173,5 +173,5 @@ def since_epoch(field: Field, raw: Any) -> datetime.datetime | datetime.date:
 
 def _text(raw: Any) -> str:
     if not isinstance(raw, str):
-        raise CannotMendError(raw)
+        raise CannotFixError(raw)
     return raw

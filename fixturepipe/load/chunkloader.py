@@ -26,7 +26,7 @@ from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import remove_rejects, write_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.ledger import Entry, Ledger
 from fixturepipe.errors import ChunkFileError, LoadError, TransientLoadError
 from fixturepipe.load.loaddata import FastCommand, StockCommand
@@ -36,7 +36,7 @@ from fixturepipe.load.references import KeyResolver
 from fixturepipe.load.rejection import reason_of, refused_chunk
 from fixturepipe.load.rows import RowProblem
 from fixturepipe.load.saver import ChunkSaver, SaverOptions
-from fixturepipe.load.servererrors import NO_SUCH_ROW, hint_for, is_transient, said_by
+from fixturepipe.load.servererrors import NO_SUCH_ROW, hint_for, is_transient, server_message
 from fixturepipe.load.session import LoadingSession
 
 # Seconds before each further try: about half a minute in all, as long as a server restarts.
@@ -156,7 +156,7 @@ class ChunkLoader:
                 pause = next(pauses, None)
                 if pause is None:
                     raise _gave_up(chunk, error) from error
-                self._notify(f"{chunk.file}: {said_by(error)}; trying again in {pause} s")
+                self._notify(f"{chunk.file}: {server_message(error)}; trying again in {pause} s")
                 time.sleep(pause)
             # What was found in a transaction that is rolled back may be gone.
             self._resolver.forget()
@@ -270,14 +270,14 @@ def _collector_at_rest() -> Iterator[None]:
 def _refused(chunk: Chunk, error: Exception) -> LoadError:
     """An error that is not one row's: a missing table, a privilege, Django's own loader."""
     return LoadError(
-        f"{chunk.file} was not loaded: {said_by(error)}",
+        f"{chunk.file} was not loaded: {server_message(error)}",
         hint=f"{hint_for(error)} When it is mended, `fixturepipe load` goes on.".strip(),
     )
 
 
 def _gave_up(chunk: Chunk, error: Exception) -> TransientLoadError:
     return TransientLoadError(
-        f"{chunk.file} was not loaded: {said_by(error)}",
+        f"{chunk.file} was not loaded: {server_message(error)}",
         hint="When the server is back, `fixturepipe load` goes on from here.",
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.threads import connected_threads
 from fixturepipe.errors import LoadError
 

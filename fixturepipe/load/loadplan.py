@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from fixturepipe.artifacts.journal import ranges
+from fixturepipe.artifacts.loadstatus import ranges
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rundir import RunDirectory
@@ -37,7 +37,7 @@ class LoadPlan:
         if strange - self.again:
             raise LoadError(
                 f"The target holds chunks that are not those of {directory.path} any more:"
-                f" {spelled(strange - self.again)}",
+                f" {format_ranges(strange - self.again)}",
                 hint="They were arranged or edited anew since. `fixturepipe load --changed` loads"
                 " them over; `fixturepipe clean` and an empty target begin anew.",
             )
@@ -105,10 +105,10 @@ class LoadPlan:
         if number not in self._by_number:
             raise UsageError(
                 f"There is no chunk {number}",
-                hint=f"The chunks are {spelled(self._by_number)}.",
+                hint=f"The chunks are {format_ranges(self._by_number)}.",
             )
 
 
-def spelled(numbers: Iterable[int]) -> str:
+def format_ranges(numbers: Iterable[int]) -> str:
     """Numbers for a reader: "1-3, 7"."""
     return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges(numbers))

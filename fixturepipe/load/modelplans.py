@@ -6,7 +6,7 @@ from typing import Any
 
 from django.apps import apps
 
-from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.load.rows import Model, ModelPlan
 
 

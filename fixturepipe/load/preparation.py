@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import models
 
 from fixturepipe.artifacts.manifest import Manifest, ModelSchema
-from fixturepipe.databases.ends import SOURCE, Ends, connection_to
+from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
 from fixturepipe.databases.introspection import applied_migrations, coverage
 from fixturepipe.databases.ledger import refuse_other_runs
 from fixturepipe.errors import ConfigurationError
@@ -19,7 +19,7 @@ from fixturepipe.load.target import Target
 
 def prepare(
     target: Target,
-    ends: Ends,
+    endpoints: Endpoints,
     manifest: Manifest | None,
     covered: list[type[models.Model]],
     listener: Listener,
@@ -44,7 +44,7 @@ def prepare(
         listener(StageStarted("migrate"))
         target.migrate(state)
         listener(StageFinished("migrate", 0, time.monotonic() - started))
-    target.require_migrations(_expected_migrations(ends, manifest))
+    target.require_migrations(_expected_migrations(endpoints, manifest))
     target.make_unmanaged(covered, state)
     # What is lacking is for `check` to say first, which knows what is excluded or ignored.
     if not before_check:
@@ -52,16 +52,16 @@ def prepare(
     target.require_transactional(covered)
 
 
-def models_of_source(ends: Ends) -> list[type[models.Model]]:
+def models_of_source(endpoints: Endpoints) -> list[type[models.Model]]:
     """The models that a dump of the source will hold."""
-    with ends.bound_to_source() as alias:
+    with endpoints.bound_to_source() as alias:
         return coverage(connection_to(alias), alias).models
 
 
-def _expected_migrations(ends: Ends, manifest: Manifest | None) -> list[tuple[str, str]]:
+def _expected_migrations(endpoints: Endpoints, manifest: Manifest | None) -> list[tuple[str, str]]:
     """The source's migrations: as dumped, or as they are; none where there is no source."""
     if manifest is None:
-        ends.open()
+        endpoints.open()
         return applied_migrations(connection_to(SOURCE))
     return [(app, name) for app, name in manifest.migrations]
 

@@ -23,7 +23,7 @@ from django.core.exceptions import (
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
-from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import field_at
 from fixturepipe.databases.naturalkeys import has_natural_key
 from fixturepipe.databases.plainquery import every_row

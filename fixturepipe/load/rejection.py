@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from fixturepipe.artifacts.rejects import Reason
 from fixturepipe.errors import LoadError
 from fixturepipe.load.rows import FixtureObject, ModelPlan, RowProblem
-from fixturepipe.load.servererrors import code_of, hint_for, said_by
+from fixturepipe.load.servererrors import code_of, hint_for, server_message
 
 _SHOWN = 5
 _LONGEST = 80
@@ -65,7 +65,7 @@ def problem_of(
     ]
     return RowProblem(
         each,
-        said_by(error),
+        server_message(error),
         ", ".join(named),
         values[0] if len(values) == 1 else values or None,
         hint_for(error),

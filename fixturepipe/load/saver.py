@@ -4,7 +4,7 @@ The objects are taken in groups of one model. For each group: natural keys are r
 keys that the target holds already are found with one query, new rows are inserted in multi-row
 statements, rows that exist are updated by their key, as a raw save does. Foreign keys stay
 checked by the server as each row goes in; where a chunk's objects refer to each other in a
-circle they are checked for the chunk's own rows before its transaction ends.
+circle they are checked for the chunk's own rows before its transaction endpoints.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.core.serializers.python import Deserializer
 from django.db import Error as DatabaseError
 from django.db import router, transaction
 
-from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.load.groups import Group
@@ -30,7 +30,7 @@ from fixturepipe.load.receivers import has_receivers
 from fixturepipe.load.references import KeyResolver, References
 from fixturepipe.load.rejection import problem_of
 from fixturepipe.load.rows import MISSING, FixtureObject, ModelPlan, RowProblem, Rows
-from fixturepipe.load.servererrors import DUPLICATE, code_of, culprit_of, stops_chunk
+from fixturepipe.load.servererrors import DUPLICATE, code_of, columns_in_error, stops_chunk
 from fixturepipe.load.statements import StatementWriter
 
 _LOOKUP_BATCH = 1_000
@@ -41,7 +41,7 @@ _ENOUGH = 10
 
 
 class _EnoughError(Exception):
-    """Ends the saving of a chunk that cannot be saved."""
+    """Endpoints the saving of a chunk that cannot be saved."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ class ChunkSaver:
                 if not is_utf8(cell)
             )
         else:
-            columns = culprit_of(error, plan.model, self._connection)
+            columns = columns_in_error(error, plan.model, self._connection)
         self.problems.append(problem_of(plan, row.objects[0], error, columns))
         if not self._options.keep_going and len(self.problems) >= _ENOUGH:
             raise _EnoughError
@@ -282,7 +282,7 @@ class ChunkSaver:
     def _refuse_lists(
         self, plan: ModelPlan, each: FixtureObject, named: dict[str, Any], error: Exception
     ) -> None:
-        """Links that cannot be made: the object goes with them."""
+        """ManyToMany that cannot be made: the object goes with them."""
         (key,) = plan.keys_of(
             every_row(plan.model, self._alias).filter(pk=plan.pk.to_python(each.get("pk")))
         )
@@ -302,7 +302,7 @@ class ChunkSaver:
             except (DatabaseError, base.DeserializationError) as error:
                 if stops_chunk(error):
                     raise
-                columns = culprit_of(error, plan.model, self._connection)
+                columns = columns_in_error(error, plan.model, self._connection)
                 self.problems.append(problem_of(plan, each, error, columns))
                 continue
             self.models[plan.label] = self.models.get(plan.label, 0) + 1

@@ -93,7 +93,7 @@ def code_of(error: BaseException) -> int | None:
     return code if isinstance(code, int) else None
 
 
-def said_by(error: BaseException) -> str:
+def server_message(error: BaseException) -> str:
     """The server's own words, with its number."""
     code = code_of(error)
     if code is None:
@@ -128,7 +128,7 @@ def hint_for(error: BaseException) -> str:
     return _HINTS.get(code_of(error) or 0, "")
 
 
-def culprit_of(
+def columns_in_error(
     error: BaseException, model: type[models.Model], connection: BaseDatabaseWrapper
 ) -> tuple[str, ...]:
     """The columns of the model's table that an error speaks of; empty where it does not say."""

@@ -15,11 +15,11 @@ from django.apps import apps
 from django.db import Error as DatabaseError
 from django.db import models, transaction
 
-from fixturepipe.artifacts.journal import JournalWriter
+from fixturepipe.artifacts.loadstatus import LoadStatusWriter
 from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import forget_verification
-from fixturepipe.databases.ends import Ends
+from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.databases.forks import start_method
 from fixturepipe.databases.ledger import UNNAMED, Entry
 from fixturepipe.databases.sequences import SequenceReset, reset_sequences
@@ -34,14 +34,14 @@ from fixturepipe.errors import (
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted
 from fixturepipe.load.chunkloader import PAUSES, ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.load.constraints import require_no_dangling_rows
-from fixturepipe.load.loadplan import LoadPlan, spelled
+from fixturepipe.load.loadplan import LoadPlan, format_ranges
 from fixturepipe.load.lock import loader_lock
 from fixturepipe.load.preparation import models_of, models_of_source, prepare
 from fixturepipe.load.receivers import has_receivers, hear_every_model
 from fixturepipe.load.saver import SaverOptions
-from fixturepipe.load.servererrors import hint_for, is_transient, said_by
+from fixturepipe.load.servererrors import hint_for, is_transient, server_message
 from fixturepipe.load.target import Target, own_rows_matter
-from fixturepipe.load.workers import WorkerSetup, executor_for, loaded_side_by_side
+from fixturepipe.load.workers import WorkerSetup, executor_for, loaded_in_parallel
 
 # To begin a process takes as long as to load so many objects.
 _WORTH_A_PROCESS = {"fork": 5_000, "spawn": 50_000}
@@ -96,7 +96,7 @@ class LoadResult:
 
 
 def load(
-    directory: RunDirectory, ends: Ends, options: LoadOptions, listener: Listener
+    directory: RunDirectory, endpoints: Endpoints, options: LoadOptions, listener: Listener
 ) -> LoadResult:
     """Load each chunk that the target does not hold.
 
@@ -109,28 +109,28 @@ def load(
         raise RunDirectoryError(
             f"{directory.path} holds no chunks", hint="Make them with `fixturepipe arrange`."
         )
-    with ends.bound_to_target() as alias:
-        work = _Load(directory, ends, alias, manifest, options, listener)
+    with endpoints.bound_to_target() as alias:
+        work = _Load(directory, endpoints, alias, manifest, options, listener)
         with _server_errors_said(), loader_lock(work.target.connection):
             return work.run()
 
 
 def prepare_target(
-    directory: RunDirectory, ends: Ends, options: LoadOptions, listener: Listener
+    directory: RunDirectory, endpoints: Endpoints, options: LoadOptions, listener: Listener
 ) -> None:
     """Make the target ready for this run: migrate it if it is empty, refuse it if it is another's.
 
     Raises ConfigurationError with the list of what is wrong.
     """
     manifest = read_manifest(directory) if directory.manifest.exists() else None
-    covered = models_of_source(ends) if manifest is None else models_of(manifest.schema)
-    with ends.bound_to_target() as alias:
+    covered = models_of_source(endpoints) if manifest is None else models_of(manifest.schema)
+    with endpoints.bound_to_target() as alias:
         run = UNNAMED if manifest is None else manifest.run
-        target = Target(alias, _name(ends), run)
+        target = Target(alias, _name(endpoints), run)
         with _server_errors_said(), loader_lock(target.connection):
             prepare(
                 target,
-                ends,
+                endpoints,
                 manifest,
                 list(covered),
                 listener,
@@ -145,7 +145,7 @@ class _Load:
     def __init__(
         self,
         directory: RunDirectory,
-        ends: Ends,
+        endpoints: Endpoints,
         alias: str,
         manifest: Manifest,
         options: LoadOptions,
@@ -153,24 +153,24 @@ class _Load:
     ) -> None:
         assert manifest.arrangement is not None
         self.directory = directory
-        self.ends = ends
+        self.endpoints = endpoints
         self.alias = alias
         self.manifest = manifest
         self.options = options
         self.listener = listener
-        self.target = Target(alias, _name(ends), manifest.run)
+        self.target = Target(alias, _name(endpoints), manifest.run)
         self.chunks = manifest.arrangement.chunks
         self.covered = list(models_of(_loaded_schemas(manifest)))
         self.entries: dict[int, Entry] = {}
         self.again: frozenset[int] = frozenset()
-        self.journal = JournalWriter(directory, manifest.run, self.target.name, self._warn)
+        self.load_status = LoadStatusWriter(directory, manifest.run, self.target.name, self._warn)
 
     def run(self) -> LoadResult:
         """All of it, in order."""
         started = time.monotonic()
         prepare(
             self.target,
-            self.ends,
+            self.endpoints,
             self.manifest,
             self.covered,
             self.listener,
@@ -181,7 +181,7 @@ class _Load:
         self.again = plan.again
         if edited := plan.edited():
             self._warn(
-                f"Chunks that are in were edited since: {spelled(edited)}."
+                f"Chunks that are in were edited since: {format_ranges(edited)}."
                 " `fixturepipe load --changed` loads them over."
             )
         if self.options.rejects:
@@ -190,8 +190,8 @@ class _Load:
             pending = plan.pending(only=self.options.only, start=self.options.start)
             if absent := plan.absent(pending):
                 self._warn(
-                    f"Chunks that these need are not in: {spelled(absent)}. Where one is refused"
-                    " for that, `fixturepipe load` loads them all in their order."
+                    f"Not loaded yet, and needed by these chunks: {format_ranges(absent)}. If a chunk is"
+                    " refused for that, `fixturepipe load` loads all of them in order."
                 )
         present = len(self.entries)
         self.listener(StageStarted("load", sum(chunk.objects for chunk in pending)))
@@ -268,7 +268,7 @@ class _Load:
     def _load_chunks(self, pending: list[Chunk]) -> int:
         workers = self._workers(pending)
         if workers > 1 or self.options.executor:
-            return self._load_side_by_side(pending, workers)
+            return self._load_in_parallel(pending, workers)
         return self._load_one_by_one(pending)
 
     def _lost(self) -> list[Chunk]:
@@ -278,7 +278,7 @@ class _Load:
         before, self.entries = self.entries, self.target.ledger.applied()
         lost = [chunk for chunk in self.chunks if chunk.number in before.keys() - self.entries]
         if lost:
-            numbers = spelled(chunk.number for chunk in lost)
+            numbers = format_ranges(chunk.number for chunk in lost)
             self._warn(f"The server has lost chunks that it had confirmed, {numbers}: once more")
         return lost
 
@@ -295,19 +295,19 @@ class _Load:
         worth = sum(chunk.objects for chunk in chunks) // _WORTH_A_PROCESS[start_method()]
         return max(1, min(cores, worth, len(chunks)))
 
-    def _load_side_by_side(self, pending: list[Chunk], workers: int) -> int:
+    def _load_in_parallel(self, pending: list[Chunk], workers: int) -> int:
         objects = 0
         failures: list[tuple[Chunk, FixturepipeError]] = []
         options = self._chunk_options()
         setup = WorkerSetup(
             settings=os.environ["DJANGO_SETTINGS_MODULE"],
             path=tuple(sys.path),
-            ends=self.ends,
+            endpoints=self.endpoints,
             directory=self.directory.path.absolute(),
             options=replace(options, saver=replace(options.saver, json_nulls={})),
         )
         with executor_for(self.options.executor, workers) as executor:
-            for chunk, report in loaded_side_by_side(executor, workers, setup, pending):
+            for chunk, report in loaded_in_parallel(executor, workers, setup, pending):
                 for note in report.notes:
                     self._warn(note)
                 if report.failure is not None:
@@ -316,7 +316,7 @@ class _Load:
                     objects += self._loaded(chunk, report.outcome)
         if failures:
             chunk, error = min(failures, key=lambda each: each[0].number)
-            self._write_journal((chunk.number, error))
+            self._write_load_status((chunk.number, error))
             raise error
         return objects
 
@@ -337,7 +337,7 @@ class _Load:
                 return loader.load_rejects(chunk, self.entries[chunk.number])
             return loader.load(chunk, then)
         except FixturepipeError as error:
-            self._write_journal((chunk.number, error))
+            self._write_load_status((chunk.number, error))
             raise
 
     def _chunk_options(self) -> ChunkOptions:
@@ -370,7 +370,7 @@ class _Load:
         if rejected:
             self._warn(f"{chunk.file}: {rejected:,} objects are rejected, see rejects/")
         self.listener(StageAdvanced("load", chunk.objects, chunk.file))
-        self._write_journal(None)
+        self._write_load_status(None)
         return outcome.entry.objects - (before.objects if self.options.rejects and before else 0)
 
     def _warn(self, text: str) -> None:
@@ -394,17 +394,17 @@ class _Load:
         tables = dict.fromkeys([*self.covered, *models_of(list(marks))])
         sequences = reset_sequences(self.target.connection, list(tables), highest)
         self.target.ledger.mark_finished()
-        self._write_journal(None, finished=True)
+        self._write_load_status(None, finished=True)
         return sequences
 
-    def _write_journal(
+    def _write_load_status(
         self, failed: tuple[int, FixturepipeError] | None, *, finished: bool = False
     ) -> None:
         # To sum up all that is in takes longer with every chunk.
-        due = finished or failed is not None or self.journal.is_due
+        due = finished or failed is not None or self.load_status.is_due
         if self.options.dry_run or not due:
             return
-        self.journal.write(
+        self.load_status.write(
             loaded=self.entries,
             models=_summed(entry.models for entry in self.entries.values()),
             rejected=_summed(entry.rejected for entry in self.entries.values()),
@@ -430,8 +430,8 @@ def _server_errors_said() -> Iterator[None]:
     except DatabaseError as error:
         hint = f"{hint_for(error)} `fixturepipe load` goes on from here.".strip()
         if is_transient(error):
-            raise TransientLoadError(f"The target: {said_by(error)}", hint=hint) from error
-        raise LoadError(f"The target: {said_by(error)}", hint=hint) from error
+            raise TransientLoadError(f"The target: {server_message(error)}", hint=hint) from error
+        raise LoadError(f"The target: {server_message(error)}", hint=hint) from error
 
 
 def _some(names: list[str]) -> str:
@@ -449,8 +449,8 @@ def _require_sense(options: LoadOptions) -> None:
         raise UsageError("--only and --from exclude each other", hint="Give one of them.")
 
 
-def _name(ends: Ends) -> str:
-    return "" if ends.target is None else ends.target.name
+def _name(endpoints: Endpoints) -> str:
+    return "" if endpoints.target is None else endpoints.target.name
 
 
 def _loaded_schemas(manifest: Manifest) -> list[ModelSchema]:

@@ -18,11 +18,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from fixturepipe.databases.ends import connection_to
+from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.introspection import LEDGER_PREFIX, NATURAL_PRIMARY, applied_migrations
 from fixturepipe.databases.ledger import UNNAMED, Ledger, RunState
 from fixturepipe.errors import ConfigurationError, TransientLoadError
-from fixturepipe.load.servererrors import is_transient, said_by
+from fixturepipe.load.servererrors import is_transient, server_message
 
 Migrations = Sequence[tuple[str, str]]
 _SHOWN = 20
@@ -67,10 +67,10 @@ class Target:
         except Exception as error:
             if is_transient(error):
                 raise TransientLoadError(
-                    f"The target {self.name} was not migrated: {said_by(error)}",
+                    f"The target {self.name} was not migrated: {server_message(error)}",
                     hint="When the server is back, the same command goes on.",
                 ) from error
-            said = said_by(error) if isinstance(error, DatabaseError) else repr(error)
+            said = server_message(error) if isinstance(error, DatabaseError) else repr(error)
             raise ConfigurationError(
                 f"The target {self.name} cannot be migrated: {said}",
                 hint="`fixturepipe check` names fields that it cannot have; `manage.py migrate` on"
@@ -137,7 +137,7 @@ class Target:
             "\n".join(
                 [f"The target {self.name} is not at the migrations of the source:", *_cut(lines)]
             ),
-            hint="Migrate both ends to the same state, or give an empty database as the target.",
+            hint="Migrate both to the same state, or use an empty database as the target.",
         )
 
     def make_unmanaged(self, covered: Iterable[type[models.Model]], state: RunState) -> None:

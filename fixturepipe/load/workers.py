@@ -35,7 +35,7 @@ from fixturepipe import errors
 from fixturepipe.artifacts.manifest import Chunk, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases import forks
-from fixturepipe.databases.ends import Ends
+from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.load.schedule import Schedule
 
@@ -52,7 +52,7 @@ class WorkerSetup:
 
     settings: str
     path: tuple[str, ...]
-    ends: Ends
+    endpoints: Endpoints
     directory: Path
     options: ChunkOptions
 
@@ -96,8 +96,8 @@ class _Worker:
         nulls = read_manifest(directory).json_nulls
         saver = replace(setup.options.saver, json_nulls=dict(nulls))
         options = replace(setup.options, saver=saver)
-        setup.ends.open()
-        alias = self._open.enter_context(setup.ends.bound_to_target())
+        setup.endpoints.open()
+        alias = self._open.enter_context(setup.endpoints.bound_to_target())
         self._loader = ChunkLoader(alias, directory, options, self.notes.append)
         # atexit knows nothing of forked processes.
         self._at_exit = multiprocessing.util.Finalize(None, self._close, exitpriority=1)
@@ -134,10 +134,10 @@ def load_in_worker(setup: WorkerSetup, chunk: Chunk) -> Report:
     return Report(chunk.number, outcome, notes=tuple(_worker.notes))
 
 
-def loaded_side_by_side(
+def loaded_in_parallel(
     executor: Executor, workers: int, setup: WorkerSetup, chunks: Sequence[Chunk]
 ) -> Iterator[tuple[Chunk, Report]]:
-    """Load chunks as their predecessors allow; gives each with its report as it ends.
+    """Load chunks as their predecessors allow; gives each with its report as it endpoints.
 
     After a failure no further chunk is begun; those under way are waited for and given too.
     Raises TransientLoadError where a worker dies.

@@ -1,4 +1,4 @@
-"""One model at both ends, compared row by row.
+"""One model at both endpoints, compared row by row.
 
 The source is read in key order, a page at a time, and for each page the target's rows of the
 same keys. Rows are matched by key in Python and exactly, never by a database's collation: keys
@@ -40,7 +40,7 @@ _LOOKED_UP, _SAMPLED_ROWS = 2_000, 500
 
 
 class ModelPair:
-    """A model's table at both ends. Each method answers with a comparison of its own.
+    """A model's table at both endpoints. Each method answers with a comparison of its own.
 
     `links_by_ends` takes the rows of an automatic many-to-many table for what they link,
     whatever their ids: only fixturepipe promises to keep those.
@@ -95,11 +95,11 @@ class ModelPair:
         return self._result()
 
     def count(self) -> ModelComparison:
-        """The numbers of rows at both ends, and nothing else."""
+        """The numbers of rows at both endpoints, and nothing else."""
         self._counts.update(source=self.source.count(), target=self.target.count())
         return self._result()
 
-    def has_strangers(self, found: ModelComparison) -> bool:
+    def has_extra_rows(self, found: ModelComparison) -> bool:
         """Whether the target holds more rows than were matched, by a whole comparison."""
         matched = found.equal + found.differing + found.changed
         return not self._may_hold_more and matched != found.target

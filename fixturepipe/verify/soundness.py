@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.ends import table_name
+from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import (
     UniqueIndexes,

@@ -25,7 +25,7 @@ from django.db import models
 from django.utils import timezone
 
 from fixturepipe.artifacts.manifest import Manifest
-from fixturepipe.databases.ends import SOURCE, TARGET, Ends, connection_to, table_name
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to, table_name
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.introspection import coverage
@@ -92,14 +92,14 @@ class VerifyResult:
 
 
 def verify(
-    ends: Ends,
+    endpoints: Endpoints,
     options: VerifyOptions,
     listener: Listener,
     manifest: Manifest | None = None,
     rejected: Mapping[str, Collection[str]] | None = None,
     changed: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
 ) -> VerifyResult:
-    """Compare the two ends.
+    """Compare the two endpoints.
 
     `rejected` are the keys of rows that were left out, by model label; `changed` the values
     that declared remedies gave, by label, key and field name. Keys are text, as
@@ -109,8 +109,8 @@ def verify(
     """
     begun = time.monotonic()
     check_options(options)
-    ends.open()
-    covered = _models_to_compare(ends, manifest)
+    endpoints.open()
+    covered = _models_to_compare(endpoints, manifest)
     _require_tables(covered)
     totals = {model: Table(model, connection_to(SOURCE)).count() for model in covered}
     listener(StageStarted("verify", sum(totals.values())))
@@ -206,7 +206,7 @@ class _Comparing:
                 # The search by key finds the sample's missing rows again, and all the others.
                 found = found.without_missing()
                 found = found.plus(pair.find_missing(), limit).plus(pair.find_extra(), limit)
-        elif pair.has_strangers(found):
+        elif pair.has_extra_rows(found):
             found = found.plus(pair.find_extra(), limit)
         return found
 
@@ -225,9 +225,9 @@ def check_options(options: VerifyOptions) -> None:
         _moment(options.since)
 
 
-def _models_to_compare(ends: Ends, manifest: Manifest | None) -> list[Model]:
+def _models_to_compare(endpoints: Endpoints, manifest: Manifest | None) -> list[Model]:
     """The models that the source covers and, with a manifest, that were dumped."""
-    with ends.bound_to_source() as alias:
+    with endpoints.bound_to_source() as alias:
         covered = coverage(connection_to(SOURCE), alias).models
     dumped = {label for dump in manifest.dumps for label in dump.models} if manifest else set()
     if manifest is not None and manifest.arrangement is not None:

@@ -1,4 +1,4 @@
-"""The two ends of a migration: which databases are the source and the target, and how code
+"""The two endpoints of a migration: which databases are the source and the target, and how code
 that knows nothing of fixturepipe reaches the right one.
 
 Settings name a database by an *alias*, and a project's own code (routers, managers, natural
@@ -47,7 +47,7 @@ DatabaseSettings = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class End:
+class Endpoint:
     """One database: `name` as the user gave it (without password) and its Django settings."""
 
     name: str
@@ -60,12 +60,12 @@ class End:
 
 
 @dataclass(frozen=True)
-class Ends:
+class Endpoints:
     """Source and target. `alias` is the source's in the settings ("default" for a URL)."""
 
     alias: str
-    source: End
-    target: End | None = None
+    source: Endpoint
+    target: Endpoint | None = None
 
     def open(self) -> None:
         """Register SOURCE and TARGET as connections of their own."""
@@ -88,14 +88,14 @@ class Ends:
             yield self.alias
 
 
-def resolve_end(given: str) -> End:
+def resolve_endpoint(given: str) -> Endpoint:
     """The database that an alias in DATABASES or a URL means.
 
     Raises ConfigurationError for an alias that the settings lack and for a URL that cannot
     be read. The password stays in the settings; `name` is free of it.
     """
     if "://" in given:
-        return _end_from_url(given)
+        return _endpoint_from_url(given)
     try:
         settings = connections.settings[given]
     except KeyError:
@@ -106,7 +106,7 @@ def resolve_end(given: str) -> End:
         ) from None
     except ImproperlyConfigured as error:
         raise ConfigurationError(str(error), hint="Mend DATABASES in the settings.") from error
-    return End(given, copy.deepcopy(settings))
+    return Endpoint(given, copy.deepcopy(settings))
 
 
 def default_target() -> str:
@@ -150,7 +150,7 @@ def _as_stored(settings: DatabaseSettings) -> DatabaseSettings:
     return {**settings, "OPTIONS": {**settings["OPTIONS"], "detect_types": 0}}
 
 
-def _end_from_url(url: str) -> End:
+def _endpoint_from_url(url: str) -> Endpoint:
     shown = without_password(url)
     try:
         parsed = dj_database_url.parse(url)
@@ -166,7 +166,7 @@ def _end_from_url(url: str) -> End:
         )
     if settings["ENGINE"].endswith("sqlite3") and settings["NAME"] != ":memory:":
         settings["NAME"] = str(Path(settings["NAME"]).absolute())
-    return End(shown, settings)
+    return Endpoint(shown, settings)
 
 
 def _register(alias: str, settings: DatabaseSettings) -> None:

@@ -17,7 +17,7 @@ from fixturepipe.check.repair import Repair, suffixed
 from fixturepipe.check.scan import TableScan
 from fixturepipe.check.stage import CheckOptions, CheckResult, check
 from fixturepipe.check.target import Target
-from fixturepipe.databases.ends import SOURCE, TARGET, Ends
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
 from fixturepipe.dump.stage import DumpOptions, DumpResult, dump
 from fixturepipe.errors import ConfigurationError, SourceDataError, UsageError
 from fixturepipe.events import Event, Notice, ignore
@@ -32,9 +32,9 @@ from tests.dumping import Dumped
 class Remedied(Dumped):
     """Dumps of the dirty app with declared remedies, judged by a target."""
 
-    def __init__(self, path: Path, ends: Ends) -> None:
-        super().__init__(path, ends.source, self._listen)
-        self.ends = ends
+    def __init__(self, path: Path, endpoints: Endpoints) -> None:
+        super().__init__(path, endpoints.source, self._listen)
+        self.endpoints = endpoints
         self.notices: list[str] = []
 
     def _listen(self, event: Event) -> None:
@@ -44,12 +44,12 @@ class Remedied(Dumped):
     def fixed(self, *fixes: str, **options: Any) -> DumpResult:
         options.setdefault("labels", ("dirty",))
         chosen = DumpOptions(fix=tuple(map(declared, fixes)), **options)
-        repair = Repair(self.ends, chosen.fix) if chosen.fix else None
-        return dump(self.directory, self.ends, chosen, self.listener, repair)
+        repair = Repair(self.endpoints, chosen.fix) if chosen.fix else None
+        return dump(self.directory, self.endpoints, chosen, self.listener, repair)
 
     def checked(self, *fixes: str) -> CheckResult:
         chosen = CheckOptions(labels=("dirty",), fix=tuple(map(declared, fixes)))
-        return check(self.ends, chosen, ignore)
+        return check(self.endpoints, chosen, ignore)
 
     @property
     def changes(self) -> list[tuple[Any, ...]]:
@@ -63,9 +63,9 @@ def lines(directory: RunDirectory) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def dirty(ends: Ends, tmp_path: Path) -> Remedied:
+def dirty(endpoints: Endpoints, tmp_path: Path) -> Remedied:
     unprotected()
-    return Remedied(tmp_path / "run", ends)
+    return Remedied(tmp_path / "run", endpoints)
 
 
 VALUE = "dirty.values"
@@ -117,7 +117,7 @@ def test_a_remedy_mends_the_value_and_writes_it_down(dirty: Remedied, kind: str)
     fix = f"dirty.Values.{column}={remedy}"
     rule = remedy.partition(":")[0]
     (finding,) = [f for f in dirty.checked(fix).findings if f.id < "FP300"]
-    assert finding.remedied == rule
+    assert finding.fixed_by == rule
     dirty.fixed(fix)
     assert dirty.fields(VALUE)[2][column] == new
     assert dirty.changes == [(VALUE, 2, column, old, new, rule)]
@@ -187,8 +187,8 @@ def test_a_reference_takes_a_declared_default(dirty: Remedied) -> None:
     values(1)
     plant("INSERT INTO dirty_child (id, values_id) VALUES (1, 77)")
     there, absent = "dirty.Child.values=default:1", "dirty.Child.values=default:78"
-    assert [f.remedied for f in dirty.checked(absent).findings if f.id == "FP201"] == [""]
-    assert [f.remedied for f in dirty.checked(there).findings if f.id == "FP201"] == ["default"]
+    assert [f.fixed_by for f in dirty.checked(absent).findings if f.id == "FP201"] == [""]
+    assert [f.fixed_by for f in dirty.checked(there).findings if f.id == "FP201"] == ["default"]
     dirty.fixed(there)
     assert dirty.changes == [("dirty.child", 1, "values", 77, 1, "default")]
 
@@ -197,7 +197,7 @@ def test_duplicates_of_the_target_get_a_suffix(dirty: Remedied) -> None:
     names = ["anna", "Anna", "ANNA-2", "berta", "x" * 20, "X" * 20]
     Name.objects.using(SOURCE).bulk_create([Name(pk=n, name=name) for n, name in enumerate(names)])
     fix = "dirty.Name.name=rename"
-    assert [f.remedied for f in dirty.checked(fix).findings if f.id == "FP203"] == ["rename"]
+    assert [f.fixed_by for f in dirty.checked(fix).findings if f.id == "FP203"] == ["rename"]
     dirty.fixed(fix)
     kept = {pk: fields["name"] for pk, fields in dirty.fields("dirty.name").items()}
     assert kept == {
@@ -309,9 +309,9 @@ def test_a_source_that_is_not_copied_is_not_mended(dirty: Remedied) -> None:
 
 def test_the_source_stays_as_it_is(dirty: Remedied) -> None:
     values(1, char="'sixsix'")
-    before = Path(dirty.ends.source.settings["NAME"]).read_bytes()
+    before = Path(dirty.endpoints.source.settings["NAME"]).read_bytes()
     dirty.fixed("dirty.Values.char=truncate")
-    assert Path(dirty.ends.source.settings["NAME"]).read_bytes() == before
+    assert Path(dirty.endpoints.source.settings["NAME"]).read_bytes() == before
     assert not list(dirty.directory.path.glob("snapshot*"))
 
 
@@ -320,13 +320,13 @@ def test_a_finding_stands_where_a_row_is_not_mended(dirty: Remedied) -> None:
     values(2, moment="x'01'")
     result = dirty.checked("dirty.Values.moment=epoch")
     (finding,) = [f for f in result.findings if f.id == "FP107"]
-    assert (finding.count, finding.remedied, result.ok) == (2, "", False)
+    assert (finding.count, finding.fixed_by, result.ok) == (2, "", False)
 
 
 def test_a_finding_tells_the_declarations_that_would_mend_it(dirty: Remedied) -> None:
     values(1, char="'sixsix'")
     plant("INSERT INTO dirty_child_names (id, child_id, name_id) VALUES (1, 1, 1)")
-    told = {f.id: f.remedy for f in dirty.checked().findings}
+    told = {f.id: f.hint for f in dirty.checked().findings}
     assert '"dirty.Values.char" = "truncate" or "dirty.Values.char" = "default"' in told["FP101"]
     assert '"null"' not in told["FP101"]
     assert '"dirty.Child_names" = "drop"' in told["FP202"]

@@ -1,7 +1,7 @@
-"""The load journal: how far a load has come, for those who ask without a server.
+"""The load load_status: how far a load has come, for those who ask without a server.
 
 `load.json` is written after each chunk. It is a copy: the ledger in the target says what is in,
-and a journal that is behind it (after a crash) or missing is made anew by the next load.
+and a load_status that is behind it (after a crash) or missing is made anew by the next load.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAME = "load.json"
 _SECONDS_BETWEEN = 0.5
 
 
-class LoadJournal(msgspec.Struct, kw_only=True, frozen=True):
+class LoadStatus(msgspec.Struct, kw_only=True, frozen=True):
     """How far the load of a run has come.
 
     `loaded` are the chunks that are in, as inclusive ranges of numbers; `models` and `rejected`
@@ -43,8 +43,8 @@ class LoadJournal(msgspec.Struct, kw_only=True, frozen=True):
     finished: bool = False
 
 
-def write_journal(directory: RunDirectory, journal: LoadJournal) -> None:
-    """Put the journal in its place, whole. Raises OSError where the disk does not take it.
+def write_load_status(directory: RunDirectory, load_status: LoadStatus) -> None:
+    """Put the load_status in its place, whole. Raises OSError where the disk does not take it.
 
     It is not forced to disk: after a power cut the ledger tells.
     """
@@ -52,12 +52,12 @@ def write_journal(directory: RunDirectory, journal: LoadJournal) -> None:
     temporary = path.with_name(f".{NAME}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(journal), indent=1))
+        file.write(msgspec.json.format(msgspec.json.encode(load_status), indent=1))
     temporary.rename(path)
 
 
-class JournalWriter:
-    """Writes the journal of one load, and warns once where it cannot be written.
+class LoadStatusWriter:
+    """Writes the load_status of one load, and warns once where it cannot be written.
 
     Between two chunks that follow each other fast it is not due; a failure and the end are
     always written.
@@ -89,7 +89,7 @@ class JournalWriter:
     ) -> None:
         """Write how far the load is; `failed` is the chunk that stops it, and why."""
         self._written = time.monotonic()
-        journal = LoadJournal(
+        load_status = LoadStatus(
             run=self._run,
             target=self._target,
             updated=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -103,21 +103,21 @@ class JournalWriter:
             finished=finished,
         )
         try:
-            write_journal(self._directory, journal)
+            write_load_status(self._directory, load_status)
         except OSError as error:
             if not self._warned:
                 self._warn(f"{NAME} cannot be written ({error}); the ledger has it all")
             self._warned = True
 
 
-def read_journal(directory: RunDirectory, run: str) -> LoadJournal | None:
-    """The journal of this run, or None where there is none that can be read."""
+def read_load_status(directory: RunDirectory, run: str) -> LoadStatus | None:
+    """The load_status of this run, or None where there is none that can be read."""
     try:
         content = (directory.path / NAME).read_bytes()
-        journal = msgspec.json.decode(content, type=LoadJournal)
+        load_status = msgspec.json.decode(content, type=LoadStatus)
     except (OSError, msgspec.DecodeError):
         return None
-    return journal if journal.run == run and journal.version == VERSION else None
+    return load_status if load_status.run == run and load_status.version == VERSION else None
 
 
 def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:

@@ -1,4 +1,4 @@
-"""A dirty database arrives as declared: run ends with 0, each change is told, nothing differs."""
+"""A dirty database arrives as declared: run exits 0, each change is told, nothing differs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from fixturepipe.databases.ends import End, Ends
+from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from tests import servers
 from tests.dirty import plant, plant_all, round_floats, unprotected, values
 from tests.shop import ROOT, Shop
@@ -94,9 +94,9 @@ def rows(statement: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def moved(source: End, empty_target: End, server: servers.Server, tmp_path: Path) -> Shop:
+def moved(source: Endpoint, empty_target: Endpoint, server: servers.Server, tmp_path: Path) -> Shop:
     """The command line over the tests' own project: its source is dirty, its target empty."""
-    Ends("default", source).open()
+    Endpoints("default", source).open()
     url = server.url(str(empty_target.settings["NAME"]))
     (tmp_path / "pyproject.toml").write_text(
         f'[tool.fixturepipe]\nsource = "sqlite:///{source.settings["NAME"]}"\n'
@@ -144,7 +144,7 @@ def test_a_dirty_database_is_moved_as_declared(moved: Shop) -> None:
     sums = totals(moved)
     assert sums["dumped"] == sums["arranged"] == sums["loaded"] == sums["verified"]
     assert (sums["changed"], sums["dropped"], sums["rejected"]) == (21, 3, 0)
-    assert "remedied by truncate" in moved.done("check", "--ignore", "FP307:dirty.Values")
+    assert "fixed_by by truncate" in moved.done("check", "--ignore", "FP307:dirty.Values")
     assert "dirty" in moved.json("run", "--ignore", "FP307:dirty.Values")["dump"]["skipped"]
     assert [tuple(change.values()) for change in changes(moved)] == found
 
@@ -218,8 +218,8 @@ def test_a_transform_may_change_references_by_natural_key(moved: Shop) -> None:
 
 def test_a_source_that_is_no_file_takes_no_remedies(moved: Shop) -> None:
     moved.done("run")
-    ends = ("--source", moved.target, "--target", "embedded")
+    endpoints = ("--source", moved.target, "--target", "embedded")
     for command in ("check", "dump", "run"):
-        refused = moved.run(command, *ends, "--fix", "dirty.Values.char=truncate")
+        refused = moved.run(command, *endpoints, "--fix", "dirty.Values.char=truncate")
         assert refused.returncode == 2
         assert "a copy of a SQLite file" in refused.stderr

@@ -9,17 +9,23 @@ from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import F
 
-from fixturepipe.databases.ends import SOURCE, TARGET, Ends, resolve_end, without_password
+from fixturepipe.databases.endpoints import (
+    SOURCE,
+    TARGET,
+    Endpoints,
+    resolve_endpoint,
+    without_password,
+)
 from fixturepipe.errors import ConfigurationError
 
 
 def test_an_unknown_alias_is_named_with_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match="no alias 'nowhere'; it has: default"):
-        resolve_end("nowhere")
+        resolve_endpoint("nowhere")
 
 
 def test_a_url_is_shown_without_its_password() -> None:
-    end = resolve_end("mysql://anna:s3cret@127.0.0.1:3307/shop")
+    end = resolve_endpoint("mysql://anna:s3cret@127.0.0.1:3307/shop")
     assert end.name == "mysql://anna@127.0.0.1:3307/shop"
     assert end.settings["PASSWORD"] == "s3cret"
     assert end.vendor == "mysql"
@@ -27,12 +33,12 @@ def test_a_url_is_shown_without_its_password() -> None:
 
 def test_a_url_without_a_database_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="names no database"):
-        resolve_end("mysql://anna@127.0.0.1:3307/")
+        resolve_endpoint("mysql://anna@127.0.0.1:3307/")
 
 
 def test_a_url_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="is not a database URL"):
-        resolve_end("nosuch://anna@127.0.0.1:3307/x")
+        resolve_endpoint("nosuch://anna@127.0.0.1:3307/x")
 
 
 @pytest.mark.parametrize(
@@ -47,39 +53,39 @@ def test_passwords_are_cut_out(url: str, shown: str) -> None:
     assert without_password(url) == shown
 
 
-def test_the_alias_is_one_end_at_a_time(ends: Ends) -> None:
+def test_the_alias_is_one_end_at_a_time(endpoints: Endpoints) -> None:
     Group.objects.create(name="in the source")
-    with ends.bound_to_target():
+    with endpoints.bound_to_target():
         assert not Group.objects.exists()
         Group.objects.create(name="in the target")
     assert [g.name for g in Group.objects.using(SOURCE)] == ["in the source"]
     assert [g.name for g in Group.objects.using(TARGET)] == ["in the target"]
 
 
-def test_cached_content_types_are_those_of_the_bound_end(ends: Ends) -> None:
+def test_cached_content_types_are_those_of_the_bound_end(endpoints: Endpoints) -> None:
     Permission.objects.using(TARGET).all().delete()
     ContentType.objects.using(TARGET).update(id=F("id") + 1000)
     here = ContentType.objects.get_for_model(Group).pk
-    with ends.bound_to_target():
+    with endpoints.bound_to_target():
         assert ContentType.objects.get_for_model(Group).pk == here + 1000
     assert ContentType.objects.get_for_model(Group).pk == here
 
 
-def test_the_settings_are_put_back(ends: Ends) -> None:
+def test_the_settings_are_put_back(endpoints: Endpoints) -> None:
     before = connections.settings["default"]["NAME"]
-    with ends.bound_to_target():
+    with endpoints.bound_to_target():
         assert connections.settings["default"]["NAME"] != before
     assert connections.settings["default"]["NAME"] == before
 
 
 def test_migrations_that_ask_for_the_vendor_while_imported_are_those_of_the_bound_end(
-    ends: Ends,
+    endpoints: Endpoints,
 ) -> None:
     def operations() -> int:
         migrations = MigrationLoader(None).disk_migrations
         return len(migrations["everyfield", "0002_only_for_sqlite"].operations)
 
     assert operations() == 1
-    with ends.bound_to_target():
+    with endpoints.bound_to_target():
         assert operations() == 0
     assert operations() == 1
