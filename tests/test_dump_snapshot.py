@@ -246,7 +246,7 @@ def tell(event):
         print("there", flush=True)
         sys.stdin.read()
 endpoints = Endpoints("default", resolve_endpoint("sqlite:///{dumped.source.settings["NAME"]}"))
-stage.dump(RunDirectory(Path({str(dumped.directory.path)!r})), ends,
+stage.dump(RunDirectory(Path({str(dumped.directory.path)!r})), endpoints,
            stage.DumpOptions(labels={APPS!r}), tell)
 """
     process = subprocess.Popen(

@@ -145,7 +145,7 @@ from fixturepipe.databases.endpoints import Endpoints, resolve_endpoint
 from fixturepipe.dump.stage import DumpOptions, dump
 endpoints = Endpoints("default", resolve_endpoint("sqlite:///{source.settings["NAME"]}"))
 def run(labels, name):
-    dump(RunDirectory(Path({str(tmp_path)!r}) / name), ends, DumpOptions(labels=labels))
+    dump(RunDirectory(Path({str(tmp_path)!r}) / name), endpoints, DumpOptions(labels=labels))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(run(("auth",), "small"), run(("everyfield.everything",), "large"))
 """

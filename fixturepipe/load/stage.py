@@ -190,8 +190,8 @@ class _Load:
             pending = plan.pending(only=self.options.only, start=self.options.start)
             if absent := plan.absent(pending):
                 self._warn(
-                    f"Not loaded yet, and needed by these chunks: {format_ranges(absent)}. If a chunk is"
-                    " refused for that, `fixturepipe load` loads all of them in order."
+                    f"These chunks need others that are not loaded: {format_ranges(absent)}."
+                    " If one is refused for that, `fixturepipe load` loads all of them in order."
                 )
         present = len(self.entries)
         self.listener(StageStarted("load", sum(chunk.objects for chunk in pending)))
