@@ -1,8 +1,8 @@
 """Rows that break a CHECK constraint of the target.
 
-SQLite holds such rows where the constraint was never added to the file, or was switched off
-(`PRAGMA ignore_check_constraints`). The source itself is asked, with the condition as Django
-compiles it for the source; as in any CHECK, a condition that is NULL is met.
+SQLite has such rows if the constraint was never added to the file, or was switched off (`PRAGMA
+ignore_check_constraints`). The source answers, with the condition as Django compiles it for the
+source; as in any CHECK, a condition that is NULL holds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db import DatabaseError, NotSupportedError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 
-from fixturepipe.check.target import Target
+from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.expressions import columns_in
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import rows_of
@@ -26,8 +26,10 @@ from fixturepipe.findings.rules import RULES
 Model = type[models.Model]
 
 
-def broken_checks(model: Model, source: BaseDatabaseWrapper, target: Target) -> Iterator[Finding]:
-    """FP209 for rows that break a CHECK; FP210 where the source cannot tell."""
+def broken_checks(
+    model: Model, source: BaseDatabaseWrapper, target: TargetServer
+) -> Iterator[Finding]:
+    """FP209 for rows that break a CHECK; FP210 if the source cannot evaluate the condition."""
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.CheckConstraint) and target.enforces(model, constraint):
             yield from _broken(model, constraint, source)
@@ -56,7 +58,7 @@ def _broken(
 
 
 def _rows(table: Table, condition: str, parameters: Any) -> tuple[int, list[Example]]:
-    """How many rows break the condition, and the first of them by their keys."""
+    """The number of rows that break the condition, and the first of them in key order."""
     rest = f"FROM {table.quoted} WHERE NOT ({condition})"
     if not parameters:
         rest %= ()  # Django doubles % for statements with parameters

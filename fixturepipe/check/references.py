@@ -1,4 +1,4 @@
-"""References of the source that lead nowhere."""
+"""References in the source whose rows do not exist."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Model = type[models.Model]
 def dangling_keys(
     model: Model, source: BaseDatabaseWrapper, fixes: Fixes = NO_FIXES
 ) -> Iterator[Finding]:
-    """FP201, FP202, FP207: foreign keys and many-to-many links that point at nothing."""
+    """FP201, FP202, FP207: foreign keys and many-to-many rows that dangle."""
     for rule, field in reference_rules(model, source):
         count, examples = orphans(field, source)
         if not count:
@@ -47,7 +47,7 @@ def dangling_keys(
 def reference_rules(
     model: Model, source: BaseDatabaseWrapper
 ) -> Iterator[tuple[str, models.ForeignKey[Any, Any]]]:
-    """The model's foreign keys, each after the id of the finding that its orphans are."""
+    """The model's foreign keys, each after the id of the finding for its orphans."""
     for field in model._meta.local_concrete_fields:
         if not isinstance(field, models.ForeignKey) or not _has_table(field, source):
             continue
@@ -56,7 +56,7 @@ def reference_rules(
 
 
 def _is_there(fix: Fix, source: BaseDatabaseWrapper) -> bool:
-    """Whether what the default points at exists."""
+    """Whether the row that the default refers to exists."""
     field: Any = fix.field
     quote = source.ops.quote_name
     remote = quote(table_name(field.remote_field.model, source))
@@ -75,7 +75,7 @@ def _has_table(field: models.ForeignKey[Any, Any], source: BaseDatabaseWrapper) 
 
 
 def unproven_natural_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:
-    """FP205: a natural key that others would refer by, and that does not find its row again."""
+    """FP205: a natural key that others refer by, and that does not find its row."""
     label = model._meta.label_lower
     referred_to = any(
         relation.auto_created and not relation.concrete
@@ -90,7 +90,7 @@ def unproven_natural_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator
 
 
 def dangling_generic_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:
-    """FP204: generic foreign keys whose object is not there, or whose model is gone."""
+    """FP204: generic foreign keys whose object or model no longer exists."""
     for private in model._meta.private_fields:
         if not (hasattr(private, "ct_field") and hasattr(private, "fk_field")):
             continue
@@ -153,7 +153,7 @@ class _GenericKeys:
         return Example(key[0] if len(key) == 1 else key, f"{label} {shown(row[-1])}")
 
     def _absent(self, app: str, name: str) -> str:
-        """The condition that the object is not there; empty where its model is gone."""
+        """The condition that the object does not exist; empty if its model is gone."""
         try:
             remote = apps.get_model(app, name)
         except LookupError:
@@ -167,7 +167,7 @@ class _GenericKeys:
         )
 
     def _same(self, column: str, object_id: str, key: Field) -> str:
-        """That a key is the object id, which has another type mostly: text, for any model."""
+        """The condition that a key equals the object id, whose type is often text."""
         kind = root_field(key).get_internal_type()
         if kind == "UUIDField" and not self._source.features.has_native_uuid_field:
             return f"{column} = REPLACE({object_id}, '-', '')"

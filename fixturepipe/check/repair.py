@@ -1,15 +1,14 @@
-"""The declared remedies, applied to the copy of the source that a dump reads.
+"""The declared fixes, applied to the copy of the source that a dump reads.
 
-The copy is the run's own, so what is mended there is seen by all that follows: a renamed natural
-key is renamed wherever it is referred by, and a reference to a row that was left out is a
-reference to nothing. The steps are those of `check` (`databases/checks`), and a row is touched
-only where `check` finds its value to be a problem:
+The copy belongs to the run, so everything that follows sees the fixed values: a renamed natural
+key is renamed in every reference to it, and a reference to a dropped row dangles. The steps are
+those of `check`, and a row changes only where `check` finds a problem:
 
-    values      each wrong value through the remedies declared for it
-    references  null, drop or a default for keys to nothing, until no more rows are dropped
-    duplicates  the target is asked which rows are the same, until it takes none for the same
+    values      applies the declared fixes to each wrong value
+    references  applies null, drop or a default to dangling references, until no row is dropped
+    duplicates  asks the target which rows are equal, until it finds none
 
-Memory goes by the number of rows that are changed.
+Memory grows with the number of changed rows.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check.references import reference_rules
 from fixturepipe.check.scan import TableScan
-from fixturepipe.check.target import Target
+from fixturepipe.check.target import TargetServer
 from fixturepipe.check.uniqueness import same_rows
-from fixturepipe.databases.endpoints import TARGET, Endpoints, connection_to
+from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.databases.expressions import unique_expressions
 from fixturepipe.databases.fields import Field, dumped_fields, key_fields
 from fixturepipe.databases.integrity import ForeignKey, orphan_rows, unique_sets
@@ -44,19 +43,19 @@ Model = type[models.Model]
 class Repair:
     """Applies declared fixes to a copy of the source, as the target needs them.
 
-    Raises ConfigurationError for declarations that make no sense.
+    Raises ConfigurationError for declarations that cannot apply.
     """
 
     def __init__(self, endpoints: Endpoints, declarations: Sequence[Declaration]) -> None:
-        self._target = Target(connection_to(TARGET) if endpoints.target is not None else None)
+        self._target = TargetServer.registered()
         self._declarations = declarations
         self._target_name = endpoints.target.name if endpoints.target is not None else ""
         self._fixes = Fixes(declarations)
 
     def __call__(self, copy: BaseDatabaseWrapper, chosen: Sequence[Model]) -> list[RowChange]:
-        """Repair a copy that can be written; gives the changes in the order they were made.
+        """Repair a writable copy; returns the changes in order.
 
-        Raises SourceDataError where a repaired value cannot be kept.
+        Raises SourceDataError if the copy refuses a fixed value.
         """
         repairing = _Repairing(copy, self._target, self._fixes, chosen)
         pragmas = ("foreign_keys = OFF", "ignore_check_constraints = ON", "synchronous = OFF")
@@ -74,35 +73,38 @@ class Repair:
 
     @property
     def fingerprint_parts(self) -> list[Any]:
-        """All that decides what is changed: the declarations and the target's server."""
+        """Everything that decides which rows change: the declarations and the target's server."""
         server = self._target.query("SELECT @@version, @@collation_database")
         return [self._declarations, server, self._target_name]
 
 
 class _Repairing:
-    """Repairs the chosen models of one copy; `changes` grows meanwhile."""
+    """Repairs the chosen models of one copy; `changes` grows as it does."""
 
     def __init__(
-        self, copy: BaseDatabaseWrapper, target: Target, fixes: Fixes, chosen: Sequence[Model]
+        self, copy: BaseDatabaseWrapper, target: TargetServer, fixes: Fixes, chosen: Sequence[Model]
     ) -> None:
         self._copy = copy
         self._target = target
         self._fixes = fixes
         self._models = chosen
-        self._renamed: dict[tuple[Field, Row], str] = {}  # with a suffix; the text before
+        self._renamed: dict[
+            tuple[Field, Row], str
+        ] = {}  # rows with a suffix, and the text without it
         self._numbers: Counter[tuple[Field, str]] = Counter()
         self.changes: list[RowChange] = []
 
     def run(self) -> None:
-        """Values first, as they decide what is the same; references whenever rows are gone."""
+        """Values come first, as they decide which rows are equal; references after each drop."""
         for model in self._models:
-            for wrong, mended in TableScan(model, self._copy, self._target, self._fixes).mended():
-                for step in mended.steps:
+            scan = TableScan(model, self._copy, self._target, self._fixes)
+            for wrong, fixed in scan.fixed_values():
+                for step in fixed.steps:
                     self._apply(step.fix, model, wrong.key, step.new)
-        self._mend_references()
+        self._fix_references()
         for model in self._models:
-            self._mend_duplicates(model)
-        self._mend_references()
+            self._fix_duplicates(model)
+        self._fix_references()
 
     def _apply(self, fix: Fix, model: Model, key: Row, new: Any = None) -> None:
         if fix.name == "drop":
@@ -110,8 +112,8 @@ class _Repairing:
         else:
             self._change(fix, model, key, new)
 
-    def _mend_references(self) -> None:
-        """Until no row is dropped any more: each may have been referred to."""
+    def _fix_references(self) -> None:
+        """Repeat until no row is dropped: other rows may refer to each one."""
         dropping = True
         while dropping:
             before = len(self.changes)
@@ -119,17 +121,17 @@ class _Repairing:
                 for finding, field in reference_rules(model, self._copy):
                     fix = self._fixes.of(finding, model, (field,))
                     if fix is not None:
-                        self._mend_reference(fix, model, field)
+                        self._fix_reference(fix, model, field)
             dropping = any(change.field is None for change in self.changes[before:])
 
-    def _mend_reference(self, fix: Fix, model: Model, field: ForeignKey) -> None:
+    def _fix_reference(self, fix: Fix, model: Model, field: ForeignKey) -> None:
         for *key, _ in orphan_rows(field, self._copy):
             new = default(fix, self._copy) if fix.name == "default" else None
             self._apply(fix, model, tuple(key), new)
 
-    def _mend_duplicates(self, model: Model) -> None:
-        """Until the target takes no rows for the same about which something is declared."""
-        if not self._tells_rows_apart(model):
+    def _fix_duplicates(self, model: Model) -> None:
+        """Repeat until the target finds no equal rows that have a declared fix."""
+        if not self._separates_rows(model):
             return
         width, before = len(key_fields(model)), -1
         while before != len(self.changes):
@@ -138,15 +140,15 @@ class _Repairing:
                 fix = self._fixes.of(same.finding, model, same.fields)
                 if fix is not None:
                     for group in list(same.groups()):
-                        self._tell_apart(fix, model, [row[:width] for row in group])
+                        self._separate(fix, model, [row[:width] for row in group])
 
-    def _tells_rows_apart(self, model: Model) -> bool:
+    def _separates_rows(self, model: Model) -> bool:
         expressions = (each.fields for each in unique_expressions(model))
         sets = (*unique_sets(model), *expressions, key_fields(model))
         return any(self._fixes.of(f, model, s) for f in ("FP203", "FP208") for s in sets)
 
-    def _tell_apart(self, fix: Fix, model: Model, keys: list[Row]) -> None:
-        """The first keeps its value; one that has a suffix already is never the first."""
+    def _separate(self, fix: Fix, model: Model, keys: list[Row]) -> None:
+        """The first row keeps its value; a row that already has a suffix is never the first."""
         keys.sort(key=lambda key: (fix.field, key) in self._renamed)
         for key in keys[1:]:
             if fix.name == "rename":
@@ -169,16 +171,15 @@ class _Repairing:
     def _change_and_rename(
         self, fix: Fix, row: _TableRow, old: Any, new: Any, error: IntegrityError
     ) -> None:
-        """The new value is another row's already, which the source itself forbids."""
+        """The copy refuses the new value because another row has it."""
         fields = next((s for s in unique_sets(row.model) if fix.field in s), (fix.field,))
         rename = self._fixes.of("FP203", row.model, fields)
         if rename is None or rename.name != "rename" or not isinstance(new, str):
             key = shown(row.key[0]) if len(row.key) == 1 else [shown(part) for part in row.key]
             where = f"{row.model._meta.label_lower} {key}, {fix.field.name}"
             raise SourceDataError(
-                f"{where}: {fix.name} makes it {shown(new)!r},"
-                f" which the source does not take: {error}",
-                hint=f'Declare "FP203:{row.model._meta.label}.{fix.field.name}" = "rename", too.',
+                f"{where}: {fix.name} makes it {shown(new)!r}, which the source refuses: {error}",
+                hint=f'Declare "FP203:{row.model._meta.label}.{fix.field.name}" = "rename" too.',
             )
         final = self._write_free(rename, row, new)
         self._record(fix, row, old, new)
@@ -190,7 +191,7 @@ class _Repairing:
         old = row.value(fix.field)
         if not isinstance(old, str):
             return
-        # Where the target takes a new value for another's, too, the next is made of the first.
+        # If the target finds the new value equal to another one, start from the old text.
         new = self._write_free(fix, row, self._renamed.get((fix.field, key), old))
         self._renamed.setdefault((fix.field, key), old)
         self._record(fix, row, old, new)
@@ -225,16 +226,16 @@ class _Repairing:
 
 
 def suffixed(text: str, number: int, length: int | None) -> str:
-    """The text with "-number" at its end, shortened to fit `length` characters.
+    """The text followed by "-number", shortened to fit `length` characters.
 
-    Raises SourceDataError where the suffix alone is too long.
+    Raises SourceDataError if the suffix alone is too long.
     """
     suffix = f"-{number}"
     if length is None:
         return text + suffix
     if len(suffix) > length:
         raise SourceDataError(
-            f"{text!r} cannot be renamed: in {length} characters there is no free value left",
+            f"Cannot rename {text!r}: no unused value of {length} characters is left",
             hint="Declare drop for these rows, or correct them in the source.",
         )
     return text[: length - len(suffix)] + suffix
@@ -247,40 +248,40 @@ class _TableRow:
         self.model = model
         self.key = key
         self._table = Table(model, copy)
-        marks = (
-            # Bytes that are not UTF-8 were read as lone surrogates, and must be bytes again.
+        conditions = (
+            # Bytes that are not UTF-8 were read as lone surrogates: write them as bytes.
             f"{self._table.column(f)} = {'CAST(%s AS TEXT)' if _is_undecodable(part) else '%s'}"
             for f, part in zip(self._table.key, key, strict=True)
         )
-        self._is_it = " AND ".join(marks)
+        self._is_it = " AND ".join(conditions)
         self._parameters = tuple(
             part.encode("utf-8", "surrogateescape") if _is_undecodable(part) else part
             for part in key
         )
 
     def read(self, *fields: Field) -> Row | None:
-        """The raw values of columns; None where the row is gone."""
+        """The raw values of columns; None if the row is gone."""
         table = Table(self.model, self._table.connection, (*self._table.key, *fields))
         page = next(table.pages(condition=Condition(self._is_it, self._parameters)), [])
         return page[0][len(self.key) :] if page else None
 
     def value(self, field: Field) -> Any:
-        """The raw value of a column of a row that is there."""
+        """The raw value of a column; None if the row is gone."""
         values = self.read(field)
         return None if values is None else values[0]
 
     def write(self, field: Field, raw: Any) -> None:
-        """Raises IntegrityError for what a unique column of the source refuses."""
+        """Raises IntegrityError if a unique column refuses the value."""
         column = self._table.column(field)
         statement = f"UPDATE {self._table.quoted} SET {column} = %s WHERE {self._is_it}"
         self._execute(statement, (raw, *self._parameters))
 
     def has(self, field: Field, raw: Any) -> bool:
-        """Whether any row has this very value in the column."""
+        """Whether any row has exactly this value in the column."""
         return self._table.count(Condition(f"{self._table.column(field)} = %s", (raw,))) > 0
 
     def delete(self) -> None:
-        """Remove it."""
+        """Delete the row."""
         self._execute(f"DELETE FROM {self._table.quoted} WHERE {self._is_it}", self._parameters)
 
     def _execute(self, statement: str, parameters: Row) -> None:

@@ -1,9 +1,9 @@
-"""The scan over a table of the source: which columns are read, and which the database judges.
+"""The scan of a source table: which columns are read, and which SQLite itself judges.
 
-Numbers are left to a condition in SQLite's own SQL, which costs a quarter of reading them;
-foreign keys to `references`, which finds every value that is not a key over there. What is
-read is looked at a column of a page at a time. Other databases keep their columns' types and
-have no such condition: there all columns are read.
+A condition in SQL finds the wrong numbers in a quarter of the time that reading them takes, and
+`references` finds every foreign key value that is not a key. All other columns are read and
+judged a page at a time. Databases other than SQLite enforce column types and need no condition:
+there every column is read.
 """
 
 from __future__ import annotations
@@ -16,15 +16,9 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.check.target import Target
-from fixturepipe.check.values import (
-    ASK,
-    FINE,
-    REFUSED,
-    ColumnTest,
-    column_test,
-    null_verdict,
-)
+from fixturepipe.check.columntest import ASK, FINE, REFUSED, ColumnTest, TargetColumn, null_verdict
+from fixturepipe.check.target import TargetServer
+from fixturepipe.check.values import column_test
 from fixturepipe.databases.fields import Field, key_fields, root_field, stored_fields
 from fixturepipe.databases.integrity import constrained_keys
 from fixturepipe.databases.tables import Condition, Row, Table
@@ -37,7 +31,7 @@ from fixturepipe.fixes.values import FixedValue, Fixer, Verdict
 
 @dataclass(frozen=True)
 class WrongValue:
-    """A value that is a problem: its column, its row's raw key, and the ids of what is wrong."""
+    """A value with a problem: its column, its row's raw key, and the ids of the findings."""
 
     field: Field
     key: Row
@@ -46,17 +40,17 @@ class WrongValue:
 
 
 class TableScan:
-    """Looks at the values of one table: at numbers by `ask`, at all others by `read`.
+    """Judges the values of one table: `ask` judges numbers, `read` everything else.
 
-    The two may run on different threads, each with a scan and a connection of its own.
-    `fixes` are the declared remedies.
+    The two may run in different threads, each with its own scan and connection.
+    `fixes` are the declared fixes.
     """
 
     def __init__(
         self,
         model: type[models.Model],
         source: BaseDatabaseWrapper,
-        target: Target,
+        target: TargetServer,
         fixes: Fixes = NO_FIXES,
     ) -> None:
         self._model = model
@@ -65,36 +59,36 @@ class TableScan:
         self._fields = stored_fields(model)
         self._references: set[Field] = set(constrained_keys(model))
         self._tests = {
-            field: column_test(field, target.limits, target.column_type(field))
+            field: column_test(field, TargetColumn(target.column_type(field), target.limits))
             for field in self._fields
         }
         lengths = {field: test.length for field, test in self._tests.items()}
-        self._mender = Fixer(fixes, source, self._verdict, lengths)
+        self._fixer = Fixer(fixes, source, self._verdict, lengths)
         self._fixes = fixes
 
     def ask(self) -> Iterator[Finding]:
-        """What the source's own SQL finds."""
+        """The findings that a query on the source gives."""
         return self._findings(self._asked(self._fields))
 
     def read(self) -> Iterator[Finding]:
-        """What reading the other columns finds."""
+        """The findings that reading the other columns gives."""
         return self._findings(self._read(self._fields))
 
-    def mended(self) -> Iterator[tuple[WrongValue, FixedValue]]:
-        """Every value that declared remedies may change, and what they make of it.
+    def fixed_values(self) -> Iterator[tuple[WrongValue, FixedValue]]:
+        """Each value that declared fixes may change, and what they make of it.
 
-        Rows may be changed meanwhile, a value at a time as it is given, but for their keys.
+        The caller may change a row as soon as it is given, except its key.
         """
         columns = [field for field in self._fields if self._fixes.may_change(self._model, field)]
         for wrong in chain(self._asked(columns), self._read(columns)):
-            yield wrong, self._mender.mend(wrong.field, wrong.raw, wrong.verdict)
+            yield wrong, self._fixer.fix(wrong.field, wrong.raw, wrong.verdict)
 
     def _findings(self, found: Iterable[WrongValue]) -> Iterator[Finding]:
         sums: dict[tuple[Field, str], _Sum] = {}
         for wrong in found:
-            mended = self._mender.mend(wrong.field, wrong.raw, wrong.verdict)
+            fixed = self._fixer.fix(wrong.field, wrong.raw, wrong.verdict)
             for rule in wrong.verdict:
-                sums.setdefault((wrong.field, rule), _Sum()).add(wrong, mended.covers(rule))
+                sums.setdefault((wrong.field, rule), _Sum()).add(wrong, fixed.covers(rule))
         order = {field: number for number, field in enumerate(self._fields)}
         for (field, rule), each in sorted(sums.items(), key=lambda i: (order[i[0][0]], i[0][1])):
             fix = self._fixes.of(rule, self._model, (field,))
@@ -108,7 +102,7 @@ class TableScan:
             )
 
     def _conditions(self) -> dict[Field, str]:
-        """The conditions that select the rows in question, by column."""
+        """The conditions that select suspect rows, by column."""
         if self._source.vendor != "sqlite":
             return {}
         found = {}
@@ -155,7 +149,7 @@ class TableScan:
         return self._verdicts(field, (raw,))[0]
 
     def _verdicts(self, field: Field, raws: Row) -> list[Verdict]:
-        """What is wrong with each value of a column, the target's word included."""
+        """What is wrong with each value of a column; asks the target where only it knows."""
         judge, null = self._tests[field].judge, null_verdict(field)
         verdicts = [null if raw is None else judge(raw) for raw in raws]
         asked = [i for i, verdict in enumerate(verdicts) if ASK in verdict]
@@ -166,7 +160,7 @@ class TableScan:
 
 
 class _Sum:
-    """The values that one rule finds in one column."""
+    """The values that one rule finds in one column of the table."""
 
     def __init__(self) -> None:
         self.count = self.covered = 0

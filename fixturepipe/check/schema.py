@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from fixturepipe.artifacts.manifest import NotCovered
-from fixturepipe.check.target import ColumnFacts, Target
+from fixturepipe.check.target import ColumnFacts, TargetServer
 from fixturepipe.databases.endpoints import Endpoints, connection_to, table_name
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.introspection import applied_migrations
@@ -43,7 +43,7 @@ def _rows(connection: BaseDatabaseWrapper, table: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def migrations(source: BaseDatabaseWrapper, target: Target) -> Iterator[Finding]:
+def migrations(source: BaseDatabaseWrapper, target: TargetServer) -> Iterator[Finding]:
     """FP302 where the endpoints' migrations differ, for apps that the project still has."""
     assert target.connection is not None
     known = MigrationLoader(None, ignore_no_migrations=True).migrated_apps
@@ -57,7 +57,7 @@ def migrations(source: BaseDatabaseWrapper, target: Target) -> Iterator[Finding]
         yield RULES["FP302"].finding("", "", len(examples), examples)
 
 
-def columns(covered: Sequence[Model], target: Target) -> Iterator[Finding]:
+def columns(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
     """FP305, FP306, FP307: tables and columns that are missing, unknown or of another type."""
     assert target.connection is not None
     for model in covered:
@@ -90,7 +90,7 @@ def postgresql_kinds(covered: Iterable[Model]) -> Iterator[Finding]:
 
 
 def _types(
-    label: str, fields: list[Field], there: dict[str, ColumnFacts], target: Target
+    label: str, fields: list[Field], there: dict[str, ColumnFacts], target: TargetServer
 ) -> Iterator[Finding]:
     for field, expected in zip(fields, _expected_types(fields, target), strict=True):
         actual = there[field.column.lower()]
@@ -102,7 +102,7 @@ def _types(
             yield RULES["FP307"].finding(label, field.name, actual="NOT NULL", expected="NULL")
 
 
-def _expected_types(fields: list[Field], target: Target) -> list[str]:
+def _expected_types(fields: list[Field], target: TargetServer) -> list[str]:
     """The columns' types in the server's own words, from a temporary table that has them."""
     assert target.connection is not None
     names = [f"c{number}" for number in range(len(fields))]
@@ -151,7 +151,7 @@ def _takes_more(actual: str, expected: str) -> bool:
     return False
 
 
-def tables(covered: Sequence[Model], target: Target) -> Iterator[Finding]:
+def tables(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
     """FP308, FP309, FP311: engines, character sets and row formats of the target's tables."""
     assert target.connection is not None
     for model in covered:
@@ -167,7 +167,7 @@ def tables(covered: Sequence[Model], target: Target) -> Iterator[Finding]:
             yield RULES["FP309"].finding(label, "", charset=charset, table=name)
 
 
-def collations(covered: Sequence[Model], target: Target) -> Iterator[Finding]:
+def collations(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
     """FP310 where text columns are compared in several ways that the project did not ask for,
     FP314 for the way in which new ones are.
     """
@@ -223,7 +223,7 @@ def _promise(message: CheckMessage) -> Finding:
     )
 
 
-def time_zones(target: Target) -> Iterator[Finding]:
+def time_zones(target: TargetServer) -> Iterator[Finding]:
     """FP313: Django lets the server convert moments to the project's time zone."""
     if not settings.USE_TZ or settings.TIME_ZONE == "UTC":
         return

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from fixturepipe.check.target import Target
+from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import Endpoint
 from fixturepipe.databases.mysql import EVERY_CHARACTER, asked_charset
 from fixturepipe.findings.finding import Finding
@@ -28,7 +28,7 @@ _NEEDED = (
 )
 
 
-def strictness(target: Target) -> Iterator[Finding]:
+def strictness(target: TargetServer) -> Iterator[Finding]:
     """FP401: a server that cuts values in silence."""
     mode = target.query("SELECT @@GLOBAL.sql_mode")[0][0]
     if "STRICT_" not in mode and "TRADITIONAL" not in mode:
@@ -42,7 +42,7 @@ def connection_charset(end: Endpoint) -> Iterator[Finding]:
         yield RULES["FP404"].finding("", "", charset=charset)
 
 
-def privileges(target: Target) -> Iterator[Finding]:
+def privileges(target: TargetServer) -> Iterator[Finding]:
     """FP402: what the user may not do. Users with roles are taken to be in order."""
     grants = [str(row[0]) for row in target.query("SHOW GRANTS")]
     ((database, user),) = target.query("SELECT DATABASE(), CURRENT_USER()")

@@ -1,7 +1,7 @@
 """What `check` asks the target: the types of its columns, its limits, its verdict on a value.
 
-The target may be missing, or be a database without tables: then the types are those that
-Django would give them there, and questions that only a server can answer stay open.
+If there is no target, or it has no tables, the types are those that Django would give its columns,
+and questions that only a server can answer stay open.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.db import DatabaseError, models
+from django.db import DatabaseError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.mysql.base import DatabaseWrapper as MySQLWrapper
 
-from fixturepipe.check.values import Limits
-from fixturepipe.databases.endpoints import table_name
+from fixturepipe.check.columntest import Limits
+from fixturepipe.databases.endpoints import TARGET, connection_to, table_name
 from fixturepipe.databases.expressions import UniqueExpressions
 from fixturepipe.databases.fields import Field, root_field
 
 _BATCH = 200
 _TRIAL = "fixturepipe_trial"
-# The server compares the first kilobyte of a TEXT only where it sorts, and so has to get a
-# VARCHAR; a row of a few such is as long as it takes.
+# A server compares only the first kilobyte of a TEXT where it sorts, so it gets a VARCHAR; this is
+# the longest of which a row takes a few.
 _LONGEST = 3_500
 _QUESTIONS = {"JSONField": "JSON_VALID(%s)", "UUIDField": "CAST(%s AS uuid) IS NOT NULL"}
 
@@ -45,7 +45,7 @@ class TextColumn:
 
     @property
     def takes_every_character(self) -> bool:
-        """Whether any text can be put into such a column (else FP309 names its table)."""
+        """Whether the column takes any text (if not, FP309 names its table)."""
         return self.collation.startswith("utf8mb4_")
 
 
@@ -74,14 +74,19 @@ class TableFacts:
     row_format: str
 
 
-class Target:
-    """The database that rows will go to; `connection` is None where there is none yet."""
+class TargetServer:
+    """The database that the rows will go to; `connection` is None if there is none yet."""
 
     def __init__(self, connection: BaseDatabaseWrapper | None) -> None:
         self.connection = connection
         is_mysql = connection is not None and connection.vendor == "mysql"
         self._server = connection if is_mysql else None
         self.is_mariadb = bool(getattr(self._server, "mysql_is_mariadb", False))
+
+    @classmethod
+    def registered(cls) -> TargetServer:
+        """The target under the alias TARGET, or none if that alias is not registered."""
+        return cls(connection_to(TARGET) if TARGET in connections.settings else None)
 
     @property
     def is_server(self) -> bool:
@@ -90,7 +95,7 @@ class Target:
 
     @cached_property
     def limits(self) -> Limits:
-        """What the server takes; the defaults of MySQL and MariaDB where there is none."""
+        """What the server takes; without a server, the defaults of MySQL and MariaDB."""
         if self._server is None:
             return Limits()
         return Limits(
@@ -100,12 +105,12 @@ class Target:
         )
 
     def variable(self, name: str) -> str:
-        """A global variable of the server, as text; empty where it does not know it."""
+        """A global variable of the server, as text; empty if it has none of that name."""
         rows = self.query("SHOW VARIABLES LIKE %s", [name])
         return str(rows[0][1]) if rows else ""
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a statement. Without a server: none."""
+        """The rows of a statement; none without a server."""
         if self._server is None:
             return []
         with self._server.cursor() as cursor:
@@ -151,7 +156,7 @@ class Target:
         return {(table.lower(), name.lower()) for table, name in rows}
 
     def enforces(self, model: type[models.Model], constraint: models.CheckConstraint) -> bool:
-        """Whether the target has the constraint; one that is to be migrated will have it."""
+        """Whether the target has the constraint, or will have it once it is migrated."""
         if self._server is None or not self.has_tables:
             return True
         table = table_name(model, self._server).lower()
@@ -167,7 +172,7 @@ class Target:
         return {(table.lower(), name.lower()) for table, name in rows}
 
     def keeps_unique(self, expressions: UniqueExpressions) -> bool:
-        """Whether the target has the constraint, or will have it when it is migrated."""
+        """Whether the target has the index, or will have it once it is migrated."""
         if self._server is None or not self._server.features.supports_expression_indexes:
             return False
         table = table_name(expressions.model, self._server).lower()
@@ -175,7 +180,7 @@ class Target:
 
     @cached_property
     def may_make_temporary_tables(self) -> bool:
-        """Whether the user has that privilege; it may come by a role."""
+        """Whether the user may: SHOW GRANTS does not show what roles allow."""
         try:
             self.query(f"CREATE TEMPORARY TABLE {_TRIAL} (trial INTEGER)")
         except DatabaseError:
@@ -185,7 +190,7 @@ class Target:
 
     @property
     def has_tables(self) -> bool:
-        """Whether the target was migrated; other tables do not count."""
+        """Whether the target has been migrated; other tables do not count."""
         return self._server is not None and "django_migrations" in self.columns
 
     def charsets(self, table: str) -> set[str]:
@@ -199,7 +204,7 @@ class Target:
         return str(self.query("SELECT @@collation_database")[0][0])
 
     def column_type(self, field: Field) -> str | None:
-        """The column's type, or the one that Django would give it; None where it has none."""
+        """The column's type, or the one that Django would give it; None if it has none."""
         if self.connection is not None:
             there = self._facts(field)
             return there.type if there is not None else field.db_type(self.connection)
@@ -211,9 +216,9 @@ class Target:
     def text_column(self, field: Field) -> TextColumn | None:
         """How the field's text compares in the target; None for what is not text.
 
-        Of MySQL's TEXT columns none can be unique, of MariaDB's any.
+        A TEXT column can be unique on MariaDB only.
         """
-        kinds = r"(?:var)?char\((\d+)\)" + r"|\w*text$" * self.is_mariadb
+        kinds = r"(?:var)?char\((\d+)\)|\w*text$" if self.is_mariadb else r"(?:var)?char\((\d+)\)"
         written = re.match(kinds, self.column_type(field) or "")
         is_other = root_field(field).get_internal_type() in _QUESTIONS
         if self._server is None or written is None or is_other:
@@ -230,14 +235,14 @@ class Target:
         return columns.get(field.column.lower())
 
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Put rows into a (temporary) table."""
+        """Insert rows into a (temporary) table."""
         if self._server is not None and rows:
-            places = ", ".join(["%s"] * len(rows[0]))
+            values = ", ".join(["%s"] * len(rows[0]))
             with self._server.cursor() as cursor:
-                cursor.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
+                cursor.executemany(f"INSERT INTO {table} VALUES ({values})", rows)
 
     def takes(self, field: Field, values: Sequence[Any]) -> list[bool]:
-        """The server's verdict on each value; True where it has none to give."""
+        """Whether the server takes each value; True where it has no function to ask."""
         kind = root_field(field).get_internal_type()
         question = _QUESTIONS.get(kind)
         if self._server is None or question is None:
@@ -254,7 +259,7 @@ class Target:
         try:
             (row,) = self.query(f"SELECT {', '.join([question] * len(values))}", values)
         except DatabaseError:
-            # MySQL raises for what it finds too deep, so each must be asked on its own.
+            # MySQL raises for JSON that is too deep, which says nothing of the other values.
             if len(values) == 1:
                 return [False]
             return [self._asked(question, [value])[0] for value in values]

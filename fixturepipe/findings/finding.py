@@ -1,4 +1,4 @@
-"""What `check` and `verify` find besides differing rows: a problem, where, how often, what to do.
+"""What `check` and `verify` report apart from differing rows: a problem, and what to do about it.
 
 The first digit of an id says what the finding is about:
 
@@ -15,13 +15,13 @@ from typing import Any, Literal
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
-# So many rows are named for each finding.
+# The number of rows that a finding names.
 EXAMPLES = 5
 
 
 @dataclass(frozen=True)
 class Example:
-    """A row: its primary key and the value in question, both as JSON shows them."""
+    """A row: its primary key and the wrong value, both as JSON shows them."""
 
     pk: Any
     value: Any = None
@@ -31,11 +31,11 @@ class Example:
 class Finding:
     """One problem of one column, table or server.
 
-    `level`: an error will fail or change on the way, a warning will behave differently, a
-    note is worth knowing. `model` is a label and empty for what concerns no model; `field` may
-    name several columns, joined by commas. `count` is of rows, or 1 where it is not about rows.
-    `consequence` says what happens if nothing is done, `hint` what to do. `fixed_by` is the
-    declared remedy that mends all of its rows, "" where there is none or some are left.
+    `level`: an error will fail or change on the way, a warning will behave differently, a note is
+    worth knowing. `model` is a label, or empty; `field` may name several columns, joined by
+    commas. `count` is the number of rows, or 1 for a finding that is not about rows. `consequence`
+    says what happens if nothing is done, `hint` what to do. `fixed_by` is the declared fix that
+    fixes all of its rows, or "".
     """
 
     id: str
@@ -50,5 +50,5 @@ class Finding:
 
     @property
     def stands(self) -> bool:
-        """Whether it is an error that nothing declared mends."""
+        """Whether it is an error that no declared fix removes."""
         return self.level == "error" and not self.fixed_by

@@ -6,17 +6,18 @@
     "FP203:shop.Customer.email" = "rename"
     FP108 = "null"
 
-The left side names a field, a model, a finding, or a finding and one of these; the right side a
-remedy, of which `default` may bring the value. Of several that concern a problem, the one that
-says most of where holds.
+The left side names a field, a model, a finding, or a finding and one of these; the right side
+names a fix, and `default` may carry a value. The most specific declaration that matches a problem
+applies.
 
-    truncate    text to the column's length, a decimal to the field's places; the rest is cut off
-    null        NULL, where the column allows it
-    drop        the object is left out
-    default     the field's default, or the value that is declared
-    rename      of rows that must not be the same, all but the first get a suffix: "anna-2"
-    replace     bytes that are not UTF-8 become U+FFFD, NUL characters are removed
-    epoch       a number in a date or moment: seconds since 1970 in UTC, milliseconds from 1e11
+    truncate    cuts text to the column's length, a decimal to the field's decimal places
+    null        stores NULL, where the column allows it
+    drop        leaves the object out
+    default     stores the field's default, or the declared value
+    rename      gives all duplicates but the first a suffix: "anna-2"
+    replace     turns bytes that are not UTF-8 into U+FFFD, and removes NUL characters
+    epoch       reads a number as a date or datetime: seconds since 1970 in UTC, milliseconds
+                from 1e11
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ FIX_NAMES: tuple[FixName, ...] = (
 
 _ANY: tuple[FixName, ...] = ("null", "default", "drop")
 
-# Which remedies mend which finding, the best one first. What is not here cannot be mended.
+# The fixes for each finding, the best one first. Findings that are not listed have none.
 FIXES_FOR: Mapping[str, tuple[FixName, ...]] = {
     "FP101": ("truncate", *_ANY),
     "FP102": _ANY,
@@ -68,13 +69,13 @@ FIXES_FOR: Mapping[str, tuple[FixName, ...]] = {
     "FP208": ("rename", "null", "drop"),
 }
 
-# Warnings and notes are left alone unless their id is named, but for what a remedy is made for.
+# A fix applies to a warning or a note only if the declaration names its id; except these pairs.
 MEANT_FOR: frozenset[tuple[str, str]] = frozenset({("FP113", "replace"), ("FP116", "truncate")})
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """A remedy for a target, as it was written; `value` is what `default` brings, or None."""
+    """A fix and what it is for, as the user wrote it; `value` is that of `default`, or None."""
 
     target: str
     fix: str
@@ -85,23 +86,23 @@ class Declaration:
 
 
 def declared(text: str) -> Declaration:
-    """TARGET=REMEDY or TARGET=default:VALUE. Raises ValueError for any other form."""
-    target, equals, remedy = text.partition("=")
-    if not (target.strip() and equals and remedy.strip()):
+    """TARGET=FIX or TARGET=default:VALUE. Raises ValueError for any other form."""
+    target, equals, fix = text.partition("=")
+    if not (target.strip() and equals and fix.strip()):
         raise ValueError(text)
-    return _declaration(target.strip(), remedy.strip())
+    return _declaration(target.strip(), fix.strip())
 
 
 def declared_in(table: Mapping[str, Any]) -> list[Declaration]:
-    """The table's entries: TARGET = "REMEDY" or TARGET = {default = VALUE}.
+    """The table's entries: TARGET = "FIX" or TARGET = {default = VALUE}.
 
     Raises ValueError for any other form.
     """
     found = []
     for target, given in table.items():
         if isinstance(given, dict) and len(given) == 1:
-            ((remedy, value),) = given.items()
-            found.append(Declaration(target, remedy, value))
+            ((fix, value),) = given.items()
+            found.append(Declaration(target, fix, value))
         elif isinstance(given, str):
             found.append(_declaration(target, given))
         else:
@@ -110,5 +111,5 @@ def declared_in(table: Mapping[str, Any]) -> list[Declaration]:
 
 
 def _declaration(target: str, text: str) -> Declaration:
-    remedy, colon, value = text.partition(":")
-    return Declaration(target, remedy.strip(), value if colon else None)
+    fix, colon, value = text.partition(":")
+    return Declaration(target, fix.strip(), value if colon else None)

@@ -1,8 +1,8 @@
-"""The declared remedies of a project: read against its models, and looked up for a problem.
+"""The declared fixes of a project: read against its models, and looked up for a problem.
 
-A declaration that cannot mean anything is refused when the declarations are read, before a row
-is looked at. For a problem, the declaration that says most of where is taken: finding and field,
-field, finding and model, model, finding.
+A declaration that cannot apply is refused when the declarations are read, before any row is. The
+most specific declaration that matches a problem applies: finding and field, field, finding and
+model, model, finding.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TABLE = "[tool.fixturepipe.fix]"
 
 @dataclass(frozen=True)
 class Fix:
-    """What is done about a problem: the remedy, the column it changes, the declaration."""
+    """What is done about a problem: the fix's name, the column it changes, the declaration."""
 
     name: str
     field: Field
@@ -35,7 +35,7 @@ class Fix:
 
 @dataclass(frozen=True)
 class _Rule:
-    """A declaration read: the finding's id or "", the model, the field."""
+    """A declaration that was read: the finding's id or "", the model, the field."""
 
     declaration: Declaration
     finding: str
@@ -49,17 +49,17 @@ class _Rule:
     def concerns(self, finding: str, model: Model, fields: Sequence[Field]) -> bool:
         if self.model not in (None, model) or (self.field and self.field not in fields):
             return False
-        remedy = self.declaration.fix
-        if remedy not in FIXES_FOR.get(finding, ()) or self.finding not in ("", finding):
+        name = self.declaration.fix
+        if name not in FIXES_FOR.get(finding, ()) or self.finding not in ("", finding):
             return False
-        is_meant = RULES[finding].level == "error" or (finding, remedy) in MEANT_FOR
+        is_meant = RULES[finding].level == "error" or (finding, name) in MEANT_FOR
         return is_meant or self.finding == finding
 
 
 class Fixes:
-    """The declarations of a project. `used` holds the targets of those that have mended a row.
+    """The declarations of a project. `used` holds the targets of those that have changed a row.
 
-    Raises ConfigurationError for one that names nothing there is, or makes no sense there.
+    Raises ConfigurationError for one that names something unknown, or that cannot apply to it.
     """
 
     def __init__(self, declarations: Sequence[Declaration] = ()) -> None:
@@ -71,17 +71,17 @@ class Fixes:
 
     @property
     def unused(self) -> list[Declaration]:
-        """The declarations that have mended no row."""
+        """The declarations that have changed no row."""
         return [r.declaration for r in self._rules if r.declaration.target not in self.used]
 
     def of(self, finding: str, model: Model, fields: Sequence[Field]) -> Fix | None:
         """What is declared about a finding of a column, or of columns that are unique together."""
         for rule in self._rules:
             if rule.concerns(finding, model, fields):
-                remedy = rule.declaration.fix
+                name = rule.declaration.fix
                 for field in (rule.field,) if rule.field else fields:
-                    if not misfit(remedy, field, rule.declaration.value):
-                        return Fix(remedy, field, rule.declaration)
+                    if not misfit(name, field, rule.declaration.value):
+                        return Fix(name, field, rule.declaration)
         return None
 
     def may_change(self, model: Model, field: Field) -> bool:
@@ -90,30 +90,29 @@ class Fixes:
 
 
 def suggestions(finding: str, model: Model, fields: Sequence[Field]) -> list[Declaration]:
-    """The declarations that would mend a finding, the best one first."""
+    """The declarations that would fix a finding, the best one first."""
     found = []
-    for remedy in FIXES_FOR.get(finding, ()):
-        fitting = [field for field in fields if not misfit(remedy, field)]
+    for name in FIXES_FOR.get(finding, ()):
+        fitting = [field for field in fields if not misfit(name, field)]
         if fitting:
             where = model._meta.label
             if not model._meta.auto_created:
                 where += f".{fitting[0].name}"
-            needs_id = RULES[finding].level != "error" and (finding, remedy) not in MEANT_FOR
-            found.append(Declaration(f"{finding}:{where}" if needs_id else where, remedy))
+            needs_id = RULES[finding].level != "error" and (finding, name) not in MEANT_FOR
+            found.append(Declaration(f"{finding}:{where}" if needs_id else where, name))
     return found
 
 
 def _read(declaration: Declaration) -> _Rule:
     if declaration.fix not in FIX_NAMES:
-        known = ", ".join(FIX_NAMES)
-        raise _refusal(declaration, f"there is no remedy {declaration.fix!r}", known)
+        raise _refusal(declaration, f"there is no fix {declaration.fix!r}", ", ".join(FIX_NAMES))
     if declaration.value is not None and declaration.fix != "default":
         raise _refusal(declaration, f"{declaration.fix} takes no value")
     finding, label = _split(declaration.target)
     if finding and declaration.fix not in FIXES_FOR.get(finding, ()):
         reason = f"there is no finding {finding}"
         if finding in RULES:
-            reason = f"{declaration.fix} does not mend {finding}"
+            reason = f"{declaration.fix} does not fix {finding}"
         raise _refusal(declaration, reason, ", ".join(FIXES_FOR.get(finding, ())))
     if not label:
         return _Rule(declaration, finding, None, None)
@@ -123,7 +122,7 @@ def _read(declaration: Declaration) -> _Rule:
         if wrong:
             raise _refusal(declaration, wrong)
     elif declaration.value is not None:
-        raise _refusal(declaration, "a value belongs to a field", f"{label}.FIELD")
+        raise _refusal(declaration, "only a field takes a value", f"{label}.FIELD")
     return _Rule(declaration, finding, model, field)
 
 
@@ -155,29 +154,30 @@ def _named(declaration: Declaration, label: str) -> tuple[Model, Field | None]:
         return through, None
     if field not in model._meta.local_concrete_fields:
         owner = getattr(field, "model", model)._meta.label
-        reason = f"{field_name} is no column of {model._meta.label}"
-        raise _refusal(declaration, reason, f"{owner}.{field_name}" * (owner != model._meta.label))
+        reason = f"{field_name} is not a column of {model._meta.label}"
+        instead = f"{owner}.{field_name}" if owner != model._meta.label else ""
+        raise _refusal(declaration, reason, instead)
     return model, field
 
 
 def _refusal(declaration: Declaration, reason: str, instead: str = "") -> ConfigurationError:
-    hint = f"Possible: {instead}." if instead else f"Mend it in {_TABLE} or --fix."
-    return ConfigurationError(f"The remedy {declaration} makes no sense: {reason}", hint=hint)
+    hint = f"Use one of: {instead}." if instead else f"Correct it in {_TABLE} or --fix."
+    return ConfigurationError(f"Cannot use the fix {declaration}: {reason}", hint=hint)
 
 
-def misfit(remedy: str, field: Field, value: Any = None) -> str:
-    """Why a remedy makes no sense for a column; empty where it does."""
-    if remedy == "drop":
+def misfit(name: str, field: Field, value: Any = None) -> str:
+    """Why a fix cannot apply to a column; empty if it can."""
+    if name == "drop":
         return ""
     if field in key_fields(field.model):
-        return "a primary key is what others refer to: its row can only be dropped"
-    return _MISFITS[remedy](field, value)
+        return "other rows may refer to a primary key, so its row can only be dropped"
+    return _MISFITS[name](field, value)
 
 
 def _no_truncate(field: Field, _: Any) -> str:
     if isinstance(field, models.DecimalField) or (_is_text(field) and field.max_length):
         return ""
-    return f"{field.name} is neither text of a limited length nor a decimal"
+    return f"{field.name} is neither text with a max_length nor a decimal"
 
 
 def _no_null(field: Field, _: Any) -> str:
@@ -186,18 +186,18 @@ def _no_null(field: Field, _: Any) -> str:
 
 def _no_default(field: Field, value: Any) -> str:
     if value is None:
-        return "" if field.has_default() else f"{field.name} has no default: give a value"
+        return "" if field.has_default() else f"{field.name} has no default; declare a value"
     end = root_field(field)
     try:
         end.run_validators(end.to_python(value))
     except (ValidationError, TypeError, ValueError) as error:
-        said = "; ".join(error.messages) if isinstance(error, ValidationError) else str(error)
-        return f"{value!r} is no value of {field.name}: {said}"
+        reason = "; ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+        return f"{value!r} is not a valid value of {field.name}: {reason}"
     return ""
 
 
 def _no_rename(field: Field, _: Any) -> str:
-    return "" if _is_text(field) else f"{field.name} is not text, so it takes no suffix"
+    return "" if _is_text(field) else f"{field.name} is not text, so it cannot take a suffix"
 
 
 def _no_replace(field: Field, _: Any) -> str:
@@ -208,7 +208,7 @@ def _no_replace(field: Field, _: Any) -> str:
 
 def _no_epoch(field: Field, _: Any) -> str:
     is_date = field.get_internal_type() in ("DateField", "DateTimeField")
-    return "" if is_date else f"{field.name} is neither a date nor a moment"
+    return "" if is_date else f"{field.name} is neither a date nor a datetime"
 
 
 def _is_text(field: Field) -> bool:

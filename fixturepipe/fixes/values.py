@@ -1,8 +1,8 @@
-"""What a remedy makes of one value, and what is still wrong with it then.
+"""What a fix makes of one value, and what is still wrong with the result.
 
-A value may take several remedies one after the other: text whose bytes were replaced may be too
-long. Each result is judged as `check` judges the source, by the target itself where it has the
-last word, so what `check` says of a declaration is what `dump` does.
+Several fixes may apply to a value one after the other: text whose bytes were replaced may be too
+long. Each result is judged as `check` judges the source, by the target itself where only it
+knows, so what `check` reports for a declaration is what `dump` does.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Judge = Callable[[Field, Any], Verdict]
 
 
 class CannotFixError(ValueError):
-    """The remedy makes nothing of this value."""
+    """The fix cannot change this value."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One remedy's work on a value: the raw value that it made, unless it drops the row."""
+    """One fix applied to a value: the new raw value, or None if the fix drops the row."""
 
     fix: Fix
     new: Any
@@ -45,9 +45,9 @@ class Step:
 
 @dataclass(frozen=True)
 class FixedValue:
-    """What the declared remedies make of a value that is wrong by the ids `before`.
+    """What the declared fixes make of a value that has the problems `before`.
 
-    `after` are the ids of what is wrong with it still.
+    `after` has the ids of the problems that are left.
     """
 
     before: Verdict
@@ -56,19 +56,19 @@ class FixedValue:
 
     @property
     def dropped(self) -> bool:
-        """Whether the row is left out."""
+        """Whether a fix drops the row."""
         return bool(self.steps) and self.steps[-1].fix.name == "drop"
 
     def covers(self, finding: str) -> bool:
-        """Whether the problem is gone, and no worse one has come in its place."""
+        """Whether the problem is gone and no new error has replaced it."""
         new = [rule for rule in self.after if rule not in self.before]
         return finding not in self.after and not any(RULES[r].level == "error" for r in new)
 
 
 class Fixer:
-    """Applies the declared remedies to values of a source's columns; writes nothing.
+    """Applies the declared fixes to values of a source's columns; writes nothing.
 
-    `lengths` has the characters that text columns take in the target.
+    `lengths` has the number of characters that the target's text columns take.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class Fixer:
         self._judge = judge
         self._lengths = lengths
 
-    def mend(self, field: Field, raw: Any, verdict: Verdict) -> FixedValue:
-        """Take a value through the remedies that are declared for what is wrong with it."""
+    def fix(self, field: Field, raw: Any, verdict: Verdict) -> FixedValue:
+        """Apply the fixes that are declared for the value's problems."""
         steps: list[Step] = []
         tried: set[str] = set()
         after = verdict
@@ -145,7 +145,7 @@ def stored(field: Field, value: Any, source: BaseDatabaseWrapper) -> Any:
 
 
 def fewer_places(field: Field, raw: Any) -> float:
-    """The number with the field's decimal places, the others cut off."""
+    """The number, cut to the field's decimal places."""
     if type(raw) not in (int, float) or not math.isfinite(raw):
         raise CannotFixError(raw)
     root: Any = root_field(field)
@@ -161,14 +161,14 @@ def readable(raw: Any) -> str:
 
 
 def since_epoch(field: Field, raw: Any) -> datetime.datetime | datetime.date:
-    """The moment, in UTC, of a number of seconds since 1970, or of milliseconds from 1e11."""
+    """The datetime in UTC of a number of seconds since 1970; of milliseconds from 1e11."""
     if type(raw) not in (int, float) or not math.isfinite(raw):
         raise CannotFixError(raw)
     unit = "milliseconds" if abs(raw) >= MILLISECONDS_FROM else "seconds"
-    moment = _EPOCH + datetime.timedelta(**{unit: raw})
+    value = _EPOCH + datetime.timedelta(**{unit: raw})
     if field.get_internal_type() == "DateField":
-        return moment.date()
-    return moment if settings.USE_TZ else moment.replace(tzinfo=None)
+        return value.date()
+    return value if settings.USE_TZ else value.replace(tzinfo=None)
 
 
 def _text(raw: Any) -> str:

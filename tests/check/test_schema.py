@@ -55,12 +55,12 @@ def unexpected(result: CheckResult) -> list[Finding]:
     return [finding for finding in result.findings if finding.id not in EXPECTED]
 
 
-def told(endpoints: Endpoints) -> list[tuple[str, str, str]]:
+def findings_of(endpoints: Endpoints) -> list[tuple[str, str, str]]:
     return [(f.id, f.model, f.field) for f in unexpected(checked(endpoints))]
 
 
 def test_a_target_that_was_just_migrated_is_in_order(both: Endpoints) -> None:
-    assert told(both) == []
+    assert findings_of(both) == []
     assert checked(both).ok
 
 
@@ -106,7 +106,7 @@ def test_a_column_that_is_missing_is_named(both: Endpoints) -> None:
         "ALTER TABLE dirty_mark RENAME COLUMN object_id TO object_ids",
         "ALTER TABLE dirty_mark RENAME COLUMN object_ids TO object_id",
     ):
-        assert told(both) == [
+        assert findings_of(both) == [
             ("FP305", "dirty.mark", "object_id"),
             ("FP306", "dirty.mark", "object_ids"),
         ]
@@ -117,7 +117,7 @@ def test_a_column_that_may_be_left_out_is_no_finding(both: Endpoints, more: str)
     with changed(
         f"ALTER TABLE dirty_mark ADD COLUMN more {more}", "ALTER TABLE dirty_mark DROP COLUMN more"
     ):
-        assert told(both) == []
+        assert findings_of(both) == []
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_column_that_takes_less_is_named(
 ) -> None:
     name = column.strip("`")
     with modified(name, other, own):
-        assert told(both) == [("FP307", "dirty.values", name)]
+        assert findings_of(both) == [("FP307", "dirty.values", name)]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_an_integer_column_that_takes_less_is_a_warning(
     both: Endpoints, column: str, other: str, own: str
 ) -> None:
     with modified(column, other, own):
-        assert told(both) == [("FP316", "dirty.values", column)]
+        assert findings_of(both) == [("FP316", "dirty.values", column)]
         assert checked(both).ok
 
 
@@ -164,7 +164,7 @@ def test_a_column_that_takes_more_is_no_finding(
     both: Endpoints, column: str, other: str, own: str
 ) -> None:
     with modified(column, other, own):
-        assert told(both) == []
+        assert findings_of(both) == []
 
 
 def test_a_column_that_refuses_null_is_named(both: Endpoints) -> None:
@@ -172,14 +172,14 @@ def test_a_column_that_refuses_null_is_named(both: Endpoints) -> None:
         "ALTER TABLE dirty_child MODIFY loose_id BIGINT NOT NULL",
         "ALTER TABLE dirty_child MODIFY loose_id BIGINT NULL",
     ):
-        assert told(both) == [("FP307", "dirty.child", "loose")]
+        assert findings_of(both) == [("FP307", "dirty.child", "loose")]
 
 
 def test_an_engine_without_transactions_is_named(both: Endpoints) -> None:
     with changed(
         "ALTER TABLE dirty_pair ENGINE = MyISAM", "ALTER TABLE dirty_pair ENGINE = InnoDB"
     ):
-        assert told(both) == [("FP308", "dirty.pair", "")]
+        assert findings_of(both) == [("FP308", "dirty.pair", "")]
 
 
 def test_a_character_set_without_emoji_is_named(both: Endpoints) -> None:
@@ -193,7 +193,7 @@ def test_a_character_set_without_emoji_is_named(both: Endpoints) -> None:
         "ALTER TABLE dirty_pair CONVERT TO CHARACTER SET utf8mb3",
         f"ALTER TABLE dirty_pair CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}",
     ):
-        assert told(both) == [("FP309", "dirty.pair", ""), ("FP310", "", "")]
+        assert findings_of(both) == [("FP309", "dirty.pair", ""), ("FP310", "", "")]
 
 
 @pytest.mark.parametrize("charset", ["utf8mb3", "latin1"])
@@ -219,7 +219,7 @@ def test_a_short_row_format_is_named(both: Endpoints) -> None:
     with changed(
         "ALTER TABLE dirty_pair ROW_FORMAT = COMPACT", "ALTER TABLE dirty_pair ROW_FORMAT = DYNAMIC"
     ):
-        assert told(both) == [("FP311", "dirty.pair", "")]
+        assert findings_of(both) == [("FP311", "dirty.pair", "")]
 
 
 def test_rows_of_a_table_without_a_model_stay_behind(both: Endpoints) -> None:
@@ -252,7 +252,7 @@ def test_privileges_are_read_from_the_servers_grants(grant: str, held: set[str])
     assert granted([grant], "shop") == held
 
 
-def test_a_user_who_may_not_load_is_told_what_is_missing(
+def test_a_user_who_may_not_load_learns_what_is_missing(
     both: Endpoints, server: servers.Server
 ) -> None:
     assert both.target is not None
@@ -290,7 +290,7 @@ def test_a_user_who_may_not_load_is_told_what_is_missing(
         ({"charset": "utf8mb4"}, ""),
     ],
 )
-def test_settings_that_connect_in_another_character_set_are_told(
+def test_settings_that_connect_in_another_character_set_are_named(
     both: Endpoints, options: dict[str, str], charset: str
 ) -> None:
     assert both.target is not None
@@ -308,25 +308,25 @@ def test_settings_that_connect_in_another_character_set_are_told(
     assert all(charset in f.consequence for f in found)
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
     (finding,) = space(tmp_path / "not" / "yet", 10**15)
     assert (finding.id, finding.level) == ("FP403", "error")
     assert "1000.0 TB" in finding.consequence
     assert list(space(tmp_path, 1)) == []
 
 
-def test_a_lax_sql_mode_is_told(both: Endpoints, server: servers.Server) -> None:
+def test_a_lax_sql_mode_is_named(both: Endpoints, server: servers.Server) -> None:
     ((before,),) = server.execute("SELECT @@GLOBAL.sql_mode")
     if server.name != "embedded":
         pytest.skip("a server that others use keeps its mode")
     server.execute("SET GLOBAL sql_mode = 'NO_ENGINE_SUBSTITUTION'")
     try:
-        assert told(both) == [("FP401", "", "")]
+        assert findings_of(both) == [("FP401", "", "")]
     finally:
         server.execute(f"SET GLOBAL sql_mode = '{before}'")
 
 
-def test_a_constraint_that_the_target_does_not_enforce_is_told(both: Endpoints) -> None:
+def test_a_constraint_that_the_target_does_not_enforce_is_named(both: Endpoints) -> None:
     (finding,) = [f for f in checked(both).findings if f.id == "FP312"]
     assert (finding.level, finding.model) == ("warning", "dirty.limited")
     assert "does not support unique constraints with conditions. (models.W036)" in (

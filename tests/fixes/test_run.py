@@ -1,4 +1,4 @@
-"""A dirty database arrives as declared: run exits 0, each change is told, nothing differs."""
+"""A dirty database arrives as declared: run exits 0, each change is recorded, nothing differs."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_dirty_database_is_moved_as_declared(moved: Shop) -> None:
     round_floats(moved.execute)
     assert "dump" not in [path.name for path in moved.workdir.glob("*.json")]
     declare(moved, FIXES)
-    # Nothing mends the column that rounds, so that its rows need a remedy.
+    # Nothing fixes the column that rounds, so its rows need a fix.
     result = moved.json("run", "--ignore", "FP307:dirty.Values")
     is_mariadb = "MariaDB" in moved.execute("SELECT version()")[0][0]
     found = [tuple(change.values()) for change in changes(moved)]
@@ -149,7 +149,7 @@ def test_a_dirty_database_is_moved_as_declared(moved: Shop) -> None:
     assert [tuple(change.values()) for change in changes(moved)] == found
 
 
-def test_a_remedy_that_makes_no_sense_is_refused_before_anything_is_done(moved: Shop) -> None:
+def test_a_fix_that_cannot_apply_is_refused_before_anything_is_done(moved: Shop) -> None:
     for wrong in (("--fix", "dirty.Values.nothing=drop"), ("--transform", "tests.nowhere:f")):
         refused = moved.run("run", *wrong)
         assert refused.returncode == 2
@@ -164,9 +164,9 @@ def test_verify_holds_the_target_to_what_was_declared(moved: Shop) -> None:
         "run", "--fix", "dirty.Values.char=truncate"
     )
     moved.execute("UPDATE dirty_values SET `char` = 'other'")
-    told = moved.run("verify")
-    assert told.returncode == 1
-    assert "'sixsix' -> 'other'" in told.stdout
+    verified = moved.run("verify")
+    assert verified.returncode == 1
+    assert "'sixsix' -> 'other'" in verified.stdout
 
 
 @pytest.mark.parametrize("policy", ["reject", "null"])
@@ -216,7 +216,7 @@ def test_a_transform_may_change_references_by_natural_key(moved: Shop) -> None:
     assert moved.execute("SELECT broader_id FROM dirty_tag WHERE id = 3") == ((2,),)
 
 
-def test_a_source_that_is_no_file_takes_no_remedies(moved: Shop) -> None:
+def test_a_source_without_a_file_takes_no_fixes(moved: Shop) -> None:
     moved.done("run")
     endpoints = ("--source", moved.target, "--target", "embedded")
     for command in ("check", "dump", "run"):

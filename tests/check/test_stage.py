@@ -15,7 +15,7 @@ from django.test import override_settings
 
 from fixturepipe.check.scan import TableScan
 from fixturepipe.check.stage import CheckOptions, CheckResult, check
-from fixturepipe.check.target import Target
+from fixturepipe.check.target import TargetServer
 from fixturepipe.databases import forks
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
 from fixturepipe.events import ignore
@@ -51,7 +51,7 @@ def checked(endpoints: Endpoints, **options: Any) -> CheckResult:
     return check(endpoints, CheckOptions(labels=("dirty",), **options), ignore)
 
 
-def told(result: CheckResult) -> list[tuple[str, str, str, list[Any]]]:
+def row_findings(result: CheckResult) -> list[tuple[str, str, str, list[Any]]]:
     """The findings about values and references, without those about schema and server."""
     found = [finding for finding in result.findings if finding.id < "FP300"]
     return [(f.id, f.model, f.field, [e.pk for e in f.examples]) for f in found]
@@ -66,7 +66,7 @@ def test_a_clean_source_has_no_findings(both: Endpoints) -> None:
     values(1)
     values(2)
     Name.objects.using(SOURCE).create(pk=1, name="a b")
-    assert told(checked(both)) == []
+    assert row_findings(checked(both)) == []
 
 
 @pytest.mark.parametrize(("value", "rule"), [("127", None), ("128", "FP102"), ("-129", "FP102")])
@@ -77,7 +77,7 @@ def test_a_number_is_measured_by_the_column_that_the_target_has(
     with connections[TARGET].cursor() as cursor:
         cursor.execute("ALTER TABLE dirty_values MODIFY small TINYINT NOT NULL")
         try:
-            found = told(checked(both))
+            found = row_findings(checked(both))
         finally:
             cursor.execute("ALTER TABLE dirty_values MODIFY small SMALLINT NOT NULL")
     assert found == ([(rule, "dirty.values", "small", [7])] if rule else [])
@@ -149,7 +149,7 @@ def test_a_value_that_would_fail_or_change_is_named(
 ) -> None:
     values(7)
     values(8, **{column: value})
-    assert told(checked(both)) == [(rule, "dirty.values", column, [8])]
+    assert row_findings(checked(both)) == [(rule, "dirty.values", column, [8])]
 
 
 def test_an_epoch_in_a_date_column_is_named(both: Endpoints) -> None:
@@ -159,17 +159,17 @@ def test_an_epoch_in_a_date_column_is_named(both: Endpoints) -> None:
     assert finding.examples[0].value == 1577836800
 
 
-def test_a_moment_with_a_time_zone_is_named_while_use_tz_is_off(both: Endpoints) -> None:
+def test_a_datetime_with_a_time_zone_is_named_while_use_tz_is_off(both: Endpoints) -> None:
     values(7, moment="'2020-01-01 10:00:00'")
     values(8, moment="'2020-01-01 10:00:00+02:00'")
-    assert told(checked(both)) == []
+    assert row_findings(checked(both)) == []
     with override_settings(USE_TZ=False):
-        assert told(checked(both)) == [("FP121", "dirty.values", "moment", [8])]
+        assert row_findings(checked(both)) == [("FP121", "dirty.values", "moment", [8])]
 
 
 def test_text_with_a_nul_is_measured_whole(both: Endpoints) -> None:
     values(8, char="'a' || char(0) || 'bcdefgh'")
-    assert [rule for rule, *_ in told(checked(both))] == ["FP101", "FP113"]
+    assert [rule for rule, *_ in row_findings(checked(both))] == ["FP101", "FP113"]
 
 
 def test_all_rows_are_counted_and_the_first_named(both: Endpoints) -> None:
@@ -193,12 +193,14 @@ def test_json_is_nested_as_deep_as_the_server_takes(
 ) -> None:
     values(8, json=f"'{'[' * levels}{']' * levels}'")
     taken = levels <= (31 if is_mariadb else 100)
-    assert told(checked(both)) == ([] if taken else [("FP118", "dirty.values", "json", [8])])
+    assert row_findings(checked(both)) == (
+        [] if taken else [("FP118", "dirty.values", "json", [8])]
+    )
 
 
 def test_a_json_number_beyond_floats_is_named(both: Endpoints) -> None:
     values(8, json="'[1e999]'")
-    assert told(checked(both)) == [("FP118", "dirty.values", "json", [8])]
+    assert row_findings(checked(both)) == [("FP118", "dirty.values", "json", [8])]
 
 
 def test_json_integers_beyond_64_bits_lose_digits_on_mysql(
@@ -206,17 +208,21 @@ def test_json_integers_beyond_64_bits_lose_digits_on_mysql(
 ) -> None:
     values(7, json="'[18446744073709551615, -9223372036854775808]'")
     values(8, json="'[18446744073709551616]'")
-    assert told(checked(both)) == ([] if is_mariadb else [("FP117", "dirty.values", "json", [8])])
+    assert row_findings(checked(both)) == (
+        [] if is_mariadb else [("FP117", "dirty.values", "json", [8])]
+    )
 
 
 def test_a_uuid_that_mariadb_refuses_is_named(both: Endpoints, is_mariadb: bool) -> None:
     values(7, uuid="'00000000000000000000000000000002'")
     values(8, uuid="'1dd9b7c500a78b9b0d889fff334917bb'")
-    assert told(checked(both)) == ([("FP112", "dirty.values", "uuid", [8])] if is_mariadb else [])
+    assert row_findings(checked(both)) == (
+        [("FP112", "dirty.values", "uuid", [8])] if is_mariadb else []
+    )
 
 
 def test_a_value_larger_than_a_packet_is_named(both: Endpoints) -> None:
-    target = Target(connections[TARGET])
+    target = TargetServer(connections[TARGET])
     assert target.limits.packet >= 1 << 20
     # The smallest packet that servers allow in practice: with the real one the test takes long.
     target.limits = replace(target.limits, packet=1 << 20)
@@ -240,7 +246,7 @@ def test_a_float_that_single_precision_would_round_is_named(
     with connections[TARGET].cursor() as cursor:
         round_floats(cursor.execute)
         try:
-            found = told(checked(both))
+            found = row_findings(checked(both))
         finally:
             cursor.execute("ALTER TABLE dirty_values MODIFY `float` DOUBLE NOT NULL")
     assert found == ([("FP120", "dirty.values", "float", [8])] if rounded else [])
@@ -256,7 +262,7 @@ def test_null_where_the_model_forbids_it_is_named(both: Endpoints) -> None:
     plant("PRAGMA writable_schema = RESET")
     try:
         values(8, integer="NULL")
-        assert told(checked(both)) == [("FP119", "dirty.values", "integer", [8])]
+        assert row_findings(checked(both)) == [("FP119", "dirty.values", "integer", [8])]
     finally:
         plant("DELETE FROM dirty_values WHERE id = 8")
         plant("PRAGMA writable_schema = ON")
@@ -270,7 +276,7 @@ def test_null_where_the_model_forbids_it_is_named(both: Endpoints) -> None:
 def test_foreign_keys_to_nothing_are_named(both: Endpoints) -> None:
     values(1)
     plant("INSERT INTO dirty_child (id, values_id, loose_id) VALUES (1, 1, 99), (2, 77, NULL)")
-    assert told(checked(both)) == [
+    assert row_findings(checked(both)) == [
         ("FP201", "dirty.child", "values", [2]),
         ("FP207", "dirty.child", "loose", [1]),
     ]
@@ -280,7 +286,7 @@ def test_links_to_nothing_are_named(both: Endpoints) -> None:
     values(1)
     plant("INSERT INTO dirty_child (id, values_id) VALUES (1, 1)")
     plant("INSERT INTO dirty_child_names (id, child_id, name_id) VALUES (31, 1, 5), (32, 6, 5)")
-    assert told(checked(both)) == [
+    assert row_findings(checked(both)) == [
         ("FP202", "dirty.child_names", "child", [32]),
         ("FP202", "dirty.child_names", "name", [31, 32]),
     ]
@@ -304,7 +310,7 @@ def test_generic_keys_to_nothing_are_a_note(both: Endpoints) -> None:
 
 def test_a_natural_key_that_does_not_find_its_row_is_named(both: Endpoints) -> None:
     Tag.objects.using(SOURCE).bulk_create([Tag(pk=1, word="red"), Tag(pk=2, word="blue")])
-    assert told(checked(both)) == []
+    assert row_findings(checked(both)) == []
     Tag.objects.using(SOURCE).create(pk=3, word="red")
     finding = only(checked(both))
     Tag.objects.using(SOURCE).all().delete()
@@ -334,7 +340,7 @@ def test_the_target_itself_judges_what_is_the_same(
     first = "anna" if second.startswith("anna") else "😂"
     names = [Name(pk=1, name=first), Name(pk=2, name=second)]
     Name.objects.using(SOURCE).bulk_create(names)
-    rules = [rule for rule, *_ in told(checked(both)) if rule == "FP203"]
+    rules = [rule for rule, *_ in row_findings(checked(both)) if rule == "FP203"]
     assert rules == (["FP203"] if refuses(first, second) else [])
 
 
@@ -355,7 +361,7 @@ def test_sets_of_columns_and_text_keys_are_compared_too(both: Endpoints) -> None
     for pk, (left, right) in enumerate(pairs[:4], 1):
         plant("INSERT INTO dirty_pair (id, left, right) VALUES (%s, %s, %s)", pk, left, right)
     Code.objects.using(SOURCE).bulk_create([Code(code="x1"), Code(code="X1")])
-    assert told(checked(both)) == [
+    assert row_findings(checked(both)) == [
         ("FP203", "dirty.pair", "left, right", [3, 4]),
         ("FP203", "dirty.code", "code", ["X1", "x1"]),
     ]
@@ -370,7 +376,7 @@ def test_duplicates_of_the_source_itself_are_named(both: Endpoints) -> None:
         (definition,) = cursor.fetchone()
     plant(f"DROP INDEX {index}")
     plant("INSERT INTO dirty_pair (id, left, right) VALUES (1, 'a', 1), (2, 'a', 1)")
-    found = told(checked(both))
+    found = row_findings(checked(both))
     plant("DELETE FROM dirty_pair")
     plant(definition)
     assert found == [("FP208", "dirty.pair", "left, right", [1, 2])]
@@ -379,15 +385,15 @@ def test_duplicates_of_the_source_itself_are_named(both: Endpoints) -> None:
 def test_findings_can_be_ignored(both: Endpoints) -> None:
     values(8, char="'too long'", integer="'x'")
     result = checked(both, ignore=("FP101", "FP107:dirty.other"))
-    assert ([rule for rule, *_ in told(result)], result.ignored) == (["FP107"], 1)
+    assert ([rule for rule, *_ in row_findings(result)], result.ignored) == (["FP107"], 1)
     result = checked(both, ignore=("fp101:dirty.Values", "FP107"))
-    assert (told(result), result.ignored, result.ok) == ([], 2, True)
+    assert (row_findings(result), result.ignored, result.ok) == ([], 2, True)
 
 
 def test_every_hazard_at_once_is_named_with_its_key_and_nothing_else(
     both: Endpoints, is_mariadb: bool
 ) -> None:
-    plant_all(Target(connections[TARGET]).limits.packet)
+    plant_all(TargetServer(connections[TARGET]).limits.packet)
     planted = [(pk, *hazard[:2]) for pk, hazard in {**DIRT, **DEPENDING}.items()]
     expected = [(rule, "dirty.values", column, [pk]) for pk, rule, column in planted]
     expected += [
@@ -403,7 +409,7 @@ def test_every_hazard_at_once_is_named_with_its_key_and_nothing_else(
     with connections[TARGET].cursor() as cursor:
         round_floats(cursor.execute)
         try:
-            found = told(checked(both))
+            found = row_findings(checked(both))
         finally:
             cursor.execute("ALTER TABLE dirty_values MODIFY `float` DOUBLE NOT NULL")
     assert sorted(found) == sorted(expected)

@@ -1,4 +1,4 @@
-"""Declared remedies: they mend what check finds, nothing else, and write each change down."""
+"""Declared fixes: they change what check finds, nothing else, and record each change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.check.repair import Repair, suffixed
 from fixturepipe.check.scan import TableScan
 from fixturepipe.check.stage import CheckOptions, CheckResult, check
-from fixturepipe.check.target import Target
+from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
 from fixturepipe.dump.stage import DumpOptions, DumpResult, dump
 from fixturepipe.errors import ConfigurationError, SourceDataError, UsageError
@@ -29,8 +29,8 @@ from tests.dirty import plant, unprotected, values
 from tests.dumping import Dumped
 
 
-class Remedied(Dumped):
-    """Dumps of the dirty app with declared remedies, judged by a target."""
+class FixedDumps(Dumped):
+    """Dumps of the dirty app with declared fixes, judged by a target."""
 
     def __init__(self, path: Path, endpoints: Endpoints) -> None:
         super().__init__(path, endpoints.source, self._listen)
@@ -53,7 +53,7 @@ class Remedied(Dumped):
 
     @property
     def changes(self) -> list[tuple[Any, ...]]:
-        """What changes.jsonl tells: label, key, field, old, new, rule."""
+        """What changes.jsonl has: label, key, field, old, new, rule."""
         return [tuple(each.values()) for each in lines(self.directory)]
 
 
@@ -63,14 +63,14 @@ def lines(directory: RunDirectory) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def dirty(endpoints: Endpoints, tmp_path: Path) -> Remedied:
+def dirty(endpoints: Endpoints, tmp_path: Path) -> FixedDumps:
     unprotected()
-    return Remedied(tmp_path / "run", endpoints)
+    return FixedDumps(tmp_path / "run", endpoints)
 
 
 VALUE = "dirty.values"
 
-MENDED = {
+FIXED = {
     "text is cut": ("char", "'sixsix'", "truncate", "sixsix", "sixsi"),
     "text is cut in characters": ("char", "'äöüßéè'", "truncate", "äöüßéè", "äöüßé"),
     "a decimal is cut": ("decimal", "0.129", "truncate", "0.13", "0.12"),
@@ -91,14 +91,14 @@ MENDED = {
     ),
     "bytes in text are read": ("text", "x'6162ff'", "replace", "YWL/", "ab\ufffd"),
     "a NUL is removed": ("text", "'a' || char(0) || 'b'", "replace", "a\x00b", "ab"),
-    "seconds are a moment": (
+    "seconds are a datetime": (
         "moment",
         "1577836800",
         "epoch",
         1577836800,
         "2020-01-01T00:00:00Z",
     ),
-    "milliseconds are a moment": (
+    "milliseconds are a datetime": (
         "moment",
         "1577836800123",
         "epoch",
@@ -109,13 +109,13 @@ MENDED = {
 }
 
 
-@pytest.mark.parametrize("kind", MENDED)
-def test_a_remedy_mends_the_value_and_writes_it_down(dirty: Remedied, kind: str) -> None:
-    column, raw, remedy, old, new = MENDED[kind]
+@pytest.mark.parametrize("kind", FIXED)
+def test_a_fix_changes_the_value_and_records_it(dirty: FixedDumps, kind: str) -> None:
+    column, raw, name, old, new = FIXED[kind]
     values(1)
     values(2, **{column: raw})
-    fix = f"dirty.Values.{column}={remedy}"
-    rule = remedy.partition(":")[0]
+    fix = f"dirty.Values.{column}={name}"
+    rule = name.partition(":")[0]
     (finding,) = [f for f in dirty.checked(fix).findings if f.id < "FP300"]
     assert finding.fixed_by == rule
     dirty.fixed(fix)
@@ -124,15 +124,15 @@ def test_a_remedy_mends_the_value_and_writes_it_down(dirty: Remedied, kind: str)
     assert dirty.notices == []
 
 
-def test_nothing_is_changed_without_a_declaration(dirty: Remedied) -> None:
+def test_nothing_is_changed_without_a_declaration(dirty: FixedDumps) -> None:
     values(2, char="'sixsix'", text="'a' || char(0)")
     dirty.fixed("dirty.Name.name=rename")
     assert dirty.fields(VALUE)[2]["char"] == "sixsix"
     assert not (dirty.directory.path / NAME).exists()
-    assert dirty.notices == ["The remedy dirty.Name.name = rename found nothing to mend."]
+    assert "dirty.Name.name = rename" in dirty.notices[0]
 
 
-def test_notes_and_warnings_are_left_alone_unless_they_are_named(dirty: Remedied) -> None:
+def test_notes_and_warnings_are_left_alone_unless_they_are_named(dirty: FixedDumps) -> None:
     values(1, text="'a' || char(0)")
     values(2, moment="'0900-01-01 00:00:00'")
     dirty.fixed("dirty.Values.text=drop", "dirty.Values.moment=default")
@@ -141,14 +141,14 @@ def test_notes_and_warnings_are_left_alone_unless_they_are_named(dirty: Remedied
     assert [(change[1], change[5]) for change in dirty.changes] == [(1, "drop"), (2, "default")]
 
 
-def test_the_closest_declaration_holds(dirty: Remedied) -> None:
+def test_the_closest_declaration_holds(dirty: FixedDumps) -> None:
     values(1, char="'sixsix'")
     values(2, integer="'x'")
     dirty.fixed("FP101:dirty.Values.char=default:c", "dirty.Values.char=truncate", "FP107=default")
     assert [(change[2], change[4]) for change in dirty.changes] == [("integer", 1), ("char", "c")]
 
 
-def test_a_dropped_object_is_written_down_whole(dirty: Remedied) -> None:
+def test_a_dropped_object_is_recorded_whole(dirty: FixedDumps) -> None:
     values(1)
     values(2, integer="'x'", char="'sixsix'")
     result = dirty.fixed("dirty.Values=drop")
@@ -160,14 +160,14 @@ def test_a_dropped_object_is_written_down_whole(dirty: Remedied) -> None:
     assert (result.changed, result.dropped) == ({}, {VALUE: 1})
 
 
-def test_null_goes_where_the_column_allows_it(dirty: Remedied) -> None:
+def test_null_is_stored_where_the_column_allows_it(dirty: FixedDumps) -> None:
     values(1)
     plant("INSERT INTO dirty_child (id, values_id, loose_id) VALUES (1, 1, 99)")
     dirty.fixed("FP207:dirty.Child.loose=null")
     assert dirty.changes == [("dirty.child", 1, "loose", 99, None, "null")]
 
 
-def test_references_to_what_was_dropped_go_with_it_where_that_is_declared(dirty: Remedied) -> None:
+def test_references_to_dropped_rows_are_dropped_where_that_is_declared(dirty: FixedDumps) -> None:
     values(1, char="'sixsix'")
     values(2)
     plant("INSERT INTO dirty_child (id, values_id) VALUES (1, 1), (2, 2), (3, 77)")
@@ -183,7 +183,7 @@ def test_references_to_what_was_dropped_go_with_it_where_that_is_declared(dirty:
     assert list(dirty.fields("dirty.child_names")) == [9]
 
 
-def test_a_reference_takes_a_declared_default(dirty: Remedied) -> None:
+def test_a_reference_takes_a_declared_default(dirty: FixedDumps) -> None:
     values(1)
     plant("INSERT INTO dirty_child (id, values_id) VALUES (1, 77)")
     there, absent = "dirty.Child.values=default:1", "dirty.Child.values=default:78"
@@ -193,7 +193,7 @@ def test_a_reference_takes_a_declared_default(dirty: Remedied) -> None:
     assert dirty.changes == [("dirty.child", 1, "values", 77, 1, "default")]
 
 
-def test_duplicates_of_the_target_get_a_suffix(dirty: Remedied) -> None:
+def test_duplicates_of_the_target_get_a_suffix(dirty: FixedDumps) -> None:
     names = ["anna", "Anna", "ANNA-2", "berta", "x" * 20, "X" * 20]
     Name.objects.using(SOURCE).bulk_create([Name(pk=n, name=name) for n, name in enumerate(names)])
     fix = "dirty.Name.name=rename"
@@ -210,12 +210,12 @@ def test_duplicates_of_the_target_get_a_suffix(dirty: Remedied) -> None:
     }
 
 
-ALIKE = st.text(alphabet="aAáÄ bB2-ß\u0301\u00ad", min_size=1, max_size=6)
+SIMILAR = st.text(alphabet="aAáÄ bB2-ß\u0301\u00ad", min_size=1, max_size=6)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(names=st.lists(ALIKE, min_size=2, max_size=12, unique=True))
-def test_the_target_takes_all_renamed_values(dirty: Remedied, names: list[str]) -> None:
+@given(names=st.lists(SIMILAR, min_size=2, max_size=12, unique=True))
+def test_the_target_takes_all_renamed_values(dirty: FixedDumps, names: list[str]) -> None:
     plant("DELETE FROM dirty_name")
     Name.objects.using(SOURCE).bulk_create(
         [Name(pk=n, name=name) for n, name in enumerate(names, 1)]
@@ -233,7 +233,7 @@ def test_the_target_takes_all_renamed_values(dirty: Remedied, names: list[str]) 
 
 
 def test_natural_keys_of_renamed_rows_are_renamed_wherever_they_are_referred_by(
-    dirty: Remedied,
+    dirty: FixedDumps,
 ) -> None:
     plant(
         "INSERT INTO dirty_tag (id, word, broader_id) VALUES (1, ?, NULL)".replace("?", "%s"), "a"
@@ -244,7 +244,7 @@ def test_natural_keys_of_renamed_rows_are_renamed_wherever_they_are_referred_by(
     assert dirty.fields("dirty.tag")[3]["broader"] == ["t" * 20]
 
 
-def test_truncated_values_that_are_the_same_need_a_rename(dirty: Remedied) -> None:
+def test_truncated_values_that_are_equal_need_a_rename(dirty: FixedDumps) -> None:
     plant("INSERT INTO dirty_name (id, name) VALUES (1, %s), (2, %s)", "n" * 20, "n" * 21)
     with pytest.raises(SourceDataError, match=r"dirty.name 2, name: truncate makes it") as refused:
         dirty.fixed("dirty.Name.name=truncate")
@@ -254,19 +254,19 @@ def test_truncated_values_that_are_the_same_need_a_rename(dirty: Remedied) -> No
     assert [change[5] for change in dirty.changes] == ["truncate", "rename"]
 
 
-def test_sets_of_columns_are_told_apart_by_the_declared_one(dirty: Remedied) -> None:
+def test_sets_of_columns_differ_in_the_declared_column(dirty: FixedDumps) -> None:
     plant("INSERT INTO dirty_pair (id, left, right) VALUES (3, 'b', 3), (4, 'B', 3), (5, 'B', 4)")
     dirty.fixed("dirty.Pair.left=rename")
     assert dirty.changes == [("dirty.pair", 4, "left", "B", "B-2", "rename")]
 
 
-def test_of_rows_that_are_the_same_the_first_is_kept(dirty: Remedied) -> None:
+def test_the_first_of_equal_rows_is_kept(dirty: FixedDumps) -> None:
     plant("INSERT INTO dirty_code (code) VALUES ('x1'), ('X1'), ('y')")
     dirty.fixed("FP203:dirty.Code=drop")
     assert list(dirty.fields("dirty.code")) == ["X1", "y"]
 
 
-def test_other_declarations_dump_anew_and_the_same_do_not(dirty: Remedied) -> None:
+def test_a_dump_is_reused_only_with_the_same_declarations(dirty: FixedDumps) -> None:
     values(1, char="'sixsix'")
     cut, dropped = "dirty.Values.char=truncate", "dirty.Values.char=drop"
     assert dirty.fixed(cut).skipped == ()
@@ -278,7 +278,7 @@ def test_other_declarations_dump_anew_and_the_same_do_not(dirty: Remedied) -> No
     assert not (dirty.directory.path / NAME).exists()
 
 
-def test_changes_of_an_app_whose_dump_stands_remain(dirty: Remedied) -> None:
+def test_changes_of_an_app_whose_dump_is_reused_remain(dirty: FixedDumps) -> None:
     values(1, char="'sixsix'")
     fix = "dirty.Values.char=truncate"
     dirty.fixed(fix, labels=("dirty", "auth"))
@@ -287,7 +287,7 @@ def test_changes_of_an_app_whose_dump_stands_remain(dirty: Remedied) -> None:
     assert len(dirty.changes) == 1
 
 
-def test_a_dump_without_its_changes_is_made_anew(dirty: Remedied) -> None:
+def test_a_dump_without_its_changes_is_not_reused(dirty: FixedDumps) -> None:
     values(1, char="'sixsix'")
     dirty.fixed("dirty.Values.char=truncate")
     (dirty.directory.path / NAME).unlink()
@@ -295,19 +295,19 @@ def test_a_dump_without_its_changes_is_made_anew(dirty: Remedied) -> None:
     assert len(dirty.changes) == 1
 
 
-def test_changes_are_private(dirty: Remedied) -> None:
+def test_changes_are_private(dirty: FixedDumps) -> None:
     values(1, char="'sixsix'")
     dirty.fixed("dirty.Values.char=truncate")
     assert (dirty.directory.path / NAME).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_source_that_is_not_copied_is_not_mended(dirty: Remedied) -> None:
+def test_a_source_that_is_not_copied_is_not_fixed(dirty: FixedDumps) -> None:
     values(1, char="'sixsix'")
     with pytest.raises(UsageError, match="a copy of the source"):
         dirty.fixed("dirty.Values.char=truncate", snapshot="transaction")
 
 
-def test_the_source_stays_as_it_is(dirty: Remedied) -> None:
+def test_the_source_stays_as_it_is(dirty: FixedDumps) -> None:
     values(1, char="'sixsix'")
     before = Path(dirty.endpoints.source.settings["NAME"]).read_bytes()
     dirty.fixed("dirty.Values.char=truncate")
@@ -315,7 +315,7 @@ def test_the_source_stays_as_it_is(dirty: Remedied) -> None:
     assert not list(dirty.directory.path.glob("snapshot*"))
 
 
-def test_a_finding_stands_where_a_row_is_not_mended(dirty: Remedied) -> None:
+def test_a_finding_stands_where_a_row_is_not_fixed(dirty: FixedDumps) -> None:
     values(1, moment="1577836800")
     values(2, moment="x'01'")
     result = dirty.checked("dirty.Values.moment=epoch")
@@ -323,42 +323,42 @@ def test_a_finding_stands_where_a_row_is_not_mended(dirty: Remedied) -> None:
     assert (finding.count, finding.fixed_by, result.ok) == (2, "", False)
 
 
-def test_a_finding_tells_the_declarations_that_would_mend_it(dirty: Remedied) -> None:
+def test_a_finding_names_the_declarations_that_would_fix_it(dirty: FixedDumps) -> None:
     values(1, char="'sixsix'")
     plant("INSERT INTO dirty_child_names (id, child_id, name_id) VALUES (1, 1, 1)")
-    told = {f.id: f.hint for f in dirty.checked().findings}
-    assert '"dirty.Values.char" = "truncate" or "dirty.Values.char" = "default"' in told["FP101"]
-    assert '"null"' not in told["FP101"]
-    assert '"dirty.Child_names" = "drop"' in told["FP202"]
+    hints = {f.id: f.hint for f in dirty.checked().findings}
+    assert '"dirty.Values.char" = "truncate" or "dirty.Values.char" = "default"' in hints["FP101"]
+    assert '"null"' not in hints["FP101"]
+    assert '"dirty.Child_names" = "drop"' in hints["FP202"]
 
 
 @pytest.mark.parametrize(
-    ("fix", "said"),
+    ("fix", "reason"),
     [
         ("dirty.Nothing=drop", "nothing"),
         ("dirty.Values.nothing=drop", "no field named 'nothing'"),
-        ("dirty.Values.char=shorten", "there is no remedy 'shorten'"),
+        ("dirty.Values.char=shorten", "there is no fix 'shorten'"),
         ("FP999=drop", "there is no finding FP999"),
-        ("FP301=drop", "drop does not mend FP301"),
-        ("FP103:dirty.Values.positive=truncate", "truncate does not mend FP103"),
+        ("FP301=drop", "drop does not fix FP301"),
+        ("FP103:dirty.Values.positive=truncate", "truncate does not fix FP103"),
         ("dirty.Values.char=null", "char does not allow NULL"),
         ("dirty.Values.integer=truncate", "integer is neither text"),
-        ("dirty.Values.integer=epoch", "integer is neither a date nor a moment"),
-        ("dirty.Values.integer=default:x", "'x' is no value of integer"),
-        ("dirty.Values.char=default:toolong", "'toolong' is no value of char"),
+        ("dirty.Values.integer=epoch", "integer is neither a date nor a datetime"),
+        ("dirty.Values.integer=default:x", "'x' is not a valid value of integer"),
+        ("dirty.Values.char=default:toolong", "'toolong' is not a valid value of char"),
         ("dirty.Values.integer=replace", "integer is not text"),
         ("dirty.Pair.right=rename", "right is not text"),
-        ("dirty.Pair.left=default", "left has no default: give a value"),
+        ("dirty.Pair.left=default", "left has no default; declare a value"),
         ("dirty.Code.code=rename", "its row can only be dropped"),
         ("dirty.Values.char=drop:x", "drop takes no value"),
     ],
 )
-def test_a_declaration_that_makes_no_sense_is_refused_with_its_name(fix: str, said: str) -> None:
+def test_a_declaration_that_cannot_apply_is_refused_with_its_name(fix: str, reason: str) -> None:
     declaration = declared(fix)
     with pytest.raises(ConfigurationError) as refused:
         Fixes([declaration])
     assert str(declaration) in refused.value.message
-    assert said.lower() in refused.value.message.lower()
+    assert reason.lower() in refused.value.message.lower()
 
 
 def test_declarations_are_read_from_a_table() -> None:
@@ -379,18 +379,18 @@ def test_a_suffix_fits_and_tells_apart(text: str, number: int, length: int) -> N
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=6), min_size=1))
-def test_cut_text_fits_and_is_the_beginning(dirty: Remedied, texts: list[str]) -> None:
+def test_cut_text_fits_and_is_the_beginning(dirty: FixedDumps, texts: list[str]) -> None:
     plant("DELETE FROM dirty_values")
     Values.objects.using(SOURCE).bulk_create(
         [Values(pk=n, char=text) for n, text in enumerate(texts)]
     )
     fixes = Fixes([declared("dirty.Values.char=truncate")])
-    scan = TableScan(Values, connections[SOURCE], Target(connections[TARGET]), fixes)
-    found = {wrong.key: mended for wrong, mended in scan.mended()}
+    scan = TableScan(Values, connections[SOURCE], TargetServer(connections[TARGET]), fixes)
+    found = {wrong.key: fixed for wrong, fixed in scan.fixed_values()}
     assert found.keys() == {(n,) for n in range(len(texts))}
-    for (n,), mended in found.items():
-        assert mended.steps[-1].new == texts[n][:5]
-        assert "FP101" not in mended.after
+    for (n,), fixed in found.items():
+        assert fixed.steps[-1].new == texts[n][:5]
+        assert "FP101" not in fixed.after
 
 
 @given(st.binary(max_size=30))

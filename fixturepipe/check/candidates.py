@@ -1,0 +1,227 @@
+"""Rows that the target may find equal: chosen in the source, compared by the target.
+
+Collations differ in case, accents, trailing spaces and emoji, from server to server and from
+version to version. So nothing is compared here: values go into a temporary table with the real
+collation, and the server says which of them are equal. The source only selects the values that are
+worth asking about, and selects too many rather than too few: text of printable ASCII characters can
+be equal only but for case and trailing spaces; with any other text, the whole column is selected.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count, groupby
+from typing import Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.check.target import TargetServer, TextColumn
+from fixturepipe.databases.expressions import UniqueExpressions
+from fixturepipe.databases.fields import Field, key_fields
+from fixturepipe.databases.tables import Condition, Row, Table
+from fixturepipe.databases.text import is_utf8
+from fixturepipe.databases.values import shown
+from fixturepipe.findings.finding import EXAMPLES, Example, Finding
+from fixturepipe.findings.rules import RULES
+from fixturepipe.fixes.fixes import Fixes
+
+Model = type[models.Model]
+_TEMPORARY = "fixturepipe_same"
+
+
+class Candidates:
+    """The rows of one unique set, or of unique expressions, that the target compares."""
+
+    def __init__(
+        self,
+        model: Model,
+        fields: Sequence[Field],
+        texts: dict[Field, TextColumn],
+        source: BaseDatabaseWrapper,
+        target: TargetServer,
+        expressions: UniqueExpressions | None = None,
+    ) -> None:
+        key = key_fields(model)
+        self._model = model
+        self._fields = fields
+        self._texts = texts
+        self._target = target
+        self._width = len(key)
+        self._table = Table(model, source, (*key, *fields))
+        self._columns = {field: self._table.column(field) for field in fields}
+        self._expressions = expressions
+        # The temporary table without the rows whose expressions are NULL, which are never equal.
+        self._asked = _TEMPORARY
+        if expressions is not None and target.connection is not None:
+            self._asked += _present(expressions.compiled(target.connection))
+
+    def groups(self) -> list[list[Row]]:
+        """All rows that the target takes as equal: keys and values, in the order of the keys."""
+        condition = self._condition()
+        if condition is None:
+            return []
+        with self._temporary_table() as columns:
+            self._fill(condition, as_text=_whole)
+            rows = self._target.query(
+                f"SELECT n, shown__ FROM (SELECT shown__, COUNT(*) OVER (PARTITION BY {columns}) k,"
+                f" DENSE_RANK() OVER (ORDER BY {columns}) n FROM {self._asked}) g"
+                " WHERE k > 1 ORDER BY n"
+            )
+        groups = groupby(rows, lambda row: row[0])
+        return [sorted(tuple(json.loads(text)) for _, text in group) for _, group in groups]
+
+    def findings(self, fixes: Fixes) -> Iterator[Finding]:
+        """Ask the target, if there is anything to ask about."""
+        condition = self._condition()
+        # Without the privilege, FP402 says so.
+        if condition is None or not self._target.may_make_temporary_tables:
+            return
+        with self._temporary_table() as columns:
+            self._fill(condition)
+            groups = f"SELECT COUNT(*) k FROM {self._asked} GROUP BY {columns} HAVING COUNT(*) > 1"
+            ((number,),) = self._target.query(f"SELECT COALESCE(SUM(k), 0) FROM ({groups}) g")
+            examples = self._examples(condition, columns) if number else []
+        if number:
+            fix = fixes.of("FP203", self._model, self._fields)
+            yield RULES["FP203"].finding(
+                self._model._meta.label_lower,
+                names_of(self._fields),
+                int(number),
+                examples,
+                collation=", ".join(sorted({text.collation for text in self._texts.values()}))
+                or "by its expression",
+                fixed_by=fix.name if fix is not None else "",
+            )
+
+    def _condition(self) -> Condition | None:
+        """The rows to ask about; None if no two can be equal."""
+        if self._expressions is not None:
+            return self._condition_of(self._expressions)
+        present = " AND ".join(f"{column} IS NOT NULL" for column in self._columns.values())
+        if self._table.connection.vendor != "sqlite" or self._any(self._beyond_ascii()):
+            return Condition(present)
+        if not self._any(" OR ".join(self._folds(field) for field in self._texts)):
+            return None
+        folded = ", ".join(
+            f"LOWER(RTRIM({column}))" if field in self._texts else column
+            for field, column in self._columns.items()
+        )
+        return Condition(
+            f"({folded}) IN (SELECT {folded} FROM {self._table.quoted} WHERE {present}"
+            f" GROUP BY {folded} HAVING COUNT(*) > 1)"
+        )
+
+    def _condition_of(self, expressions: UniqueExpressions) -> Condition | None:
+        source = self._table.connection
+        parts = expressions.compiled(source)
+        present = _present(parts)
+        where = present.removeprefix(" WHERE ").replace("%", "%%")
+        if source.vendor != "sqlite" or (self._texts and self._any(self._beyond_ascii())):
+            return Condition(where)
+        same = ", ".join(f"LOWER(RTRIM({part}))" if self._texts else part for part in parts)
+        groups = f"SELECT {same} FROM {self._table.quoted}{present} GROUP BY {same}"
+        condition = f"({same}) IN ({groups} HAVING COUNT(*) > 1)"
+        return Condition(condition.replace("%", "%%")) if self._any(condition) else None
+
+    def _beyond_ascii(self) -> str:
+        """The condition that a text has a character that is not printable ASCII."""
+        return " OR ".join(f"{self._columns[field]} GLOB '*[^ -~]*'" for field in self._texts)
+
+    def _folds(self, field: Field) -> str:
+        column = self._columns[field]
+        return f"({column} <> LOWER({column}) OR {column} <> RTRIM({column}))"
+
+    def _any(self, condition: str) -> bool:
+        with self._table.connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1 FROM {self._table.quoted} WHERE {condition} LIMIT 1")
+            return cursor.fetchone() is not None
+
+    @contextmanager
+    def _temporary_table(self) -> Iterator[str]:
+        """The table, dropped at the end; gives the columns to compare."""
+        names = [f"c{number}" for number in range(len(self._fields))]
+        compared = names
+        connection = self._target.connection
+        if self._expressions is not None and connection is not None:
+            names = [connection.ops.quote_name(field.column) for field in self._fields]
+            compared = self._expressions.compiled(connection)
+        types = [self._type(field) for field in self._fields]
+        columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
+        self._target.query(f"DROP TEMPORARY TABLE IF EXISTS {_TEMPORARY}")
+        self._target.query(
+            f"CREATE TEMPORARY TABLE {_TEMPORARY} (number__ BIGINT, shown__ LONGTEXT, {columns})"
+        )
+        try:
+            yield ", ".join(compared)
+        finally:
+            self._target.query(f"DROP TEMPORARY TABLE {_TEMPORARY}")
+
+    def _type(self, field: Field) -> str:
+        if field in self._texts:
+            return self._texts[field].definition
+        kind = self._target.column_type(field) or ""
+        # A long text cannot be in a unique index, but may be in an expression.
+        if "text" in kind or "json" in kind:
+            return "LONGTEXT CHARACTER SET utf8mb4"
+        return "LONGBLOB" if "blob" in kind else "VARBINARY(512)"
+
+    def _fill(
+        self, condition: Condition, as_text: Callable[[Row, Row], str | None] | None = None
+    ) -> None:
+        """Insert the rows; `as_text` gives the text of key and values, which costs space."""
+        width, numbers = self._width, count()
+        for page in self._table.pages(condition=condition):
+            rows = []
+            for row in page:
+                key, values = row[:width], row[width:]
+                if self._fits(values):
+                    text = as_text(key, values) if as_text is not None else None
+                    rows.append((next(numbers), text, *values))
+            self._target.insert(_TEMPORARY, rows)
+
+    def _fits(self, values: Row) -> bool:
+        """Whether the temporary table takes a row; if not, another finding names it."""
+        for field, value in zip(self._fields, values, strict=True):
+            if isinstance(value, str) and not is_utf8(value):
+                return False
+            text = self._texts.get(field)
+            if text is not None and (not isinstance(value, str) or len(value) > text.length):
+                return False
+        return True
+
+    def _examples(self, condition: Condition, columns: str) -> list[Example]:
+        """The first rows of the first groups."""
+        self._target.query(f"DELETE FROM {_TEMPORARY}")
+        self._fill(condition, as_text=_described)
+        self._target.query("SET SESSION group_concat_max_len = 1000000")
+        rows = self._target.query(
+            f"SELECT GROUP_CONCAT(shown__ ORDER BY number__ SEPARATOR '\n') FROM {self._asked}"
+            f" GROUP BY {columns} HAVING COUNT(*) > 1 ORDER BY MIN(number__) LIMIT {EXAMPLES}"
+        )
+        lines = [line for (joined,) in rows for line in str(joined).split("\n")]
+        return [Example(pk, value) for pk, value in map(json.loads, lines)]
+
+
+def _present(parts: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(f'{part} IS NOT NULL' for part in parts)}"
+
+
+def _described(key: Row, values: Row) -> str:
+    return json.dumps([shown_row(key), shown_row(values)])
+
+
+def _whole(key: Row, values: Row) -> str:
+    return json.dumps([*key, *values])
+
+
+def names_of(fields: Sequence[Field]) -> str:
+    """The names of columns, as a finding has them."""
+    return ", ".join(field.name for field in fields)
+
+
+def shown_row(values: Row) -> Any:
+    """Raw values as a finding shows them: one alone, or a list."""
+    return shown(values[0]) if len(values) == 1 else [shown(value) for value in values]

@@ -1,0 +1,89 @@
+"""What `check` finds in the rows of the source, model by model, in two processes.
+
+The second process begins with the questions that databases answer by themselves, this one with
+reading rows from the first model on; whichever is done takes over what the other has left, from
+the last model on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from django.apps import apps
+from django.db import models
+
+from fixturepipe.check.constraints import broken_checks
+from fixturepipe.check.parallel import second_process
+from fixturepipe.check.references import dangling_generic_keys, dangling_keys, unproven_natural_keys
+from fixturepipe.check.scan import TableScan
+from fixturepipe.check.target import TargetServer
+from fixturepipe.check.uniqueness import duplicate_values
+from fixturepipe.databases.endpoints import SOURCE, connection_to
+from fixturepipe.events import Listener, StageAdvanced
+from fixturepipe.findings.finding import Finding
+from fixturepipe.fixes.declarations import Declaration
+from fixturepipe.fixes.fixes import Fixes
+
+Model = type[models.Model]
+
+
+def findings_of_rows(
+    totals: dict[Model, int],
+    target: TargetServer,
+    fix: tuple[Declaration, ...],
+    listener: Listener,
+) -> Iterator[Finding]:
+    """The findings about these models' rows; `totals` has the number of rows of each."""
+    source, fixes, last_first = connection_to(SOURCE), Fixes(fix), list(reversed(totals))
+    read: dict[Model, list[Finding]] = {}
+    asked: dict[Model, list[Finding]] = {}
+    with second_process() as pool:
+        answers = {m: pool.submit(_ask_elsewhere, m._meta.label, fix) for m in totals}
+        readings = {m: pool.submit(_read_elsewhere, m._meta.label, fix) for m in last_first}
+        for model, rows in totals.items():
+            if readings[model].cancel():
+                read[model] = list(TableScan(model, source, target, fixes).read())
+                listener(StageAdvanced("check", rows, model._meta.label_lower))
+        for model in last_first:
+            if answers[model].cancel():
+                asked[model] = _ask(model, target, fixes)
+        for model, rows in totals.items():
+            if model not in read:
+                read[model] = readings[model].result()
+                listener(StageAdvanced("check", rows, model._meta.label_lower))
+            yield from read[model]
+            yield from asked[model] if model in asked else answers[model].result()
+
+
+def _ask(model: Model, target: TargetServer, fixes: Fixes) -> list[Finding]:
+    """What the databases find by themselves about a model."""
+    source = connection_to(SOURCE)
+    return [
+        *TableScan(model, source, target, fixes).ask(),
+        *dangling_keys(model, source, fixes),
+        *dangling_generic_keys(model, source),
+        *unproven_natural_keys(model, source),
+        *duplicate_values(model, source, target, fixes),
+        *broken_checks(model, source, target),
+    ]
+
+
+_elsewhere = threading.local()
+
+
+def _ask_elsewhere(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
+    return _ask(apps.get_model(label), _target_elsewhere(), Fixes(fix))
+
+
+def _read_elsewhere(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
+    scan = TableScan(apps.get_model(label), connection_to(SOURCE), _target_elsewhere(), Fixes(fix))
+    return list(scan.read())
+
+
+def _target_elsewhere() -> TargetServer:
+    """The target as this process (or thread) knows it; its catalog is read once."""
+    if not hasattr(_elsewhere, "target"):
+        _elsewhere.target = TargetServer.registered()
+    target: TargetServer = _elsewhere.target
+    return target
