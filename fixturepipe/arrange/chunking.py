@@ -35,7 +35,7 @@ class Draft:
     """A chunk on disk that has no number yet.
 
     `needs` holds the places (from 1) of the drafts of the same stream that it refers to.
-    `again` marks a chunk whose objects are all in already, with keys still null.
+    `second_pass` marks a chunk whose objects are all in already, with keys still null.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class Draft:
     sha256: str
     needs: frozenset[int] = frozenset()
     cyclic: bool = False
-    again: bool = False
+    second_pass: bool = False
 
 
 class DraftFiles:
@@ -269,17 +269,6 @@ class ComponentStream:
             marks = (m for m, own in zip(self._marks, self._labels, strict=True) if own == label)
             self._files.record(path, label, array("q", marks))
         return dict(sorted(models.items(), key=lambda item: self._ranks[item[0]]))
-
-
-def as_ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
-    """Numbers as ascending inclusive ranges: 1 2 3 7 is (1, 3), (7, 7)."""
-    ranges: list[tuple[int, int]] = []
-    for number in sorted(numbers):
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1] = (ranges[-1][0], number)
-        elif not ranges or number > ranges[-1][1]:
-            ranges.append((number, number))
-    return tuple(ranges)
 
 
 def chunk_name(number: int, chunks: int, models: dict[str, int]) -> str:

@@ -9,8 +9,8 @@ from fixturepipe.arrange.intake import Model
 from fixturepipe.arrange.ordering import ComponentOrder
 from fixturepipe.arrange.orphans import Settlement
 from fixturepipe.arrange.workplace import Workplace
-from fixturepipe.artifacts.catalog import mark_of, object_lines
-from fixturepipe.artifacts.records import decode_object
+from fixturepipe.artifacts.catalog import mark_of
+from fixturepipe.artifacts.records import decode_object, object_lines
 from fixturepipe.events import Listener, StageAdvanced
 from fixturepipe.graph import Component
 

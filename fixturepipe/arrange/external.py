@@ -9,12 +9,11 @@ away.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
-
-import orjson
 
 from fixturepipe.arrange.keys import PK, NaturalKeys, key_of
 from fixturepipe.artifacts.manifest import ManyToMany, ModelSchema
@@ -136,12 +135,12 @@ class Normaliser:
         for reference in schema.references:
             if reference.parent and reference.model in self._schemas:
                 yield from self._all_links(self._schemas[reference.model])
-        yield from schema.links
+        yield from schema.many_to_many
 
     def _owner(self, plain: Plain, links: ManyToMany) -> Plain:
         """The object that links belong to: this one, or a parent's, of which it tells the key."""
         schema = self._schemas[plain.label]
-        if links in schema.links:
+        if links in schema.many_to_many:
             return plain
         for reference in schema.references:
             if reference.parent and links in self._links.get(reference.model, {}).values():
@@ -175,7 +174,7 @@ class Normaliser:
 
     def _natural_key(self, owner: Plain) -> Any:
         key = self._natural_keys.of(owner.label, owner.pk, owner.fields)
-        return None if key is None else orjson.loads(str(key))
+        return None if key is None else json.loads(str(key))
 
     def _is_new(self, links: ManyToMany, source: object, target: object) -> bool:
         table = f'"links_{links.through}_{links.source}"'

@@ -17,7 +17,7 @@ from fixturepipe.arrange.keysets import KeySet, KeyStore
 from fixturepipe.arrange.objects import ComponentObjects, Name, Use
 from fixturepipe.artifacts.catalog import mark_of
 from fixturepipe.artifacts.manifest import ModelSchema, Reference
-from fixturepipe.artifacts.records import encode_object
+from fixturepipe.artifacts.records import object_line
 from fixturepipe.graph import ModelGraph
 
 
@@ -176,7 +176,7 @@ class Models:
             if pk is not None:
                 model.note(key_of(pk))
         uses = self._note_uses(model, pk, fields) if model.looks else []
-        line = encode_object(model.schema.label, pk, fields)
+        line = object_line(model.schema.label, pk, fields)
         if model.stream is not None and not model.others:
             model.stream.add(mark, line)
         else:

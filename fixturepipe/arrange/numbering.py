@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fixturepipe.arrange.chunking import Draft, as_ranges, chunk_name
+from fixturepipe.arrange.chunking import Draft, chunk_name
 from fixturepipe.arrange.workplace import Workplace
 from fixturepipe.artifacts.manifest import Chunk
+from fixturepipe.artifacts.ranges import Range, merged, ranges
 from fixturepipe.artifacts.rundir import sync_file
 from fixturepipe.graph import Component, ModelGraph
-
-Range = tuple[int, int]
 
 
 def numbered(
@@ -50,7 +49,7 @@ def _chunk(
         after=after,
         component=component.number,
         cyclic=draft.cyclic,
-        again=draft.again,
+        second_pass=draft.second_pass,
     )
 
 
@@ -64,20 +63,9 @@ def _after(
     """The chunks that one needs: all of the models it refers to, and those of its own component
     that hold what its objects refer to.
     """
-    own = as_ranges(first + place - 1 for place in draft.needs)
+    own = ranges(first + place - 1 for place in draft.needs)
     others = {
         graph.component_of[needed].number for label in draft.models for needed in graph.needs(label)
     }
     others.discard(component.number)
     return merged([*own, *(spans[number] for number in others if number in spans)])
-
-
-def merged(ranges: Sequence[Range]) -> tuple[Range, ...]:
-    """Inclusive ranges in ascending order, those that touch made one."""
-    result: list[Range] = []
-    for first, last in sorted(ranges):
-        if result and first <= result[-1][1] + 1:
-            result[-1] = (result[-1][0], max(last, result[-1][1]))
-        else:
-            result.append((first, last))
-    return tuple(result)

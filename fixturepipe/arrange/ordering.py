@@ -21,7 +21,7 @@ from fixturepipe.arrange.keys import PK
 from fixturepipe.arrange.objects import ComponentObjects
 from fixturepipe.arrange.orphans import Settlement
 from fixturepipe.arrange.spool import LineSpool
-from fixturepipe.artifacts.records import decode_object, encode_object
+from fixturepipe.artifacts.records import decode_object, object_line
 from fixturepipe.graph import dependency_groups
 
 _STEP = 10_000  # objects between two reports
@@ -90,7 +90,7 @@ class ComponentOrder:
         self._whole.extend([line])
         item = decode_object(line)
         item["fields"].update(dict.fromkeys(nullable))
-        return encode_object(item["model"], item.get("pk"), item["fields"])
+        return object_line(item["model"], item.get("pk"), item["fields"])
 
     def _model(self, node: int) -> Model:
         return self._models[self._objects.models[node]]
@@ -190,7 +190,7 @@ class ComponentOrder:
                 changed = True
         if not changed:
             return line
-        return encode_object(item["model"], item.get("pk"), item["fields"])
+        return object_line(item["model"], item.get("pk"), item["fields"])
 
     def _key(self, node: int, to: str) -> Any:
         item = decode_object(self._objects.lines[node])

@@ -9,17 +9,16 @@ left out is missing from then on for those that refer to it, who come later.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
-
 from fixturepipe.arrange.intake import Model, Models, Names, Pointer
 from fixturepipe.arrange.keys import NATURAL, PK, Key, key_of
 from fixturepipe.arrange.keysets import KeySet, KeyStore, batches
-from fixturepipe.artifacts.records import FixtureWriter, decode_object, encode_object, encode_value
+from fixturepipe.artifacts.records import FixtureWriter, decode_object, encode_value, object_line
 
 OnOrphan = Literal["stop", "reject", "null"]
 Done = Literal["stopped", "rejected", "null"]
@@ -104,7 +103,7 @@ def _not_found(names: Names, in_target: InTarget, made_by_target: bool) -> Itera
 
 
 def _as_asked(names: Names, key: Key) -> Any:
-    return tuple(orjson.loads(str(key))) if names.kind.to == NATURAL else key
+    return tuple(json.loads(str(key))) if names.kind.to == NATURAL else key
 
 
 def _listed(key: Any) -> Any:
@@ -167,7 +166,7 @@ class Settlement:
             return line
         for pointer, _ in wrong:
             fields[pointer.reference.field] = None
-        return encode_object(model.schema.label, pk, fields)
+        return object_line(model.schema.label, pk, fields)
 
     def _wrong(
         self, model: Model, pk: Any, fields: Mapping[str, Any]

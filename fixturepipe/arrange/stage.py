@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from fixturepipe.artifacts.manifest import (
     Arrangement,
     Manifest,
     ModelSchema,
+    open_run,
     read_manifest,
     write_manifest,
 )
@@ -175,16 +174,17 @@ def _manifest(
     directory: RunDirectory, schemas: Mapping[str, ModelSchema], inputs: Sequence[Path]
 ) -> Manifest:
     """The run's manifest; a new one for fixtures from elsewhere where there is none."""
-    if inputs and not directory.manifest.exists():
-        directory.create()
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        return Manifest(run=uuid.uuid4().hex, created=created, schema=list(schemas.values()))
-    manifest = read_manifest(directory)
-    if not inputs and not manifest.dumps:
-        raise RunDirectoryError(
-            f"{directory.path} holds no dumps",
-            hint="Run `fixturepipe dump` first, or name fixtures: `fixturepipe arrange FILE …`.",
-        )
+    if not inputs:
+        manifest = read_manifest(directory)
+        if not manifest.dumps:
+            raise RunDirectoryError(
+                f"{directory.path} holds no dumps",
+                hint="Run `fixturepipe dump` first, or name fixtures: `fixturepipe arrange FILE`.",
+            )
+        return manifest
+    manifest = open_run(directory)
+    if not manifest.dumps:
+        manifest.schema = list(schemas.values())
     return manifest
 
 

@@ -17,11 +17,11 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
+from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Chunk, Manifest
+from fixturepipe.artifacts.records import object_lines
 from fixturepipe.artifacts.rundir import RunDirectory
 
 FILE = ".catalog"
@@ -115,7 +115,7 @@ def find_object(
         return
     chunks = {chunk.number: chunk for chunk in manifest.arrangement.chunks}
     pk = _as_written(pk)
-    wanted = _key_text(pk)
+    wanted = key_text(pk)
     with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
         query = "SELECT file FROM origin WHERE label = ? ORDER BY rowid"
         origins = tuple(row[0] for row in connection.execute(query, (label,)))
@@ -123,7 +123,7 @@ def find_object(
             path = directory.path / chunks[number].file
             for line in object_lines(path):
                 found = json.loads(line)
-                if found["model"] == label and _key_text(found.get("pk")) == wanted:
+                if found["model"] == label and key_text(found.get("pk")) == wanted:
                     yield Found(chunks[number], line.decode(), origins)
 
 
@@ -149,20 +149,3 @@ def _as_written(pk: object) -> object:
         with suppress(ValueError):
             return str(uuid.UUID(pk))
     return pk
-
-
-def _key_text(pk: object) -> str:
-    return pk if isinstance(pk, str) else json.dumps(pk)
-
-
-def chunk_objects(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
-    """The first objects of one of our files, at most `limit`."""
-    return [json.loads(line) for line in islice(object_lines(path), limit)]
-
-
-def object_lines(path: Path) -> Iterator[bytes]:
-    """The objects of a file in our form, each as its line of JSON."""
-    with path.open("rb") as file:
-        for line in file:
-            if line.startswith(b"{"):
-                yield line.rstrip(b",\n")

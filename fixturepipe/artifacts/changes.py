@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 
 NAME = "changes.jsonl"
@@ -108,7 +109,7 @@ def read_changes(directory: RunDirectory) -> ChangeAccount:
     for line in _lines(directory):
         change = json.loads(line)
         label, pk = change["model"], change["pk"]
-        key = "|".join(map(str, pk if isinstance(pk, list) else [pk]))
+        key = key_text(pk)
         if change["field"] is None:
             account.dropped.setdefault(label, set()).add(key)
         else:

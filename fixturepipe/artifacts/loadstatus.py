@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from fixturepipe.artifacts.ranges import Range, ranges
 from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
 from fixturepipe.errors import FixturepipeError
 
@@ -33,7 +34,7 @@ class LoadStatus(msgspec.Struct, kw_only=True, frozen=True):
     run: str
     target: str
     updated: str
-    loaded: tuple[tuple[int, int], ...] = ()
+    loaded: tuple[Range, ...] = ()
     objects: int = 0
     models: dict[str, int] = {}
     rejected: dict[str, int] = {}
@@ -118,19 +119,3 @@ def read_load_status(directory: RunDirectory, run: str) -> LoadStatus | None:
     except (OSError, msgspec.DecodeError):
         return None
     return load_status if load_status.run == run and load_status.version == VERSION else None
-
-
-def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
-    """Numbers as inclusive ranges, ascending."""
-    found: list[tuple[int, int]] = []
-    for number in sorted(set(numbers)):
-        if found and found[-1][1] == number - 1:
-            found[-1] = (found[-1][0], number)
-        else:
-            found.append((number, number))
-    return tuple(found)
-
-
-def numbers(inclusive: Iterable[tuple[int, int]]) -> set[int]:
-    """The numbers that inclusive ranges stand for."""
-    return {number for first, last in inclusive for number in range(first, last + 1)}

@@ -9,6 +9,8 @@ A *label* is "app_label.model_name" in lower case, as fixtures write it.
 
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -16,7 +18,7 @@ import msgspec
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 from fixturepipe.errors import RunDirectoryError
 
-VERSION = 1
+VERSION = 2
 
 
 class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,7 +62,7 @@ class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the pure stages need to know of a model.
 
     `fields` are the names that may stand in an object's "fields" (many-to-many lists, which
-    only fixtures from elsewhere hold, are in `links`). `natural_key` gives the fields that
+    only fixtures from elsewhere hold, are in `many_to_many`). `natural_key` gives the fields that
     make up the natural key, in order, as look-up paths ("content_type__app_label"); it is empty
     where the model has none or computes it. `natural_primary` models are written without a
     primary key (content types and permissions, which every target makes itself).
@@ -75,7 +77,7 @@ class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     fields: tuple[str, ...]
     references: tuple[Reference, ...] = ()
     generic_references: tuple[GenericReference, ...] = ()
-    links: tuple[ManyToMany, ...] = ()
+    many_to_many: tuple[ManyToMany, ...] = ()
     natural_key: tuple[str, ...] = ()
     natural_primary: bool = False
     depends: tuple[str, ...] = ()
@@ -131,7 +133,7 @@ class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
     after: tuple[tuple[int, int], ...] = ()
     component: int = 0
     cyclic: bool = False
-    again: bool = False
+    second_pass: bool = False
 
 
 class Arrangement(msgspec.Struct, frozen=True):
@@ -209,6 +211,20 @@ def write_manifest(directory: RunDirectory, manifest: Manifest) -> None:
     """Put the manifest in its place, whole."""
     with atomic_file(directory.manifest) as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+
+
+def open_run(directory: RunDirectory) -> Manifest:
+    """The run's manifest; a new run's is written at once, as it is what marks the directory.
+
+    Raises RunDirectoryError as `RunDirectory.create` and `read_manifest` do.
+    """
+    directory.create()
+    if directory.manifest.exists():
+        return read_manifest(directory)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    manifest = Manifest(run=uuid.uuid4().hex, created=created)
+    write_manifest(directory, manifest)
+    return manifest
 
 
 def read_manifest(directory: RunDirectory) -> Manifest:

@@ -13,48 +13,50 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
-
-import orjson
 
 from fixturepipe.artifacts.rundir import atomic_file
 
 _OPEN, _BETWEEN, _CLOSE = b"[\n", b",\n", b"\n]\n"
 
 
-def encode_value(value: object) -> bytes:
-    """JSON of what ijson read: every number and every character as it stood in the file.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
-    ijson gives a fraction as a Decimal, whose text is written. What orjson does not take
-    (integers of more than 64 bits, half a surrogate pair) goes a slower way.
+
+def encode_value(value: object) -> bytes:
+    """JSON of what ijson or orjson read: every number and every character as it was in the file.
+
+    ijson gives a fraction as a Decimal, whose text is written. Fractions and lone surrogates take
+    a slower way.
     """
     try:
-        return orjson.dumps(value, default=_fragment)
-    except TypeError:
+        return _encode(value).encode()
+    except (TypeError, UnicodeEncodeError):
         return _slowly(value).encode("ascii")
 
 
-def encode_object(label: str, pk: object, fields: object) -> bytes:
+def object_line(label: str, pk: object, fields: Mapping[str, object]) -> bytes:
     """One object as a line of a fixture; without "pk" where it is None."""
-    if pk is None:
-        return encode_value({"model": label, "fields": fields})
-    return encode_value({"model": label, "pk": pk, "fields": fields})
+    key = {} if pk is None else {"pk": pk}
+    return encode_value({"model": label, **key, "fields": fields})
+
+
+def object_text(label: str, pk: str | None, fields: Mapping[str, str]) -> str:
+    """The same line made of JSON texts: that of the key and, by name, those of the fields."""
+    key = "" if pk is None else f'"pk": {pk}, '
+    values = ", ".join(f"{_encode(name)}: {text}" for name, text in fields.items())
+    return f'{{"model": {_encode(label)}, {key}"fields": {{{values}}}}}'
 
 
 def decode_object(line: bytes) -> dict[str, Any]:
     """One line back as ijson would read it: fractions as Decimal, numbers of any size."""
     found: dict[str, Any] = json.loads(line, parse_float=Decimal)
     return found
-
-
-def _fragment(value: object) -> orjson.Fragment:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(_fraction(value))
-    raise TypeError
 
 
 def _fraction(value: Decimal) -> str:
@@ -65,13 +67,13 @@ def _fraction(value: Decimal) -> str:
 
 def _slowly(value: Any) -> str:
     if isinstance(value, dict):
-        inside = ",".join(f"{json.dumps(key)}:{_slowly(each)}" for key, each in value.items())
+        inside = ", ".join(f"{json.dumps(key)}: {_slowly(each)}" for key, each in value.items())
         return f"{{{inside}}}"
     if isinstance(value, list):
-        return f"[{','.join(map(_slowly, value))}]"
+        return f"[{', '.join(map(_slowly, value))}]"
     if isinstance(value, Decimal):
         return _fraction(value)
-    return json.dumps(value, allow_nan=False)
+    return json.dumps(value)
 
 
 class FixtureWriter:
@@ -126,3 +128,16 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def object_lines(path: Path) -> Iterator[bytes]:
+    """The objects of a file in our form, each as its line of JSON."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.startswith(b"{"):
+                yield line.rstrip(b",\n")
+
+
+def first_objects(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
+    """The first objects of a file in our form, at most `limit`."""
+    return [json.loads(line) for line in islice(object_lines(path), limit)]

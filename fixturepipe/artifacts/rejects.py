@@ -9,14 +9,14 @@ Both are written before the transaction ends that leaves the objects out.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from fixturepipe.artifacts.records import fixture_writer
+from fixturepipe.artifacts.keytext import key_text
+from fixturepipe.artifacts.records import encode_value, fixture_writer
 from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory, atomic_file
 
 
@@ -48,7 +48,7 @@ def write_rejects(
     with atomic_file(_reasons_path(path)) as file:
         file.write(msgspec.json.format(msgspec.json.encode(reasons), indent=1))
     with fixture_writer(path) as writer:
-        writer.write([_line(each) for each in objects])
+        writer.write([encode_value(each) for each in objects])
 
 
 def remove_rejects(directory: RunDirectory, name: str) -> None:
@@ -67,7 +67,7 @@ def rejected_keys(directory: RunDirectory) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in sorted(directory.rejects.glob("*.reasons.json")):
         for reason in msgspec.json.decode(path.read_bytes(), type=list[Reason]):
-            found.setdefault(reason.model, set()).add(_key_text(reason.pk))
+            found.setdefault(reason.model, set()).add(key_text(reason.pk))
     return found
 
 
@@ -76,19 +76,8 @@ def dangling_references(directory: RunDirectory) -> Iterator[tuple[str, str, str
     path = _reasons_path(rejects_path(directory, "arrange.json"))
     if path.exists():
         for reason in msgspec.json.decode(path.read_bytes(), type=list[Reason]):
-            yield reason.model, _key_text(reason.pk), reason.field
-
-
-def _key_text(pk: Any) -> str:
-    return "|".join(map(str, pk if isinstance(pk, list) else [pk]))
+            yield reason.model, key_text(reason.pk), reason.field
 
 
 def _reasons_path(path: Path) -> Path:
     return path.with_suffix(".reasons.json")
-
-
-def _line(each: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(each, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which may be why it is left out
-        return json.dumps(each).encode()

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from fixturepipe.artifacts.loadstatus import numbers, read_load_status
+from fixturepipe.artifacts.loadstatus import read_load_status
 from fixturepipe.artifacts.manifest import Chunk, Manifest, NotCovered, read_manifest
+from fixturepipe.artifacts.ranges import numbers_in
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 from fixturepipe.artifacts.state import State, Verification, read_state, read_verification
 
@@ -66,7 +67,7 @@ def _collected(directory: RunDirectory, manifest: Manifest) -> Report:
         fingerprint=manifest.source.fingerprint if manifest.source else {},
         not_covered=manifest.not_covered,
         chunks=manifest.arrangement.chunks if manifest.arrangement else (),
-        loaded=tuple(sorted(numbers(load_status.loaded))) if load_status else (),
+        loaded=tuple(sorted(numbers_in(load_status.loaded))) if load_status else (),
         verification=read_verification(directory, manifest.run),
     )
 

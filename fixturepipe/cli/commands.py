@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from fixturepipe.artifacts.catalog import chunk_objects, find_object
-from fixturepipe.artifacts.loadstatus import numbers, read_load_status
+from fixturepipe.artifacts.catalog import find_object
+from fixturepipe.artifacts.loadstatus import read_load_status
 from fixturepipe.artifacts.manifest import Chunk, Manifest, read_manifest
+from fixturepipe.artifacts.ranges import numbers_in
+from fixturepipe.artifacts.records import first_objects
 from fixturepipe.artifacts.report import PAGE, write_report
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
@@ -195,7 +197,7 @@ def _inspect(call: Call) -> int:
     if label is not None:
         chunks = tuple(chunk for chunk in chunks if label in chunk.models)
     load_status = read_load_status(call.directory, manifest.run)
-    loaded = numbers(load_status.loaded) if load_status else set()
+    loaded = numbers_in(load_status.loaded) if load_status else set()
     call.show(chunks, lambda: show.chunks(chunks, loaded))
     return DONE
 
@@ -210,7 +212,7 @@ def _inspect_chunks(call: Call, manifest: Manifest, names: Sequence[str]) -> int
             last = max(by_number, default=0)
             raise UsageError(f"There is no chunk {name}", hint=f"They are numbered 1 to {last}.")
         limit = call.values["objects"]
-        content = chunk_objects(call.directory.path / chunk.file, limit)
+        content = first_objects(call.directory.path / chunk.file, limit)
         call.show(content, lambda content=content: show.objects(content))  # type: ignore[misc]
     return DONE
 

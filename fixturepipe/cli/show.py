@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fixturepipe.artifacts.manifest import Chunk, NotCovered
+from fixturepipe.artifacts.ranges import ranges_text
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import ModelState, State, read_state
 from fixturepipe.cli.tables import table
@@ -67,7 +68,7 @@ def chunks(arranged_chunks: Sequence[Chunk], loaded_chunks: Collection[int]) -> 
     rows = []
     for chunk in arranged_chunks:
         names = ", ".join(f"{label} {count:,}" for label, count in chunk.models.items())
-        needs = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in chunk.after)
+        needs = ranges_text(chunk.after)
         state = "loaded" if chunk.number in loaded_chunks else ""
         rows.append([chunk.number, names, chunk.objects, chunk.bytes, needs, state])
     print(table(["chunk", "models", "objects", "bytes", "after", "state"], rows))

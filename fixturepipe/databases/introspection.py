@@ -116,7 +116,7 @@ def schema_of(model: type[models.Model]) -> ModelSchema:
         fields=tuple(field.name for field in dumped_fields(model)),
         references=tuple(_references(model)),
         generic_references=tuple(_generic_references(model)),
-        links=tuple(_links(model)),
+        many_to_many=tuple(_many_to_many(model)),
         natural_key=natural_key_paths(model),
         natural_primary=meta.label_lower in NATURAL_PRIMARY,
         depends=natural_key_dependencies(model),
@@ -191,7 +191,7 @@ def _generic_references(model: type[models.Model]) -> Iterable[GenericReference]
             yield GenericReference(field.ct_field, field.fk_field)
 
 
-def _links(model: type[models.Model]) -> Iterable[ManyToMany]:
+def _many_to_many(model: type[models.Model]) -> Iterable[ManyToMany]:
     for field in model._meta.local_many_to_many:
         remote = field.remote_field
         through = remote.through

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.changes import Change
+from fixturepipe.artifacts.records import object_text
 from fixturepipe.databases.fields import Field, dumped_fields, key_fields
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.dump.rowplan import Encoder, column_encoder
@@ -59,8 +59,8 @@ class _Texts:
 
     def object(self, change: RowChange, label: str, pk: str) -> str:
         """The JSON text of a row that was left out, as the object that it would have been."""
-        values = (
-            f"{json.dumps(field.name)}: {self.of(field, value)}"
+        values = {
+            field.name: self.of(field, value)
             for field, value in zip(dumped_fields(change.model), change.old, strict=True)
-        )
-        return f'{{"model": {json.dumps(label)}, "pk": {pk}, "fields": {{{", ".join(values)}}}}}'
+        }
+        return object_text(label, pk, values)

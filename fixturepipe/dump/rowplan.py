@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from django.db.models.constants import LOOKUP_SEP
 
+from fixturepipe.artifacts.records import object_text
 from fixturepipe.databases.fields import Field, dumped_fields, is_custom, key_fields, root_field
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.jsontext import UnserializableError, Values
@@ -167,9 +168,10 @@ class RowPlan:
 
 def _template(label: str, names: Sequence[str], keyless: bool) -> str:
     """The line of an object, with %s for each part; `%.0s` takes a key and writes nothing."""
-    fields = ", ".join(f"{json.dumps(name)}: %s" for name in names)
-    pk = "%.0s" if keyless else '"pk": %s, '
-    return f'{{"model": {json.dumps(label)}, {pk}"fields": {{{fields}}}}}'
+    fields = dict.fromkeys(names, "%s")
+    if keyless:
+        return "%.0s" + object_text(label, None, fields)
+    return object_text(label, "%s", fields)
 
 
 def _alone(encode: Encoder) -> PartEncoder:

@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -37,7 +35,7 @@ from fixturepipe.artifacts.manifest import (
     Manifest,
     NotCovered,
     Source,
-    read_manifest,
+    open_run,
     write_manifest,
 )
 from fixturepipe.artifacts.records import FixtureWriter, file_sha256, fixture_writer
@@ -150,8 +148,7 @@ def dump(
     """
     began = time.monotonic()
     remedies = _Alterations(options, repair)
-    directory.create()
-    manifest = _manifest(directory)
+    manifest = open_run(directory)
     marks = file_fingerprint(endpoints)
     with snapshot_of(directory, endpoints, options.snapshot) as held:
         connection = held.connection
@@ -168,16 +165,6 @@ def dump(
         dumping = _Dumping(directory, manifest, options, remedies, listener)
         dumping.run(chosen, choice, connection)
     return dumping.result(time.monotonic() - began, choice)
-
-
-def _manifest(directory: RunDirectory) -> Manifest:
-    """The run's manifest. A new run's is written at once: by it the directory is known."""
-    if directory.manifest.exists():
-        return read_manifest(directory)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    manifest = Manifest(run=uuid.uuid4().hex, created=created)
-    write_manifest(directory, manifest)
-    return manifest
 
 
 def _chosen(

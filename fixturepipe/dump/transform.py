@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from fixturepipe.artifacts.changes import Change
+from fixturepipe.artifacts.records import object_text
 from fixturepipe.databases.jsontext import json_of_value
 from fixturepipe.errors import ConfigurationError
 
@@ -79,9 +80,8 @@ class Transform:
             for name, value in before["fields"].items()
             if (old := json_of_value(value)) != texts[name]
         ]
-        fields = ", ".join(f"{json_of_value(name)}: {texts[name]}" for name in before["fields"])
-        text = f'{{"model": {json_of_value(label)}, "pk": {pk}, "fields": {{{fields}}}}}'
-        return text.encode(), changes
+        ordered = {name: texts[name] for name in before["fields"]}
+        return object_text(label, pk, ordered).encode(), changes
 
     def _require_same_object(self, before: dict[str, Any], after: Any) -> None:
         if not isinstance(after, dict) or not isinstance(after.get("fields"), dict):

@@ -213,7 +213,7 @@ class ChunkLoader:
 
     def _load_fast(self, chunk: Chunk, path: Path, *, deferred: bool) -> _Loaded:
         deferred_for_good = deferred
-        look = chunk.again or path.parent == self._directory.rejects.absolute()
+        look = chunk.second_pass or path.parent == self._directory.rejects.absolute()
         look = look or chunk.number in self._options.again
 
         def saver_for(deferred: bool) -> ChunkSaver:
@@ -285,7 +285,7 @@ def _gave_up(chunk: Chunk, error: Exception) -> TransientLoadError:
 def _entry(chunk: Chunk, loaded: _Loaded, started: float) -> Entry:
     seconds = round(time.monotonic() - started, 6)
     # Objects that come again, whole, were counted when they came first.
-    models = {label: n for label, n in loaded.models.items() if n and not chunk.again}
+    models = {label: n for label, n in loaded.models.items() if n and not chunk.second_pass}
     rejected = _counted(loaded.problems)
     return Entry(chunk.number, loaded.sha256, sum(models.values()), rejected, seconds, models)
 

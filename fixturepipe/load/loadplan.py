@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from fixturepipe.artifacts.loadstatus import ranges
 from fixturepipe.artifacts.manifest import Chunk
+from fixturepipe.artifacts.ranges import format_ranges
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ledger import Entry
@@ -107,8 +107,3 @@ class LoadPlan:
                 f"There is no chunk {number}",
                 hint=f"The chunks are {format_ranges(self._by_number)}.",
             )
-
-
-def format_ranges(numbers: Iterable[int]) -> str:
-    """Numbers for a reader: "1-3, 7"."""
-    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges(numbers))

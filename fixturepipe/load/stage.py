@@ -17,6 +17,7 @@ from django.db import models, transaction
 
 from fixturepipe.artifacts.loadstatus import LoadStatusWriter
 from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, read_manifest
+from fixturepipe.artifacts.ranges import format_ranges
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import forget_verification
 from fixturepipe.databases.endpoints import Endpoints
@@ -34,7 +35,7 @@ from fixturepipe.errors import (
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted
 from fixturepipe.load.chunkloader import PAUSES, ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.load.constraints import require_no_dangling_rows
-from fixturepipe.load.loadplan import LoadPlan, format_ranges
+from fixturepipe.load.loadplan import LoadPlan
 from fixturepipe.load.lock import loader_lock
 from fixturepipe.load.preparation import models_of, models_of_source, prepare
 from fixturepipe.load.receivers import has_receivers, hear_every_model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -110,9 +110,3 @@ class Selection:
     @property
     def is_partial(self) -> bool:
         return self.sample is not None or self.condition is not None
-
-
-def key_text(values: Sequence[Any]) -> str:
-    """A primary key as text, the same for what Django reads and for what a fixture holds."""
-    parts = [v.isoformat() if hasattr(v, "isoformat") else str(v) for v in values]
-    return parts[0] if len(parts) == 1 else "|".join(parts)

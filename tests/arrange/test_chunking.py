@@ -2,7 +2,6 @@
 
 import json
 from array import array
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -13,7 +12,6 @@ from fixturepipe.arrange.chunking import (
     DraftFiles,
     Limits,
     ModelStream,
-    as_ranges,
     chunk_name,
 )
 from fixturepipe.artifacts.catalog import CatalogWriter
@@ -103,20 +101,13 @@ def test_objects_that_are_in_already_go_into_chunks_that_say_so(files):
     stream.repeat(None)
     stream.add(9, "a.b", 9, line(9), [])
     stream.close()
-    assert [(d.objects, d.again, d.needs) for d in stream.drafts] == [
+    assert [(d.objects, d.second_pass, d.needs) for d in stream.drafts] == [
         (2, False, set()),
         (1, False, set()),
         (2, True, {1, 2}),
         (1, True, {1, 2}),
         (1, False, set()),
     ]
-
-
-@given(st.sets(st.integers(1, 30)))
-def test_ranges_hold_the_numbers_and_no_others(numbers):
-    ranges = as_ranges(numbers)
-    assert {n for first, last in ranges for n in range(first, last + 1)} == numbers
-    assert all(one[1] + 1 < two[0] for one, two in pairwise(ranges))
 
 
 @pytest.mark.parametrize(

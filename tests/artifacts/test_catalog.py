@@ -9,12 +9,11 @@ import pytest
 
 from fixturepipe.artifacts.catalog import (
     CatalogWriter,
-    chunk_objects,
     find_object,
     mark_of,
-    object_lines,
 )
 from fixturepipe.artifacts.manifest import read_manifest
+from fixturepipe.artifacts.records import first_objects, object_lines
 from tests.arranging import a, arranged, schema, schemas, write
 
 MODELS = schemas(
@@ -77,7 +76,7 @@ def test_an_object_of_a_broken_circle_is_found_twice(tmp_path):
     ring = [a("a.ring", n, name="", next=(n + 1) % 9) for n in range(9)]
     found = arranged(tmp_path, MODELS, ring, chunk_objects=4)
     first, again = find(found, "a.ring", 0)
-    assert (first.chunk.again, again.chunk.again) == (False, True)
+    assert (first.chunk.second_pass, again.chunk.second_pass) == (False, True)
     assert json.loads(again.line) == ring[0]
 
 
@@ -94,8 +93,8 @@ def test_the_first_objects_of_a_chunk_are_read(tmp_path):
     objects = [a("a.tag", n, slug="é") for n in range(10)]
     found = arranged(tmp_path, MODELS, objects)
     path = found.directory.path / found.chunks[0].file
-    assert chunk_objects(path, 3) == objects[:3]
-    assert chunk_objects(path) == objects
+    assert first_objects(path, 3) == objects[:3]
+    assert first_objects(path) == objects
     assert len(list(object_lines(path))) == 10
 
 

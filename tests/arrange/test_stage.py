@@ -134,7 +134,7 @@ def test_values_pass_through_unchanged(tmp_path):
     path.write_text(text, encoding="utf-8")
     found = arranged(tmp_path, SHOP, [path])
     line = (found.directory.path / found.chunks[0].file).read_text(encoding="utf-8")
-    assert "1.5,-0.0,1E+400,1.50,123456789012345678901234567890" in line
+    assert "1.5, -0.0, 1E+400, 1.50, 123456789012345678901234567890" in line
     assert json.loads(line) == json.loads(text)
 
 
@@ -173,18 +173,21 @@ def test_a_large_circle_is_broken_at_keys_that_may_be_null(tmp_path):
     first = [
         x
         for chunk, c in zip(found.chunks, found.contents(), strict=True)
-        if not chunk.again
+        if not chunk.second_pass
         for x in c
     ]
     again = [
-        x for chunk, c in zip(found.chunks, found.contents(), strict=True) if chunk.again for x in c
+        x
+        for chunk, c in zip(found.chunks, found.contents(), strict=True)
+        if chunk.second_pass
+        for x in c
     ]
     assert [x["pk"] for x in first] == list(range(20))
     assert {x["pk"]: x["fields"]["next"] for x in first} == dict.fromkeys(range(19)) | {19: 0}
     assert counted(again) == counted(objects[:19])
     assert not any(chunk.cyclic for chunk in found.chunks)
     assert all(chunk.objects <= 5 for chunk in found.chunks)
-    assert all(chunk.after for chunk in found.chunks if chunk.again)
+    assert all(chunk.after for chunk in found.chunks if chunk.second_pass)
     assert found.result.objects == 20
     assert forward_references(ring, found.contents()) == []
 
@@ -332,7 +335,7 @@ import sys
 from pathlib import Path
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.arrange.stage import ArrangeOptions, arrange
-from tests.test_arrange import SHOP
+from tests.arrange.test_stage import SHOP
 def tell(event):
     print(event, flush=True)
     sys.stdin.read(1) if "StageAdvanced" in str(event) else None
@@ -384,7 +387,7 @@ import resource, sys
 from pathlib import Path
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.arrange.stage import arrange
-from tests.test_arrange import SHOP
+from tests.arrange.test_stage import SHOP
 arrange(RunDirectory(Path(sys.argv[1])), SHOP, [Path(sys.argv[2])])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -714,12 +717,17 @@ def test_references_by_a_computed_natural_key_come_null_first_and_whole_at_the_e
     objects.append(a("n.odd", 5, x="x5", peer=3))
     found = arranged(tmp_path, NATURAL, objects, chunk_objects=4)
     first = [
-        x for c, o in zip(found.chunks, found.contents(), strict=True) if not c.again for x in o
+        x
+        for c, o in zip(found.chunks, found.contents(), strict=True)
+        if not c.second_pass
+        for x in o
     ]
-    again = [x for c, o in zip(found.chunks, found.contents(), strict=True) if c.again for x in o]
+    again = [
+        x for c, o in zip(found.chunks, found.contents(), strict=True) if c.second_pass for x in o
+    ]
     assert [x["fields"]["peer"] for x in first] == [None] * 5 + [3]
     assert counted(again) == counted(objects[:5])
-    assert [chunk.after for chunk in found.chunks if chunk.again] == [((1, 2),)] * 2
+    assert [chunk.after for chunk in found.chunks if chunk.second_pass] == [((1, 2),)] * 2
 
 
 def test_a_computed_natural_key_is_not_taken_for_an_orphan(tmp_path):
@@ -748,7 +756,7 @@ FOREIGN = schemas(
         "id",
         ("title", "author"),
         (Reference("author", "b.author"),),
-        links=(
+        many_to_many=(
             ManyToMany("tags", "b.book_tags", "book", "tag"),
             ManyToMany("editors", "b.editing", "book", "author"),
         ),
@@ -760,7 +768,7 @@ FOREIGN = schemas(
         "id",
         ("name",),
         natural_key=("name",),
-        links=(
+        many_to_many=(
             ManyToMany("friends", "b.author_friends", "from_author", "to_author", symmetrical=True),
         ),
     ),

@@ -168,7 +168,7 @@ def complete(found):
     for chunk, content in zip(found.chunks, found.contents(), strict=True):
         for each in content:
             key = (each["model"], str(each["pk"]))
-            assert (key in whole) == chunk.again
+            assert (key in whole) == chunk.second_pass
             whole[key] = each
     return list(whole.values())
 
