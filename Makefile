@@ -1,4 +1,4 @@
-# What each target needs is made first: the environment once, the sample once per SCALE.
+# Each target first makes what it depends on: the environment once, the sample once per SCALE.
 #
 #   make dump load                                the sample shop into the embedded server
 #   make dump load SETTINGS=mysite.settings PYTHONPATH=/path/to/site TARGET=mysql://user@host/name
@@ -10,7 +10,7 @@ VENV    ?= .venv
 PYTHON  ?=
 ARGS    ?=
 WORKDIR ?=
-# The command line reads it from there too, and must not be given the sample's over it.
+# The command line reads it from there too; the sample's settings must not override it.
 SETTINGS ?= $(FIXTUREPIPE_SETTINGS)
 
 # ---- the sample
@@ -19,8 +19,8 @@ sample_db := $(or $(BOOKSHOP_DB),samples/bookshop/bookshop.sqlite3)
 
 # ---- which project
 
-# make takes a PYTHONPATH from the environment for its own. Only one that was given to make
-# itself says where the project lies.
+# make imports a PYTHONPATH from the environment as a variable. Only one on make's own command line
+# is the project's directory.
 ifneq ($(SETTINGS),)
   settings := $(SETTINGS)
   pythonpath := $(if $(filter command line,$(origin PYTHONPATH)),$(PYTHONPATH))
@@ -31,7 +31,7 @@ else
   data := sample-if-needed
 endif
 
-# URLs may hold a password, so they travel in the environment. `value` keeps a `$` in it a `$`.
+# URLs may hold a password, so they are passed in the environment. `value` keeps a `$` as it is.
 ifneq ($(origin SOURCE),undefined)
   export FIXTUREPIPE_SOURCE := $(value SOURCE)
 endif
@@ -49,12 +49,12 @@ ready-dev := $(VENV)/.ready-dev
 installer := pyproject.toml scripts/setup.sh
 
 .DEFAULT_GOAL := help
-# The stages are steps of one migration: -j must not run them side by side.
+# The stages are steps of one migration: -j must not run them in parallel.
 .NOTPARALLEL:
 .PHONY: help setup setup-dev sample sample-if-needed check dump arrange load verify run status inspect test lint bench clean
 
 help: ## show this list
-	@echo 'fixturepipe: a Django project'\''s data from one database to another. Try: make dump load'
+	@echo 'fixturepipe moves a Django project'\''s data from SQLite to MySQL. Try: make dump load'
 	@echo
 	@sed -n 's/^\([a-z]*\):.*## /  \1@/p' $(firstword $(MAKEFILE_LIST)) | \
 	  while IFS=@ read -r name words; do printf '  %-9s %s\n' $$name "$$words"; done
@@ -82,16 +82,16 @@ sample: $(ready) ## make the sample shop's SQLite file (SCALE=1: about 20,000 ob
 	@echo '==> sample: the bookshop at scale $(or $(SCALE),1), in $(sample_db)'
 	@$(python) samples/bookshop/manage.py make_sample --settings bookshop.settings --scale '$(or $(SCALE),1)'
 
-# Who says no SCALE takes the sample that is there, whatever its size and whoever changed it.
+# Without SCALE an existing sample is kept, whatever its size and its changes.
 sample-if-needed: $(ready)
 	@$(if $(SCALE),,[ -e '$(sample_db)' ] ||) $(MAKE) --no-print-directory sample
 
-check: $(ready) $(data) ## find what would fail or change on the way, writing nothing
+check: $(ready) $(data) ## find what would fail or change, without writing anything
 	@echo '==> check: reads the source and the target of $(settings)'
 	@$(fixturepipe) check $(ARGS)
 
 dump: $(ready) $(data) ## write each app's rows to 1-dump/<app>.json
-	@echo '==> dump: the rows of $(settings), one file an app'
+	@echo '==> dump: the rows of $(settings), one file per app'
 	@$(fixturepipe) dump $(ARGS)
 
 arrange: $(ready) ## order and split the dumps into 2-chunks/
@@ -106,21 +106,21 @@ verify: $(ready) ## compare source and target, row by row
 	@echo '==> verify: source and target, row by row'
 	@$(fixturepipe) verify $(ARGS)
 
-run: $(ready) $(data) ## all of it: migrate the target, check, dump, arrange, load, verify
+run: $(ready) $(data) ## all stages: migrate the target, check, dump, arrange, load, verify
 	@echo '==> run: migrate the target, check, dump, arrange, load, verify'
 	@$(fixturepipe) run $(ARGS)
 
-status: $(ready) ## show where the run stands and what comes next
-	@echo '==> status: where the run stands'
+status: $(ready) ## show how far the run is and what comes next
+	@echo '==> status: how far the run is'
 	@$(fixturepipe) status $(ARGS)
 
 inspect: $(ready) ## show what is in the dumps and chunks (ARGS='--model shop.product --pk 7')
 	@echo '==> inspect: what is in the dumps and chunks'
 	@$(fixturepipe) inspect $(ARGS)
 
-# Each worker keeps to its part of the sorted tests, so that it seldom changes servers. What stands
-# in ARGS wins: -n0 runs the tests one by one.
-test: $(ready-dev) ## run the tests, one a core (ARGS=-n0: one by one; FIXTUREPIPE_TEST_SERVERS: more servers)
+# Each worker takes a part of the sorted tests, so that it seldom changes servers. ARGS override
+# these options: -n0 runs the tests one by one.
+test: $(ready-dev) ## run the tests, one process per core (ARGS=-n0: one by one; FIXTUREPIPE_TEST_SERVERS: more servers)
 	@echo '==> test: pytest'
 	@$(python) -m pytest -n auto --dist worksteal $(ARGS)
 
@@ -131,7 +131,7 @@ lint: $(ready-dev) ## ruff, mypy and the direction of imports
 	@$(python) -m mypy
 	@$(python) -m pytest -q tests/test_structure.py
 
-bench: $(ready-dev) ## compare fixturepipe with what else there is (SCALE=5; WHAT=run, load, scaling …)
+bench: $(ready-dev) ## compare fixturepipe with the alternatives (SCALE=5; WHAT=run, load, scaling …)
 	@echo '==> bench: $(or $(WHAT),run) at scale $(or $(SCALE),1), whole processes in turn'
 	@$(python) -m bench --what '$(or $(WHAT),run)' $(if $(SCALE),--scale '$(SCALE)') $(ARGS)
 

@@ -1,11 +1,12 @@
-"""fixturepipe beside what else a user would take: `python -m bench`, or `make bench`.
+"""fixturepipe compared with the alternatives: `python -m bench`, or `make bench`.
 
-Whole processes in turn (A B C A B C …), medians and ratios, time by the clock, processor time and
-memory by the operating system's accounting. Nothing here passes or fails by a time.
+Contestants run in turn (A B C A B C …) as whole processes. The results are medians and ratios of
+wall-clock time, and of processor time and memory as the operating system accounts for them. No
+time makes anything here pass or fail.
 
     __main__     the options, what is printed
     sections     what is compared: run, dump, load, arrange, check, verify, scaling
-    contest      contestants in turn, each on fresh ground
+    contest      contestants in turn, each in a fresh place
     contestants  their command lines
     copier       sqlite3-to-mysql, in an environment of its own
     infile       LOAD DATA LOCAL INFILE from SQLite, as a program: the limit

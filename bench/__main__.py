@@ -4,10 +4,10 @@
     python -m bench --scale 5 --target mysql://root:root@127.0.0.1:3306/
     python -m bench --what load --stock-runs 1 --scale 5
     python -m bench --what scaling --scale 1,5,50,500 --runs 1 --kill 2 --keep /var/tmp/bench
-    python -m bench --render                           only writes the page and the plot anew
+    python -m bench --render                           only writes the page and the plot again
 
-A target is a server, by a URL; databases are made on it beside those it has, and dropped. URLs may
-stand in FIXTUREPIPE_TARGET too, separated by commas, where no list of processes shows a password.
+A target is the URL of a server; the bench creates databases of its own on it, and drops them. URLs
+with a password are safer in FIXTUREPIPE_TARGET (separated by commas) than on the command line.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Gives the exit status: 1 where a contestant failed, 2 where nothing could be measured."""
+    """Return the exit status: 1 if a contestant failed, 2 if nothing could be measured."""
     options = parser().parse_args(arguments)
     output = options.output
     if output:
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(what: str, bench: Bench, file: Path, pages: Path) -> int:
-    """Keep and show each table as it is ready; gives the exit status."""
+    """Keep and show each table when it is ready; return the exit status."""
     failed = False
     for entry in SECTIONS[what](bench):
         results.add(file, entry)
@@ -144,7 +144,7 @@ def render(file: Path, pages: Path) -> None:
 
 @contextmanager
 def directory(kept: Path | None) -> Iterator[Path]:
-    """The one that was asked for, or one that is gone afterwards."""
+    """The directory to keep, or a temporary one."""
     if kept:
         kept.mkdir(parents=True, exist_ok=True)
         yield kept.resolve()

@@ -1,4 +1,4 @@
-"""Contestants in turn, each run on fresh ground; what they lose is counted after the first."""
+"""Contestants in turn, each run in a fresh place; their losses are counted after the first run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def compare(
     *,
     losses: bool = False,
 ) -> list[Row]:
-    """Run A B C A B C …; who fails is not run again, and the row says why.
+    """Run A B C A B C …. A contestant that fails is not run again, and its row says why.
 
-    `stock_runs` is the number of runs of Django's own way; with none it takes no part.
+    `stock_runs` is the number of runs of Django's own commands; 0 leaves them out.
     """
     limits = {each.name: stock_runs if each.stock else runs for each in contestants}
     taking_part = [each for each in contestants if limits[each.name]]
@@ -58,7 +58,7 @@ def _run_once(contestant: Contestant, ground: Ground, row: Row, *, losses: bool)
 
 
 def lost(ground: Ground) -> Loss:
-    """What the target lacks, by `fixturepipe verify`, which is not told who moved the data."""
+    """What the target lacks, as `fixturepipe verify` finds it; it does not know the contestant."""
     step = fixturepipe(
         ground, "verify", "--json", "--limit", "0", fine=(0, 1), workdir=ground.place / "judge"
     )

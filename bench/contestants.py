@@ -1,4 +1,4 @@
-"""Who is compared: names and command lines. Each gets fresh ground, which says where it works."""
+"""The contestants: names and command lines. Each works in a fresh place, its ground."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LIMIT = "LOAD DATA from sqlite3"
 
 @dataclass(frozen=True)
 class Ground:
-    """What one run is given: the source, an empty directory, and a fresh target if it needs one.
+    """Where one run works: the source, an empty directory, and a fresh target if it needs one.
 
-    `prepared` is what was made before, outside of the measured time.
+    `prepared` holds files that were made before the measured time.
     """
 
     source: Path
@@ -37,7 +37,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Contestant:
-    """`steps` are run one after the other. `stock` is Django's own way, which takes minutes."""
+    """`steps` run one after the other. `stock` marks Django's own commands, which take minutes."""
 
     name: str
     steps: Callable[[Ground], list[Step]]
@@ -63,7 +63,7 @@ def fixturepipe(
 
 
 def source_environment(ground: Ground) -> dict[str, str]:
-    """What points the bookshop's settings at the source."""
+    """The environment that points the bookshop's settings at the source."""
     return {"BOOKSHOP_DB": str(ground.source)}
 
 
@@ -92,12 +92,12 @@ def infile(what: str, ground: Ground, files: Path) -> Step:
 
 
 def workers(number: int) -> str:
-    """The words for a number of workers in a contestant's name."""
+    """The number of workers as a contestant's name has it."""
     return "1 worker" if number == 1 else f"{number} workers"
 
 
 def run_with_verify(number: int) -> Contestant:
-    """The whole of it: check, dump, arrange, load, verify."""
+    """All stages: check, dump, arrange, load, verify."""
     return Contestant(
         f"fixturepipe run, {workers(number)}",
         lambda ground: [fixturepipe(ground, "run", "--workers", str(number))],
@@ -118,8 +118,7 @@ def run_without_verify(number: int) -> Contestant:
 def stock() -> Contestant:
     """Django's own commands, into a target without content types and permissions.
 
-    loaddata refuses a content type that stands in the target with another key, and those that
-    `migrate` makes do.
+    loaddata refuses content types that the target has with other keys, and `migrate` makes such.
     """
     return Contestant(
         STOCK,
@@ -130,7 +129,7 @@ def stock() -> Contestant:
 
 
 def empty(ground: Ground) -> None:
-    """Remove what `migrate` put into the target, but for its record of migrations."""
+    """Remove the rows that `migrate` made in the target, except its record of migrations."""
     database = ground.database
     tables = (f"`{database.name}`.`{each}`" for each in MADE_BY_MIGRATE)
     truncate = (f"TRUNCATE TABLE {each}" for each in tables)
@@ -149,12 +148,12 @@ def copier(program: Path) -> Contestant:
             command += ["-k", server.where]
         if server.password:
             command += ["--mysql-password", server.password]
-        # Keep the tables, empty them, say only what goes wrong.
+        # Keep the tables, empty them, print errors only.
         return [Step("copy", (*command, "-K", "-E", "-q"))]
 
     return Contestant(COPIER, steps)
 
 
 def limit() -> Contestant:
-    """LOAD DATA LOCAL INFILE, each table written to a file by Python's sqlite3 before."""
+    """LOAD DATA LOCAL INFILE of each table, written to a file by Python's sqlite3."""
     return Contestant(LIMIT, lambda ground: [infile("move", ground, ground.place)])

@@ -11,7 +11,7 @@ VERSION = "2.6.1"
 
 
 class NotInstalledError(Exception):
-    """It cannot be installed here; the text says why."""
+    """sqlite3-to-mysql cannot be installed here; the text says why."""
 
 
 def installed() -> Path:

@@ -5,10 +5,10 @@
     python -m bench.infile load SOURCE DIRECTORY     only loaded
     python -m bench.infile checked SOURCE DIRECTORY  only loaded, with the server's checks on
 
-The target's URL stands in BOOKSHOP_TARGET. It checks nothing, knows no resuming, and what the
-server cuts or skips with a warning is cut or skipped. Foreign keys are off, so that the order of
-the tables does not matter; "checked" has them on, loads the tables in the order of their keys
-(but for those in circles, which stay unchecked), and ends at a warning.
+The target's URL is in BOOKSHOP_TARGET. The program checks nothing and cannot resume; values that
+the server cuts and rows that it skips with a warning are lost. Foreign keys are off, so the order
+of the tables does not matter. "checked" has them on, loads the tables in the order of their
+foreign keys (tables in a cycle stay unchecked), and stops at a warning.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ def _load_checked(cursor: Any, tables: dict[str, list[str]], place: Path) -> Non
     needs: dict[str, set[str]] = {table: set() for table in tables}
     for table, needed in cursor.fetchall():
         needs.setdefault(table, set()).add(needed)
-    order, circular = _ordered(needs)
+    order, cyclic = _ordered(needs)
     for table in order:
         if table in tables:
-            on = int(table not in circular)
+            on = int(table not in cyclic)
             cursor.execute(f"SET foreign_key_checks = {on}, unique_checks = {on}")
             _load(cursor, table, tables[table], place / f"{table}.tsv")
             if cursor.connection.warning_count():
@@ -78,14 +78,14 @@ def _load_checked(cursor: Any, tables: dict[str, list[str]], place: Path) -> Non
 
 
 def _ordered(needs: dict[str, set[str]]) -> tuple[list[str], set[str]]:
-    """The tables, each after those that it refers to, and those that lie in circles."""
-    circular = {table for table, needed in needs.items() if table in needed}
+    """The tables, each after those that it refers to, and the tables in cycles."""
+    cyclic = {table for table, needed in needs.items() if table in needed}
     while True:
-        kept = {t: set() if t in circular else needed for t, needed in needs.items()}
+        kept = {t: set() if t in cyclic else needed for t, needed in needs.items()}
         try:
-            return [*TopologicalSorter(kept).static_order()], circular
+            return [*TopologicalSorter(kept).static_order()], cyclic
         except CycleError as error:
-            circular.update(error.args[1])
+            cyclic.update(error.args[1])
 
 
 def _tables(connection: sqlite3.Connection) -> Iterator[str]:

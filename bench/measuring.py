@@ -16,12 +16,12 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 class StepError(Exception):
-    """A command that did not end as it should; its text ends with the command's last words."""
+    """A command that failed; the text has the last lines of its output."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What one or more processes cost. `seconds` by the clock, `cpu` of the processor.
+    """The cost of one or more processes: `seconds` of the clock, `cpu` seconds of the processor.
 
     `peak_mib` is the resident memory of the largest single process.
     """
@@ -31,7 +31,7 @@ class Measure:
     peak_mib: float = 0.0
 
     def __add__(self, other: Measure) -> Measure:
-        """This and then the other."""
+        """The sum of both; the larger peak."""
         return Measure(
             self.seconds + other.seconds,
             self.cpu + other.cpu,
@@ -55,7 +55,7 @@ class Step:
 
 
 def measured(step: Step, place: Path) -> tuple[Measure, str, int]:
-    """Run a step in a directory; gives its cost, its stdout and how often it was killed.
+    """Run a step in a directory; return its cost, its stdout and the number of kills.
 
     All tries of a step that is killed are added up. Raises StepError.
     """

@@ -1,4 +1,4 @@
-"""The results as tables: on the terminal, and between two marks of docs/performance.md."""
+"""The results as tables: on the terminal, and between two comments in docs/performance.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.results import SECTIONS
 
-BEGIN, END = "<!-- made by `python -m bench --render` -->", "<!-- end of what is made -->"
+BEGIN, END = "<!-- made by `python -m bench --render` -->", "<!-- end of the generated part -->"
 
 _TITLES = {
     "run": "From SQLite to a migrated target",
@@ -20,15 +20,15 @@ _TITLES = {
     "scaling": "Scaling",
 }
 _LEGEND = """\
-Seconds, processor time and peak memory are medians of the runs; a contestant's peak is that of
-its largest single process. `x NAME` is how many times as fast as NAME a row is."""
+Seconds, processor time and peak memory are medians of the runs. The peak is that of the
+contestant's largest process. `x NAME` says how many times as fast as NAME a contestant is."""
 # Flat is within 20 % of the time per object at this scale, which is about 100,000 objects.
 _FLAT_FROM = 5
 _KINDS = ("missing", "extra", "differing")
 
 
 def render(sections: Mapping[str, Sequence[Mapping[str, Any]]], page: Path) -> None:
-    """Write the tables between the marks; a page without marks gets them at its end."""
+    """Write the tables between the two comments, or at the end of a page without them."""
     text = page.read_text(encoding="utf-8") if page.exists() else "# Performance\n"
     if BEGIN not in text:
         text = f"{text.rstrip()}\n\n{BEGIN}\n{END}\n"
@@ -45,7 +45,7 @@ def _section(name: str, entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def entry_text(entry: Mapping[str, Any]) -> str:
-    """One entry as Markdown: what it is, the table, what was left out, what was lost."""
+    """One entry as Markdown: its heading, the table, what was left out, what was lost."""
     parts = [f"### {_heading(entry)}", _made_on(entry), _table(*_entry_rows(entry))]
     parts += [f"Not measured: {reason}." for reason in entry["skipped"]]
     parts += [f"{row['name']} failed: {row['error']}" for row in entry["rows"] if row["error"]]
@@ -99,9 +99,9 @@ def _figures(row: Mapping[str, Any], objects: int) -> list[str]:
 def _loses(loses: Mapping[str, Any] | None) -> str:
     if loses is None:
         return ""
-    said = [f"{loses[kind]:,} {kind}" for kind in _KINDS if loses[kind]]
-    said += [f"{found} ({count:,})" for found, count in loses["findings"].items()]
-    return ", ".join(said) or "nothing"
+    parts = [f"{loses[kind]:,} {kind}" for kind in _KINDS if loses[kind]]
+    parts += [f"{found} ({count:,})" for found, count in loses["findings"].items()]
+    return ", ".join(parts) or "nothing"
 
 
 def _losses(row: Mapping[str, Any]) -> str:
@@ -113,7 +113,7 @@ def _losses(row: Mapping[str, Any]) -> str:
 
 
 def _scaling(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A table a server: each stage's microseconds an object and peak memory at each scale."""
+    """A table a server: each stage's microseconds per object and peak memory at each scale."""
     parts = ["![Time per object and peak memory by the number of objects](scaling.png)"]
     for server in sorted({entry["server"] for entry in entries}):
         own = sorted(
@@ -126,8 +126,8 @@ def _scaling(entries: Sequence[Mapping[str, Any]]) -> list[str]:
         parts += [f"### {server}", _made_on(own[-1]), _table(head, rows)]
         parts += [_killed(entry) for entry in own if entry["options"].get("kills")]
     parts.append(
-        "Microseconds an object (in brackets: in proportion to those at about 100,000 objects), "
-        "and the peak memory of the largest process."
+        "Microseconds per object (in brackets: relative to about 100,000 objects), and the peak "
+        "memory of the largest process."
     )
     return parts
 
@@ -142,7 +142,7 @@ def _scaled(entry: Mapping[str, Any], stage: str, own: Sequence[Mapping[str, Any
 
 
 def per_object(entry: Mapping[str, Any], stage: str) -> float | None:
-    """Seconds an object of a stage, or of all of them for ""; None where one has no figure."""
+    """Seconds per object of a stage, or of all stages for ""; None if one has no figure."""
     medians = [row["median"] for row in entry["rows"] if stage in ("", row["name"])]
     if not medians or not all(medians):
         return None
@@ -156,15 +156,16 @@ def peak(entry: Mapping[str, Any], stage: str) -> float:
 
 
 def _killed(entry: Mapping[str, Any]) -> str:
-    told = [f"{row['name']} {row['killed']} times" for row in entry["rows"] if row["killed"]]
+    kills = [f"{row['name']} {row['killed']} times" for row in entry["rows"] if row["killed"]]
     return (
-        f"At {entry['objects']:,} objects killed on the way, all tries added up: "
-        f"{', '.join(told) or 'none, they were done before'}."
+        f"Killed on the way at {entry['objects']:,} objects: "
+        f"{', '.join(kills) or 'none, each stage was done before'}."
+        " Their times are the sums of all tries."
     )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that is readable as it stands."""
+    """A Markdown table with aligned columns."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What was measured: its shape, its medians and ratios, and results.json, which keeps it."""
+"""Results: their shape, medians and ratios, and results.json, which keeps them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Loss:
 
     @property
     def nothing(self) -> bool:
-        """Whether all arrived as it was."""
+        """Whether everything arrived unchanged."""
         return not (self.missing or self.extra or self.differing or self.findings)
 
 
@@ -58,7 +58,7 @@ class Row:
 
     @property
     def median(self) -> Measure | None:
-        """Each number's own median; None where nothing was measured."""
+        """The median of each number; None if nothing was measured."""
         if not self.runs:
             return None
         return Measure(
@@ -70,7 +70,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Entry:
-    """One table. `server` and `scale` are empty where they have no part; `case` tells further.
+    """One table. `server` and `scale` are empty where they do not apply; `case` tells more.
 
     `bases` are the names of rows that the others are set in proportion to.
     """
@@ -118,7 +118,7 @@ def as_json(entry: Entry) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """The sections of results.json; {} where there is no file."""
+    """The sections of results.json; {} if there is no file."""
     if not path.exists():
         return {}
     sections: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
@@ -160,7 +160,7 @@ def machine() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str:
-    """What git says of this checkout; nothing where there is none."""
+    """The output of git about this checkout; empty if it is none."""
     command = ("git", "-C", str(ROOT), *arguments)
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -170,9 +170,9 @@ def _git(*arguments: str) -> str:
 
 
 def versions(server: str) -> dict[str, str]:
-    """Of all that takes part; fixturepipe's is its commit where there is one."""
+    """The versions of all programs; fixturepipe's is its commit if there is one."""
     said = _git("describe", "--always")
-    # The page and the plot, which a measurement changes, make it no other version.
+    # A measurement changes the page and the plot; that makes no other version.
     if said and _git("status", "--porcelain", "--", "fixturepipe"):
         said += "-dirty"
     return {

@@ -1,6 +1,6 @@
-"""What is moved: the bookshop's SQLite file at a scale, and fixtures to arrange.
+"""The data that is moved: the bookshop's SQLite file at a scale, and fixtures to arrange.
 
-The same arguments give the same bytes; a file that is there is used again.
+The same arguments give the same bytes; an existing file is reused.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from bench.measuring import ROOT, Step, measured
 BOOKSHOP = ROOT / "samples" / "bookshop"
 MANAGE = (sys.executable, str(BOOKSHOP / "manage.py"))
 
-# Stock dumpdata aborts at a reference to nothing, even where the model allows it.
-_LEADS_NOWHERE = """
+# Stock dumpdata aborts at a dangling reference, even if the model allows it.
+_DELETE_ORPHANS = """
 DELETE FROM history_pricechange
 WHERE product_id NOT IN (SELECT id FROM catalog_product)
 OR changed_by_id NOT IN (SELECT id FROM accounts_user)
@@ -28,11 +28,11 @@ OR changed_by_id NOT IN (SELECT id FROM accounts_user)
 _NO_OBJECTS = ("django_migrations", "sqlite_sequence")
 
 # The shares of the objects in the worst case.
-TREE, CIRCLES = 0.3, 0.01
+TREE, CYCLES = 0.3, 0.01
 
 
 def sample(place: Path, scale: float) -> Path:
-    """The complete bookshop; made in the directory if it is not there."""
+    """The complete bookshop, made in the directory unless it exists."""
     path = place / f"bookshop-{scale:g}.sqlite3"
     environment = {"BOOKSHOP_DB": str(path), "DJANGO_SETTINGS_MODULE": "bookshop.settings"}
     make = (*MANAGE, "make_sample", "--scale", f"{scale:g}")
@@ -41,21 +41,21 @@ def sample(place: Path, scale: float) -> Path:
 
 
 def sample_for_all(place: Path, scale: float) -> Path:
-    """The bookshop without the few rows that refer to nothing, so that all contestants can run."""
+    """The bookshop without its few orphans, so that all contestants can run."""
     complete = sample(place, scale)
     path = place / f"bookshop-{scale:g}-for-all.sqlite3"
     if not path.exists() or path.stat().st_mtime < complete.stat().st_mtime:
         draft = path.with_suffix(".draft")
         shutil.copyfile(complete, draft)
         with closing(sqlite3.connect(draft)) as connection:
-            connection.execute(_LEADS_NOWHERE)
+            connection.execute(_DELETE_ORPHANS)
             connection.commit()
         draft.rename(path)
     return path
 
 
 def count_objects(path: Path) -> int:
-    """The rows of all tables but Django's record of migrations."""
+    """The number of rows of all tables, Django's record of migrations excepted."""
     with closing(sqlite3.connect(path)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         names = [name for (name,) in tables if name not in _NO_OBJECTS]
@@ -64,12 +64,12 @@ def count_objects(path: Path) -> int:
 
 
 def ordinary_fixture(place: Path, count: int) -> Path:
-    """So many objects whose models neither refer to themselves nor to each other in a circle."""
+    """`count` objects of models without self-references and cycles."""
     return _fixture(place / f"ordinary-{count}.json", _ordinary(count))
 
 
 def worst_fixture(place: Path, count: int) -> Path:
-    """Of so many objects 30 % are a tree, every child before its parent, 1 % circles of two."""
+    """`count` objects: 30 % a tree, each child before its parent, and 1 % cycles of two."""
     return _fixture(place / f"worst-{count}.json", _worst(count))
 
 
@@ -107,7 +107,7 @@ def _ordinary(count: int) -> Iterator[dict[str, Any]]:
 
 
 def _worst(count: int) -> Iterator[dict[str, Any]]:
-    tree, pairs = int(count * TREE), int(count * CIRCLES) // 2
+    tree, pairs = int(count * TREE), int(count * CYCLES) // 2
     # From the last to the first: the parent of n is (n - 1) // 3, which comes later.
     for n in range(tree - 1, -1, -1):
         yield _object(

@@ -1,4 +1,4 @@
-"""What is compared. Each section gives its tables one by one, as soon as one is measured."""
+"""The comparisons. Each section yields a table as soon as it is measured."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHECKED = "LOAD DATA, keys checked"
 
 @dataclass(frozen=True)
 class Bench:
-    """The options of one call. `place` is where it works, `known` the results so far."""
+    """The options of one call. `place` holds its files, `known` the results so far."""
 
     place: Path
     targets: tuple[str, ...]
@@ -79,7 +79,7 @@ class Bench:
         prepared: Path = Path(),
         target: Database | None = None,
     ) -> Iterator[Ground]:
-        """Fresh ground: an empty directory and a migrated database, both gone afterwards."""
+        """Fresh ground: an empty directory and a migrated database, both removed afterwards."""
         place = Path(tempfile.mkdtemp(dir=self.place, prefix="run-"))
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, place, ignore_errors=True)
@@ -107,7 +107,7 @@ class Bench:
 
 
 def run(bench: Bench) -> Iterator[Entry]:
-    """From SQLite to a migrated empty target, whole, beside what else a user would take."""
+    """The whole move from SQLite to a migrated empty target, compared with the alternatives."""
     for server, template in bench.servers():
         with ExitStack() as stack:
             skipped: list[str] = []
@@ -129,7 +129,7 @@ def run(bench: Bench) -> Iterator[Entry]:
 
 
 def _others(server: Server, stack: ExitStack, skipped: list[str], say: Say) -> list[Contestant]:
-    """Those that something may be lacking for; what is lacking is said and written down."""
+    """The contestants that may not be available; the reason is printed and kept."""
     found = []
     try:
         found.append(who.copier(copier.installed()))
@@ -152,7 +152,7 @@ def _files_allowed(server: Server, stack: ExitStack, skipped: list[str]) -> bool
 
 
 def dump(bench: Bench) -> Iterator[Entry]:
-    """`fixturepipe dump` beside Django's dumpdata of the same apps."""
+    """`fixturepipe dump` compared with Django's dumpdata of the same apps."""
     contestants = [
         Contestant("fixturepipe dump", lambda ground: [fixturepipe(ground, "dump")]),
         Contestant(DUMPDATA, lambda ground: [who.stock_dump(ground)], stock=True),
@@ -163,7 +163,7 @@ def dump(bench: Bench) -> Iterator[Entry]:
 
 
 def load(bench: Bench) -> Iterator[Entry]:
-    """`fixturepipe load` of arranged chunks, beside loaddata and LOAD DATA of prepared files."""
+    """`fixturepipe load` of chunks, compared with loaddata and LOAD DATA of prepared files."""
     for server, template in bench.servers():
         for scale, source, objects in bench.sources(samples.sample_for_all):
             with ExitStack() as stack:
@@ -226,11 +226,11 @@ def _load_files(what: str, ground: Ground) -> list[Step]:
 
 
 def arrange(bench: Bench) -> Iterator[Entry]:
-    """`fixturepipe arrange` of fixtures, beside a bare loop of ijson over the same file."""
+    """`fixturepipe arrange` of fixtures, compared with a bare loop of ijson over the same file."""
     cases = (
         ("ordinary models", samples.ordinary_fixture, max(1, bench.objects // 10)),
         ("ordinary models", samples.ordinary_fixture, bench.objects),
-        ("a tree backwards and circles", samples.worst_fixture, bench.objects),
+        ("a tree backwards and cycles", samples.worst_fixture, bench.objects),
     )
     contestants = [
         Contestant(
@@ -253,7 +253,7 @@ def _items(ground: Ground) -> Step:
 
 
 def check(bench: Bench) -> Iterator[Entry]:
-    """`fixturepipe check` beside the dump of the same source."""
+    """`fixturepipe check` compared with the dump of the same source."""
     contestants = [
         Contestant("fixturepipe check", lambda ground: [fixturepipe(ground, "check")]),
         Contestant("fixturepipe dump", lambda ground: [fixturepipe(ground, "dump")]),
@@ -266,7 +266,7 @@ def check(bench: Bench) -> Iterator[Entry]:
 
 
 def verify(bench: Bench) -> Iterator[Entry]:
-    """`fixturepipe verify` of what was moved before."""
+    """`fixturepipe verify` of data that was moved before."""
     for server, template in bench.servers():
         for scale, source, objects in bench.sources(samples.sample):
             with bench.ground(source, server, template) as moved:
@@ -289,7 +289,7 @@ def _verify(number: int, moved: Ground) -> Contestant:
 
 
 def scaling(bench: Bench) -> Iterator[Entry]:
-    """Each stage at each scale, with its defaults; at the largest scale killed, if so asked."""
+    """Each stage at each scale, with its defaults; killed at the largest one if `kills`."""
     for server, template in bench.servers():
         known = [each for each in bench.known.get("scaling", []) if each["server"] == server.label]
         courses = {stage: _points(known, stage) for stage in STAGES}
@@ -316,9 +316,9 @@ def _points(entries: Iterable[Mapping[str, Any]], stage: str) -> dict[int, float
 
 
 def expected_seconds(points: Mapping[int, float], objects: int) -> float:
-    """How long so many objects will take: on a line through the two nearest smaller numbers.
+    """Expected seconds for `objects`: on a line through the two nearest smaller numbers.
 
-    0.0 where nothing smaller was measured. `points` are seconds by objects.
+    0.0 if nothing smaller was measured. `points` are seconds by objects.
     """
     smaller = sorted(point for point in points.items() if point[0] < objects)[-2:]
     if not smaller:
@@ -331,7 +331,7 @@ def expected_seconds(points: Mapping[int, float], objects: int) -> float:
 def _stages(
     bench: Bench, server: Server, template: str, source: Path, expected: Mapping[str, float]
 ) -> list[Row]:
-    """`expected` holds the seconds of the stages that are to be killed on their way."""
+    """`expected` holds the seconds of the stages that are to be killed."""
     if bench.kills and not all(expected.values()):
         bench.say("NOT KILLED: no smaller scale was measured that says how long it will take")
     rows = {stage: Row(stage) for stage in STAGES}
@@ -341,7 +341,7 @@ def _stages(
                 step = fixturepipe(ground, stage)
                 kills = bench.kills if expected.get(stage) else 0
                 if kills:
-                    # A try goes on where the one before was killed: after a third, two thirds.
+                    # A try resumes where the one before was killed: after a third, two thirds.
                     step = replace(step, kills=(expected[stage] / (kills + 1),) * kills)
                 try:
                     measure, _, row.killed = measured(step, ground.place)
@@ -350,10 +350,10 @@ def _stages(
                     bench.say(f"{number}/{bench.runs} {stage}: FAILED: {error}")
                     return list(rows.values())
                 row.runs.append(measure)
-                told = f", killed {row.killed} of {kills} times" if kills else ""
+                killed_text = f", killed {row.killed} of {kills} times" if kills else ""
                 bench.say(
                     f"{number}/{bench.runs} {stage}: {measure.seconds:.2f} s, "
-                    f"{measure.peak_mib:.0f} MiB{told}"
+                    f"{measure.peak_mib:.0f} MiB{killed_text}"
                 )
     return list(rows.values())
 

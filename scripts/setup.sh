@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the virtual environment, on a machine that may have nothing but git, make and python3.
+# Makes the virtual environment on a machine that may have only git, make and python3.
 #
 #   scripts/setup.sh [--dev] VENV
 #
-# --dev adds what tests and linters need. PYTHON names the interpreter (default: the first of
-# python3, python3.13 … that is 3.11 or newer). System packages are installed only where something
-# is found missing by trying it, so a machine that has it from elsewhere, or a user without root
-# on a machine that was set up before, needs no apt at all.
+# --dev adds the requirements of tests and linters. PYTHON names the interpreter (default: the first
+# of python3, python3.13 … that is new enough). A system package is installed only if its program or
+# header is missing, so that a machine that has them from elsewhere, or a user without root, needs no
+# apt.
 set -euo pipefail
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -22,7 +22,7 @@ fail() { # fail REASON NEXT-STEP
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-quietly() { # runs a command; its words are shown only if it fails
+quietly() { # runs a command; shows its output only if it fails
   "$@" >"$log" 2>&1 </dev/null || { tail -n 40 "$log" >&2; return 1; }
 }
 
@@ -47,11 +47,11 @@ need() { # need PACKAGE REASON
   say "missing: $1 ($2)"
 }
 
-available() { # the package has a version that apt could install
+available() { # whether apt knows a version of the package
   [ -n "$(LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p' | grep -v '^(none)$')" ]
 }
 
-# sudo must not stop to ask where nobody can answer.
+# sudo must not wait for a password without a terminal.
 may_sudo() { has sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }; }
 
 as_root() {
@@ -64,35 +64,35 @@ as_root() {
   fi
 }
 
-apt_get() { # waits for another apt rather than failing beside it
+apt_get() { # waits for another apt instead of failing
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
 install_packages() {
   [ ${#packages[@]} -gt 0 ] || return 0
   local line="apt-get install -y --no-install-recommends ${packages[*]}" name
-  has apt-get || fail "this machine has no apt-get to install them with" \
+  has apt-get || fail "this machine has no apt-get to install system packages" \
     "install what these Debian packages contain, then run make again: ${packages[*]}"
-  [ "$(id -u)" = 0 ] || may_sudo || fail "installing them needs root, and there is no sudo that works here" \
+  [ "$(id -u)" = 0 ] || may_sudo || fail "installing system packages needs root, and sudo does not work here" \
     "as root: apt-get update && $line"
   for name in "${packages[@]}"; do
     if ! available "$name"; then
       say "running apt-get update ($name is not in its lists)"
-      quietly apt_get update || fail "apt-get update failed" "mend the machine's apt sources, then run make again"
+      quietly apt_get update || fail "apt-get update failed" "correct the machine's apt sources, then run make again"
       break
     fi
   done
   say "running $line"
   if ! quietly apt_get install -y --no-install-recommends "${packages[@]}"; then
     # Old lists name versions that the mirror no longer has.
-    say "that failed; once more after apt-get update"
+    say "that failed; trying again after apt-get update"
     { quietly apt_get update && quietly apt_get install -y --no-install-recommends "${packages[@]}"; } ||
       fail "apt-get could not install them" "as root: apt-get update && $line"
   fi
   packages=()
 }
 
-first_available() { # the first of the names that apt knows, else the first
+first_available() { # the first of the names that apt knows, or the first
   local name
   for name in "$@"; do
     if has apt-cache && available "$name"; then
@@ -103,7 +103,7 @@ first_available() { # the first of the names that apt knows, else the first
   echo "$1"
 }
 
-# ------------------------------------------------------------------ what is there
+# ------------------------------------------------------------------ programs and headers
 
 new_enough() {
   "$1" -c "import sys; sys.exit(sys.version_info < tuple(map(int, '$oldest'.split('.'))))" \
@@ -127,7 +127,7 @@ find_python() {
   return 1
 }
 
-install_python() { # an older Debian or Ubuntu may carry a second, newer Python
+install_python() { # an older Debian or Ubuntu may have a second, newer Python
   local name
   name=$(first_available python3.13 python3.12 python3.11)
   need "$name" "python3 is missing or older than $oldest"
@@ -138,7 +138,7 @@ install_python() { # an older Debian or Ubuntu may carry a second, newer Python
 py() { "$python" -c "$1" 2>/dev/null; }
 python_version() { py 'import sys; print("%d.%d" % sys.version_info[:2])'; }
 
-# mysqlclient has no Linux wheels: without a compiled one in the environment it is built here.
+# mysqlclient has no Linux wheels: it is compiled, unless the environment has it already.
 has_mysqlclient() { [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import MySQLdb' 2>/dev/null; }
 
 need_build_tools() {
@@ -153,14 +153,14 @@ need_build_tools() {
       if pkg-config --exists "$name"; then found=$name; fi
     done
   else
-    need pkg-config "tells mysqlclient where the client library is"
-    # Without pkg-config there is no asking; the package's own file is the next best.
+    need pkg-config "finds the client library for mysqlclient"
+    # Without pkg-config, look for the library's own file.
     if [ -n "$(find /usr/lib -name libmariadb.pc -o -name mysqlclient.pc 2>/dev/null)" ]; then found=file; fi
   fi
   [ -n "$found" ] || need libmariadb-dev "the MariaDB client library that mysqlclient is built on"
 }
 
-# Debian keeps servers in /usr/sbin, which is not on every user's PATH.
+# Debian installs servers in /usr/sbin, which is not on every user's PATH.
 has_program() { PATH=$PATH:/usr/sbin:/usr/local/sbin has "$1"; }
 
 need_server() {
@@ -194,12 +194,12 @@ make_venv() {
     say "making the virtual environment $venv with $("$python" --version 2>&1)"
     quietly "$python" -m venv "$venv" || fail "$python could not make $venv" "$again"
   fi
-  has_pip || fail "$venv has no pip, and ensurepip does not mend it" "$again"
+  has_pip || fail "$venv has no pip, and ensurepip cannot install it" "$again"
 }
 
-# pip brings certificates of its own, which do not know the authority of a company's proxy.
-# The machine's store does. What the user has set for pip goes first; SSL_CERT_FILE is the
-# user's choice too, but older versions of pip do not look at it.
+# pip has certificates of its own, without the authority of a company's proxy; the machine's store
+# has it. The user's settings for pip take precedence. SSL_CERT_FILE is such a setting too, but older
+# versions of pip ignore it.
 use_machine_certificates() {
   local bundle=${SSL_CERT_FILE:-$ca_bundle}
   [ -z "${PIP_CERT-}${REQUESTS_CA_BUNDLE-}${CURL_CA_BUNDLE-}" ] || return 0
@@ -213,14 +213,14 @@ install_project() {
   local reason
   cd "$project"
   if quietly "$venv/bin/python" -m pip --disable-pip-version-check install --editable ".$extra"; then
-    # pip compiles what it installs, but not what stays where it is; and where Python is told to
-    # write no bytecode, each command would take 0.2 s longer.
+    # pip does not compile an editable installation; if Python is set to write no bytecode, each
+    # command would then take 0.2 s longer.
     "$venv/bin/python" -m compileall -q fixturepipe
     return 0
   fi
   reason=$(grep -m 1 -E '^ *(ERROR|error):' "$log" || tail -n 1 "$log")
   fail "pip could not install into $venv: $reason" \
-    "mend that (behind a proxy: https_proxy, or pip's own index and cert settings), then run make again"
+    "correct that (behind a proxy: https_proxy, or pip's own index and cert settings), then run make again"
 }
 
 find_python || install_python
@@ -228,7 +228,7 @@ find_python || install_python
   need "python$(python_version)-venv" "makes the virtual environment: this Python comes without ensurepip"
 }
 has_mysqlclient || need_build_tools
-# Who names a server as target can do without the embedded one.
+# With a server as target, the embedded one is not needed.
 case "${FIXTUREPIPE_TARGET-}" in
   '' | embedded) need_server ;;
 esac

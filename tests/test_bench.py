@@ -306,7 +306,7 @@ def test_the_largest_scale_is_killed_on_its_way_and_goes_on(
     found = bench(place, tmp_path, url, "scaling", "--kill", "1", scale="0.05")
     killed = {each["name"]: each["killed"] for each in found[1]["rows"]}
     assert killed == {"check": 0, "dump": 1, "arrange": 0, "load": 1, "verify": 0}
-    assert "killed on the way" in (tmp_path / "performance.md").read_text()
+    assert "Killed on the way" in (tmp_path / "performance.md").read_text()
 
 
 def test_what_allows_files_on_a_server_is_put_back(embedded_server: EmbeddedServer) -> None:

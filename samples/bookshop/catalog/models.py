@@ -126,7 +126,7 @@ class Magazine(Product):
 
 
 class Authorship(models.Model):
-    """The explicit link between authors and books, with what an author did."""
+    """The through model of authors and books, with the author's role."""
 
     class Role(models.TextChoices):
         WRITER = "writer"

@@ -19,7 +19,7 @@ import django
 from django.core.management import call_command
 from django.db import connections
 
-from sampledata.forms import moment
+from sampledata.forms import timestamp
 from sampledata.keys import DELETED_PRODUCTS, DELETED_USERS
 from sampledata.rows import accounts, catalog, framework, history, reviews, shop, staff
 from sampledata.sizes import Sizes
@@ -28,7 +28,7 @@ from sampledata.table import Table
 ALIAS = "sample_in_the_making"
 PROJECT = Path(__file__).resolve().parent.parent
 
-# Rows that were added last and deleted again: keys that must not be given twice.
+# Rows that were added last and then deleted: keys that must not be allocated twice.
 DELETED_ROWS = {
     "accounts_user": DELETED_USERS,
     "catalog_product": DELETED_PRODUCTS,
@@ -119,7 +119,7 @@ def _migrate(draft: Path) -> None:
 
 
 def _fill(file: sqlite3.Connection, sizes: Sizes, json_null: bool) -> int:
-    # A file that is thrown away on any failure needs no journal.
+    # The file is deleted on any failure, so it needs no journal.
     file.execute("PRAGMA journal_mode = OFF")
     file.execute("PRAGMA synchronous = OFF")
     # In KiB: 64 MB, whatever the scale.
@@ -153,7 +153,7 @@ def _drop_indexes(file: sqlite3.Connection) -> list[str]:
 
 def _settle_migrated_rows(file: sqlite3.Connection) -> None:
     """What `migrate` made becomes the same every time, and worn as by use."""
-    file.execute("UPDATE django_migrations SET applied = ?", (moment(0),))
+    file.execute("UPDATE django_migrations SET applied = ?", (timestamp(0),))
     file.execute(
         "UPDATE django_site SET name = 'Bookshop 📚', domain = 'bookshop.example' WHERE id = 1"
     )

@@ -14,7 +14,7 @@ SPAN_US = SPAN // timedelta(microseconds=1)
 DAY_US = 86_400_000_000
 
 
-def moment(since_opening: int) -> str:
+def timestamp(since_opening: int) -> str:
     """A UTC datetime, `since_opening` in microseconds."""
     return str(OPENED + timedelta(microseconds=since_opening))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sampledata.forms import SPAN_US, day, json_text, moment
+from sampledata.forms import SPAN_US, day, json_text, timestamp
 from sampledata.keys import has_profile
 from sampledata.phrases import FIRST_NAMES, LAST_NAMES, SENTENCES
 from sampledata.sizes import Sizes
@@ -97,7 +97,7 @@ def _users(sizes: Sizes) -> Iterator[tuple[Any, ...]]:
         yield (
             user,
             UNUSABLE_PASSWORD if user % 10 == 9 else PASSWORD,
-            None if user % 5 == 0 else moment(joined + roll(SPAN_US - joined)),
+            None if user % 5 == 0 else timestamp(joined + roll(SPAN_US - joined)),
             user == 1,
             name,
             FIRST_NAMES[user % len(FIRST_NAMES)],
@@ -105,8 +105,8 @@ def _users(sizes: Sizes) -> Iterator[tuple[Any, ...]]:
             f"reader{user}@bookshop.example" if user % 7 else "",
             user <= sizes.employees,
             user % 29 != 0,
-            moment(joined),
-            None if user % 3 == 0 else moment(joined + roll(SPAN_US - joined)),
+            timestamp(joined),
+            None if user % 3 == 0 else timestamp(joined + roll(SPAN_US - joined)),
             _inviter(user, sizes.users, roll(user)),
         )
 
@@ -139,31 +139,31 @@ def _profiles(sizes: Sizes, json_null: bool) -> Iterator[tuple[Any, ...]]:
             chosen,
             f"avatars/{user % 100:02}/reader-{user}.jpg" if user % 3 else "",
             (1 << 62) + user if user % 11 == 0 else roll(5000) - 100,
-            moment(roll(SPAN_US)),
+            timestamp(roll(SPAN_US)),
         )
 
 
 def _group_permissions(permissions: Sequence[int]) -> Iterator[tuple[int, int, int]]:
     """Eight permissions for each group but the last, which readers are in."""
-    link = 0
+    row = 0
     for group in range(1, len(GROUPS)):
         for step in range(8):
-            link += 1
+            row += 1
             place = (group * 17 + step * 5) % len(permissions)
-            yield link, group, permissions[place]
+            yield row, group, permissions[place]
 
 
 def _user_groups(sizes: Sizes) -> Iterator[tuple[int, int, int]]:
-    link = 0
+    row = 0
     for user in range(1, sizes.users + 1):
         if user <= sizes.employees:
-            link += 1
-            yield link, user, 1 + user % (len(GROUPS) - 1)
+            row += 1
+            yield row, user, 1 + user % (len(GROUPS) - 1)
         if user % 4 == 1:
-            link += 1
-            yield link, user, len(GROUPS)
+            row += 1
+            yield row, user, len(GROUPS)
 
 
 def _user_permissions(sizes: Sizes, permissions: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    for link, user in enumerate(range(2, sizes.users + 1, 20), start=1):
-        yield link, user, permissions[user % len(permissions)]
+    for row, user in enumerate(range(2, sizes.users + 1, 20), start=1):
+        yield row, user, permissions[user % len(permissions)]

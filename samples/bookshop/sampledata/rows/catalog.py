@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sampledata.forms import SPAN_US, clock, day, decimal, json_text, moment
+from sampledata.forms import SPAN_US, clock, day, decimal, json_text, timestamp
 from sampledata.keys import book, is_book, is_magazine, sku
 from sampledata.phrases import (
     ADJECTIVES,
@@ -160,7 +160,7 @@ def _authors(count: int) -> Iterator[tuple[Any, ...]]:
             f"{first} {LAST_NAMES[roll(len(LAST_NAMES))]}",
             None if author % 6 == 0 else day(-8000 - roll(40000)),
             SENTENCES[roll(len(SENTENCES))],
-            moment(roll(SPAN_US)) if author % 8 == 5 else None,
+            timestamp(roll(SPAN_US)) if author % 8 == 5 else None,
         )
 
 
@@ -178,8 +178,8 @@ def _products(sizes: Sizes) -> Iterator[tuple[Any, ...]]:
             None if product % 9 == 0 else 0.1 * (1 + roll(40)),
             (None, True, True, False)[roll(4)],
             attributes[roll(len(attributes))],
-            moment(created),
-            moment(created + roll(SPAN_US - created)),
+            timestamp(created),
+            timestamp(created + roll(SPAN_US - created)),
             1 + roll(sizes.categories),
         )
 
@@ -220,42 +220,42 @@ def _magazines(sizes: Sizes) -> Iterator[tuple[Any, ...]]:
 def _authorships(sizes: Sizes) -> Iterator[tuple[Any, ...]]:
     """A writer for each book; an editor or a translator for some, maybe the same."""
     roll = dice("catalog_authorship")
-    link = 0
+    row = 0
     for number in range(sizes.families * BOOKS_A_FAMILY):
         roles = ("writer", "editor", "translator")[: (1, 1, 2, 1, 3)[number % 5]]
         for position, role in enumerate(roles, start=1):
-            link += 1
+            row += 1
             royalty = decimal(roll(2500), 4)
-            yield link, role, position, royalty, 1 + roll(sizes.authors), book(number)
+            yield row, role, position, royalty, 1 + roll(sizes.authors), book(number)
 
 
 def _chapters(families: int) -> Iterator[tuple[Any, ...]]:
     """Three chapters of one book a family; every second book's were moved about."""
-    link = 0
+    row = 0
     for family in range(families):
         order = (2, 0, 1) if family % 2 else (0, 1, 2)
         for place in range(CHAPTERS):
-            link += 1
+            row += 1
             title = f"{place + 1}. {SENTENCES[(family + place) % len(SENTENCES)]}"
-            yield link, title, 1 + place * 40, book(family * BOOKS_A_FAMILY), order[place]
+            yield row, title, 1 + place * 40, book(family * BOOKS_A_FAMILY), order[place]
 
 
 def _product_tags(sizes: Sizes) -> Iterator[tuple[int, int, int]]:
     """None to four different tags a product."""
     roll = dice("catalog_product_tags")
-    link = 0
+    row = 0
     for product in range(1, sizes.products + 1):
         first = roll(sizes.tags)
         for step in range(roll(5)):
-            link += 1
-            yield link, product, 1 + (first + step * step) % sizes.tags
+            row += 1
+            yield row, product, 1 + (first + step * step) % sizes.tags
 
 
 def _related(products: int) -> Iterator[tuple[int, int, int]]:
     """Pairs, a row for each direction, as Django keeps a symmetrical relation."""
-    link = 1
+    row = 1
     for product in range(1, products - 2, 4):
         for other in (product + 1, product + 3):
-            yield link, product, other
-            yield link + 1, other, product
-            link += 2
+            yield row, product, other
+            yield row + 1, other, product
+            row += 2

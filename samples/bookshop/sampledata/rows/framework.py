@@ -12,7 +12,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.sessions.backends.db import SessionStore
 from django.core import signing
 
-from sampledata.forms import DAY_US, OPENED, SPAN_US, json_text, moment
+from sampledata.forms import DAY_US, OPENED, SPAN_US, json_text, timestamp
 from sampledata.keys import sku
 from sampledata.phrases import REASONS
 from sampledata.rows.accounts import PASSWORD
@@ -73,7 +73,7 @@ def _sessions(sizes: Sizes) -> Iterator[tuple[str, str, str]]:
         yield (
             md5(b"session %d" % number, usedforsecurity=False).hexdigest(),
             contents[number % len(contents)],
-            moment(SPAN_US + roll(14 * DAY_US)),
+            timestamp(SPAN_US + roll(14 * DAY_US)),
         )
 
 
@@ -113,5 +113,5 @@ def _log_entries(sizes: Sizes, content_types: ContentTypes) -> Iterator[tuple[An
             # None: of a model that the project no longer has.
             None if entry % 15 == 0 else product_type,
             1 + roll(sizes.employees),
-            moment(roll(SPAN_US)),
+            timestamp(roll(SPAN_US)),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sampledata.forms import SPAN_US, decimal, moment
+from sampledata.forms import SPAN_US, decimal, timestamp
 from sampledata.keys import DELETED_PRODUCTS, DELETED_USERS
 from sampledata.phrases import REASONS
 from sampledata.sizes import Sizes
@@ -45,7 +45,7 @@ def _price_changes(sizes: Sizes) -> Iterator[tuple[Any, ...]]:
             decimal(new, 2),
             new / old,
             REASONS[roll(len(REASONS))],
-            moment(roll(SPAN_US)),
+            timestamp(roll(SPAN_US)),
             user,
             product,
         )

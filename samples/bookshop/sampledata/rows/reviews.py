@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from sampledata.forms import SPAN_US, moment
+from sampledata.forms import SPAN_US, timestamp
 from sampledata.keys import book, order_id, with_profile
 from sampledata.phrases import HEADLINES, SENTENCES
 from sampledata.sizes import BOOKS_A_FAMILY, Sizes
@@ -56,7 +56,7 @@ def _reviews(sizes: Sizes, content_types: ContentTypes) -> Iterator[tuple[Any, .
             HEADLINES[roll(len(HEADLINES))],
             f"{SENTENCES[roll(len(SENTENCES))]}\n{SENTENCES[roll(len(SENTENCES))]}",
             (True, True, True, False, None)[roll(5)],
-            moment(roll(SPAN_US)),
+            timestamp(roll(SPAN_US)),
             with_profile(1 + roll(sizes.users)),
             content_types[model],
         )

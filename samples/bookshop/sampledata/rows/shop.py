@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hashlib import md5
 from typing import Any
 
-from sampledata.forms import DAY_US, SPAN, SPAN_US, clock, day, decimal, json_text, moment
+from sampledata.forms import DAY_US, SPAN, SPAN_US, clock, day, decimal, json_text, timestamp
 from sampledata.keys import order_id, sku
 from sampledata.phrases import CITIES, GIFT_TEXTS, SENTENCES
 from sampledata.sizes import Sizes
@@ -114,7 +114,7 @@ def _coupons(count: int) -> Iterator[tuple[Any, ...]]:
             decimal(500 + coupon % 40 * 125, 2),
             day(roll(SPAN.days)),
             (1 + roll(90)) * DAY_US + coupon,
-            moment(roll(SPAN_US)) if coupon % 4 == 0 else None,
+            timestamp(roll(SPAN_US)) if coupon % 4 == 0 else None,
         )
 
 
@@ -133,8 +133,8 @@ def _orders(sizes: Sizes) -> Iterator[tuple[Any, ...]]:
         yield (
             order_id(order),
             status,
-            moment(placed),
-            moment(placed + roll(3 * DAY_US)) if paid else None,
+            timestamp(placed),
+            timestamp(placed + roll(3 * DAY_US)) if paid else None,
             None if order % 6 == 0 else ADDRESSES[roll(len(ADDRESSES))],
             SENTENCES[roll(len(SENTENCES))] if order % 5 == 0 else "",
             details[roll(len(details))],
@@ -167,12 +167,12 @@ def _lines(sizes: Sizes) -> Iterator[tuple[Any, ...]]:
 
 def _order_coupons(sizes: Sizes) -> Iterator[tuple[int, str, int]]:
     """A coupon for every seventh order, two for some; deleted ones among them."""
-    link = 0
+    row = 0
     for order in range(7, sizes.orders + 1, 7):
         first = order // 7
         for step in range(2 if order % 2 else 1):
-            link += 1
-            yield link, order_id(order), 1 + (first + step) % sizes.coupons
+            row += 1
+            yield row, order_id(order), 1 + (first + step) % sizes.coupons
 
 
 def _receipts(orders: int) -> Iterator[tuple[Any, ...]]:
@@ -185,5 +185,5 @@ def _receipts(orders: int) -> Iterator[tuple[Any, ...]]:
             FIRST_RECEIPT + order,
             b"" if order % 20 == 0 else b"\x00\xff\x80'\"\\\n" + digest,
             0.9 + roll(1_000_000_007) / 3_000_000_019,
-            moment(_placed(order, orders) + roll(DAY_US)),
+            timestamp(_placed(order, orders) + roll(DAY_US)),
         )
