@@ -1,4 +1,4 @@
-"""The servers that are measured on, and fresh migrated databases on them."""
+"""The servers of a measurement, and fresh migrated databases on them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import MySQLdb
 
 from bench.measuring import Step, measured
 
-# What `migrate` fills and a move expects to find; every other row is removed from the template,
-# so that the same empty target suits all contestants.
+# The tables that `migrate` fills and a move expects to be filled. All other rows are removed from
+# the template, so that the same empty target suits all contestants.
 MADE_BY_MIGRATE = ("django_content_type", "auth_permission")
 KEPT = ("django_migrations", *MADE_BY_MIGRATE)
 
@@ -47,7 +47,7 @@ class Server:
         )
 
     def execute(self, *statements: str) -> tuple[tuple[Any, ...], ...]:
-        """Run statements on one connection; gives the rows of the last."""
+        """Run statements on one connection; return the rows of the last."""
         with open_connection(self) as connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
@@ -75,7 +75,7 @@ class Server:
 
     @contextmanager
     def migrated(self, manage: tuple[str, ...], place: Path) -> Iterator[str]:
-        """The name of a database with the project's tables, to make others like it from."""
+        """The name of a database with the project's tables, the template of others."""
         with self.database() as database:
             step = Step("migrate", (*manage, "migrate", "-v", "0"), database.environment)
             measured(step, place)
@@ -123,12 +123,12 @@ class Database:
 
     @property
     def url(self) -> str:
-        """It, as --target takes it."""
+        """The database as --target takes it."""
         return self.server.url(self.name)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What points manage.py at it."""
+        """The environment that points manage.py at it."""
         return {"BOOKSHOP_TARGET": self.url, "DJANGO_SETTINGS_MODULE": "bench.bookshop_target"}
 
 
@@ -169,7 +169,7 @@ def opened(url: str, place: Path) -> Iterator[Server]:
     embedded = EmbeddedServer(place / "server")
     embedded.start()
     try:
-        settings = embedded.end("x").settings
+        settings = embedded.endpoint("x").settings
         server = from_url(f"mysql://{settings['USER']}@/x?unix_socket={settings['HOST']}")
         yield Server(f"{server.label} (embedded)", server.user, "", server.where)
     finally:

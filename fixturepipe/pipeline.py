@@ -323,7 +323,7 @@ class Pipeline:
         self.server.start()
         if not self.server.kept:
             self._open.callback(self.server.stop)
-        return self.server.end()
+        return self.server.endpoint()
 
 
 def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
@@ -364,11 +364,8 @@ def _require_fixable(endpoints: Endpoints, fixes: Sequence[Declaration]) -> None
         )
 
 
-_IDENTITY: tuple[str, ...] = ("ENGINE", "NAME", "HOST", "PORT")
-
-
 def _require_two_databases(source: Endpoint, target: Endpoint) -> None:
-    if all(source.settings[key] == target.settings[key] for key in _IDENTITY):
+    if source.is_same_database(target):
         raise ConfigurationError(
             f"Source and target are the same database: {target.name}",
             hint="Name another one with --target.",

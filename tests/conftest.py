@@ -16,7 +16,7 @@ import pytest
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
-# How long an example takes is the machine's affair; a test that hangs has its own limit.
+# An example's time depends on the machine; a test that hangs has its own limit.
 hypothesis.settings.register_profile("fixturepipe", deadline=None)
 hypothesis.settings.load_profile("fixturepipe")
 
@@ -35,12 +35,12 @@ ADDED = {server.name: server for server in servers.added()}
 
 @pytest.fixture(scope="session")
 def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """The private MariaDB that every test run has."""
+    """The private MariaDB of the test run."""
     memory = Path("/dev/shm")  # a disk would spend most of the tests' time on making tables
     where = tempfile.mkdtemp(dir=memory) if os.access(memory, os.W_OK) else None
     server = EmbeddedServer(Path(where) if where else tmp_path_factory.mktemp("server"))
     server.start()
-    # MariaDB's own default: a value that is larger than ours takes the tests long to write.
+    # MariaDB's own default: values larger than ours take the tests long to write.
     servers.embedded(server).execute("SET GLOBAL max_allowed_packet = 16777216")
     yield server
     server.stop()
@@ -59,15 +59,15 @@ def server(request: pytest.FixtureRequest) -> servers.Server:
 @pytest.fixture
 def empty_target(server: servers.Server) -> Iterator[Endpoint]:
     """A database without a table, dropped after the test."""
-    with server.database() as end:
-        yield end
+    with server.database() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")
 def source_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with every table and no row but what `migrate` makes."""
+    """A SQLite file with every table and no rows but those that `migrate` makes."""
     path = tmp_path_factory.mktemp("source") / "template.sqlite3"
-    endpoints = Endpoints("default", sqlite_end(path))
+    endpoints = Endpoints("default", sqlite_endpoint(path))
     with endpoints.bound_to_source():
         call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
     return path
@@ -78,26 +78,26 @@ def source(source_template: Path, tmp_path: Path) -> Iterator[Endpoint]:
     """A SQLite source of the test's own; the ORM's "default" is this source in the test."""
     path = tmp_path / "source.sqlite3"
     shutil.copyfile(source_template, path)
-    endpoints = Endpoints("default", sqlite_end(path))
+    endpoints = Endpoints("default", sqlite_endpoint(path))
     with endpoints.bound_to_source():
         yield endpoints.source
 
 
 @pytest.fixture(scope="session")
 def target_template(server: servers.Server, source_template: Path) -> Iterator[str]:
-    """The name of a migrated database on each server, to make others like it from."""
-    with server.database() as end:
-        endpoints = Endpoints("default", sqlite_end(source_template), end)
+    """The name of a migrated database on each server, the template of others."""
+    with server.database() as endpoint:
+        endpoints = Endpoints("default", sqlite_endpoint(source_template), endpoint)
         with endpoints.bound_to_target():
             call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
-        yield str(end.settings["NAME"])
+        yield str(endpoint.settings["NAME"])
 
 
 @pytest.fixture
 def target(
     server: servers.Server, target_template: str, empty_target: Endpoint, source: Endpoint
 ) -> Endpoint:
-    """A migrated database: every table, and no row but what `migrate` makes.
+    """A migrated database: every table, and no rows but those that `migrate` makes.
 
     A copy of the template, table by table: `migrate` itself takes several times as long.
     """
@@ -117,7 +117,7 @@ def migrated(
     shutil.copyfile(source_template, path)
     with server.database() as target:
         server.copy(target_template, str(target.settings["NAME"]))
-        both = Endpoints("default", sqlite_end(path), target)
+        both = Endpoints("default", sqlite_endpoint(path), target)
         both.open()
         yield both
         connections.close_all()
@@ -152,13 +152,13 @@ def postgresql() -> Iterator[postgresql_servers.PostgreSQL]:
 
 @pytest.fixture(scope="session")
 def postgresql_template(postgresql: postgresql_servers.PostgreSQL) -> Iterator[str]:
-    """The name of a migrated PostgreSQL database, to make others like it from."""
-    with postgresql.database() as end:
-        with Endpoints("default", end).bound_to_source():
+    """The name of a migrated PostgreSQL database, the template of others."""
+    with postgresql.database() as endpoint:
+        with Endpoints("default", endpoint).bound_to_source():
             # Tables that migrations make come first: those that none makes refer to them.
             for run_syncdb in (False, True):
                 call_command("migrate", run_syncdb=run_syncdb, verbosity=0, interactive=False)
-        yield str(end.settings["NAME"])
+        yield str(endpoint.settings["NAME"])
 
 
 @pytest.fixture
@@ -166,14 +166,14 @@ def postgresql_source(
     postgresql: postgresql_servers.PostgreSQL, postgresql_template: str
 ) -> Iterator[Endpoint]:
     """A migrated PostgreSQL source; the ORM's "default" is this source in the test."""
-    with postgresql.database(template=postgresql_template) as end:
-        with Endpoints("default", end).bound_to_source():
-            yield end
+    with postgresql.database(template=postgresql_template) as endpoint:
+        with Endpoints("default", endpoint).bound_to_source():
+            yield endpoint
         connections.close_all()
 
 
-def sqlite_end(path: Path) -> Endpoint:
-    """A SQLite file as an end."""
+def sqlite_endpoint(path: Path) -> Endpoint:
+    """A SQLite file as an endpoint."""
     settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}
     return Endpoint(f"sqlite:///{path}", complete_settings(settings))
 
@@ -196,18 +196,18 @@ def shop(shop_database: Path, tmp_path: Path) -> Shop:
 @pytest.fixture
 def shop_target(server: servers.Server, shop: Shop) -> Iterator[Shop]:
     """The sample shop with an empty database on each server as its target."""
-    with server.database() as end:
-        yield replace(shop, target=server.url(str(end.settings["NAME"])))
+    with server.database() as endpoint:
+        yield replace(shop, target=server.url(str(endpoint.settings["NAME"])))
 
 
 @pytest.fixture(scope="session")
 def migrated_databases(
     server: servers.Server, source_template: Path
 ) -> Iterator[tuple[Endpoint, Endpoint]]:
-    """Two migrated databases of a server, for tests that would else wait for `migrate`."""
+    """Two migrated databases of a server, for tests that would otherwise wait for `migrate`."""
     with server.database() as one, server.database() as other:
-        for end in (one, other):
-            with Endpoints("default", sqlite_end(source_template), end).bound_to_target():
+        for endpoint in (one, other):
+            with Endpoints("default", sqlite_endpoint(source_template), endpoint).bound_to_target():
                 call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
         yield one, other
 
@@ -226,9 +226,9 @@ def second_target(migrated_databases: tuple[Endpoint, Endpoint], source: Endpoin
     return migrated_databases[1]
 
 
-def delete_rows(end: Endpoint) -> None:
+def delete_rows(endpoint: Endpoint) -> None:
     """Bring a database back to what `migrate` left, the ledger gone."""
-    Endpoints("default", end, end).open()
+    Endpoints("default", endpoint, endpoint).open()
     connection = connections[TARGET]
     kept = {"django_migrations", "django_content_type", "auth_permission"}
     with connection.cursor() as cursor:

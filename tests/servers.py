@@ -103,7 +103,7 @@ class Server:
 
 def embedded(server: EmbeddedServer) -> Server:
     """The embedded server as one of the servers."""
-    return Server("embedded", server.end("").settings)
+    return Server("embedded", server.endpoint("").settings)
 
 
 def added() -> list[Server]:

@@ -164,7 +164,7 @@ def test_a_source_that_was_never_migrated_is_refused(shop: Shop, tmp_path: Path)
     empty = tmp_path / "empty.sqlite3"
     empty.touch()
     message = refused(shop, "dump", "--source", f"sqlite:///{empty}")
-    assert "was never migrated" in message
+    assert "has never been migrated" in message
     assert "manage.py migrate" in message
 
 

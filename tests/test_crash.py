@@ -28,7 +28,7 @@ from fixturepipe.databases.ledger import read_applied
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Event, StageAdvanced
 from tests import servers
-from tests.conftest import delete_rows, sqlite_end
+from tests.conftest import delete_rows, sqlite_endpoint
 from tests.loading import RUN, Log, Object, a, column, load_into, make_run, rows
 
 CRASHES = int(os.environ.get("FIXTUREPIPE_CRASHES", "4"))
@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, source_template: Path) -> RunD
         [a("pointer", 1000 * part + n, shade=[f"shade {n}"]) for n in range(ROWS)]
         for part in range(16)
     ]
-    with Endpoints("default", sqlite_end(source_template)).bound_to_source():
+    with Endpoints("default", sqlite_endpoint(source_template)).bound_to_source():
         return make_run(tmp_path_factory.mktemp("crash") / "run", *chunks, cyclic=[3])
 
 

@@ -22,7 +22,7 @@ from tests.apps.customs.models import Custom, Money
 from tests.apps.everyfield.models import Everything
 from tests.apps.hidden.models import Ghost, House, Poltergeist, Stay
 from tests.apps.naturals.models import Pointer, Repeated, SoftlyDeleted, Unique
-from tests.conftest import sqlite_end
+from tests.conftest import sqlite_endpoint
 from tests.dumping import Dumped, rows
 
 UTC = datetime.UTC
@@ -152,7 +152,7 @@ def both(server, source_template, tmp_path_factory):
         for table in ("hidden_legacy", "hidden_elsewhere"):
             file.execute(f"CREATE TABLE {table} (id integer PRIMARY KEY, name varchar(20))")
     with server.database() as target:
-        endpoints = Endpoints("default", sqlite_end(path), target)
+        endpoints = Endpoints("default", sqlite_endpoint(path), target)
         with endpoints.bound_to_target():
             call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
         endpoints.open()

@@ -24,7 +24,7 @@ from fixturepipe.verify.comparison import Difference
 from fixturepipe.verify.stage import VerifyOptions, VerifyResult, verify
 from tests import servers
 from tests.apps.everyfield.models import ByText, ByUUID, ContentTypeNote, Everything, Remark
-from tests.conftest import sqlite_end
+from tests.conftest import sqlite_endpoint
 
 UTC = datetime.UTC
 VALUES: dict[str, Any] = {
@@ -96,7 +96,7 @@ def pair(
     path = tmp_path_factory.mktemp("pair") / "source.sqlite3"
     path.write_bytes(source_template.read_bytes())
     with server.database() as target:
-        endpoints = Endpoints("default", sqlite_end(path), target)
+        endpoints = Endpoints("default", sqlite_endpoint(path), target)
         with endpoints.bound_to_target():
             call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
         endpoints.open()

@@ -24,7 +24,7 @@ from fixturepipe.events import ignore
 from fixturepipe.verify.stage import VerifyOptions, verify
 from tests import servers
 from tests.apps.everyfield.models import Everything
-from tests.conftest import sqlite_end
+from tests.conftest import sqlite_endpoint
 
 ROWS = 60
 ONLY_THIS_MODEL = Manifest(run="0" * 32, created="", schema=[schema_of(Everything)])
@@ -61,7 +61,7 @@ def pair(
     path = tmp_path_factory.mktemp("mutation") / "source.sqlite3"
     path.write_bytes(source_template.read_bytes())
     with server.database() as target:
-        endpoints = Endpoints("default", sqlite_end(path), target)
+        endpoints = Endpoints("default", sqlite_endpoint(path), target)
         with endpoints.bound_to_target():
             call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
         endpoints.open()

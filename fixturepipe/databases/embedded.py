@@ -1,9 +1,9 @@
 """The embedded server: a private MariaDB for a rehearsal that needs no server.
 
-Its data lies in the run directory. It listens on a Unix socket only, never on TCP, and lets in
-nobody but the operating system's user who started it (MariaDB's unix_socket authentication:
-there is no password to keep). It stops when the command that started it ends, unless it was
-started to be kept; one that a killed command left behind is found and used again.
+Its data is in the run directory. It listens on a Unix socket only, never on TCP, and accepts only
+the operating system's user who started it (MariaDB's unix_socket authentication: there is no
+password). It stops when the command that started it ends, unless it was started to be kept. If a
+killed command leaves it running, the next command finds and uses it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _OPTIONS = (
 
 
 class EmbeddedServer:
-    """A private MariaDB whose files lie in `directory` (made with mode 0700)."""
+    """A private MariaDB whose files are in `directory` (created with mode 0700)."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
@@ -66,7 +66,7 @@ class EmbeddedServer:
 
     @property
     def socket(self) -> Path:
-        """The socket: beside the data, or in a private temporary directory if that is too long."""
+        """The socket: next to the data, or if its path is too long, in a private directory."""
         path = self.directory / "mariadbd.sock"
         if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
             return path
@@ -90,7 +90,7 @@ class EmbeddedServer:
         """Whether the server was started to outlive the command."""
         return self._kept.exists()
 
-    def end(self, database: str = DATABASE) -> Endpoint:
+    def endpoint(self, database: str = DATABASE) -> Endpoint:
         """One of its databases as a target."""
         return Endpoint(
             EMBEDDED,
@@ -219,7 +219,7 @@ class EmbeddedServer:
             return False
 
     def _as_root(self) -> list[str]:
-        # As root the server refuses to run without being told so.
+        # As root the server refuses to run without this option.
         return [f"--user={self._user}"] if os.geteuid() == 0 else []
 
     def _last_error(self) -> str:

@@ -3,10 +3,13 @@ that knows nothing of fixturepipe reaches the right one.
 
 Settings name a database by an *alias*, and a project's own code (routers, managers, natural
 keys, signal handlers, data migrations) often takes that alias for granted: usually "default".
-The alias that the source bears in the settings is therefore *bound* to one end for the length
-of a stage: to the source while dumping, to the target while migrating and loading. Code that
-says "default" while rows are loaded then writes into the target, never into the source.
-Besides, each end has an alias of its own (SOURCE, TARGET) that is always the same end.
+Each stage therefore *binds* the source's alias to one endpoint: to the source while dumping, to
+the target while migrating and loading. Code that says "default" while rows are loaded then writes
+into the target, never into the source. Two more aliases, SOURCE and TARGET, always name the same
+endpoint.
+
+Connections of these aliases are ours, and are set up when they open. No other connection of the
+process is touched.
 """
 
 from __future__ import annotations
@@ -30,38 +33,60 @@ from django.db.backends.signals import connection_created
 from django.db.backends.utils import strip_quotes, truncate_name
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import Model
-from django.db.utils import ConnectionHandler
+from django.db.utils import ConnectionHandler, load_backend
 
 from fixturepipe.databases.mysql import speak_utf8mb4
 from fixturepipe.databases.postgresql import read_as_stored
 from fixturepipe.errors import ConfigurationError
 
-connection_created.connect(read_as_stored)
-connection_created.connect(speak_utf8mb4)
-
 SOURCE = "fixturepipe_source"
 TARGET = "fixturepipe_target"
 EMBEDDED = "embedded"
+
+# Aliases of the project that are bound now, innermost last.
+_bound_aliases: list[str] = []
 
 DatabaseSettings = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One database: `name` as the user gave it (without password) and its Django settings."""
+    """One database: its Django settings, and `name` as the user gave it, without the password."""
 
     name: str
     settings: DatabaseSettings
 
     @property
     def vendor(self) -> str:
-        """ "sqlite", "mysql" (MariaDB too), "postgresql" …, from the engine's module."""
-        return str(self.settings["ENGINE"]).rpartition(".")[2].removesuffix("3")
+        """ "sqlite", "mysql" (MariaDB too), "postgresql" …, as `connection.vendor` has it.
+
+        The engine says it, so that a project's own engine counts as the one that it extends.
+        Raises ConfigurationError where the engine or its driver cannot be imported.
+        """
+        try:
+            return str(load_backend(self.settings["ENGINE"]).DatabaseWrapper.vendor)
+        except (ImproperlyConfigured, ImportError) as error:
+            raise ConfigurationError(
+                f"The database {self.name} cannot be used: {_first_line(error)}",
+                hint="Install its driver into this Python environment, or correct its ENGINE.",
+            ) from error
+
+    def is_same_database(self, other: Endpoint) -> bool:
+        """Whether both endpoints are one database, through whatever engine each is reached."""
+        return self._identity() == other._identity()
+
+    def _identity(self) -> tuple[str, ...]:
+        settings = self.settings
+        host, port = str(settings.get("HOST") or ""), str(settings.get("PORT") or "")
+        if self.vendor == "mysql":
+            # The client library takes "localhost" for the default socket, and no port for 3306.
+            host, port = "" if host == "localhost" else host, port or "3306"
+        return (self.vendor, str(settings["NAME"]), host, port)
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Source and target. `alias` is the source's in the settings ("default" for a URL)."""
+    """Source and target. `alias` names the source in the settings ("default" for a URL)."""
 
     alias: str
     source: Endpoint
@@ -69,7 +94,7 @@ class Endpoints:
 
     def open(self) -> None:
         """Register SOURCE and TARGET as connections of their own."""
-        _register(SOURCE, _as_stored(self.source.settings))
+        _register(SOURCE, _as_stored(self.source))
         if self.target is not None:
             _register(TARGET, self.target.settings)
 
@@ -89,10 +114,10 @@ class Endpoints:
 
 
 def resolve_endpoint(given: str) -> Endpoint:
-    """The database that an alias in DATABASES or a URL means.
+    """The database that an alias in DATABASES or a URL names.
 
-    Raises ConfigurationError for an alias that the settings lack and for a URL that cannot
-    be read. The password stays in the settings; `name` is free of it.
+    Raises ConfigurationError for an alias that is not in the settings and for a URL that cannot
+    be read. The password is in the settings only, not in `name`.
     """
     if "://" in given:
         return _endpoint_from_url(given)
@@ -105,12 +130,12 @@ def resolve_endpoint(given: str) -> Endpoint:
             hint="Name one of these, or a URL such as mysql://user@host:3306/name.",
         ) from None
     except ImproperlyConfigured as error:
-        raise ConfigurationError(str(error), hint="Mend DATABASES in the settings.") from error
+        raise ConfigurationError(str(error), hint="Correct DATABASES in the settings.") from error
     return Endpoint(given, copy.deepcopy(settings))
 
 
 def default_target() -> str:
-    """The target where none is given: the alias "target" or "mysql", else the embedded server."""
+    """The target if none is given: the alias "target" or "mysql", else the embedded server."""
     for alias in ("target", "mysql"):
         if alias in connections.settings:
             return alias
@@ -125,7 +150,7 @@ def without_password(url: str) -> str:
 def connection_to(alias: str) -> BaseDatabaseWrapper:
     """This thread's connection of an alias, typed as the base class that all backends share.
 
-    It keeps no log: with DEBUG on Django would keep the last 9,000 statements, and ours are long.
+    It keeps no log: with DEBUG on, Django keeps the last 9,000 statements, and ours are long.
     """
     connection = connections[alias]
     if connection.queries_log.maxlen:
@@ -139,13 +164,24 @@ def complete_settings(settings: DatabaseSettings) -> DatabaseSettings:
     return dict(ConnectionHandler().configure_settings(filled)["default"])
 
 
-def _as_stored(settings: DatabaseSettings) -> DatabaseSettings:
+def _set_up_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Receiver of `connection_created`, for the connections that are ours."""
+    if connection.alias in (SOURCE, TARGET, *_bound_aliases):
+        read_as_stored(connection)
+        speak_utf8mb4(connection)
+
+
+connection_created.connect(_set_up_connection)
+
+
+def _as_stored(endpoint: Endpoint) -> DatabaseSettings:
     """Settings that read SQLite's values as they are stored.
 
-    Django's connection has sqlite3 convert them by the column's declared type, where '' in a
-    date column is None before anybody sees it.
+    Django's connection has sqlite3 convert values by the column's declared type: '' in a date
+    column becomes None.
     """
-    if not settings["ENGINE"].endswith("sqlite3"):
+    settings = endpoint.settings
+    if endpoint.vendor != "sqlite":
         return settings
     return {**settings, "OPTIONS": {**settings["OPTIONS"], "detect_types": 0}}
 
@@ -164,9 +200,14 @@ def _endpoint_from_url(url: str) -> Endpoint:
         raise ConfigurationError(
             f"{shown} names no database", hint="Add its name: mysql://user@host:3306/name."
         )
-    if settings["ENGINE"].endswith("sqlite3") and settings["NAME"] != ":memory:":
+    endpoint = Endpoint(shown, settings)
+    if endpoint.vendor == "sqlite" and settings["NAME"] != ":memory:":
         settings["NAME"] = str(Path(settings["NAME"]).absolute())
-    return Endpoint(shown, settings)
+    return endpoint
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _register(alias: str, settings: DatabaseSettings) -> None:
@@ -186,18 +227,30 @@ def _forget(alias: str) -> None:
 @contextmanager
 def _bound(alias: str, settings: DatabaseSettings) -> Iterator[None]:
     before = connections.settings.get(alias)
-    if before == settings:
-        yield
-        return
-    _rebind(alias, settings)
+    _bound_aliases.append(alias)
     try:
-        yield
+        if before == settings:
+            _set_up_open(alias)
+            yield
+            return
+        _rebind(alias, settings)
+        try:
+            yield
+        finally:
+            _forget(alias)
+            if before is not None:
+                _rebind(alias, before)
+            else:
+                del connections.settings[alias]
     finally:
-        _forget(alias)
-        if before is None:
-            del connections.settings[alias]
-        else:
-            _rebind(alias, before)
+        _bound_aliases.remove(alias)
+
+
+def _set_up_open(alias: str) -> None:
+    """Set up a connection that the project opened before its alias was bound."""
+    connection = connections[alias]
+    if connection.connection is not None:
+        _set_up_connection(connection)
 
 
 def _rebind(alias: str, settings: DatabaseSettings) -> None:
@@ -211,18 +264,18 @@ def _rebind(alias: str, settings: DatabaseSettings) -> None:
 def _name_tables_for(connection: BaseDatabaseWrapper) -> None:
     """Give automatic table names the length that this database takes.
 
-    Django cuts them when a model class is made, to the length of the database that is then
-    the default: a project that starts on MySQL has shorter names than one on SQLite.
+    Django cuts them when it makes a model class, to the length that the default database takes
+    at that time: a project that starts on MySQL has shorter names than one on SQLite.
     """
     for model in apps.get_models(include_auto_created=True):
         model._meta.db_table = table_name(model, connection)
 
 
 def table_name(model: type[Model], connection: BaseDatabaseWrapper) -> str:
-    """The name that a model's table has in this database, whichever end the alias is bound to.
+    """The name of a model's table in this database, whatever the alias is bound to.
 
-    A name that Django makes up is as long as the database takes, that of an automatic
-    many-to-many table included; a name that the project gives is taken as it is.
+    Django cuts the names that it makes up, those of automatic many-to-many tables included, to
+    the length that the database takes. A name that the project gives stays as it is.
     """
     model = model._meta.concrete_model or model
     known = model._meta.db_table
@@ -240,7 +293,7 @@ def _made_up_table_name(model: type[Model], limit: int | None) -> str:
     meta = model._meta
     if not meta.auto_created:
         return truncate_name(f"{meta.app_label}_{meta.model_name}", limit)
-    # The stubs call it a flag; it is the model that has the many-to-many field.
+    # The stubs type it as a flag; it is the model that has the many-to-many field.
     owner = meta.auto_created._meta  # type: ignore[attr-defined]
     name = owner.db_table
     if name in [_made_up_table_name(owner.model, each) for each in _NAME_LENGTHS]:
@@ -250,7 +303,7 @@ def _made_up_table_name(model: type[Model], limit: int | None) -> str:
 
 
 def _clear_row_caches() -> None:
-    """Content types are cached by alias, with the keys of the database it was bound to."""
+    """Clear the cache of content types: it is by alias, and holds the other database's keys."""
     if apps.is_installed("django.contrib.contenttypes"):
         from django.contrib.contenttypes.models import ContentType
 
@@ -258,9 +311,9 @@ def _clear_row_caches() -> None:
 
 
 def _forget_migrations() -> None:
-    """Have Django import the migrations anew: some choose their operations while imported.
+    """Make Django import the migrations again: some choose their operations during the import.
 
-    Those of a search index, for one, ask `connection.vendor` whether to make an FTS table.
+    A migration for a search index, for one, asks `connection.vendor` whether to make an FTS table.
     """
     packages = {
         MigrationLoader.migrations_module(config.label)[0] for config in apps.get_app_configs()

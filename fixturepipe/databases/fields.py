@@ -1,4 +1,4 @@
-"""Fields of models as the columns that they are: which a table has, and of which kind."""
+"""Fields of models as columns: which columns a table has, and of which kind."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def stored_fields(model: type[models.Model]) -> tuple[Field, ...]:
 
 
 def dumped_fields(model: type[models.Model]) -> list[Field]:
-    """The fields that stand in an object's "fields": the table's own columns but the key.
+    """The fields in an object's "fields": the table's own columns but the key.
 
     Generated columns are left out, since the target computes them; so are relations over several
     columns, since the columns themselves are there.
@@ -72,14 +72,14 @@ def dumped_fields(model: type[models.Model]) -> list[Field]:
 
 
 def root_field(field: Field) -> Field:
-    """The column that a foreign key's values come from in the end; the field itself if none."""
+    """The column at the end of a chain of foreign keys; the field itself if it is none."""
     while isinstance(field, models.ForeignKey):
         field = field.target_field
     return field
 
 
 def field_at(model: type[models.Model], path: str) -> Field:
-    """The root field of what a lookup path ends at; "pk" is the primary key."""
+    """The root field of the last name of a lookup path; "pk" is the primary key."""
     *relations, name = path.split(LOOKUP_SEP)
     for relation in relations:
         related = model._meta.get_field(relation).related_model

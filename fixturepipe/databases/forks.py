@@ -1,4 +1,4 @@
-"""Processes that begin as copies of this one: when they may, and what they must let go of."""
+"""Worker processes: when they may be forks of this one, and how a fork starts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _inherited: list[object] = []
 def start_method() -> Literal["fork", "spawn"]:
     """How processes begin: "fork", which saves each half a second of imports, or "spawn".
 
-    A fork has none of the threads, but all of the locks that they hold; and on macOS the
-    system's libraries do not bear it.
+    A fork has none of the threads, but all of the locks that they hold; and macOS's own
+    libraries crash in a fork.
     """
     return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
 
 
 def begin() -> None:
-    """Ctrl-C is the parent's to answer; and a process whose parent was killed must not stay."""
+    """Set up a worker: its parent answers Ctrl-C, and it ends when its parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _leave_inherited_connections()
     parent = multiprocessing.parent_process()
@@ -33,19 +33,19 @@ def begin() -> None:
 
 
 def keep_for_good(inherited: object) -> None:
-    """What is the parent's to close: it may not be collected here."""
+    """Never collect this object of the parent's: its collection would close it."""
     _inherited.append(inherited)
 
 
 def _leave_inherited_connections() -> None:
-    """A forked process must neither use nor end its parent's connections: it lets go of them.
+    """Drop the parent's connections without using or closing them.
 
-    The target's end its loader lock by their end, so their sockets may not stay open here.
+    Their sockets are closed here, since the server frees the loader lock when the last one is.
     """
     for connection in connections.all(initialized_only=True):
         raw: Any = connection.connection
         if raw is not None:
-            keep_for_good(raw)  # to collect it would say goodbye to the server
+            keep_for_good(raw)  # its collection would send COM_QUIT to the server
             connection.connection = None
             if connection.vendor == "mysql":
                 os.close(raw.fileno())

@@ -1,7 +1,7 @@
-"""What rows promise each other: that references lead somewhere, that unique values are unique.
+"""Integrity of whole tables: rows that are orphans, values that should be unique and are not.
 
-Each question is one statement over whole tables, asked of the database; automatic
-many-to-many tables are asked about like any other.
+Each check is one statement for the database; automatic many-to-many tables are checked like any
+other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
 
 
 def constrained_keys(model: type[models.Model]) -> list[ForeignKey]:
-    """The model's foreign keys whose values must exist; `db_constraint=False` may dangle."""
+    """The foreign keys whose values must exist: all but those with `db_constraint=False`."""
     return [
         field
         for field in model._meta.local_concrete_fields
@@ -31,9 +31,9 @@ def constrained_keys(model: type[models.Model]) -> list[ForeignKey]:
 
 
 def orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> tuple[int, list[Example]]:
-    """How many rows point at nothing through a foreign key, and the first of them."""
+    """How many rows are orphans by a foreign key, and the first of them."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) {_dangling(field, connection)}")
+        cursor.execute(f"SELECT COUNT(*) {_from_orphans(field, connection)}")
         count = int(cursor.fetchone()[0])
     first = orphan_rows(field, connection, EXAMPLES) if count else []
     return count, [_example(row[:-1], row[-1]) for row in first]
@@ -42,13 +42,13 @@ def orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> tuple[int, li
 def orphan_rows(
     field: ForeignKey, connection: BaseDatabaseWrapper, at_most: int | None = None
 ) -> list[Row]:
-    """The raw keys of the rows that point at nothing, each followed by what it points at."""
+    """The raw keys of the orphans, each followed by its dangling reference."""
     quote = connection.ops.quote_name
     key = ", ".join(f"a.{quote(part.column)}" for part in key_fields(field.model))
     limit = "" if at_most is None else f" LIMIT {at_most}"
     return rows_of(
         connection,
-        f"SELECT {key}, a.{quote(field.column)} {_dangling(field, connection)}"
+        f"SELECT {key}, a.{quote(field.column)} {_from_orphans(field, connection)}"
         f" ORDER BY {key}{limit}",
     )
 
@@ -66,8 +66,8 @@ def rows_of(
     return any_text(connection, ask)
 
 
-def _dangling(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:
-    """FROM and WHERE of the rows that point at nothing, as `a`."""
+def _from_orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:
+    """FROM and WHERE of the orphans, as `a`."""
     quote = connection.ops.quote_name
     remote = quote(table_name(field.remote_field.model, connection))
     column, there = quote(field.column), quote(field.target_field.column)
@@ -79,7 +79,7 @@ def _dangling(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:
 
 
 def unique_sets(model: type[models.Model]) -> Iterator[tuple[Field, ...]]:
-    """The sets of columns that are unique in every row, but for the primary key."""
+    """The sets of columns that are unique in every row, the primary key excepted."""
     fields = {field.name: field for field in model._meta.local_concrete_fields}
     sets: list[tuple[str, ...]] = [
         (field.name,) for field in fields.values() if field.unique and not field.primary_key
@@ -98,7 +98,7 @@ class UniqueIndexes:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
-        # One question for all tables: Django's introspection takes two for each.
+        # One query for all tables: Django's introspection takes two for each.
         self._of_all = _unique_indexes(connection) if connection.vendor == "mysql" else None
 
     def of(self, model: type[models.Model]) -> set[frozenset[str]]:
@@ -122,7 +122,7 @@ def _unique_indexes(connection: BaseDatabaseWrapper) -> dict[str, set[frozenset[
         )
         rows = cursor.fetchall()
     indexes: dict[tuple[str, str], set[str]] = {}
-    # An index of a column's beginning, or of an expression, keeps other things unique.
+    # An index of a column's prefix, or of an expression, does not make the column unique.
     partial = {(table, index) for table, index, column, part in rows if part or column is None}
     for table, index, column, _ in rows:
         if (table, index) not in partial:
@@ -136,8 +136,8 @@ def _unique_indexes(connection: BaseDatabaseWrapper) -> dict[str, set[frozenset[
 def _unique_indexes_of(table: str, connection: BaseDatabaseWrapper) -> set[frozenset[str]]:
     """The unique indexes of one table of SQLite, partial ones left out, and its key.
 
-    By pragma (https://www.sqlite.org/pragma.html#pragma_index_list): Django parses the table's
-    SQL besides, which takes longer than to check a small table.
+    By pragma (https://www.sqlite.org/pragma.html#pragma_index_list): Django also parses the
+    table's SQL, which takes longer than a check of a small table.
     """
     quoted = connection.ops.quote_name(table)
     with connection.cursor() as cursor:
@@ -154,7 +154,7 @@ def _unique_indexes_of(table: str, connection: BaseDatabaseWrapper) -> set[froze
 def duplicates(
     fields: tuple[Field, ...], connection: BaseDatabaseWrapper
 ) -> tuple[int, list[Example]]:
-    """How many values (or sets of values) are there more than once, and the first of them.
+    """How many values (or sets of values) occur more than once, and the first of them.
 
     An example's key is the number of rows that share the value.
     """
@@ -173,7 +173,7 @@ def duplicates(
 
 
 def _is_plain(constraint: models.UniqueConstraint) -> bool:
-    """Whether a constraint covers every row and its columns as they are, so that MySQL has it."""
+    """Whether a constraint covers every row, by plain columns, so that MySQL creates it."""
     included = getattr(constraint, "include", ())
     special = (constraint.condition, constraint.deferrable, included)
     return bool(constraint.fields) and not any(special) and constraint.nulls_distinct is not False

@@ -1,7 +1,7 @@
-"""The character set of connections to MySQL and MariaDB: every character there is.
+"""The character set of connections to MySQL and MariaDB: utf8mb4, which has every character.
 
-Settings may ask for another ("utf8" is utf8mb3 to a server): then emoji are read as question
-marks, and what a driver's code page lacks cannot be sent.
+Settings may ask for another ("utf8" means utf8mb3 to a server): then emoji are read as question
+marks, and characters that the driver's code page does not have cannot be sent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EVERY_CHARACTER = "utf8mb4"
 
 
 def speak_utf8mb4(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Receiver of `connection_created`: the driver and the server both change over."""
+    """Change both the driver and the server to utf8mb4, on a new connection."""
     if connection.vendor == "mysql":
         connection.connection.set_character_set(EVERY_CHARACTER)
 

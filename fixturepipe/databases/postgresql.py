@@ -1,8 +1,8 @@
-"""What PostgreSQL holds and Python has no value for: handed out as the server writes it.
+"""PostgreSQL values that Python cannot represent, read as the text that the server writes.
 
 psycopg raises for "infinity", for years before 1 and after 9999, for 24:00:00 and for intervals
-beyond `timedelta`: in the middle of a result, without the row. Here such a value is its text, so
-that `check` and `dump` can name it with its model, key and field.
+beyond `timedelta`, in the middle of a result and without the row. As text, `check` and `dump`
+can report such a value with its model, key and field.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TYPES = ("date", "time", "timestamp", "timestamptz", "interval")
 
 
 def read_as_stored(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Receiver of `connection_created`.
+    """Set up a new connection.
 
     Raises ConfigurationError for psycopg2, which takes the last day of 9999 for infinity.
     """
@@ -47,7 +47,7 @@ def _lenient(loader: type[Any]) -> type[Any]:
     import psycopg
     from psycopg.types import datetime as in_python
 
-    # The loaders in C are asked past a `load` of a subclass: take those that they stand for.
+    # The loaders in C do not call the `load` of a subclass: take their equals in Python.
     base: Any = getattr(in_python, loader.__name__, loader)
 
     class Lenient(base):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Setting the user's Django project up."""
+"""Setting up the user's Django project."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from fixturepipe.errors import ConfigurationError
 _NAME_IT = "Name it with --settings mysite.settings, and its directory with --pythonpath DIR."
 
 _SET_UP = (
-    'Give it what it needs (what manage.py reads from a .env file, say), or put "fixturepipe"'
-    " into INSTALLED_APPS and run it as `python manage.py fixturepipe`."
+    "Set the environment that it needs (variables that manage.py reads from a .env file, say), or"
+    ' add "fixturepipe" to INSTALLED_APPS and run `python manage.py fixturepipe`.'
 )
 
 
 def set_up_project(module: str | None, pythonpath: str | None) -> str:
-    """Import the settings and load the apps, once; gives the settings module's name.
+    """Import the settings and load the apps, once; return the settings module's name.
 
-    Without `module`: DJANGO_SETTINGS_MODULE, else what ./manage.py names. Raises
-    ConfigurationError where the settings or an app cannot be imported.
+    Without `module`: DJANGO_SETTINGS_MODULE, or else the module that ./manage.py names. Raises
+    ConfigurationError if the settings or an app cannot be imported.
     """
     if apps.ready:
         return os.environ.get("DJANGO_SETTINGS_MODULE", "")
@@ -37,7 +37,7 @@ def set_up_project(module: str | None, pythonpath: str | None) -> str:
         module or os.environ.get("DJANGO_SETTINGS_MODULE") or _settings_of_manage_py(pythonpath)
     )
     if not module:
-        raise ConfigurationError("No settings module is named", hint=_NAME_IT)
+        raise ConfigurationError("No settings module is given", hint=_NAME_IT)
     os.environ["DJANGO_SETTINGS_MODULE"] = module
     try:
         settings.INSTALLED_APPS  # noqa: B018  (reading one setting imports the module)
@@ -51,9 +51,9 @@ def set_up_project(module: str | None, pythonpath: str | None) -> str:
         django.setup()
     except Exception as error:
         hint = (
-            "Mend INSTALLED_APPS."
+            "Correct INSTALLED_APPS."
             if isinstance(error, ImproperlyConfigured)
-            else ("Install what the project needs into this Python environment.")
+            else "Install the project's requirements into this Python environment."
         )
         raise ConfigurationError(
             f"The apps of {module} cannot be loaded: {_first_line(error)}", hint=hint

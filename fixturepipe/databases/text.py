@@ -1,7 +1,6 @@
 """Text that Python can hold and UTF-8 cannot: lone surrogates.
 
-They come from bytes that are not UTF-8, which SQLite's driver hands out so (PEP 383), and from
-JSON, which can escape half of a surrogate pair.
+SQLite's driver returns them for bytes that are not UTF-8 (PEP 383), and JSON can escape them.
 """
 
 from __future__ import annotations

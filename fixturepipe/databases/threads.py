@@ -1,4 +1,4 @@
-"""Threads that ask a server side by side, each over connections of its own."""
+"""Threads that query a server in parallel, each over its own connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import connections
 
 @contextmanager
 def connected_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that close the connections which Django gave each of them."""
+    """A pool of threads, each of which closes its Django connections at the end."""
     with ThreadPoolExecutor(count) as pool:
         try:
             yield pool

@@ -1,0 +1,5 @@
+from django.db.backends.mysql import base
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    pass
