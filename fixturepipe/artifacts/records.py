@@ -102,7 +102,7 @@ class FixtureWriter:
         self.objects += len(lines)
 
     def close(self) -> None:
-        """Endpoint the array; the file itself stays its owner's."""
+        """End the array; the file itself stays its owner's."""
         self._put(_CLOSE if self.objects else b"]\n")
 
     @property

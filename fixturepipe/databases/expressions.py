@@ -1,6 +1,6 @@
 """Unique constraints on expressions, `UniqueConstraint(Lower("name"), name=…)`.
 
-MySQL enforces them, by its own collation; MariaDB has no such index, and Django makes none.
+MySQL enforces them, with its own collation. MariaDB has no such index, and Django makes none.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Model = type[models.Model]
 
 @dataclass(frozen=True)
 class UniqueExpressions:
-    """A constraint's expressions; `fields` are the columns that they are made of."""
+    """A constraint's expressions; `fields` are the columns that they contain."""
 
     model: Model
     name: str
@@ -29,7 +29,7 @@ class UniqueExpressions:
     _expressions: tuple[Any, ...]
 
     def compiled(self, connection: BaseDatabaseWrapper) -> list[str]:
-        """The SQL of each for a database, over the table's bare column names.
+        """The SQL of each expression for a database, with bare column names.
 
         Raises NotSupportedError for what a database lacks.
         """
@@ -43,7 +43,7 @@ class UniqueExpressions:
 
 
 def unique_expressions(model: Model) -> Iterator[UniqueExpressions]:
-    """The constraints that hold in every row; a partial or deferred one MySQL does not have."""
+    """The constraints that apply to every row: MySQL has no partial or deferred ones."""
     for constraint in model._meta.constraints:
         if not isinstance(constraint, models.UniqueConstraint) or not constraint.expressions:
             continue

@@ -1,7 +1,7 @@
 """Which models a database holds, and what the pure stages need to know of each.
 
-Each table of the source is dumped, excluded by name, or named as not covered; this module
-draws that line.
+Each table of the source is dumped, excluded by name, or named as not covered: this module
+decides which.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fixturepipe.databases.fields import dumped_fields, field_at
 from fixturepipe.databases.naturalkeys import natural_key_dependencies, natural_key_paths
 from fixturepipe.databases.plainquery import every_row
 
-# Every target makes these rows itself when it is migrated, under keys of its own.
+# `migrate` makes these rows in every target, under keys that the target allocates.
 NATURAL_PRIMARY = ("contenttypes.contenttype", "auth.permission")
 
 LEDGER_PREFIX = "fixturepipe_"
@@ -60,9 +60,9 @@ def coverage(connection: BaseDatabaseWrapper, alias: str) -> Coverage:
     for model in sorted(candidates, key=lambda m: not m._meta.managed):
         table, label = model._meta.db_table, model._meta.label_lower
         if table in owners:
-            reason = f"its table {table} is that of {owners[table]._meta.label_lower}"
+            reason = f"its table {table} belongs to {owners[table]._meta.label_lower}"
         elif not router.allow_migrate_model(alias, model):
-            reason = f"a database router keeps it out of {alias!r}"
+            reason = f"a database router excludes it from {alias!r}"
         elif table in views:
             reason = f"{table} is a view"
         elif table not in tables:
@@ -195,7 +195,7 @@ def _many_to_many(model: type[models.Model]) -> Iterable[ManyToMany]:
     for field in model._meta.local_many_to_many:
         remote = field.remote_field
         through = remote.through
-        # A tagging field says that it is many-to-many; its rows are found by a generic key.
+        # A tagging field claims to be many-to-many; its rows are found by a generic key.
         if through is None or not isinstance(field, models.ManyToManyField):
             continue
         yield ManyToMany(

@@ -1,6 +1,6 @@
 """The JSON text of single values, as Django reads it, with nothing lost on the way.
 
-DjangoJSONEncoder cuts datetimes and times to milliseconds; this one keeps their microseconds.
+DjangoJSONEncoder truncates datetimes and times to milliseconds; this encoder keeps microseconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Values: TypeAlias = Sequence[Any]
 
 
 class UnserializableError(ValueError):
-    """A value that a fixture cannot carry as it is; the message says why."""
+    """A value that a fixture cannot hold unchanged; the message gives the reason."""
 
 
 def datetime_text(value: datetime.datetime) -> str:

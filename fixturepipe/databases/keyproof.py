@@ -1,14 +1,14 @@
-"""The proof, on the data that are there, that a model may be referred to by natural key.
+"""The proof, on the rows of the source, that natural keys lead back to their rows.
 
-loaddata finds the row again with `default_manager.get_by_natural_key(*key)`. That gives the
-row which was meant if no two rows have the key, no part of it is NULL, the default manager
-hides no row, and the method looks up by the fields that the key is made of. The first three
-are asked of the database in a query each. The last is read off the SQL that the method sends:
-it must be that of `get(field=part, …)`. Where it is not, and where the key is computed, each
-row is looked up, up to a number of rows; a larger table remains unproven.
+loaddata finds a row with `default_manager.get_by_natural_key(*key)`. That returns the right
+row if no two rows have the key, no part of it is NULL, the default manager hides no row, and
+the method looks up the fields that the key consists of. A query each answers the first three.
+The SQL that the method sends answers the last: it must be that of `get(field=part, …)`. If it is
+not, or if the key is computed, each row is looked up, up to a number of rows; a larger table
+remains unproven.
 
-MySQL and MariaDB compare text by collations that know no case, accents or trailing spaces.
-A key that no constraint keeps unique must stay unique under these too.
+The collations of MySQL and MariaDB ignore case, accents and trailing spaces. A key that no
+constraint keeps unique must be unique under these collations too.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _EXACT |= {"TimeField", "UUIDField", "GenericIPAddressField", "FileField", "File
 
 
 class UnprovenError(Exception):
-    """The natural key cannot be relied on; the message says why, and names the rows."""
+    """The natural key is not reliable; the message gives the reason and the rows."""
 
 
 def prove(model: Model, paths: Sequence[str], connection: BaseDatabaseWrapper) -> None:
-    """Prove a natural key made of the fields at `paths`, or a computed one if there are none.
+    """Prove a natural key that consists of the fields at `paths`, or is computed if there are none.
 
     Raises UnprovenError.
     """
@@ -94,7 +94,7 @@ def _no_two_are_equal(
         f"fixturepipe_folded({name})" if field.get_internal_type() in _TEXT else name
         for name, field in zip(names, fields, strict=True)
     ]
-    same = "have natural keys that MySQL and MariaDB may take for the same"
+    same = "have natural keys that MySQL and MariaDB may see as equal"
     _refuse_equal(connection, keys, parameters, folded, same)
 
 
@@ -103,12 +103,12 @@ def _refuse_equal(
     keys: str,
     parameters: Sequence[Any],
     parts: Sequence[str],
-    said: str,
+    reason: str,
 ) -> None:
     grouped = f"GROUP BY {', '.join(parts)} HAVING COUNT(*) > 1 LIMIT 1"
     rows = _fetched(connection, f"SELECT MIN(col1), MAX(col1) FROM {keys} k {grouped}", parameters)
     if rows:
-        raise UnprovenError(f"{_named(rows[0])} {said}")
+        raise UnprovenError(f"{_named(rows[0])} {reason}")
 
 
 def _is_unique(model: Model, paths: Sequence[str]) -> bool:
@@ -122,10 +122,10 @@ def _is_unique(model: Model, paths: Sequence[str]) -> bool:
 
 
 def _folded(text: str | None) -> str | None:
-    """Text without what the servers' default collations overlook, and a little more.
+    """Text without the differences that the servers' default collations ignore, and a few more.
 
-    utf8mb4_general_ci, utf8mb4_0900_ai_ci and utf8mb4_uca1400_ai_ci overlook case and accents;
-    the first also tells no character beyond U+FFFF from another, and pads with spaces.
+    utf8mb4_general_ci, utf8mb4_0900_ai_ci and utf8mb4_uca1400_ai_ci ignore case and accents. The
+    first also sees all characters beyond U+FFFF as equal, and pads with spaces.
     """
     if text is None or text.isascii():
         return text and text.lower().rstrip(" ")
@@ -179,7 +179,7 @@ def _look_each_up(model: Model, connection: BaseDatabaseWrapper, why: str) -> No
     plain = every_row(model, connection.alias)
     if plain[LOOKED_UP : LOOKED_UP + 1].values_list("pk").exists():
         raise UnprovenError(
-            f"{why}, and with more than {LOOKED_UP:,} rows not every one of them is looked up"
+            f"{why}, and only tables of up to {LOOKED_UP:,} rows are looked up row by row"
         )
     manager: Any = model._default_manager.db_manager(connection.alias)
     seen: dict[str, Any] = {}
@@ -199,7 +199,7 @@ def _look_each_up(model: Model, connection: BaseDatabaseWrapper, why: str) -> No
 
 def without_image_sizes(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
     """Instances whose image files are not opened: an ImageField measures its file when an
-    instance is made, and the files are not on every machine."""
+    instance is made, and the files may be on another machine."""
     images = [f.name for f in rows.model._meta.concrete_fields if isinstance(f, models.ImageField)]
     return rows.defer(*images) if images else rows
 

@@ -1,10 +1,10 @@
 """Which fields a model's natural key is made of.
 
-A natural key is whatever the project's `natural_key()` returns. Most return fields as they
-are: `(self.slug,)` or `(self.codename, *self.content_type.natural_key())`. For those the key can
-be read and looked up in bulk. To know which they are, the method is called once on an object
-whose every field holds a marker of its own: a result made of nothing but markers names the
-fields; anything else (a formatted string, a condition, a query) is a computed key.
+A natural key is whatever the project's `natural_key()` returns. Most return unchanged fields:
+`(self.slug,)` or `(self.codename, *self.content_type.natural_key())`. Such keys can be read and
+looked up in bulk. To learn the fields, the method is called once on an object with a different
+marker in each field: a result that consists of markers alone names the fields; anything else
+(a formatted string, a condition, a query) is a computed key.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.db.models.base import ModelState
 
 
 class _Marker:
-    """Stands for a field's value; everything but passing it on fails."""
+    """Stands for a field's value; it can only be passed on."""
 
     __slots__ = ("path",)
 

@@ -1,7 +1,7 @@
 """A model's own table, nothing hidden: the query that the dump reads through.
 
 No manager and no default filter takes part, parents' columns are left to the parents, and
-whatever is joined is joined outwards, so that a row that points at nothing is still there.
+all joins are outer joins, so that rows with dangling references are there too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fixturepipe.databases.fields import Field
 
 
 class PlainQuery:
-    """Columns of a model and of what it points at, in the order in which they are selected."""
+    """Columns of a model and of the models it refers to, in the order of selection."""
 
     def __init__(self, model: type[models.Model], connection: BaseDatabaseWrapper) -> None:
         self.model = model
@@ -43,7 +43,7 @@ class PlainQuery:
         """A column by its look-up path ("author__name").
 
         A path that ends in a foreign key gives that key's own column, or with `whole` the
-        column that it is to, in the other table: NULL where it points at nothing.
+        column that it refers to, in the other table: NULL for a dangling reference.
         """
         names = path.split(LOOKUP_SEP)
         found = self._query.setup_joins(names, self.model._meta, self._base)
@@ -76,6 +76,6 @@ class PlainQuery:
 
 
 def every_row(model: type[models.Model], alias: str) -> models.QuerySet[Any]:
-    """The model's rows past its managers, in no order, so that none is hidden and none joined."""
+    """The model's rows past its managers and in no order, so that no row is hidden."""
     rows: models.QuerySet[Any] = models.QuerySet(model, using=alias)
     return rows.order_by()

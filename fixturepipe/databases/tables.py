@@ -1,8 +1,8 @@
-"""Tables as they are: raw rows in key order, a page at a time, from either end.
+"""Raw rows of a table in key order, a page at a time, from either endpoint.
 
-Nothing of a project's own code takes part: no manager, no `from_db`, no signal, so nothing
-hides a row or changes a value. A page is bounded in rows and in bytes, so memory stays flat
-whatever the table holds, and no read lasts long enough to block a writer.
+The project's own code takes no part: no manager, no `from_db`, no signal, so nothing hides a row
+or changes a value. Pages are bounded in rows and in bytes (see `pages`), so memory does not grow
+with the table, and no read lasts long enough to block a writer.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ from django.db.models import sql
 from MySQLdb.constants import FIELD_TYPE
 
 from fixturepipe.databases.endpoints import table_name
-from fixturepipe.databases.fields import Field, is_integer, key_fields, root_field, stored_fields
+from fixturepipe.databases.fields import Field, is_integer, key_fields, stored_fields
+from fixturepipe.databases.pages import (
+    FIRST_WIDE_ROWS,
+    PAGE_ROWS,
+    fetch_page,
+    next_limit,
+    wide_columns,
+)
+from fixturepipe.databases.pages import Row as Row
 
-Row = tuple[Any, ...]
 Key = tuple[Any, ...]
 Answer = TypeVar("Answer")
-
-PAGE_ROWS = 2_000
-PAGE_BYTES = 8 << 20
 
 _TEXT_TYPES = (
     FIELD_TYPE.DATE,
@@ -35,7 +39,6 @@ _TEXT_TYPES = (
     FIELD_TYPE.NEWDECIMAL,
     FIELD_TYPE.TIME,
 )
-_WIDE = frozenset({"TextField", "BinaryField", "JSONField"})
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,18 @@ EVERYTHING = Bounds()
 
 @dataclass(frozen=True)
 class Condition:
-    """What rows must meet besides: SQL with %s for each of `parameters`."""
+    """A further condition on rows: SQL with %s for each of `parameters`."""
 
     sql: str
     parameters: tuple[Any, ...] = ()
 
 
 class Table:
-    """A model's table at one end. Rows are tuples of raw values in the order of `fields`.
+    """A model's table at one endpoint. Rows are tuples of raw values in the order of `fields`.
 
-    `fields` begin with the key: the primary key, or another that is unique. `as_text` asks
-    mysqlclient for moments and decimals as the server writes them, without making objects of
-    them: a third of the time where most will only be compared.
+    `fields` begin with the key: the primary key, or another unique one. `as_text` asks
+    mysqlclient for datetimes and decimals as text, as the server writes them. That takes a third
+    of the time of making objects, and most values are only compared.
     """
 
     def __init__(
@@ -81,7 +84,7 @@ class Table:
         self.key = tuple(key) if key is not None else key_fields(model)
         self.fields = tuple(fields) if fields is not None else stored_fields(model)
         self.has_integer_key = len(self.key) == 1 and is_integer(self.key[0])
-        self._wide = [i for i, field in enumerate(self.fields) if _is_wide(field)]
+        self._wide = wide_columns(self.fields)
 
     def count(self, condition: Condition | None = None) -> int:
         """The number of rows."""
@@ -100,22 +103,19 @@ class Table:
     ) -> Iterator[list[Row]]:
         """Yield the rows in the order of their keys, as lists of at most `rows`.
 
-        `fields` must begin with the key. `as_stored` gives SQLite's rows in the order in which
-        they lie in the file, which is quicker where the key is text; each has its rowid at the
-        end, as one value more.
+        `fields` must begin with the key. `as_stored` yields SQLite's rows in the order of the
+        file, which is faster if the key is text. Each row then has its rowid as the last value.
         """
         by_rowid = as_stored and self.connection.vendor == "sqlite"
         after = bounds.after
-        limit = rows if not self._wide else min(rows, 200)
+        limit = rows if not self._wide else min(rows, FIRST_WIDE_ROWS)
         while True:
             page = self._page(after, bounds.upto, condition, limit, by_rowid)
             if not page:
                 return
             yield page
             after = page[-1][-1:] if by_rowid else page[-1][: len(self.key)]
-            if self._wide:
-                room = PAGE_BYTES * len(page) // max(1, self._bytes(page))
-                limit = max(1, min(rows, room, limit * 2))
+            limit = next_limit(limit, page, rows, self._wide)
 
     def with_keys(self, keys: Sequence[Key]) -> Iterator[list[Row]]:
         """Yield the rows that have one of the keys (values prepared for this connection)."""
@@ -125,7 +125,7 @@ class Table:
             yield self._fetch(self._among(part))
 
     def between(self, first: Any, last: Any) -> list[Row]:
-        """The rows whose single key lies from `first` to `last`, both included."""
+        """The rows whose single key is between `first` and `last`, both included."""
         column = self.column(self.key[0])
         return self._fetch(Condition(f"{column} >= %s AND {column} <= %s", (first, last)))
 
@@ -170,37 +170,23 @@ class Table:
         where, parameters = _where(conditions)
         select = self._select(", rowid" if by_rowid else "")
         query = f"{select}{where} ORDER BY {', '.join(order)} LIMIT {limit}"
-        return self._read(query, parameters, PAGE_BYTES)
+        return self._read(query, parameters, limit)
 
     def _fetch(self, condition: Condition) -> list[Row]:
         where, parameters = _where([condition])
         return self._read(f"{self._select()}{where}", parameters)
 
-    def _read(self, query: str, parameters: Sequence[Any], budget: int | None = None) -> list[Row]:
-        return any_text(self.connection, lambda: self._execute(query, parameters, budget))
+    def _read(self, query: str, parameters: Sequence[Any], limit: int | None = None) -> list[Row]:
+        return any_text(self.connection, lambda: self._execute(query, parameters, limit))
 
-    def _execute(self, query: str, parameters: Sequence[Any], budget: int | None) -> list[Row]:
+    def _execute(self, query: str, parameters: Sequence[Any], limit: int | None) -> list[Row]:
+        """The result; with a limit, perhaps only its first rows, and the rest on the next page."""
         with self.connection.cursor() as cursor, self._conversion():
             cursor.execute(query, parameters)
-            if budget is None or not self._wide or self.connection.vendor != "sqlite":
+            # SQLite reads rows one by one; other drivers hold the whole result already.
+            if limit is None or self.connection.vendor != "sqlite":
                 return list(cursor.fetchall())
-            return self._within_budget(cursor, budget)
-
-    def _within_budget(self, cursor: Any, budget: int) -> list[Row]:
-        """SQLite hands rows out one by one: stop before a page of long values fills memory.
-
-        What a page leaves, the next one begins with.
-        """
-        page: list[Row] = []
-        used = 0
-        while used < budget and (rows := cursor.fetchmany(100)):
-            used += self._bytes(rows)
-            page += rows
-        return page
-
-    def _bytes(self, rows: list[Row]) -> int:
-        """The size of the long columns, about: characters and bytes."""
-        return sum(_length([row[position] for row in rows]) for position in self._wide)
+            return fetch_page(cursor, limit, self._wide)
 
     def _conversion(self) -> AbstractContextManager[None]:
         if self._as_text and reads_as_text(self.connection):
@@ -219,13 +205,6 @@ class Table:
         return Condition(f"({columns}) IN ({values}{listed})", flat)
 
 
-def _length(values: Sequence[Any]) -> int:
-    try:
-        return sum(map(len, filter(None, values)))
-    except TypeError:  # a number among the texts, as SQLite allows
-        return sum(len(value) for value in values if isinstance(value, (str, bytes)))
-
-
 def _beyond(
     columns: Sequence[str], key: Key, comparison: str, *, or_equal: bool = False
 ) -> Condition:
@@ -241,11 +220,6 @@ def _beyond(
     return Condition(" OR ".join(parts), tuple(parameters))
 
 
-def _is_wide(field: Field) -> bool:
-    root = root_field(field)
-    return root.get_internal_type() in _WIDE or (root.max_length or 0) > 4_000
-
-
 def _where(conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
     if not conditions:
         return "", []
@@ -254,7 +228,7 @@ def _where(conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
 
 
 def reads_as_text(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the connection can hand out moments and decimals as text."""
+    """Whether the connection can return datetimes and decimals as text."""
     if connection.vendor != "mysql":
         return False
     connection.ensure_connection()
@@ -263,7 +237,7 @@ def reads_as_text(connection: BaseDatabaseWrapper) -> bool:
 
 @contextmanager
 def _server_text(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """While in the block, results hold moments and decimals as text."""
+    """While in the block, results hold datetimes and decimals as text."""
     raw: Any = connection.connection
     before = raw.converter
     raw.converter = {**before, **dict.fromkeys(_TEXT_TYPES, str)}
@@ -273,23 +247,28 @@ def _server_text(connection: BaseDatabaseWrapper) -> Iterator[None]:
         raw.converter = before
 
 
+def is_undecodable(error: OperationalError) -> bool:
+    """Whether the error is that of SQLite's driver for text that is not UTF-8."""
+    return "decode to UTF-8" in str(error)
+
+
 def any_text(connection: BaseDatabaseWrapper, ask: Callable[[], Answer]) -> Answer:
     """The answer of a database, in which bytes that are not UTF-8 are lone surrogates (PEP 383).
 
-    `ask` is called again where SQLite's text could not be decoded.
+    `ask` is called a second time if SQLite's text cannot be decoded.
     """
     try:
         return ask()
     except OperationalError as error:
-        if connection.vendor != "sqlite" or "decode to UTF-8" not in str(error):
+        if not is_undecodable(error):
             raise
-    with _undecodable_text(connection):
+    with undecodable_text(connection):
         return ask()
 
 
 @contextmanager
-def _undecodable_text(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """While in the block, bytes that are not UTF-8 are read as lone surrogates (PEP 383)."""
+def undecodable_text(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """While in the block, bytes of SQLite that are not UTF-8 become lone surrogates (PEP 383)."""
     connection.ensure_connection()
     raw: Any = connection.connection
     raw.text_factory = lambda text: text.decode("utf-8", "surrogateescape")

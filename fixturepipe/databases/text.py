@@ -13,3 +13,16 @@ def is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def printable(text: str) -> str:
+    r"""The text with `\xff` for each byte that is not UTF-8, `\ud800` for other lone surrogates."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+
+
+def shortened(text: str, length: int = 200) -> str:
+    """The text, or its beginning and the number of its characters if it is longer."""
+    return text if len(text) <= length else f"{text[: length - 10]}… ({len(text)} in all)"

@@ -1,20 +1,20 @@
-"""Values of one column at both endpoints, read as Django reads them and compared exactly.
+"""Values of one column at both endpoints, read as Django reads them, and compared exactly.
 
 Equal means: of the same Python type and the same value. So True is not 1, 1 is not 1.0, text
-is compared code point by code point, floats bit by bit, decimals by value, moments in time by
+is compared code point by code point, floats bit by bit, decimals by value, datetimes by
 instant and microsecond. NULL is equal to NULL only: a JSON `null` is not, although Django
 reads both as None, nor is text in a date column that Django reads as None.
 
-What two databases store differently and is the same nevertheless:
+Two databases may store these differently, and they are equal:
 
 * a UUID as char(32) and as a native column; a boolean as 0 and 1;
-* a moment in another time zone's notation; a decimal with fewer trailing zeros;
+* a datetime in another time zone; a decimal with fewer trailing zeros;
 * JSON with its keys in another order, other white space, or a float in another notation
   (1e2 and 100.0); a key given twice counts once, its last value, as every reader takes it;
-* the id of a content type or a permission, which each database gives out itself: they are
-  compared by natural key (see `naturalrows`);
-* columns that the database computes (GeneratedField) are left out: what they are computed
-  from is compared.
+* the id of a content type or a permission, which each database allocates: they are compared
+  by natural key (see `naturalrows`);
+* columns that the database computes (GeneratedField) are not compared, only the columns that
+  they are computed from.
 
 A custom field's values are compared as its `from_db_value` gives them; where the class has
 no equality of its own, by what `get_prep_value` makes of them.
@@ -37,6 +37,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.fields import Field, root_field
+from fixturepipe.databases.text import printable, shortened
 
 Values = Sequence[Any]
 
@@ -70,7 +71,7 @@ class Unreadable:
 
 
 class Unmatched:
-    """Stands for the id of a content type or permission that the other end lacks."""
+    """Stands for the id of a content type or permission that the other endpoint lacks."""
 
     __slots__ = ("raw",)
 
@@ -103,15 +104,13 @@ def shown(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
-    # Bytes that are not UTF-8 are read as lone surrogates, which no output takes.
-    text = str(value).encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= 200 else f"{text[:190]}… ({len(text)} in all)"
+    return shortened(printable(str(value)))
 
 
 class Reader:
-    """Reads one column of one end: Django's converters, applied a column at a time.
+    """Reads one column at one endpoint: Django's converters, applied a column at a time.
 
-    `as_text` says that moments and decimals come as the server writes them.
+    `as_text` says that datetimes and decimals come as the server writes them.
     """
 
     def __init__(
@@ -142,7 +141,7 @@ class Reader:
         return [self.value(raw) for raw in raws]
 
     def comparable(self, raws: Values) -> list[Any]:
-        """A column of values that are equal exactly where those of `values` are, made sooner."""
+        """A column of values, equal exactly if those of `values` are, and faster to make."""
         if self.kind == "UUIDField" and not self.own:
             return self._hexadecimal(raws)
         return self.values(raws)
@@ -179,10 +178,10 @@ class Column:
         self.target = target
         self.is_translated = translation is not None
         self._translation = translation
-        self._looks_alike = self._first_look()
+        self._look_equal = self._first_look()
 
     def expected(self, raws: Values) -> list[Any]:
-        """The source's values, comparable, as the target should hold them."""
+        """The source's values, comparable, as the target must hold them."""
         values = self.source.comparable(raws)
         if self._translation is None:
             return values
@@ -194,7 +193,7 @@ class Column:
         return self.target.comparable(raws)
 
     def at_source(self, raws: Values) -> list[Any]:
-        """The target's values, comparable, as the source should hold them."""
+        """The target's values, comparable, as the source must hold them."""
         values = self.found(raws)
         if self._translation is None:
             return values
@@ -203,7 +202,7 @@ class Column:
 
     def differing(self, ours: Values, theirs: Values) -> list[int]:
         """The positions at which raw values of the source and of the target differ."""
-        if self._looks_alike is not None and self._looks_alike(ours, theirs):
+        if self._look_equal is not None and self._look_equal(ours, theirs):
             return []
         expected, found = self.expected(ours), self.found(theirs)
         if _all_same(expected, found):
@@ -212,7 +211,7 @@ class Column:
         return [i for i, (a, b) in pairs if not (same(a, b) or self._same_prepared(a, b))]
 
     def both(self, ours: Any, theirs: Any) -> tuple[Any, Any]:
-        """One pair of raw values as a report shows them, never alike."""
+        """One pair of raw values as a report shows them, never the same text."""
         (expected,), (found,) = self.source.values([ours]), self.target.values([theirs])
         if self._translation is not None:
             expected, found = self._translation.shown(expected, found)
@@ -236,9 +235,9 @@ class Column:
             return _all_same
         if kind in ("DateTimeField", "TimeField"):
             here, there = self.source.connection.timezone, self.target.connection.timezone
-            return _same_moments if here == there else None
+            return _same_datetimes if here == there else None
         root = root_field(self.field)
-        # A decimal of up to 15 digits is the same as the float that stands for it in SQLite.
+        # SQLite holds a decimal as a float, which is exact for up to 15 digits.
         if isinstance(root, models.DecimalField) and (root.max_digits or 99) <= 15:
             return _same_decimals
         return None
@@ -272,7 +271,7 @@ def _is_plain_json(field: Field) -> bool:
 
 
 def _all_same(ours: Values, theirs: Values) -> bool:
-    """Whether two columns are alike throughout; false positives are impossible."""
+    """Whether two columns are equal throughout; never True by mistake."""
     if ours != theirs or list(map(type, ours)) != list(map(type, theirs)):
         return False
     # == takes 0.0 for -0.0, and 1 for True inside of containers.
@@ -286,14 +285,14 @@ def _same_booleans(ours: Values, theirs: Values) -> bool:
     return _all_same(ours, theirs) and set(ours) <= {0, 1, None}
 
 
-def _same_moments(ours: Values, theirs: Values) -> bool:
-    """Whether moments are written alike, but for microseconds of zero."""
+def _same_datetimes(ours: Values, theirs: Values) -> bool:
+    """Whether datetimes are written the same way, except for microseconds of zero."""
     return _all_text(ours) and _all_text(theirs) and _padded(ours) == _padded(theirs)
 
 
-def _padded(moments: Values) -> list[str | None]:
+def _padded(datetimes: Values) -> list[str | None]:
     """With microseconds: "12:00:00" has 8 characters, "2020-01-01 12:00:00" 19."""
-    return [m if m is None or len(m) not in (8, 19) else f"{m}.000000" for m in moments]
+    return [m if m is None or len(m) not in (8, 19) else f"{m}.000000" for m in datetimes]
 
 
 def _same_decimals(ours: Values, theirs: Values) -> bool:
@@ -316,16 +315,16 @@ NaturalKey = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Translation:
-    """Which id at the target stands for which at the source, and the natural keys at both."""
+    """Which id in the target is which in the source, and the natural keys in both."""
 
     ids: Mapping[Any, Any]
     ours: Mapping[Any, NaturalKey]
     theirs: Mapping[Any, NaturalKey]
 
     def shown(self, ours: Any, theirs: Any) -> tuple[Any, Any]:
-        """An id of the source and one of the target, told by their natural keys."""
-        return _told(self.ours, ours), _told(self.theirs, theirs)
+        """An id of the source and one of the target, as their natural keys."""
+        return _described(self.ours, ours), _described(self.theirs, theirs)
 
 
-def _told(keys: Mapping[Any, NaturalKey], pk: Any) -> Any:
+def _described(keys: Mapping[Any, NaturalKey], pk: Any) -> Any:
     return ".".join(keys[pk]) if pk in keys else pk

@@ -10,7 +10,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.artifacts.changes import Change
 from fixturepipe.artifacts.records import object_text
 from fixturepipe.databases.fields import Field, dumped_fields, key_fields
-from fixturepipe.databases.text import is_utf8
 from fixturepipe.dump.rowplan import Encoder, column_encoder
 from fixturepipe.dump.serializer import as_it_is
 from fixturepipe.fixes.rowchange import RowChange
@@ -45,9 +44,7 @@ class _Texts:
         try:
             (text,) = self._encoders[field]([raw])
             text.encode()
-        except Exception:  # noqa: BLE001  (what is wrong with it was found before)
-            if isinstance(raw, str) and not is_utf8(raw):
-                raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        except Exception:  # noqa: BLE001  (check has reported what is wrong with it)
             return as_it_is(raw)
         return text
 

@@ -1,7 +1,7 @@
-"""Natural keys that only a model's own `natural_key` can tell, many at once.
+"""Natural keys that only a model's own `natural_key` can compute, many at once.
 
-Instances are made for these, in batches, with what the key needs of related objects joined:
-the first instance shows by what it fetches which relations that are.
+Instances are made for these, in batches, joined with the related objects that the key needs:
+the first instance shows which relations these are by fetching them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class ComputedKeys:
         self._related: tuple[str, ...] | None = None
 
     def __call__(self, values: Values) -> dict[Any, str]:
-        """JSON text of the natural keys that these raw references stand for.
+        """The natural keys, as JSON text, of the rows that these raw references lead to.
 
-        A reference to nothing is not in it. Raises what `natural_key` raises.
+        A dangling reference is not in it. Raises what `natural_key` raises.
         """
         if len(self._known) > REMEMBERED:
             self._known.clear()

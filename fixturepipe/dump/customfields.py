@@ -5,7 +5,7 @@ str(value): "['a', 'b c']" comes back as text. So each value is taken through th
 before it is written: to JSON, as loaddata does through `to_python` and `get_db_prep_save` to
 what the database would hold, and back through `from_db_value`. The first form that comes out
 as it went in is written: Django's own, the database form (`get_prep_value`), or the raw value.
-Where none does, the value is unfit and says so.
+If none does, the value is unserializable.
 """
 
 from __future__ import annotations

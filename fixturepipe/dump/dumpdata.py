@@ -1,7 +1,7 @@
 """Django's dumpdata, reading rows instead of instances.
 
 The command is Django's: its labels, its exclusions, its routers, its order of work. Two things
-are put in its way: the managers that `--all` reads through, which give batches of raw rows
+are replaced: the managers that `--all` reads through, which give batches of raw rows
 (see `rowquery`), and the serialization format that writes them (see `serializer`).
 """
 

@@ -4,8 +4,8 @@ Stock dumpdata makes an instance of each row and a dictionary of each instance, 
 it. Here a column of raw values becomes a column of JSON text by functions that run in C: the
 same text as Django's, except that nothing is lost (DjangoJSONEncoder cuts microseconds).
 
-An encoder takes exactly the values that it can carry unchanged. For any other it raises
-UnserializableError, and whoever called it encodes the values one by one to learn which it was.
+An encoder accepts exactly the values that it can write unchanged. For any other it raises
+UnserializableError, and the caller encodes the values one by one to find the one.
 The forms are those of Django's serializers (django/core/serializers/python.py and json.py):
 numbers as numbers, decimals, dates, times and UUIDs as strings, binary in base64, durations
 as `duration_string` writes them, NULL as null.
@@ -45,8 +45,8 @@ from fixturepipe.databases.jsontext import (
 Encode: TypeAlias = Callable[[Values], Iterable[str]]
 
 
-# As Django writes moments to SQLite.
-_MOMENTS = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{6})?,)+", re.ASCII)
+# As Django writes datetimes to SQLite.
+_DATETIMES = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{6})?,)+", re.ASCII)
 # Integers in JSON of more than 64 bits, which orjson would read as floats.
 _LARGE_NUMBERS = re.compile(r"\d{19}", re.ASCII)
 _STEPS = decimal.Context(prec=15)
@@ -75,7 +75,7 @@ class ColumnEncoder:
     def _mismatch(self, kinds: set[type]) -> str:
         stray = ", ".join(sorted(kind.__name__ for kind in kinds - self._raw))
         expected = " or ".join(sorted(kind.__name__ for kind in self._raw))
-        return f"the database holds {stray} where {expected} belongs"
+        return f"the database holds {stray} where the field expects {expected}"
 
 
 def sqlite_encoder(field: Field, connection: BaseDatabaseWrapper) -> ColumnEncoder:
@@ -88,7 +88,7 @@ def sqlite_encoder(field: Field, connection: BaseDatabaseWrapper) -> ColumnEncod
     if kind == "DecimalField":
         return ColumnEncoder((int, float), _sqlite_decimals(field))
     if kind == "DateTimeField":
-        return ColumnEncoder((str,), _sqlite_moments(connection))
+        return ColumnEncoder((str,), _sqlite_datetimes(connection))
     return _SQLITE[kind]
 
 
@@ -150,18 +150,18 @@ def _sqlite_decimals(field: Field) -> Encode:
     return encode
 
 
-def _sqlite_moments(connection: BaseDatabaseWrapper) -> Encode:
+def _sqlite_datetimes(connection: BaseDatabaseWrapper) -> Encode:
     """DatabaseOperations.convert_datetimefield_value: text, in the connection's time zone."""
     zone = connection.timezone if settings.USE_TZ else None
     form = '"%sZ"' if zone == datetime.UTC else '"%s"'
 
     def encode(values: Values) -> Iterable[str]:
         joined = ",".join(values)
-        if zone in (datetime.UTC, None) and _MOMENTS.fullmatch(joined + ","):
+        if zone in (datetime.UTC, None) and _DATETIMES.fullmatch(joined + ","):
             deque(map(datetime.datetime.fromisoformat, values), maxlen=0)
             return map(form.__mod__, joined.replace(" ", "T").split(","))
-        moments = _parsed(values, datetime.datetime.fromisoformat, parse_datetime)
-        return [datetime_text(m.replace(tzinfo=m.tzinfo or zone)) for m in moments]
+        datetimes = _parsed(values, datetime.datetime.fromisoformat, parse_datetime)
+        return [datetime_text(d.replace(tzinfo=d.tzinfo or zone)) for d in datetimes]
 
     return encode
 
@@ -191,7 +191,7 @@ def _parsed(
 def json_texts(values: Values) -> Iterable[str]:
     """JSON text as Django reads and writes it: keys in order, integers of any size.
 
-    A decoder of the project's own is passed by: what it makes of the JSON is not JSON. orjson
+    A decoder of the project's own is not asked: what it makes of the JSON is not JSON. orjson
     is six times as fast as json; what it refuses or would read differently goes to json.
     """
     if any(map(is_too_deep, values)):
@@ -219,12 +219,6 @@ _SQLITE: dict[str, ColumnEncoder] = {
     "JSONField": ColumnEncoder((str,), json_texts),
     "TimeField": ColumnEncoder((str,), _sqlite_times),
     "UUIDField": ColumnEncoder((str,), _sqlite_uuids),
-}
-
-# Built-in types whose values are short whatever they are.
-NARROW = frozenset(_SQLITE) - {*TEXTS, "BinaryField", "JSONField"} | {
-    "DateTimeField",
-    "DecimalField",
 }
 
 
@@ -259,7 +253,7 @@ def _converted(values: Values) -> Iterable[str]:
     return map(json_of_value, values)
 
 
-# What has no value in Python comes as text (see `postgresql`), which here is no value.
+# A value that Python cannot hold comes as text (see `postgresql`), which is refused here.
 _READ_AS: dict[str, type] = {
     "DateField": datetime.date,
     "DateTimeField": datetime.datetime,

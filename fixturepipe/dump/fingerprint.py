@@ -1,12 +1,12 @@
-"""What a database held at a moment, in a few marks: whether it has moved since can be told.
+"""The fingerprint of a database's state, which shows later whether the database has changed.
 
     schema    sha256 of the tables' definitions
     tables    for each table its number of rows and, in SQLite, its highest rowid
-    content   sha256 of all that the database holds; absent where that cannot be had
+    content   sha256 of everything that the database holds; absent if it cannot be computed
     file      SQLite only: change counter, size, time of change, last frame of the log
 
-Equal `file` marks mean that nothing was written; unequal ones that something was, if only
-the write-ahead log's move into the database file. Equal `content` means that nothing has changed.
+Equal `file` parts mean that nothing was written. Unequal ones mean that something was, possibly
+only a checkpoint of the write-ahead log. Equal `content` means that nothing has changed.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import Endpoints, connection_to
-from fixturepipe.dump.snapshot import Held, backup
+from fixturepipe.dump.snapshot import Snapshot, backup
 
 Fingerprint = dict[str, Any]
 
 
-def snapshot_fingerprint(held: Held) -> Fingerprint:
-    """The marks `schema`, `tables` and, where it can be told, `content`."""
-    marks = _table_marks(held.connection)
-    if held.file is not None:
-        marks["content"] = _content(held.file)
-    return marks
+def snapshot_fingerprint(snapshot: Snapshot) -> Fingerprint:
+    """The parts `schema`, `tables` and, if it can be computed, `content`."""
+    parts = _table_parts(snapshot.connection)
+    if snapshot.file is not None:
+        parts["content"] = _content(snapshot.file)
+    return parts
 
 
 def file_fingerprint(endpoints: Endpoints) -> Fingerprint:
-    """The mark `file`, if the source is a SQLite file. Taken before the snapshot, so that a
-    write in between is seen as one."""
+    """The part `file`, if the source is a SQLite file. Take it before the snapshot, so that a
+    write in between counts as a change."""
     path = Path(str(endpoints.source.settings["NAME"]))
     if endpoints.source.vendor != "sqlite" or not path.is_file():
         return {}
     with path.open("rb") as file:
         header = file.read(28)
-    # What moves from the write-ahead log into the file leaves the change counter as it was.
+    # A checkpoint of the write-ahead log does not raise the change counter.
     status = path.stat()
-    marks = [header[24:28].hex(), status.st_size, status.st_mtime_ns]
-    return {"file": [*marks, _log_end(Path(f"{path}-wal"))]}
+    parts = [header[24:28].hex(), status.st_size, status.st_mtime_ns]
+    return {"file": [*parts, _log_end(Path(f"{path}-wal"))]}
 
 
 def what_moved(then: Fingerprint, directory: RunDirectory, endpoints: Endpoints) -> list[str]:
     """What has changed in the source since the fingerprint `then`, in words; empty if nothing.
 
-    Reads all that the source holds only where the cheap marks leave it open.
+    Reads the whole source only if the cheap parts do not decide.
     """
     now = file_fingerprint(endpoints)
     if now and now["file"] == then.get("file"):
         return []
     with endpoints.bound_to_source() as alias:
-        now |= _table_marks(connection_to(alias))
+        now |= _table_parts(connection_to(alias))
     changes = _differences(then, now)
     if changes or "content" not in then:
         return changes
@@ -67,25 +67,25 @@ def what_moved(then: Fingerprint, directory: RunDirectory, endpoints: Endpoints)
     return [] if now["content"] == then["content"] else ["rows were changed in place"]
 
 
-def _table_marks(connection: BaseDatabaseWrapper) -> Fingerprint:
+def _table_parts(connection: BaseDatabaseWrapper) -> Fingerprint:
     if connection.vendor == "sqlite":
         return {"schema": _sqlite_schema(connection), "tables": _sqlite_tables(connection)}
     names = _table_names(connection)
-    marks: Fingerprint = {
+    parts: Fingerprint = {
         "schema": _digest(_descriptions(connection, names)),
         "tables": {name: [_number(connection, name)] for name in names},
     }
     if connection.vendor == "mysql":
-        marks["content"] = _digest(_checksums(connection, names))
+        parts["content"] = _digest(_checksums(connection, names))
     if connection.vendor == "postgresql":
-        marks["content"] = _digest([_sum_of_rows(connection, name) for name in names])
-    return marks
+        parts["content"] = _digest([_sum_of_rows(connection, name) for name in names])
+    return parts
 
 
 def _content(file: Path) -> str:
     """The sha256 of a SQLite file's pages.
 
-    What says how and how often the file was written, not what is in it, counts as zero:
+    The header's fields about how and how often the file was written count as zero:
     https://www.sqlite.org/fileformat.html#the_database_header
     """
     digest = hashlib.sha256()
@@ -115,7 +115,7 @@ def _differences(then: Fingerprint, now: Fingerprint) -> list[str]:
 def _log_end(log: Path) -> str:
     """The checksum of the last frame in a write-ahead log, which covers all before it.
 
-    Frames that the log's current salt does not mark are left from before:
+    Frames without the log's current salt are left from earlier checkpoints:
     https://www.sqlite.org/fileformat.html#the_write_ahead_log
     """
     try:
@@ -175,7 +175,7 @@ def _descriptions(connection: BaseDatabaseWrapper, tables: list[str]) -> list[An
 
 
 def _checksums(connection: BaseDatabaseWrapper, tables: list[str]) -> list[Any]:
-    """https://dev.mysql.com/doc/refman/8.4/en/checksum-table.html: reads every row, there."""
+    """https://dev.mysql.com/doc/refman/8.4/en/checksum-table.html: the server reads every row."""
     if not tables:
         return []
     with connection.cursor() as cursor:
@@ -185,12 +185,12 @@ def _checksums(connection: BaseDatabaseWrapper, tables: list[str]) -> list[Any]:
 
 
 def _sum_of_rows(connection: BaseDatabaseWrapper, table: str) -> Any:
-    """The sum of a 64-bit hash of each row as text: the same in whatever order they lie."""
+    """The sum of a 64-bit hash of each row as text: it does not depend on their order."""
     with connection.cursor() as cursor:
         quoted = connection.ops.quote_name(table)
         cursor.execute(f"SELECT SUM(hashtextextended(t::text, 0)) FROM {quoted} t")
         return cursor.fetchone()
 
 
-def _digest(marks: Any) -> str:
-    return hashlib.sha256(repr(marks).encode()).hexdigest()
+def _digest(value: Any) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()

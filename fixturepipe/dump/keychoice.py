@@ -1,8 +1,8 @@
 """Which references are written as natural keys.
 
 `auto` takes them wherever they are proven on this data (see `keyproof`); `all` wherever the
-model has one; `none` nowhere; labels name the models. Content types and permissions are
-always referred to by natural key, since each database numbers them for itself.
+model has one; `none` nowhere; labels name the models. References to content types and
+permissions are always natural keys, since each database allocates the primary keys of these.
 """
 
 from __future__ import annotations
@@ -56,18 +56,18 @@ class KeyChoice:
 
     @staticmethod
     def must_exist(key: ForeignKey) -> bool:
-        """Whether a reference to nothing cannot be written: its key may be another's there."""
+        """Whether a dangling reference cannot be written: its key may be another row's there."""
         return key.remote_field.model._meta.label_lower in NATURAL_PRIMARY and is_constrained(key)
 
 
 def is_constrained(key: ForeignKey) -> bool:
-    """False for `db_constraint=False`: the key may point at nothing on purpose."""
+    """False for `db_constraint=False`: the key may dangle on purpose."""
     return bool(getattr(key, "db_constraint", True))
 
 
 def is_lent_key(key: Field) -> bool:
     """Whether a primary key is the key of a content type or a permission, which the target
-    numbers for itself. Such an object is written without "pk", its key among the fields as a
+    allocates. Such an object is written without "pk", its key among the fields as a
     natural key: loaddata takes the primary key from there.
     """
     if not key.primary_key or not isinstance(key, models.ForeignKey):
@@ -111,7 +111,7 @@ def choose_keys(dumped: Iterable[Model], connection: BaseDatabaseWrapper, wanted
             except UnprovenError as unproven:
                 label = remote._meta.label_lower
                 warnings.append(
-                    f"References to {label} go by primary key, not by natural key: {unproven}"
+                    f"References to {label} use the primary key, not the natural key: {unproven}"
                 )
             else:
                 chosen[remote] = paths
@@ -168,6 +168,6 @@ def _renumbered(dumped: Iterable[Model]) -> Iterator[str]:
             in_composite = model._meta.is_composite_pk and field in model._meta.pk_fields
             if in_composite or field.related_model is not end.model:
                 yield (
-                    f"{model._meta.label_lower}.{field.name} holds keys of {lender}, which may be "
-                    "other numbers in the target: look these rows over there"
+                    f"{model._meta.label_lower}.{field.name} holds keys of {lender}, which may "
+                    "differ in the target: check these rows there"
                 )

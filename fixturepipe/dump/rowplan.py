@@ -1,8 +1,8 @@
 """Rows of a model as lines of a fixture: how they are read, and how each column is written.
 
 A `RowPlan` is made once a model. It selects the table's own columns, in primary key order,
-hiding nothing: no manager, no parent's columns, no instance. Where a foreign key goes by
-natural key, the key's fields are joined to it, so that no look-up is left to do per object.
+hiding nothing: no manager, no parent's columns, no instance. For a foreign key that is written as
+a natural key, the key's fields are joined, so that no object needs a look-up of its own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOST_JOINED = 8
 
 
 def column_encoder(field: Field, connection: BaseDatabaseWrapper) -> Encoder:
-    """The encoder of a field's raw values; a foreign key's are those of what it points at."""
+    """The encoder of a field's raw values; a foreign key has that of the field it refers to."""
     end = root_field(field)
     if is_custom(end, connection):
         return CustomEncoder(field, connection)
@@ -70,14 +70,14 @@ class JSONNulls:
         self._sql += unset
         if texts.count("null") == unset:
             return
-        held = zip(raws, texts, pks, strict=True)
+        values = zip(raws, texts, pks, strict=True)
         self._pks += [
-            json.loads(pk) for raw, text, pk in held if raw is not None and text == "null"
+            json.loads(pk) for raw, text, pk in values if raw is not None and text == "null"
         ]
 
     @property
     def summary(self) -> Any:
-        """For the manifest: "all", the keys, or None where there is nothing to tell apart."""
+        """For the manifest: "all", the keys, or None if no value is JSON null."""
         if not self._pks:
             return None
         return self._pks if self._sql else "all"
@@ -126,7 +126,7 @@ class RowPlan:
 
     def line(self, texts: Sequence[str]) -> bytes:
         """One object from the JSON text of each part, whatever that holds."""
-        return (self._template % tuple(texts)).encode(errors="surrogatepass")
+        return (self._template % tuple(texts)).encode()
 
     def _shares(self, columns: Columns) -> Iterator[Columns]:
         start = 0
@@ -192,12 +192,12 @@ def _listed(encoders: Sequence[Encoder]) -> PartEncoder:
 def _joined(encode_raw: Encoder, encode_key: PartEncoder, must_exist: bool) -> PartEncoder:
     """A natural key from its joined fields: raw reference, the value it is to, then the key.
 
-    A reference to nothing has no natural key and stays as it is.
+    A dangling reference has no natural key and stays as it is.
     """
 
     def whole(key: Columns) -> list[str]:
         if must_exist and any(None in column for column in key):
-            raise UnserializableError("what it points at points at nothing")
+            raise UnserializableError("the row that it refers to has a dangling reference")
         return encode_key(key)
 
     def encode(columns: Columns) -> list[str]:
@@ -206,7 +206,7 @@ def _joined(encode_raw: Encoder, encode_key: PartEncoder, must_exist: bool) -> P
             return whole(key)
         there = [i for i, value in enumerate(found) if value is not None]
         if must_exist and len(there) + raws.count(None) < len(raws):
-            raise UnserializableError("it points at nothing")
+            raise UnserializableError("it is a dangling reference")
         keys = whole([[column[i] for i in there] for column in key])
         known = dict(zip(there, keys, strict=True))
         return [known.get(i) or encode_raw([raw])[0] for i, raw in enumerate(raws)]
@@ -217,13 +217,13 @@ def _joined(encode_raw: Encoder, encode_key: PartEncoder, must_exist: bool) -> P
 def _looked_up(
     look_up: Callable[[Values], dict[Any, str]], encode_raw: Encoder, must_exist: bool
 ) -> PartEncoder:
-    """A natural key that only an instance can tell, from a look-up of the batch."""
+    """A natural key that only an instance can compute, from a look-up of the batch."""
 
     def encode(columns: Columns) -> list[str]:
         (raws,) = columns
         known = look_up(raws)
         if must_exist and not known.keys() >= set(raws) - {None}:
-            raise UnserializableError("it points at nothing")
+            raise UnserializableError("it is a dangling reference")
         return [known.get(raw) or encode_raw([raw])[0] for raw in raws]
 
     return encode

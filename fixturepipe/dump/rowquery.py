@@ -1,14 +1,13 @@
 """Batches of raw rows in place of instances, behind the manager that dumpdata asks for them.
 
 "--all" makes dumpdata read through a model's base manager. Such a one gives, from `iterator`,
-tuples by the column as the database has them. Everything else that a project's code may ask
-of it meanwhile works as of any plain manager.
+batches of raw rows, column by column. Everything else works as with any plain manager, since the
+project's code may use it meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from django.db.models.sql.constants import CURSOR
 
-from fixturepipe.databases.fields import Field, root_field
-from fixturepipe.dump.encoders import NARROW
+from fixturepipe.databases.pages import (
+    FIRST_WIDE_ROWS,
+    PAGE_ROWS,
+    Row,
+    fetch_page,
+    next_limit,
+    wide_columns,
+)
+from fixturepipe.databases.tables import is_undecodable, undecodable_text
 from fixturepipe.dump.rowplan import Columns, RowPlan
 
 if TYPE_CHECKING:
@@ -26,10 +32,6 @@ if TYPE_CHECKING:
     _Manager = models.Manager[Any]
 else:
     _QuerySet, _Manager = models.QuerySet, models.Manager
-
-BATCH = 2_000
-BATCH_BYTES = 4 << 20
-WIDE_PAGE = 200
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class RowQuerySet(_QuerySet):
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
         """Every row of the model in the order of its key, in batches of `chunk_size`."""
-        batches = _batches(self.plan.query, self.plan.connection, chunk_size or BATCH)
+        batches = _batches(self.plan.query, self.plan.connection, chunk_size or PAGE_ROWS)
         return (Rows(self.plan, tuple(zip(*batch, strict=True))) for batch in batches if batch)
 
 
@@ -71,8 +73,8 @@ def row_manager(plan: RowPlan) -> models.Manager[Any]:
     return manager
 
 
-def _batches(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Any]]:
-    """Raw rows. Text that is not UTF-8 comes as bytes, from the first batch that holds some."""
+def _batches(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Row]]:
+    """Raw rows, in which bytes that are not UTF-8 are lone surrogates (PEP 383)."""
     if connection.vendor == "mysql":
         yield from _pages(query, connection, size)
         return
@@ -84,16 +86,16 @@ def _batches(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> It
             done += len(batch)
         return
     except OperationalError as error:
-        if connection.vendor != "sqlite" or "decode to UTF-8" not in str(error):
+        if not is_undecodable(error):
             raise
     rest = query.chain()
     rest.set_limits(low=done)
-    with _bytes_for_undecodable_text(connection):
+    with undecodable_text(connection):
         yield from _executed(rest, connection, size)
 
 
 def _in_given_order(query: sql.Query) -> sql.Query:
-    """Rows that have an order of their own come in it: stock loaddata numbers them as they come.
+    """Rows with an order of their own are read in it: stock loaddata numbers them as they come.
 
     (`order_with_respect_to`; see OrderWrt.pre_save, which loaddata's raw saves call too.)
     """
@@ -109,25 +111,27 @@ def _has_own_order(query: sql.Query) -> bool:
     return query.model is not None and bool(query.model._meta.order_with_respect_to)
 
 
-def _pages(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Any]]:
-    """Django's MySQL backend holds a whole result in memory: ask for a page at a time."""
+def _pages(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Row]]:
+    """Django's MySQL backend holds a whole result in memory: ask for one page at a time."""
     query = _in_given_order(query)
     wide = _wide(query)
+    limit = min(size, FIRST_WIDE_ROWS) if wide else size
     beyond: models.Q | None = None
     while True:
         page = query.chain()
         if beyond is not None:
             page.add_q(beyond)
-        page.set_limits(high=min(size, WIDE_PAGE) if wide else size)
+        page.set_limits(high=limit)
         rows = [row for batch in _executed(page, connection, size) for row in batch]
         if not rows:
             return
         yield rows
         beyond = _beyond(query, rows[-1])
+        limit = next_limit(limit, rows, size, wide)
 
 
 def _beyond(query: sql.Query, row: Sequence[Any]) -> models.Q:
-    """What comes after a row in the query's order."""
+    """The rows after this one in the query's order."""
     assert query.model is not None
     width = len(query.model._meta.pk_fields)
     by_key = models.Q(pk__gt=row[0] if width == 1 else row[:width])
@@ -139,55 +143,16 @@ def _beyond(query: sql.Query, row: Sequence[Any]) -> models.Q:
     return models.Q(_order__gt=place) | models.Q(_order=place) & by_key
 
 
-def _executed(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Any]]:
-    """Batches of at most `size` rows, fewer where long values would fill memory."""
+def _executed(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Row]]:
+    """Batches of at most `size` rows, fewer if long values would fill memory."""
     wide = _wide(query)
     compiler = query.get_compiler(connection=connection)
     with compiler.execute_sql(result_type=CURSOR, chunked_fetch=True) as cursor:
-        while True:
-            batch = _filled(cursor, size, wide) if wide else cursor.fetchmany(size)
-            if not batch:
-                return
+        while batch := fetch_page(cursor, size, wide):
             yield batch
 
 
 def _wide(query: sql.Query) -> list[int]:
-    """The positions of columns whose values may be long."""
+    """The positions of the selected columns whose values may be long."""
     columns: Sequence[Any] = query.select
-    return [i for i, column in enumerate(columns) if _is_wide(root_field(column.target))]
-
-
-def _is_wide(field: Field) -> bool:
-    limit = getattr(field, "max_length", None)
-    return field.get_internal_type() not in NARROW and (limit is None or limit > 4_000)
-
-
-def _filled(cursor: Any, size: int, wide: Sequence[int]) -> list[Any]:
-    """Rows whose long values are of BATCH_BYTES in all, or little more.
-
-    What is fetched at once doubles, as far as the rows so far let expect that it fits.
-    """
-    batch: list[Any] = []
-    used, step = 0, 4
-    while used < BATCH_BYTES and len(batch) < size and (rows := cursor.fetchmany(step)):
-        batch += rows
-        used += sum(len(v) for i in wide for row in rows if type(v := row[i]) in (str, bytes))
-        room = (BATCH_BYTES - used) * len(batch) // max(used, 1)
-        step = max(1, min(step * 2, room, size - len(batch)))
-    return batch
-
-
-@contextmanager
-def _bytes_for_undecodable_text(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    def text(raw: bytes) -> str | bytes:
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
-            return raw
-
-    handle: Any = connection.connection
-    handle.text_factory = text
-    try:
-        yield
-    finally:
-        handle.text_factory = str
+    return wide_columns(column.target for column in columns)

@@ -18,7 +18,7 @@ Model = type[models.Model]
 
 @dataclass(frozen=True)
 class Selection:
-    """The models to dump, all that the source covers, and what is left out and why."""
+    """The models to dump, all models that the source covers, and what is left out, with reasons."""
 
     models: list[Model]
     covered: list[Model]

@@ -1,8 +1,8 @@
 """Fixturepipe's serialization format: what dumpdata writes objects with.
 
-Registered under FORMAT with Django, so that dumpdata takes it by `format`. The objects come
-as batches of raw rows and leave as lines. A batch that holds anything unfit is taken apart,
-value by value: the rows that are fit are written, each value that is not is reported.
+Registered under FORMAT with Django, so that dumpdata accepts it as `format`. The objects come
+as batches of raw rows and leave as lines. A batch with an unserializable value is encoded again
+value by value: its other rows are written, and each unserializable value is reported.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from django.core import serializers
 from django.core.serializers import base
 
 from fixturepipe.databases.jsontext import UnserializableError, json_of_value
+from fixturepipe.databases.text import is_utf8, printable
 from fixturepipe.databases.values import shown
 from fixturepipe.dump.rowplan import Columns, Part, RowPlan
 from fixturepipe.dump.rowquery import Rows
@@ -24,8 +25,8 @@ FORMAT = "fixturepipe"
 
 @dataclass(frozen=True)
 class Problem:
-    """A value that cannot be carried as it is: the object's model and primary key, the field,
-    what the database holds there, and why it is unfit."""
+    """A value that a fixture cannot hold: the object's model and primary key, the field, the
+    stored value, and the reason."""
 
     model: str
     pk: Any
@@ -44,7 +45,7 @@ class Sink(Protocol):
         """Take objects of a model."""
 
     def refuse_object(self, line: bytes, problems: Sequence[Problem]) -> None:
-        """Take an object that holds unfit values, in the form they have."""
+        """Take an object with unserializable values, which are written as far as JSON allows."""
 
 
 class Serializer(base.Serializer):
@@ -55,7 +56,7 @@ class Serializer(base.Serializer):
         for rows in queryset:
             try:
                 lines = rows.plan.lines(rows.columns)
-            except Exception:  # noqa: BLE001  (the values' own code; `_fit` finds which it was)
+            except Exception:  # noqa: BLE001  (the fields' own code; `_fit` finds the value)
                 lines = list(self._fit(rows, stream))
             stream.write_objects(rows.plan.label, lines)
 
@@ -74,7 +75,7 @@ class Serializer(base.Serializer):
 
 
 def _taken_apart(plan: RowPlan, row: Sequence[Any]) -> tuple[bytes, list[Problem]]:
-    """The object with unfit values as they are, and what is wrong with each."""
+    """The object with its unserializable values, and what is wrong with each of these."""
     texts, problems = [], []
     pk: Any = None
     for part, columns in plan.shares(row):
@@ -91,20 +92,18 @@ def _taken_apart(plan: RowPlan, row: Sequence[Any]) -> tuple[bytes, list[Problem
 
 
 def _checked(part: Part, columns: Columns) -> str:
+    if any(isinstance(raw, str) and not is_utf8(raw) for (raw,) in columns):
+        raise UnserializableError("it is not UTF-8")
     (text,) = part.encode(columns)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UnserializableError(
-            "it holds half of a surrogate pair, which is no character"
-        ) from None
+    if not is_utf8(text):
+        raise UnserializableError("it contains a lone surrogate, which is no character")
     return text
 
 
 def as_it_is(raw: Any) -> str:
-    """The JSON text of a raw value that a fixture cannot carry."""
+    """The JSON text of a raw value that a fixture cannot hold."""
     try:
-        return json_of_value(raw)
+        return json_of_value(printable(raw) if isinstance(raw, str) else raw)
     except (TypeError, ValueError):
         return json_of_value(str(raw))
 
@@ -116,5 +115,5 @@ def _reason(error: Exception) -> str:
 
 
 def register() -> None:
-    """Make the format known to dumpdata; the settings must be there by then."""
+    """Register the format with Django, whose settings must be configured."""
     serializers.register_serializer(FORMAT, __name__)

@@ -1,12 +1,12 @@
-"""The source held still: what the dump reads is one moment of it, whatever is written meanwhile.
+"""One consistent snapshot of the source for the whole dump, while the site goes on writing.
 
 SQLite is copied through its backup API (https://www.sqlite.org/backup.html), a few pages at a
-time, so that the site which writes to it goes on; the copy begins anew where it was written
-in between, and takes one step where that keeps happening. Other databases are read in one
-REPEATABLE READ transaction. The source's alias is bound to what is read.
+time, so that the site is not blocked. The copy starts over if the site writes meanwhile, and takes
+a single step if that keeps happening. Other databases are read in one REPEATABLE READ
+transaction. The source's alias is bound to the snapshot.
 
 A SQLite connection is opened without Django's converters (detect_types=0): they turn what
-they cannot read into None, and the dump must see what is really there.
+they cannot read into None, and the dump must see the stored values.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ BUSY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Held:
-    """The source held still: a connection to it under the source's own alias, the SQLite file
-    that holds that moment alone, if there is one, and whether that file is the run's own copy."""
+class Snapshot:
+    """One state of the source: a connection under the source's own alias, the SQLite file that
+    holds this state alone, if there is one, and whether that file is the run's own copy."""
 
     connection: BaseDatabaseWrapper
     file: Path | None = None
@@ -45,14 +45,14 @@ class Held:
 
     @contextmanager
     def writable(self) -> Iterator[BaseDatabaseWrapper]:
-        """The copy, open to be changed for the length of the block.
+        """The copy, open for changes during the block.
 
-        Raises UsageError where there is no copy: the source is only ever read.
+        Raises UsageError if there is no copy: the source is never written to.
         """
         if not self.is_copy or self.file is None:
             raise UsageError(
-                "Remedies are applied to a copy of the source, and here is none",
-                hint="Read a SQLite source with --snapshot backup; elsewhere, use --transform.",
+                "Fixes are applied to a copy of the source, and this snapshot has none",
+                hint="Use --snapshot backup for a SQLite source, and --transform for any other.",
             )
         settings, name = self.connection.settings_dict, self.connection.settings_dict["NAME"]
         self.connection.close()
@@ -67,33 +67,33 @@ class Held:
 @contextmanager
 def snapshot_of(
     directory: RunDirectory, endpoints: Endpoints, kind: SnapshotKind
-) -> Iterator[Held]:
-    """Hold the source still for the length of the block.
+) -> Iterator[Snapshot]:
+    """A snapshot of the source for the length of the block.
 
-    Raises ConfigurationError where the source stays locked by another process.
+    Raises ConfigurationError if another process keeps the source locked.
     """
     if endpoints.source.vendor != "sqlite":
-        hold = _server_transaction(endpoints)
+        opened = _server_transaction(endpoints)
     elif kind == "transaction" and not _in_memory(endpoints):
-        hold = _sqlite_transaction(endpoints)
+        opened = _sqlite_transaction(endpoints)
     else:
-        hold = _copy(directory, endpoints)
-    with hold as held:
-        yield held
+        opened = _copy(directory, endpoints)
+    with opened as snapshot:
+        yield snapshot
 
 
 @contextmanager
-def _copy(directory: RunDirectory, endpoints: Endpoints) -> Iterator[Held]:
+def _copy(directory: RunDirectory, endpoints: Endpoints) -> Iterator[Snapshot]:
     with backup(directory, endpoints) as copy:
         options = _raw(endpoints)
         options.pop("init_command", None)
         settings = {"NAME": f"{copy.as_uri()}?immutable=1", "OPTIONS": options}
         with _kept_in_memory(endpoints), _bound(endpoints, settings) as connection:
-            yield Held(connection, copy, is_copy=True)
+            yield Snapshot(connection, copy, is_copy=True)
 
 
 @contextmanager
-def _sqlite_transaction(endpoints: Endpoints) -> Iterator[Held]:
+def _sqlite_transaction(endpoints: Endpoints) -> Iterator[Snapshot]:
     options = _raw(endpoints)
     options["init_command"] = f"{options.get('init_command', '')};PRAGMA query_only=1"
     with (
@@ -105,23 +105,23 @@ def _sqlite_transaction(endpoints: Endpoints) -> Iterator[Held]:
             cursor.execute("SELECT COUNT(*) FROM sqlite_master")
             cursor.execute("PRAGMA journal_mode")
             in_log = cursor.fetchone() == ("wal",)
-        yield Held(connection, None if in_log else Path(connection.settings_dict["NAME"]))
+        yield Snapshot(connection, None if in_log else Path(connection.settings_dict["NAME"]))
 
 
 @contextmanager
-def _server_transaction(endpoints: Endpoints) -> Iterator[Held]:
+def _server_transaction(endpoints: Endpoints) -> Iterator[Snapshot]:
     options = dict(endpoints.source.settings.get("OPTIONS", {}))
     begin = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
     if endpoints.source.vendor == "mysql":
         options["isolation_level"] = "repeatable read"
         begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
-    # Within a transaction, PostgreSQL's cursors serve behind a pooler too, and a result that is
-    # fetched without one fills memory.
+    # Within a transaction, PostgreSQL's server-side cursors work behind a pooler too. Without them
+    # a whole result is held in memory.
     changes = {"OPTIONS": options, "DISABLE_SERVER_SIDE_CURSORS": False}
     with _bound(endpoints, changes) as connection, transaction.atomic(connection.alias):
         with connection.cursor() as cursor:
             cursor.execute(begin)
-        yield Held(connection)
+        yield Snapshot(connection)
 
 
 @contextmanager
@@ -147,13 +147,13 @@ def backup(directory: RunDirectory, endpoints: Endpoints) -> Iterator[Path]:
 
 
 def remove_backup(directory: RunDirectory) -> None:
-    """Remove the copy, one that a killed dump left too."""
-    for ending in ("", "-load_status", "-wal", "-shm"):
+    """Remove the copy, including one that a killed dump has left."""
+    for ending in ("", "-journal", "-wal", "-shm"):
         (directory.path / f"snapshot.sqlite3{ending}").unlink(missing_ok=True)
 
 
 class _TornError(Exception):
-    """The source was written while it was copied, time and again."""
+    """The source was written to while it was copied, too often."""
 
 
 def _back_up(source: sqlite3.Connection, path: Path) -> None:
@@ -172,7 +172,7 @@ def _back_up(source: sqlite3.Connection, path: Path) -> None:
 
 
 class _Watch:
-    """Progress of a backup: how often it began anew, and how long nothing moved."""
+    """Progress of a backup: how often it started over, and how long it has been blocked."""
 
     def __init__(self) -> None:
         self._left: int | None = None
@@ -184,7 +184,7 @@ class _Watch:
             if time.monotonic() - self._moved > BUSY_SECONDS:
                 raise ConfigurationError(
                     f"The source stayed locked for {BUSY_SECONDS:.0f} seconds",
-                    hint="Endpoint the process that holds its transaction open, and try again.",
+                    hint="End the process that keeps its transaction open, and try again.",
                 )
             return
         self._moved = time.monotonic()
@@ -199,14 +199,14 @@ class _Watch:
 def _bound(endpoints: Endpoints, changes: DatabaseSettings) -> Iterator[BaseDatabaseWrapper]:
     """Bind the source's alias to the source's settings with changes."""
     settings = {**endpoints.source.settings, **changes}
-    held = replace(endpoints, source=Endpoint(endpoints.source.name, settings))
-    with held.bound_to_source() as alias:
+    changed = replace(endpoints, source=Endpoint(endpoints.source.name, settings))
+    with changed.bound_to_source() as alias:
         yield connection_to(alias)
 
 
 @contextmanager
 def _kept_in_memory(endpoints: Endpoints) -> Iterator[None]:
-    """A source in memory is gone with its last connection: keep that one for afterwards."""
+    """A source in memory disappears with its last connection: keep that one open."""
     kept = connections[endpoints.alias] if _in_memory(endpoints) else None
     try:
         yield

@@ -1,14 +1,14 @@
-"""The project's own hook: a callable that sees each object as it is about to be dumped.
+"""The project's own hook: a callable that is given each object before it is dumped.
 
     def fix(obj):
         if obj["model"] == "shop.product":
             obj["fields"]["sku"] = obj["fields"]["sku"].upper()
         return obj
 
-It takes an object in fixture form, after all declared remedies, and returns it, changed or not, or
-None to leave it out. The primary key must stay, and so must natural keys that others refer by:
-their objects hold them already. Content types and permissions, which have no key in a fixture,
-are not shown to it.
+It takes an object in fixture form, after all declared fixes, and returns it, changed or not, or
+None to leave it out. The primary key must stay the same, and so must natural keys that references
+to the object are written by. Content types and permissions, which have no primary key in a
+fixture, are not passed to it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ RULE = "transform"
 
 class Transform:
     """The callable that "module:name" names. `fixed` holds, by label, the fields of the natural
-    keys that others refer by.
+    keys that references are written by.
 
-    Raises ConfigurationError where the name leads to no callable.
+    Raises ConfigurationError if the name does not lead to a callable.
     """
 
     def __init__(self, name: str) -> None:
@@ -42,17 +42,17 @@ class Transform:
         self.fixed: Mapping[str, Sequence[str]] = {}
 
     @property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Changes when the callable's module does."""
         path = getattr(sys.modules.get(self._call.__module__), "__file__", None)
         content = Path(path).read_bytes() if path else b""
         return f"{self._name} {hashlib.sha256(content).hexdigest()}"
 
     def __call__(self, line: bytes) -> tuple[bytes | None, list[Change]]:
-        """The line as it is to be written, None to leave it out, and what is other than before.
+        """The line to write, or None to leave the object out, and the changes.
 
-        Raises ConfigurationError, naming the object, for an error in the callable and for what
-        it must not change.
+        Raises ConfigurationError, naming the object, for an error in the callable and for a
+        change that is not allowed.
         """
         before = json.loads(line)
         if "pk" not in before:
@@ -74,7 +74,7 @@ class Transform:
         try:
             texts = {name: json_of_value(value) for name, value in after["fields"].items()}
         except (TypeError, ValueError) as error:
-            raise self._refusal(before, f"what it returns is no JSON: {error}") from error
+            raise self._refusal(before, f"it returned what JSON cannot hold: {error}") from error
         changes = [
             Change(label, pk, name, old, texts[name], RULE)
             for name, value in before["fields"].items()
@@ -95,7 +95,7 @@ class Transform:
             if after["fields"].get(name) != before["fields"].get(name):
                 raise self._refusal(
                     before,
-                    f"{name} is part of the natural key that others refer by",
+                    f"{name} is part of the natural key that references are written by",
                     hint="Dump with --natural-keys none to change it.",
                 )
 
@@ -103,7 +103,7 @@ class Transform:
         where = f"{before['model']} {json.dumps(before['pk'])}"
         return ConfigurationError(
             f"The transform {self._name} failed on {where}: {reason}",
-            hint=hint or "Mend the function, and give the same command again.",
+            hint=hint or "Correct the function, and run the same command again.",
         )
 
 
@@ -116,7 +116,7 @@ def _imported(name: str) -> Callable[[Any], Any]:
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
             f"The transform {name} cannot be imported: {error}",
-            hint="Write it as MODULE:NAME, and see that the module is on --pythonpath.",
+            hint="Write it as MODULE:NAME, and put the module on --pythonpath.",
         ) from error
     if not callable(found):
         raise ConfigurationError(f"The transform {name} is not callable")

@@ -56,8 +56,8 @@ def test_a_server_is_dumped_as_sqlite_is(server_source, source, tmp_path):
     assert files[0] == files[1]
 
 
-def test_a_server_is_read_in_pages_and_a_dump_of_it_stands(server_source, tmp_path, monkeypatch):
-    monkeypatch.setattr(rowquery, "BATCH", 7)
+def test_a_server_is_read_in_pages_and_a_dump_of_it_is_reused(server_source, tmp_path, monkeypatch):
+    monkeypatch.setattr(rowquery, "PAGE_ROWS", 7)
     ByText.objects.bulk_create([ByText(name=f"n{n}", value=n) for n in range(50)])
     house = House.objects.create()
     Stay.objects.bulk_create([Stay(house=house, note=str(n)) for n in range(20)])
@@ -75,7 +75,7 @@ def test_a_server_is_read_in_pages_and_a_dump_of_it_stands(server_source, tmp_pa
 
 def test_rows_with_an_order_of_their_own_come_in_it(server_source, tmp_path, monkeypatch):
     """In pages too, and whatever their keys: stock loaddata numbers them as they come."""
-    monkeypatch.setattr(rowquery, "BATCH", 3)
+    monkeypatch.setattr(rowquery, "PAGE_ROWS", 3)
     places = [Place.objects.create(name=name) for name in "ab"]
     lines = [Line.objects.create(place=place) for _ in range(5) for place in places]
     for place in places:
@@ -94,7 +94,7 @@ def test_what_is_committed_on_a_server_while_it_is_dumped_is_not_dumped(server_s
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Vienna", "America/St_Johns"])
-def test_moments_are_those_of_the_connections_time_zone(source, tmp_path, zone):
+def test_datetimes_are_those_of_the_connections_time_zone(source, tmp_path, zone):
     settings = {**source.settings, "TIME_ZONE": zone}
     moment = datetime.datetime(2024, 7, 1, 12, 30, 15, 250, zoneinfo.ZoneInfo(zone))
     with Endpoints("default", Endpoint("zoned", settings)).bound_to_source():
@@ -105,7 +105,7 @@ def test_moments_are_those_of_the_connections_time_zone(source, tmp_path, zone):
     assert datetime.datetime.fromisoformat(fields["moment"]) == moment
 
 
-def test_moments_without_a_time_zone_stay_without(source, tmp_path):
+def test_datetimes_without_a_time_zone_stay_without(source, tmp_path):
     with override_settings(USE_TZ=False), Endpoints("default", source).bound_to_source():
         Everything.objects.create(moment=datetime.datetime(2024, 1, 2, 3, 4, 5, 6))  # noqa: DTZ001
         dumped = Dumped(tmp_path / "run", source)

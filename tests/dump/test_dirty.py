@@ -10,32 +10,32 @@ from fixturepipe.errors import SourceDataError
 from tests.apps.everyfield.models import Everything
 from tests.dumping import Dumped
 
-# A column of everyfield.Everything, SQL that gives it an unfit value, and the reason given.
+# A column of everyfield.Everything, SQL for a value that a fixture cannot hold, and the reason.
 DIRT = {
     "a day that is none": ("date", "'2024-02-30'", "day is out of range"),
     "an empty date": ("date", "''", "Django reads it as None"),
-    "a number for a date": ("date", "20240101", "holds int where str belongs"),
-    "a number for a moment": ("moment", "1700000000", "holds int where str belongs"),
-    "a moment that is none": ("moment", "'yesterday'", "Django reads it as None"),
+    "a number for a date": ("date", "20240101", "holds int where the field expects str"),
+    "a number for a datetime": ("moment", "1700000000", "holds int where the field expects str"),
+    "an invalid datetime": ("moment", "'yesterday'", "Django reads it as None"),
     "a time that is none": ("time", "'25:00'", "hour must be in 0..23"),
     "a time with a zone": ("time", "'10:00:00+02:00'", "cannot have a time zone"),
-    "text in a number": ("integer", "'many'", "holds str where int belongs"),
-    "a fraction in an integer": ("integer", "1.5", "holds float where int belongs"),
-    "text in a decimal": ("decimal", "'1,50'", "holds str where float or int belongs"),
+    "text in a number": ("integer", "'many'", "holds str where the field expects int"),
+    "a fraction in an integer": ("integer", "1.5", "holds float where the field expects int"),
+    "text in a decimal": ("decimal", "'1,50'", "holds str where the field expects float or int"),
     "a decimal with too many digits": ("decimal", "1e12", "InvalidOperation"),
     "infinity": ("float", "9e999", "not a finite number"),
-    "a letter for a boolean": ("boolean", "'t'", "holds str where int belongs"),
+    "a letter for a boolean": ("boolean", "'t'", "holds str where the field expects int"),
     "another number for a boolean": ("boolean", "2", "neither 0 nor 1"),
-    "bytes in text": ("text", "x'6162'", "holds bytes where str belongs"),
-    "text that is not UTF-8": ("char", "CAST(x'ff41' AS TEXT)", "holds bytes where str belongs"),
-    "text in bytes": ("binary", "'abc'", "holds str where bytes belongs"),
+    "bytes in text": ("text", "x'6162'", "holds bytes where the field expects str"),
+    "text that is not UTF-8": ("char", "CAST(x'ff41' AS TEXT)", "it is not UTF-8"),
+    "text in bytes": ("binary", "'abc'", "holds str where the field expects bytes"),
     "bad JSON": ("json", "'{\"a\": '", "JSONDecodeError"),
     "NaN in JSON": ("json", "'[NaN]'", "not JSON compliant"),
-    "a lone surrogate": ("json", "'[\"\\ud800\"]'", "half of a surrogate pair"),
+    "a lone surrogate": ("json", "'[\"\\ud800\"]'", "lone surrogate"),
     "JSON nested too deep": ("json", f"'{'[' * 198}{']' * 198}'", "more than 197 levels deep"),
     "JSON too deep for Python": ("json", f"'{'[' * 4000}{']' * 4000}'", "more than 197 levels"),
     "a bad UUID": ("uuid", "'not a uuid'", "badly formed hexadecimal UUID string"),
-    "text in a duration": ("duration", "'1 day'", "holds str where int belongs"),
+    "text in a duration": ("duration", "'1 day'", "holds str where the field expects int"),
 }
 
 
@@ -61,7 +61,7 @@ def everything():
 
 
 @pytest.mark.parametrize("kind", DIRT)
-def test_an_unfit_value_is_named_with_its_reason(dumped, everything, kind):
+def test_an_unserializable_value_is_named_with_its_reason(dumped, everything, kind):
     column, value, reason = DIRT[kind]
     everything()
     soil(2, column, value)
@@ -80,7 +80,7 @@ def test_all_problems_are_named_at_once_and_no_file_is_written(dumped, everythin
     with pytest.raises(SourceDataError) as refused:
         dumped("everyfield", "auth")
     message = refused.value.message
-    assert "2 objects hold values that cannot be written" in message
+    assert "2 objects hold values that a fixture cannot hold" in message
     assert "everyfield.everything pk=1, date: 'never'" in message
     assert "everyfield.everything pk=1, uuid: 'x'" in message
     assert "everyfield.everything pk=2, json: '{'" in message
@@ -106,14 +106,14 @@ def test_rejected_objects_are_kept_with_their_reasons(dumped, everything):
     assert "text: " in reason["text"]
 
 
-def test_rejected_objects_are_told_of_again(dumped, everything):
+def test_rejected_objects_are_reported_by_each_dump(dumped, everything):
     everything()
     soil(2, "date", "'never'")
     first = dumped("everyfield", on_error="reject")
     assert dumped("everyfield", on_error="reject").problems == first.problems != ()
 
 
-def test_rejects_are_gone_when_the_source_was_mended(dumped, everything):
+def test_rejects_disappear_once_the_source_is_corrected(dumped, everything):
     everything()
     soil(2, "date", "'never'")
     dumped("everyfield", on_error="reject")
@@ -136,10 +136,10 @@ def test_undecodable_bytes_are_shown(dumped, everything):
     everything(1)
     soil(1, "char", "CAST(x'ff41' AS TEXT)")
     (problem,) = dumped("everyfield", on_error="reject").problems
-    assert problem.raw == "0xff41"
+    assert problem.raw == r"\xffA"
 
 
-def test_json_null_is_told_from_sql_null(dumped):
+def test_json_null_is_distinguished_from_sql_null(dumped):
     Everything.objects.bulk_create([Everything() for _ in range(3)])
     soil(2, "json", "'null'")
     dumped("everyfield")

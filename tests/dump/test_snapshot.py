@@ -1,4 +1,4 @@
-"""A dump is of one moment, goes on where it was stopped, and knows whether the source moved.
+"""A dump has one snapshot, continues after an interruption, and notices changes of the source.
 
 source ──backup──▶ snapshot.sqlite3 ──▶ 1-dump/a.json  1-dump/b.json …   manifest.json
    ▲ a site writes on
@@ -11,7 +11,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -51,9 +50,9 @@ def moved(dumped):
 
 
 @pytest.mark.parametrize("kind", ["backup", "transaction"])
-@pytest.mark.parametrize("load_status", ["delete", "wal"])
-def test_a_writer_that_commits_while_the_dump_runs_changes_nothing_in_it(dumped, kind, load_status):
-    write(dumped.source, f"PRAGMA journal_mode={load_status}")
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_writer_that_commits_while_the_dump_runs_changes_nothing_in_it(dumped, kind, journal):
+    write(dumped.source, f"PRAGMA journal_mode={journal}")
     refused = []
 
     def interfere(event):
@@ -71,7 +70,7 @@ def test_a_writer_that_commits_while_the_dump_runs_changes_nothing_in_it(dumped,
     assert result.models["everyfield.everything"] == 50
     assert result.models["auth.group"] == 1
     # A read transaction without a write-ahead log holds writers off; a copy never does.
-    assert bool(refused) == (kind == "transaction" and load_status == "delete")
+    assert bool(refused) == (kind == "transaction" and journal == "delete")
 
 
 def test_the_copy_of_the_source_is_private_and_gone_afterwards(dumped):
@@ -111,7 +110,7 @@ def test_an_in_memory_source_is_dumped(tmp_path, dumped):
     assert result.models["everyfield.everything"] == 50
 
 
-def test_a_dump_that_stands_is_not_made_again(dumped):
+def test_a_valid_dump_is_reused(dumped):
     first = dumped(*APPS)
     assert first.skipped == ()
     files = {path: path.stat().st_ino for path in dumped.directory.dumps.iterdir()}
@@ -143,7 +142,7 @@ def test_one_app_is_dumped_again_beside_the_others(dumped):
         "auth.json",
         "everyfield.json",
     ]
-    assert log.text == "Kept, the source is as it was: 1-dump/everyfield.json"
+    assert log.text == "Kept, because the source has not changed: 1-dump/everyfield.json"
     arrange(dumped.directory, dumped.manifest.schemas())
     assert dumped.manifest.arrangement.models.keys() >= {"auth.group", "everyfield.everything"}
 
@@ -154,12 +153,14 @@ def test_dumps_of_a_source_that_moved_go_when_one_app_is_dumped_again_and_that_i
     write(dumped.source, "UPDATE everyfield_everything SET text = 'other' WHERE id = 7")
     assert {label.split(".")[0] for label in dumped("auth").models} == {"auth"}
     assert [path.name for path in dumped.directory.dumps.iterdir()] == ["auth.json"]
-    assert log.text.startswith("Removed, of another state of the source: 1-dump/everyfield.json")
+    assert log.text.startswith(
+        "Removed, because the source has changed since: 1-dump/everyfield.json"
+    )
 
 
-@pytest.mark.parametrize("load_status", ["delete", "wal"])
-def test_a_source_that_moved_is_dumped_anew(dumped, load_status):
-    write(dumped.source, f"PRAGMA journal_mode={load_status}")
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_source_that_changed_is_dumped_again(dumped, journal):
+    write(dumped.source, f"PRAGMA journal_mode={journal}")
     dumped(*APPS)
     write(dumped.source, "UPDATE everyfield_everything SET text = 'other' WHERE id = 7")
     assert dumped(*APPS).skipped == ()
@@ -191,9 +192,9 @@ def test_an_app_that_is_excluded_by_name_is_no_longer_there(dumped):
     assert result.skipped == ("auth",)
 
 
-@pytest.mark.parametrize("load_status", ["delete", "wal"])
-def test_a_source_that_stays_as_it_was_has_not_moved(dumped, load_status):
-    write(dumped.source, f"PRAGMA journal_mode={load_status}")
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_source_that_stays_as_it_was_has_not_moved(dumped, journal):
+    write(dumped.source, f"PRAGMA journal_mode={journal}")
     dumped(*APPS)
     assert moved(dumped) == []
     os.utime(dumped.source.settings["NAME"])
@@ -210,9 +211,9 @@ def test_a_source_that_stays_as_it_was_has_not_moved(dumped, load_status):
         ("CREATE TABLE extra (id integer)", "extra is new"),
     ],
 )
-@pytest.mark.parametrize("load_status", ["delete", "wal"])
-def test_a_source_that_moved_says_where(dumped, statement, said, load_status):
-    write(dumped.source, f"PRAGMA journal_mode={load_status}")
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_source_that_moved_says_where(dumped, statement, said, journal):
+    write(dumped.source, f"PRAGMA journal_mode={journal}")
     dumped(*APPS)
     write(dumped.source, statement)
     assert any(said in change for change in moved(dumped))
@@ -287,7 +288,5 @@ def test_a_source_that_is_written_all_the_time_is_copied_whole(dumped, monkeypat
         watch(self, status, remaining, total)
 
     monkeypatch.setattr(snapshot._Watch, "__call__", write_between)
-    began = time.monotonic()
     assert dumped(*APPS).models["everyfield.everything"] == 50
-    assert steps.count(max(steps)) > 1
-    assert time.monotonic() - began < 20
+    assert 1 < steps.count(max(steps)) <= snapshot.RESTARTS + 2

@@ -139,9 +139,7 @@ def test_what_is_committed_while_it_is_dumped_is_not_dumped(postgresql_source, t
     assert Unique.objects.count() == 0
 
 
-def test_a_source_that_moved_is_dumped_again_and_one_that_did_not_stands(
-    postgresql_source, tmp_path
-):
+def test_a_source_that_changed_is_dumped_again_and_another_reused(postgresql_source, tmp_path):
     ByText.objects.bulk_create([ByText(name=f"n{n}", value=n) for n in range(50)])
     dumped = Dumped(tmp_path / "run", postgresql_source)
     assert dumped("everyfield").skipped == ()

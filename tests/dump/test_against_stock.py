@@ -1,7 +1,7 @@
 """What stock `dumpdata --natural-foreign --all` does to each hazard, and what ours does.
 
 Both are loaded by stock loaddata into a migrated server; "arrives" means that every row of the
-tables in question is what Django read from the source. The table stands in the README.
+tables in question is what Django read from the source. The table is in the README.
 """
 
 import datetime
@@ -215,6 +215,6 @@ def test_ours_arrives(hazard, both, tmp_path):
 
 
 def test_the_readme_says_the_same():
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
     said = [f"| {name} | {stock} | arrives |" for name, (_, _, stock) in HAZARDS.items()]
     assert "\n".join(said) in readme

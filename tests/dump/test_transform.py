@@ -1,4 +1,4 @@
-"""The project's own transform: what it may do, and how its errors are told."""
+"""The project's own transform: what it may do, and how its errors are reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def dumped(source, tmp_path):
         ("other_model", "may not change 'model'"),
         ("no_object", "returned int"),
         ("more_fields", "neither add nor remove fields"),
-        ("no_json", "is no JSON"),
+        ("no_json", "what JSON cannot hold"),
     ],
 )
 def test_a_wrong_transform_is_named_with_the_object(dumped, name, said):
