@@ -1,4 +1,4 @@
-"""Whether the target's tables are those that the models ask for, and behave like the source's."""
+"""Whether the target's tables are those of the models, and behave like the source's."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from django.conf import settings
 from django.core.checks import CheckMessage
 from django.db import DatabaseError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.loader import MigrationLoader
 
 from fixturepipe.artifacts.manifest import NotCovered
-from fixturepipe.check.target import ColumnFacts, TargetServer
+from fixturepipe.check.target import TargetServer
+from fixturepipe.databases.catalog import ColumnFacts
 from fixturepipe.databases.endpoints import Endpoints, connection_to, table_name
 from fixturepipe.databases.fields import Field
-from fixturepipe.databases.introspection import applied_migrations
+from fixturepipe.databases.migrations import unapplied_migrations
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
 
@@ -26,7 +26,7 @@ _TEMPORARY = "fixturepipe_types"
 
 
 def left_out(not_covered: Iterable[NotCovered], source: BaseDatabaseWrapper) -> Iterator[Finding]:
-    """FP303 for models and FP304 for tables of the source that are not moved."""
+    """FP303 for models of the source that are not moved, FP304 for its tables."""
     labels = {model._meta.label_lower for model in apps.get_models(include_auto_created=True)}
     for each in not_covered:
         if each.name in labels:
@@ -44,16 +44,12 @@ def _rows(connection: BaseDatabaseWrapper, table: str) -> int:
 
 
 def migrations(source: BaseDatabaseWrapper, target: TargetServer) -> Iterator[Finding]:
-    """FP302 where the endpoints' migrations differ, for apps that the project still has."""
+    """FP302 if the project has migrations that only one of the databases has applied."""
     assert target.connection is not None
-    known = MigrationLoader(None, ignore_no_migrations=True).migrated_apps
-    ours, theirs = (
-        {(app, name) for app, name in applied_migrations(end) if app in known}
-        for end in (source, target.connection)
-    )
+    ours, theirs = (set(unapplied_migrations(each)) for each in (source, target.connection))
     if ours != theirs:
-        examples = [Example(f"{app}.{name}", "source only") for app, name in sorted(ours - theirs)]
-        examples += [Example(f"{app}.{name}", "target only") for app, name in sorted(theirs - ours)]
+        examples = [Example(f"{app}.{name}", "source only") for app, name in sorted(theirs - ours)]
+        examples += [Example(f"{app}.{name}", "target only") for app, name in sorted(ours - theirs)]
         yield RULES["FP302"].finding("", "", len(examples), examples)
 
 
@@ -63,7 +59,7 @@ def columns(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]
     for model in covered:
         table = table_name(model, target.connection)
         label = model._meta.label_lower
-        there = target.columns.get(table.lower())
+        there = target.catalog.columns.get(table.lower())
         if there is None:
             leave_out = f" If none makes it there, leave the model out: --exclude {label}."
             yield RULES["FP305"].finding(label, "", what=f"the table {table}", otherwise=leave_out)
@@ -103,7 +99,7 @@ def _types(
 
 
 def _expected_types(fields: list[Field], target: TargetServer) -> list[str]:
-    """The columns' types in the server's own words, from a temporary table that has them."""
+    """The types of these columns as the server writes them, read from a temporary table."""
     assert target.connection is not None
     names = [f"c{number}" for number in range(len(fields))]
     kinds = [_column_type(field, target.connection) for field in fields]
@@ -120,7 +116,7 @@ def _expected_types(fields: list[Field], target: TargetServer) -> list[str]:
 
 
 def _column_type(field: Field, connection: BaseDatabaseWrapper) -> str | None:
-    """Without AUTO_INCREMENT, which is no part of the type and needs a key."""
+    """The type without AUTO_INCREMENT, which is not part of it and needs a key."""
     if isinstance(field, models.AutoField):
         return str(field.rel_db_type(connection))  # type: ignore[attr-defined]
     return field.db_type(connection)
@@ -135,7 +131,7 @@ def _both_integers(actual: str, expected: str) -> bool:
 
 
 def _takes_more(actual: str, expected: str) -> bool:
-    """Whether a column takes all that another type would: a larger integer, a longer text.
+    """Whether a column takes every value of another type: a larger integer, a longer text.
 
     Tables that Django made in several versions, or by several settings of DEFAULT_AUTO_FIELD,
     often have such columns.
@@ -155,11 +151,11 @@ def tables(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
     """FP308, FP309, FP311: engines, character sets and row formats of the target's tables."""
     assert target.connection is not None
     for model in covered:
-        facts = target.tables.get(table_name(model, target.connection).lower())
+        facts = target.catalog.tables.get(table_name(model, target.connection).lower())
         if facts is None:
             continue
         label, name = model._meta.label_lower, facts.name
-        if facts.engine.lower() != "innodb":
+        if not facts.transactional:
             yield RULES["FP308"].finding(label, "", engine=facts.engine, table=name)
         elif facts.row_format.lower() in ("compact", "redundant"):
             yield RULES["FP311"].finding(label, "", row_format=facts.row_format, table=name)
@@ -168,8 +164,8 @@ def tables(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
 
 
 def collations(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
-    """FP310 where text columns are compared in several ways that the project did not ask for,
-    FP314 for the way in which new ones are.
+    """FP310 if text columns have several collations that the project did not ask for; FP314 for
+    the collation of new ones, if it ignores case.
     """
     assert target.connection is not None
     used = {
@@ -187,7 +183,7 @@ def collations(covered: Sequence[Model], target: TargetServer) -> Iterator[Findi
 
 
 def promises(endpoints: Endpoints) -> Iterator[Finding]:
-    """FP312: what Django's own checks say of the models at the target and not at the source."""
+    """FP312: what Django's own checks report for the target and not for the source."""
     with endpoints.bound_to_source() as alias:
         at_source = {_identity(message) for message in _messages(alias)}
     with endpoints.bound_to_target() as alias:
@@ -211,20 +207,20 @@ def _identity(message: CheckMessage) -> tuple[Any, ...]:
 
 
 def _promise(message: CheckMessage) -> Finding:
-    place = message.obj
-    model = place.model if isinstance(place, models.Field) else place
+    subject = message.obj
+    model = subject.model if isinstance(subject, models.Field) else subject
     is_model = isinstance(model, type) and issubclass(model, models.Model)
     return RULES["FP312"].finding(
         model._meta.label_lower if is_model else "",
-        place.name if isinstance(place, models.Field) else "",
+        subject.name if isinstance(subject, models.Field) else "",
         level="error" if message.is_serious() else "warning",
         message=f"{message.msg} ({message.id})",
-        hint=message.hint or "Keep the rule in the project's own code.",
+        hint=message.hint or "Enforce it in the project's own code.",
     )
 
 
 def time_zones(target: TargetServer) -> Iterator[Finding]:
-    """FP313: Django lets the server convert moments to the project's time zone."""
+    """FP313: Django makes the server convert datetimes to the project's time zone."""
     if not settings.USE_TZ or settings.TIME_ZONE == "UTC":
         return
     rows = target.query("SELECT CONVERT_TZ('2000-01-01 00:00:00', 'UTC', %s)", [settings.TIME_ZONE])

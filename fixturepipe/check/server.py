@@ -1,4 +1,4 @@
-"""Whether the target's server lets the load do its work, and the disk holds it."""
+"""Whether the target's server and the disk allow the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fixturepipe.databases.mysql import EVERY_CHARACTER, asked_charset
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
 
-# What checking, migrating and loading take; who may not drop tables cannot undo migrations.
+# What check, migrate and load need; DROP to undo migrations.
 _NEEDED = (
     "SELECT",
     "INSERT",
@@ -29,21 +29,21 @@ _NEEDED = (
 
 
 def strictness(target: TargetServer) -> Iterator[Finding]:
-    """FP401: a server that cuts values in silence."""
+    """FP401: a server that truncates values silently."""
     mode = target.query("SELECT @@GLOBAL.sql_mode")[0][0]
     if "STRICT_" not in mode and "TRADITIONAL" not in mode:
         yield RULES["FP401"].finding("", "", sql_mode=mode or "empty")
 
 
 def connection_charset(end: Endpoint) -> Iterator[Finding]:
-    """FP404: settings by which the site will not read all that is moved."""
+    """FP404: settings with which the site cannot read all characters."""
     charset = asked_charset(end.settings.get("OPTIONS", {}))
     if charset.lower() != EVERY_CHARACTER:
         yield RULES["FP404"].finding("", "", charset=charset)
 
 
 def privileges(target: TargetServer) -> Iterator[Finding]:
-    """FP402: what the user may not do. Users with roles are taken to be in order."""
+    """FP402: what the user may not do. A user with roles may have more than is shown."""
     grants = [str(row[0]) for row in target.query("SHOW GRANTS")]
     ((database, user),) = target.query("SELECT DATABASE(), CURRENT_USER()")
     if any(" ON " not in grant.split(" TO ")[0] for grant in grants):
@@ -67,24 +67,23 @@ def granted(grants: list[str], database: str) -> set[str]:
     return held
 
 
-def _covers(place: str, database: str) -> bool:
+def _covers(pattern: str, database: str) -> bool:
     """Whether a grant's database is this one: % and _ are wildcards unless escaped."""
-    if place == "*":
+    if pattern == "*":
         return True
-    pattern = re.sub(
+    expression = re.sub(
         r"\\(.)|(%)|(_)|(.)",
         lambda m: ".*" if m[2] else "." if m[3] else re.escape(m[1] or m[4]),
-        place.strip("`"),
+        pattern.strip("`"),
     )
-    return re.fullmatch(pattern, database) is not None
+    return re.fullmatch(expression, database) is not None
 
 
 def space(directory: Path, needed: int) -> Iterator[Finding]:
-    """FP403: `needed` bytes on the disk of a directory that may not be there yet."""
-    there = next(
-        path for path in (directory.absolute(), *directory.absolute().parents) if path.exists()
-    )
-    free = shutil.disk_usage(there).free
+    """FP403: less than `needed` bytes on the disk of a directory, which need not exist yet."""
+    absolute = directory.absolute()
+    existing = next(path for path in (absolute, *absolute.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
     if free < needed:
         yield RULES["FP403"].finding("", "", free=_size(free), needed=_size(needed))
 

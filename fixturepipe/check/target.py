@@ -18,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.mysql.base import DatabaseWrapper as MySQLWrapper
 
 from fixturepipe.check.columntest import Limits
+from fixturepipe.databases.catalog import Catalog, ColumnFacts
 from fixturepipe.databases.endpoints import TARGET, connection_to, table_name
 from fixturepipe.databases.expressions import UniqueExpressions
 from fixturepipe.databases.fields import Field, root_field
@@ -47,31 +48,6 @@ class TextColumn:
     def takes_every_character(self) -> bool:
         """Whether the column takes any text (if not, FP309 names its table)."""
         return self.collation.startswith("utf8mb4_")
-
-
-@dataclass(frozen=True)
-class ColumnFacts:
-    """A column of the target as it is; `collation` is empty for what is not text."""
-
-    name: str
-    type: str
-    null: bool
-    has_default: bool
-    collation: str
-
-    @property
-    def may_be_left_out(self) -> bool:
-        """Whether a row can be inserted without it."""
-        return self.null or self.has_default
-
-
-@dataclass(frozen=True)
-class TableFacts:
-    """A table of the target as it is."""
-
-    name: str
-    engine: str
-    row_format: str
 
 
 class TargetServer:
@@ -118,65 +94,26 @@ class TargetServer:
             return list(cursor.fetchall())
 
     @cached_property
-    def columns(self) -> dict[str, dict[str, ColumnFacts]]:
-        """The columns of every table, by the names in lower case."""
-        rows = self.query(
-            "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA,"
-            " COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
-        )
-        found: dict[str, dict[str, ColumnFacts]] = {}
-        for table, column, kind, nullable, default, extra, collation in rows:
-            facts = ColumnFacts(
-                column,
-                str(kind),
-                nullable == "YES",
-                default is not None or bool(extra),
-                collation or "",
-            )
-            found.setdefault(table.lower(), {})[column.lower()] = facts
-        return found
-
-    @cached_property
-    def tables(self) -> dict[str, TableFacts]:
-        """The tables, by name in lower case; views left out."""
-        rows = self.query(
-            "SELECT TABLE_NAME, ENGINE, ROW_FORMAT FROM information_schema.TABLES"
-            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'"
-        )
-        return {row[0].lower(): TableFacts(*(str(each) for each in row)) for row in rows}
-
-    @cached_property
-    def _checks(self) -> set[tuple[str, str]]:
-        """The CHECK constraints that are enforced: table and name, both in lower case."""
-        enforced = "" if self.is_mariadb else " AND ENFORCED = 'YES'"
-        rows = self.query(
-            "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS"
-            f" WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'CHECK'{enforced}"
-        )
-        return {(table.lower(), name.lower()) for table, name in rows}
+    def catalog(self) -> Catalog:
+        """The target's tables. Requires a server."""
+        assert self._server is not None
+        return Catalog(self._server)
 
     def enforces(self, model: type[models.Model], constraint: models.CheckConstraint) -> bool:
         """Whether the target has the constraint, or will have it once it is migrated."""
         if self._server is None or not self.has_tables:
             return True
         table = table_name(model, self._server).lower()
-        return (table, constraint.name.lower()) in self._checks
-
-    @cached_property
-    def _unique_indexes(self) -> set[tuple[str, str]]:
-        """The unique indexes: table and name, both in lower case."""
-        rows = self.query(
-            "SELECT DISTINCT TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS"
-            " WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0"
-        )
-        return {(table.lower(), name.lower()) for table, name in rows}
+        return (table, constraint.name.lower()) in self.catalog.enforced_checks
 
     def keeps_unique(self, expressions: UniqueExpressions) -> bool:
         """Whether the target has the index, or will have it once it is migrated."""
         if self._server is None or not self._server.features.supports_expression_indexes:
             return False
         table = table_name(expressions.model, self._server).lower()
-        return not self.has_tables or (table, expressions.name.lower()) in self._unique_indexes
+        indexes = self.catalog.unique_indexes.get(table, ())
+        named = any(index.name.lower() == expressions.name.lower() for index in indexes)
+        return named or not self.has_tables
 
     @cached_property
     def may_make_temporary_tables(self) -> bool:
@@ -191,11 +128,11 @@ class TargetServer:
     @property
     def has_tables(self) -> bool:
         """Whether the target has been migrated; other tables do not count."""
-        return self._server is not None and "django_migrations" in self.columns
+        return self._server is not None and "django_migrations" in self.catalog.columns
 
     def charsets(self, table: str) -> set[str]:
         """The character sets of a table's text."""
-        collations = {facts.collation for facts in self.columns[table.lower()].values()}
+        collations = {facts.collation for facts in self.catalog.columns[table.lower()].values()}
         return {collation.partition("_")[0] for collation in collations if collation}
 
     @cached_property
@@ -231,7 +168,7 @@ class TargetServer:
     def _facts(self, field: Field) -> ColumnFacts | None:
         if self._server is None:
             return None
-        columns = self.columns.get(table_name(field.model, self._server).lower(), {})
+        columns = self.catalog.columns.get(table_name(field.model, self._server).lower(), {})
         return columns.get(field.column.lower())
 
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.catalog import Catalog
 from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, key_fields
 from fixturepipe.databases.tables import Row, any_text
@@ -99,38 +100,19 @@ class UniqueIndexes:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
         # One query for all tables: Django's introspection takes two for each.
-        self._of_all = _unique_indexes(connection) if connection.vendor == "mysql" else None
+        self._catalog = Catalog(connection) if connection.vendor == "mysql" else None
 
     def of(self, model: type[models.Model]) -> set[frozenset[str]]:
         """The sets of column names of a model's table."""
         table = table_name(model, self._connection)
-        if self._of_all is not None:
-            return self._of_all.get(table.lower(), set())
+        if self._catalog is not None:
+            indexes = self._catalog.unique_indexes.get(table.lower(), ())
+            return {index.columns for index in indexes if index.whole}
         if self._connection.vendor == "sqlite":
             return _unique_indexes_of(table, self._connection)
         with self._connection.cursor() as cursor:
             constraints = self._connection.introspection.get_constraints(cursor, table)
         return {frozenset(each["columns"]) for each in constraints.values() if each["unique"]}
-
-
-def _unique_indexes(connection: BaseDatabaseWrapper) -> dict[str, set[frozenset[str]]]:
-    """The unique indexes of MySQL or MariaDB, by table in lower case."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
-            " FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0"
-        )
-        rows = cursor.fetchall()
-    indexes: dict[tuple[str, str], set[str]] = {}
-    # An index of a column's prefix, or of an expression, does not make the column unique.
-    partial = {(table, index) for table, index, column, part in rows if part or column is None}
-    for table, index, column, _ in rows:
-        if (table, index) not in partial:
-            indexes.setdefault((table, index), set()).add(column)
-    found: dict[str, set[frozenset[str]]] = {}
-    for (table, _), columns in indexes.items():
-        found.setdefault(table.lower(), set()).add(frozenset(columns))
-    return found
 
 
 def _unique_indexes_of(table: str, connection: BaseDatabaseWrapper) -> set[frozenset[str]]:

@@ -92,6 +92,16 @@ def test_other_migrations_are_named(both: Endpoints) -> None:
     assert [(e.pk, e.value) for e in finding.examples] == [(".".join(name), "source only")]
 
 
+def test_recorded_migrations_that_no_code_has_are_in_order(both: Endpoints) -> None:
+    name = ("auth", "0001_before_the_squash")
+    with changed(
+        f"INSERT INTO django_migrations (app, name, applied) VALUES {(*name, '2020-01-01')}",
+        f"DELETE FROM django_migrations WHERE name = '{name[1]}'",
+        SOURCE,
+    ):
+        assert findings_of(both) == []
+
+
 def test_a_table_that_is_missing_is_named(both: Endpoints) -> None:
     with changed(
         "RENAME TABLE dirty_mark TO dirty_elsewhere", "RENAME TABLE dirty_elsewhere TO dirty_mark"

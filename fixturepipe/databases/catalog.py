@@ -1,0 +1,120 @@
+"""The tables of a MySQL or MariaDB database, as its information_schema describes them.
+
+https://dev.mysql.com/doc/refman/9.4/en/information-schema.html, with which MariaDB agrees in all
+columns that are read here. Names of tables and columns are keys in lower case: whether case counts
+depends on the server (lower_case_table_names).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """A column; `collation` is empty for what is not text."""
+
+    name: str
+    type: str
+    null: bool
+    has_default: bool
+    collation: str
+
+    @property
+    def may_be_left_out(self) -> bool:
+        """Whether a row can be inserted without it."""
+        return self.null or self.has_default
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """A table; `transactional` says whether its engine has transactions."""
+
+    name: str
+    engine: str
+    row_format: str
+    transactional: bool
+
+
+@dataclass(frozen=True)
+class UniqueIndex:
+    """A unique index, the primary key included.
+
+    `whole` says that it covers entire columns: an index may also cover the first characters of a
+    column, or an expression, and then keeps something else unique.
+    """
+
+    name: str
+    columns: frozenset[str]
+    whole: bool
+
+
+class Catalog:
+    """The tables of one database. Each question is asked once, when its answer is first needed."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+
+    @cached_property
+    def columns(self) -> dict[str, dict[str, ColumnFacts]]:
+        """The columns of every table and view, by table and column."""
+        found: dict[str, dict[str, ColumnFacts]] = {}
+        for table, column, kind, nullable, default, extra, collation in self._query(
+            "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA,"
+            " COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
+        ):
+            has_default = default is not None or bool(extra)
+            facts = ColumnFacts(column, str(kind), nullable == "YES", has_default, collation or "")
+            found.setdefault(table.lower(), {})[column.lower()] = facts
+        return found
+
+    @cached_property
+    def tables(self) -> dict[str, TableFacts]:
+        """The tables, without views."""
+        rows = self._query(
+            "SELECT t.TABLE_NAME, t.ENGINE, t.ROW_FORMAT, e.TRANSACTIONS"
+            " FROM information_schema.TABLES t"
+            " LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE"
+            " WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'"
+        )
+        return {
+            name.lower(): TableFacts(name, str(engine), str(row_format), transactions == "YES")
+            for name, engine, row_format, transactions in rows
+        }
+
+    @cached_property
+    def enforced_checks(self) -> set[tuple[str, str]]:
+        """The CHECK constraints that are enforced: table and name, both in lower case."""
+        is_mariadb = getattr(self._connection, "mysql_is_mariadb", False)
+        enforced = "" if is_mariadb else " AND ENFORCED = 'YES'"
+        rows = self._query(
+            "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS"
+            f" WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'CHECK'{enforced}"
+        )
+        return {(table.lower(), name.lower()) for table, name in rows}
+
+    @cached_property
+    def unique_indexes(self) -> dict[str, list[UniqueIndex]]:
+        """The unique indexes of each table."""
+        parts: dict[tuple[str, str], list[tuple[str | None, int | None]]] = {}
+        for table, index, column, length in self._query(
+            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
+            " FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0"
+        ):
+            parts.setdefault((table, index), []).append((column, length))
+        found: dict[str, list[UniqueIndex]] = {}
+        for (table, index), each in parts.items():
+            columns = frozenset(column for column, _ in each if column is not None)
+            whole = all(column is not None and not length for column, length in each)
+            found.setdefault(table.lower(), []).append(UniqueIndex(index, columns, whole))
+        return found
+
+    def _query(self, statement: str) -> Sequence[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
