@@ -1,14 +1,15 @@
-"""Where an option's value comes from: the flag, then the environment, then pyproject.toml.
+"""Where an option's value comes from, and where it goes.
 
-The option `--chunk-objects` reads FIXTUREPIPE_CHUNK_OBJECTS and `chunk-objects` in
-[tool.fixturepipe] of the nearest pyproject.toml, from the working directory upwards.
+The option `--chunk-objects` is taken from the flag, else from FIXTUREPIPE_CHUNK_OBJECTS in the
+environment, else from `chunk-objects` in [tool.fixturepipe] of the nearest pyproject.toml, from
+the working directory upwards, else it has the default of the options class that it belongs to.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,30 @@ _WORDS |= {"0": False, "false": False, "no": False, "off": False, "": False}
 
 
 @dataclass(frozen=True)
+class Project:
+    """Which project, which databases, and where the run's files go.
+
+    `settings` and `pythonpath` are those of django-admin. `source` and `target` are an alias in
+    DATABASES or a URL; the target may also be "embedded", or None for the default.
+    """
+
+    settings: str | None = None
+    pythonpath: str | None = None
+    source: str = "default"
+    target: str | None = None
+    workdir: Path = Path("fixturepipe-run")
+
+
+@dataclass(frozen=True)
 class Option:
     """One option of the command line.
 
-    `name` is the flag without dashes; `convert` makes a value from its text and raises
-    ValueError, or is None for a flag that takes no value; `many` options may be repeated;
-    `alone` is what the flag means when it stands without its value. A `table` in the file gives
-    values, too; then those of flag, environment and file are taken together, and for one
-    `target` the first of these counts.
+    `name` is the flag without dashes and `field` its name in Python where that is another.
+    `convert` makes a value from its text and raises ValueError, or is None for a flag that takes
+    no value. `many` options may be repeated; `alone` is the value of a flag that is given
+    without one. `default` is for options that belong to no options class. An option with a
+    `table` may be a table in the file: its values from flag, environment and file are joined,
+    and for one `target` the first of these wins.
     """
 
     name: str
@@ -37,17 +54,36 @@ class Option:
     metavar: str = ""
     many: bool = False
     alone: str = ""
+    field: str = ""
     table: Callable[[Mapping[str, Any]], list[Any]] | None = None
 
     @property
     def key(self) -> str:
         """Its name in Python."""
-        return self.name.replace("-", "_")
+        return self.field or self.name.replace("-", "_")
 
     @property
     def variable(self) -> str:
         """Its name in the environment."""
-        return f"FIXTUREPIPE_{self.key.upper()}"
+        return f"FIXTUREPIPE_{self.name.replace('-', '_').upper()}"
+
+
+def filled(kinds: Iterable[type[Any]], values: Mapping[str, Any]) -> list[Any]:
+    """One options object of each of these classes; each value goes to all that have its name.
+
+    Raises TypeError for a value whose name no class has.
+    """
+    names = {kind: {field.name for field in fields(kind)} for kind in kinds}
+    if unknown := sorted(set(values).difference(*names.values())):
+        raise TypeError(f"There is no option {', '.join(unknown)}")
+    return [
+        kind(**{name: _frozen(value) for name, value in values.items() if name in known})
+        for kind, known in names.items()
+    ]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def resolve(
@@ -56,14 +92,15 @@ def resolve(
     environment: Mapping[str, str],
     file: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Each option's value by key.
+    """Each option's value by key, if it is given anywhere.
 
     Raises ConfigurationError for a value that the option does not take, naming its place.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for option in options:
         if option.table is not None:
-            values[option.key] = _together(option, flags, environment, file)
+            if joined := _joined(option, flags, environment, file):
+                values[option.key] = joined
         elif option.key in flags:
             values[option.key] = flags[option.key]
         elif option.variable in environment:
@@ -72,8 +109,6 @@ def resolve(
         elif option.name in file:
             place = f"{option.name} in [tool.fixturepipe]"
             values[option.key] = _converted(option, file[option.name], place)
-        else:
-            values[option.key] = [] if option.many else option.default
     return values
 
 
@@ -89,25 +124,27 @@ def read_file(start: Path, known: Iterable[str]) -> dict[str, Any]:
     try:
         tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}", hint="Mend the file.") from None
-    # As in TOML elsewhere, chunk_objects is chunk-objects.
+        raise ConfigurationError(
+            f"{path} cannot be read: {error}", hint="Correct the file."
+        ) from None
+    # As elsewhere in TOML, chunk_objects is chunk-objects.
     table = {name.replace("_", "-"): each for name, each in tool.get("fixturepipe", {}).items()}
     unknown = sorted(set(table) - set(known))
     if unknown:
         raise ConfigurationError(
             f"{path}: [tool.fixturepipe] has no option {', '.join(unknown)}",
-            hint="`fixturepipe --help` lists the options; write them without the dashes in front.",
+            hint="`fixturepipe COMMAND --help` lists them. Write them without leading dashes.",
         )
     return table
 
 
-def _together(
+def _joined(
     option: Option,
     flags: Mapping[str, Any],
     environment: Mapping[str, str],
     file: Mapping[str, Any],
 ) -> list[Any]:
-    """The values of a table's option: each target as the file has it, unless said nearer by."""
+    """The values of a table's option; for each target the flag's, the variable's or the file's."""
     places = (
         (file.get(option.name), f"{option.name} in [tool.fixturepipe]"),
         (environment.get(option.variable), option.variable),

@@ -1,7 +1,7 @@
-"""What the pipeline tells whoever listens while it works.
+"""What the pipeline reports while it works.
 
 The library never prints: it calls a listener with one of these events. The command line
-turns them into progress bars on a terminal and into plain lines elsewhere.
+shows them as progress bars on a terminal and as plain lines elsewhere.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class StageAdvanced:
-    """`objects` more objects are done; `label` names what they belong to."""
+    """`objects` more objects are done; `label` is their model."""
 
     stage: Stage
     objects: int
@@ -33,7 +33,7 @@ class StageAdvanced:
 
 @dataclass(frozen=True)
 class StageFinished:
-    """The stage is over after `objects` objects and `seconds` of wall time."""
+    """The stage ended after `objects` objects and `seconds` of wall time."""
 
     stage: Stage
     objects: int
@@ -53,4 +53,4 @@ Listener = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The listener of those who do not listen."""
+    """A listener that does nothing."""

@@ -1,26 +1,28 @@
-"""The stages in order: what each needs before it, and how a run goes on after a failure.
+"""The stages in order: what each needs before it, and how a run continues after a failure.
 
-The only module that knows the stages. It gives results and raises errors; it prints nothing.
+The only module that knows the stages. It returns results and raises errors; it prints nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.artifacts.changes import read_changes
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rejects import dangling_references, rejected_keys
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Verification, write_verification
+from fixturepipe.check.options import CheckOptions
+from fixturepipe.config import Project, filled
 from fixturepipe.databases.embedded import EmbeddedServer
 from fixturepipe.databases.endpoints import (
     EMBEDDED,
@@ -36,63 +38,28 @@ from fixturepipe.databases.ledger import remove_ledger
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import require_migrated, require_reachable, require_server
 from fixturepipe.dump.fingerprint import what_moved
+from fixturepipe.dump.options import DumpOptions
 from fixturepipe.errors import ConfigurationError, RunDirectoryError, UsageError
 from fixturepipe.events import Listener, Notice, ignore
-from fixturepipe.fixes.declarations import Declaration
+from fixturepipe.fixes.declarations import Declaration, declared_in
+from fixturepipe.load.options import LoadOptions
+from fixturepipe.verify.options import VerifyOptions
 
 if TYPE_CHECKING:
-    from fixturepipe.arrange.stage import ArrangeOptions, ArrangeResult
+    from fixturepipe.arrange.stage import ArrangeResult
     from fixturepipe.check.repair import Repair
-    from fixturepipe.check.stage import CheckOptions, CheckResult
-    from fixturepipe.dump.stage import DumpOptions, DumpResult
-    from fixturepipe.load.stage import LoadOptions, LoadResult
-    from fixturepipe.verify.stage import VerifyOptions, VerifyResult
-
-__all__ = [
-    "ArrangeOptions",
-    "ArrangeResult",
-    "CheckOptions",
-    "CheckResult",
-    "DumpOptions",
-    "DumpResult",
-    "LoadOptions",
-    "LoadResult",
-    "Pipeline",
-    "Project",
-    "RunResult",
-    "VerifyOptions",
-    "VerifyResult",
-]
+    from fixturepipe.check.stage import CheckResult
+    from fixturepipe.dump.stage import DumpResult
+    from fixturepipe.load.stage import LoadResult
+    from fixturepipe.verify.stage import VerifyResult
 
 
-def __getattr__(name: str) -> Any:
-    """A stage's options and result. Each stage is imported when it is first asked for: a command
-    that needs one does not wait for the others.
-    """
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    stage = name.removesuffix("Options").removesuffix("Result").lower()
-    return getattr(import_module(f"fixturepipe.{stage}.stage"), name)
-
-
-@dataclass(frozen=True)
-class Project:
-    """Which project, which databases, and where the run's files lie.
-
-    `settings` and `pythonpath` as for django-admin; `source` and `target` an alias or a URL,
-    the target also "embedded" or None for the default.
-    """
-
-    settings: str | None = None
-    pythonpath: str | None = None
-    source: str = "default"
-    target: str | None = None
-    workdir: Path = Path("fixturepipe-run")
+_OPTIONS = (CheckOptions, DumpOptions, ArrangeOptions, LoadOptions, VerifyOptions)
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What `run` did; a stage that was not reached is None."""
+    """The results of a run's stages. A stage that was not reached is None."""
 
     check: CheckResult
     dump: DumpResult | None = None
@@ -102,13 +69,46 @@ class RunResult:
 
     @property
     def ok(self) -> bool:
-        """Whether everything was moved and is equal."""
+        """Whether everything was moved and both databases are equal."""
         return self.check.ok and self.verify is not None and self.verify.ok
 
 
+def migrate(
+    settings: str | None = None,
+    source: str = "default",
+    target: str | None = None,
+    *,
+    pythonpath: str | None = None,
+    workdir: str | Path = Project.workdir,
+    listener: Listener = ignore,
+    **options: Any,
+) -> RunResult:
+    """Check, migrate the target, dump, arrange, load and verify, as `fixturepipe run` does.
+
+    `settings`, `source`, `target`, `pythonpath` and `workdir` are those of `Project`; `listener`
+    is called with each event. `options` are fields of the stages' options classes: each goes to
+    every stage that has it (`exclude` to check and dump, `workers` to load and verify). `fix`
+    may be a mapping, as [tool.fixturepipe.fix] in pyproject.toml is one.
+
+    Returns the results of all stages; `result.ok` says whether everything was moved and is
+    equal. Where `check` finds errors, nothing is moved and `result.verify` is None.
+    Raises TypeError for an unknown option and FixturepipeError for everything that stops the
+    run. The same call continues a run that was stopped.
+    """
+    if isinstance(options.get("fix"), Mapping):
+        options["fix"] = tuple(declared_in(options["fix"]))
+    chosen = filled(_OPTIONS, options)
+    with Pipeline(Project(settings, pythonpath, source, target, Path(workdir)), listener) as run:
+        return run.run(*chosen)
+
+
 class Pipeline:
-    """The commands over one run directory. Use as a context manager: it owns the connections
-    and the embedded server, which is stopped at the end unless it was started to be kept.
+    """The commands over one run directory.
+
+    Use it as a context manager: it owns the connections and the embedded server, which it stops
+    at the end unless it was started to be kept. Each method raises ConfigurationError if the
+    project, a database or a server cannot be used, and RunDirectoryError if the run directory
+    cannot.
     """
 
     def __init__(self, project: Project, listener: Listener = ignore) -> None:
@@ -125,15 +125,23 @@ class Pipeline:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def check(self, options: CheckOptions) -> CheckResult:
-        """Find what would fail or change on the way."""
+    def check(self, options: CheckOptions = CheckOptions()) -> CheckResult:
+        """Return what would fail or change on the way, and an estimate of the time it takes.
+
+        Reads only. Raises ConfigurationError for a fix that makes no sense.
+        """
         from fixturepipe.check.stage import check
 
         _require_fixable(self._migrated_source(), options.fix)
-        return check(self._loadable_endpoints(), options, self._listener)
+        endpoints = self._loadable_endpoints()
+        return check(endpoints, self._in_workdir(options), self._listener)
 
-    def dump(self, options: DumpOptions) -> DumpResult:
-        """Write the dumps that are not there yet."""
+    def dump(self, options: DumpOptions = DumpOptions()) -> DumpResult:
+        """Write the dumps that do not exist yet, and return what all dumps hold.
+
+        Raises UsageError for labels and fixes that make no sense, and SourceDataError for
+        values that a fixture cannot carry, unless `options.on_error` is "reject".
+        """
         from fixturepipe.dump.stage import dump
 
         with self._writing():
@@ -146,13 +154,24 @@ class Pipeline:
                 self.directory, endpoints, options, self._listener, _repair(endpoints, options)
             )
 
-    def arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
-        """Arrange the dumps, or fixtures from elsewhere."""
+    def arrange(
+        self, files: Sequence[Path] = (), options: ArrangeOptions = ArrangeOptions()
+    ) -> ArrangeResult:
+        """Cut the dumps, or external fixtures, into chunks, and return what they hold.
+
+        Raises FixtureError for a file that is not a fixture, and DanglingReferenceError for
+        objects that refer to objects which do not exist, if `options.on_orphan` is "stop".
+        """
         with self._writing():
             return self._arrange(files, options)
 
-    def load(self, options: LoadOptions) -> LoadResult:
-        """Load what the target does not hold; arrange first where that is to be done."""
+    def load(self, options: LoadOptions = LoadOptions()) -> LoadResult:
+        """Load the chunks that the target does not hold, and return what was loaded.
+
+        Dumps that are newer than the chunks are arranged first. Raises LoadError if the target
+        refuses a chunk and TransientLoadError if the server stays away; the chunks before it
+        stay loaded, and another load continues from there.
+        """
         from fixturepipe.load.stage import load
 
         with self._writing():
@@ -161,18 +180,22 @@ class Pipeline:
             if again is not None:
                 self._arrange((), again)
             endpoints = self._loadable_endpoints(source_needed=False)
-            self._tell_what_moved(manifest, endpoints, reached=False)
+            self._warn_of_changes(manifest, endpoints, reached=False)
             return load(self.directory, endpoints, options, self._listener)
 
-    def verify(self, options: VerifyOptions) -> VerifyResult:
-        """Compare source and target; without a run directory, any pair."""
+    def verify(self, options: VerifyOptions = VerifyOptions()) -> VerifyResult:
+        """Compare source and target, and return the differences.
+
+        With a run directory, what was dumped is compared; without one, every table. Raises
+        UsageError for options that make no sense.
+        """
         from fixturepipe.verify.stage import verify
 
         endpoints = self._both_endpoints()
         if not self.directory.manifest.exists():
             return verify(endpoints, options, self._listener)
         manifest = read_manifest(self.directory)
-        self._tell_what_moved(manifest, endpoints, reached=True)
+        self._warn_of_changes(manifest, endpoints, reached=True)
         changes = read_changes(self.directory)
         rejected = rejected_keys(self.directory)
         for label, keys in changes.dropped.items():
@@ -182,21 +205,26 @@ class Pipeline:
                 changes.changed.setdefault(label, {}).setdefault(key, {})[field] = None
         result = verify(endpoints, options, self._listener, manifest, rejected, changes.changed)
         equal = {each.model: each.equal + each.changed for each in result.models}
-        told = msgspec.to_builtins(result.differences, enc_hook=str)
-        found = msgspec.to_builtins(result.findings, enc_hook=str)
-        verification = Verification(manifest.run, result.ok, equal, list(told), list(found))
+        differences = msgspec.to_builtins(result.differences, enc_hook=str)
+        findings = msgspec.to_builtins(result.findings, enc_hook=str)
+        verification = Verification(
+            manifest.run, result.ok, equal, list(differences), list(findings)
+        )
         write_verification(self.directory, verification)
         return result
 
     def run(
         self,
-        check_options: CheckOptions,
-        dump_options: DumpOptions,
-        arrange_options: ArrangeOptions,
-        load_options: LoadOptions,
-        verify_options: VerifyOptions,
+        check_options: CheckOptions = CheckOptions(),
+        dump_options: DumpOptions = DumpOptions(),
+        arrange_options: ArrangeOptions = ArrangeOptions(),
+        load_options: LoadOptions = LoadOptions(),
+        verify_options: VerifyOptions = VerifyOptions(),
     ) -> RunResult:
-        """All stages; stops after a check that found errors."""
+        """Run all stages, and return their results; stop after a check that found errors.
+
+        Raises what the methods of the stages raise.
+        """
         from fixturepipe.check.stage import check
         from fixturepipe.dump.stage import check_options as check_dump_options
         from fixturepipe.dump.stage import dump
@@ -207,7 +235,7 @@ class Pipeline:
             check_dump_options(dump_options)
             endpoints = self._loadable_endpoints()
             prepare_target(self.directory, endpoints, load_options, self._listener)
-            checked = check(endpoints, check_options, self._listener)
+            checked = check(endpoints, self._in_workdir(check_options), self._listener)
             if not checked.ok:
                 return RunResult(checked)
             repair = _repair(endpoints, dump_options)
@@ -229,6 +257,9 @@ class Pipeline:
         self.server.stop()
         shutil.rmtree(self.directory.path)
 
+    def _in_workdir(self, options: CheckOptions) -> CheckOptions:
+        return replace(options, workdir=self.directory.path)
+
     def _arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
         from fixturepipe.arrange.stage import arrange
 
@@ -240,9 +271,9 @@ class Pipeline:
         return arrange(self.directory, schemas, files, options, self._listener, self._in_target)
 
     def _in_target(self, label: str, to: str, keys: Sequence[Any]) -> list[Any] | None:
-        """Which of these keys the target holds; the target is opened when first asked.
+        """Which of these keys the target holds; None if the target is not migrated yet.
 
-        None where the target has not been migrated yet.
+        Opens the target at the first call.
         """
         self._both_endpoints()
         return rows_found(TARGET, label, to, keys)
@@ -269,10 +300,10 @@ class Pipeline:
             require_reachable(SOURCE, source)
         return endpoints
 
-    def _tell_what_moved(self, manifest: Manifest, endpoints: Endpoints, *, reached: bool) -> None:
-        """Say so where the source has changed since it was dumped, or is not there to be asked.
+    def _warn_of_changes(self, manifest: Manifest, endpoints: Endpoints, *, reached: bool) -> None:
+        """Warn if the source has changed since it was dumped.
 
-        `reached` says that it was asked something already.
+        `reached` says that it has answered already.
         """
         source = manifest.source
         if source is None:
@@ -282,20 +313,21 @@ class Pipeline:
                 require_reachable(SOURCE, endpoints.source)
             moved = what_moved(source.fingerprint, self.directory, endpoints)
         except ConfigurationError as error:
-            self._listener(Notice("info", f"Whether the source moved is not known: {error}"))
+            text = f"Could not tell whether the source has changed since its dump: {error}"
+            self._listener(Notice("info", text))
             return
         if moved:
-            text = f"The source has moved since its dump ({'; '.join(moved)}): dump it again to"
-            self._listener(Notice("warning", f"{text} take that along."))
+            text = f"The source has changed since its dump ({'; '.join(moved)})."
+            self._listener(Notice("warning", f"{text} To move that too, dump it again."))
 
     def _migrated_source(self) -> Endpoints:
-        """The source alone, whose tables are those of the project's models."""
+        """The source alone, if it has the tables of the project's models."""
         endpoints = self._source_endpoint()
         require_migrated(SOURCE, endpoints.source)
         return endpoints
 
     def _both_endpoints(self, *, source_needed: bool = True) -> Endpoints:
-        """Source and target, open; starts the embedded server if that is the target."""
+        """Source and target, open. Starts the embedded server if that is the target."""
         if self._ends is None:
             endpoints = self._source_endpoint(needed=source_needed)
             target = self._target_endpoint()
@@ -306,7 +338,7 @@ class Pipeline:
         return self._ends
 
     def _loadable_endpoints(self, *, source_needed: bool = True) -> Endpoints:
-        """Source and target, where the target is a server that rows can be loaded into."""
+        """Source and target, if the target is a server that rows can be loaded into."""
         endpoints = self._both_endpoints(source_needed=source_needed)
         assert endpoints.target is not None
         require_server(TARGET, endpoints.target)
@@ -327,9 +359,9 @@ class Pipeline:
 
 
 def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
-    """How to arrange before a load: as before, where the dumps are newer than the chunks.
+    """How to arrange before a load: as before, if the dumps are newer than the chunks.
 
-    None where the chunks are those of the dumps, or of fixtures from elsewhere.
+    None if the chunks are those of the dumps, or of external fixtures.
     """
     arrangement = manifest.arrangement
     dumps = {dump.file: dump.sha256 for dump in manifest.dumps}
@@ -337,20 +369,18 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
         arrangement.inputs == dumps or not set(arrangement.inputs) <= set(dumps)
     ):
         return None
-    from fixturepipe.arrange.stage import ArrangeOptions
-
     if arrangement is None:
         return ArrangeOptions()
     return ArrangeOptions(
-        arrangement.chunk_objects,
-        arrangement.chunk_bytes,
-        arrangement.on_orphan,
-        arrangement.ignorenonexistent,
+        chunk_objects=arrangement.chunk_objects,
+        chunk_bytes=arrangement.chunk_bytes,
+        on_orphan=arrangement.on_orphan,
+        ignorenonexistent=arrangement.ignorenonexistent,
     )
 
 
 def _repair(endpoints: Endpoints, options: DumpOptions) -> Repair | None:
-    """What applies the declared fixes; None where none is declared."""
+    """What applies the declared fixes, or None if none is declared."""
     from fixturepipe.check.repair import Repair
 
     return Repair(endpoints, options.fix) if options.fix else None
@@ -359,7 +389,7 @@ def _repair(endpoints: Endpoints, options: DumpOptions) -> Repair | None:
 def _require_fixable(endpoints: Endpoints, fixes: Sequence[Declaration]) -> None:
     if fixes and endpoints.source.vendor != "sqlite":
         raise UsageError(
-            f"Remedies are applied to a copy of a SQLite file, and {endpoints.source.name} is none",
+            f"Fixes need a SQLite source, and {endpoints.source.name} is not one",
             hint="Use --transform, or correct the rows in the source.",
         )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from fixturepipe.cli.options import positive
-from fixturepipe.config import Option, read_file, resolve
+from fixturepipe.config import Option, filled, read_file, resolve
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.fixes.declarations import declared, declared_in
 
@@ -15,7 +16,7 @@ OBJECTS = Option("chunk-objects", "objects in a chunk", positive, 5000)
 LOADER = Option("loader", "which", choices=("fast", "stock"), default="fast")
 YES = Option("yes", "do not ask", convert=None, default=False)
 EXCLUDE = Option("exclude", "leave out", many=True)
-FIX = Option("fix", "remedies", declared, many=True, table=declared_in)
+FIX = Option("fix", "fixes", declared, many=True, table=declared_in)
 VARIABLE = "FIXTUREPIPE_CHUNK_OBJECTS"
 
 
@@ -28,12 +29,12 @@ def test_the_environment_wins_over_the_file() -> None:
     assert resolve([OBJECTS], {}, {VARIABLE: "2"}, {"chunk-objects": 3}) == {"chunk_objects": 2}
 
 
-def test_the_file_wins_over_the_default() -> None:
+def test_the_file_is_read_last() -> None:
     assert resolve([OBJECTS], {}, {}, {"chunk-objects": 3}) == {"chunk_objects": 3}
 
 
-def test_what_nobody_gives_is_the_default() -> None:
-    assert resolve([OBJECTS, EXCLUDE], {}, {}, {}) == {"chunk_objects": 5000, "exclude": []}
+def test_an_option_that_nobody_gives_has_no_value() -> None:
+    assert resolve([OBJECTS, EXCLUDE, FIX], {}, {}, {}) == {}
 
 
 @pytest.mark.parametrize(("given", "value"), [("1", True), ("no", False), ("True", True)])
@@ -56,7 +57,6 @@ def test_a_table_is_joined_with_the_environment_and_the_flag_target_by_target() 
         "a.B.e = default",
         "a.b.D = drop",
     ]
-    assert resolve([FIX], {}, {}, {}) == {"fix": []}
 
 
 def test_a_wrong_entry_of_a_table_names_its_place() -> None:
@@ -97,3 +97,25 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.fixturepipe\n")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read_file(tmp_path, [])
+
+
+@dataclass(frozen=True)
+class _Cut:
+    size: int = 1
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class _Compare:
+    workers: int = 0
+    limit: int = 20
+
+
+def test_a_value_fills_every_class_that_has_its_name() -> None:
+    cut, compare = filled((_Cut, _Compare), {"workers": 3, "limit": 5})
+    assert (cut, compare) == (_Cut(1, 3), _Compare(3, 5))
+
+
+def test_a_value_that_fits_nowhere_is_an_error() -> None:
+    with pytest.raises(TypeError, match="no option colour"):
+        filled((_Cut, _Compare), {"colour": "blue"})

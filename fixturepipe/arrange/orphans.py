@@ -18,9 +18,9 @@ from typing import Any, Literal
 from fixturepipe.arrange.intake import Model, Models, Names, Pointer
 from fixturepipe.arrange.keys import NATURAL, PK, Key, key_of
 from fixturepipe.arrange.keysets import KeySet, KeyStore, batches
+from fixturepipe.arrange.options import OnOrphan
 from fixturepipe.artifacts.records import FixtureWriter, decode_object, encode_value, object_line
 
-OnOrphan = Literal["stop", "reject", "null"]
 Done = Literal["stopped", "rejected", "null"]
 
 # Which of these keys the target holds: label, "pk" or a field or "natural key", keys. None where

@@ -25,7 +25,8 @@ import msgspec
 from fixturepipe.arrange.chunking import Draft, Limits
 from fixturepipe.arrange.cutting import Cutting
 from fixturepipe.arrange.numbering import numbered
-from fixturepipe.arrange.orphans import InTarget, MissingKeys, OnOrphan, Orphan, Settlement
+from fixturepipe.arrange.options import ArrangeOptions
+from fixturepipe.arrange.orphans import InTarget, MissingKeys, Orphan, Settlement
 from fixturepipe.arrange.reading import Reading
 from fixturepipe.arrange.workplace import Workplace, workplace
 from fixturepipe.artifacts.fixtures import FixtureFile
@@ -54,20 +55,6 @@ _REJECTS, _REASONS = "arrange.json", "arrange.reasons.json"
 _NAMED = 20  # orphans in the message of an error
 
 Drafts = Sequence[tuple[Component, Sequence[Draft]]]
-
-
-@dataclass(frozen=True)
-class ArrangeOptions:
-    """How to cut, and what to do about references to nothing and about unknown names.
-
-    `on_orphan` "null" writes null where the column allows it and leaves the object out where
-    not.
-    """
-
-    chunk_objects: int = 5000
-    chunk_bytes: int = 8 * 2**20
-    on_orphan: OnOrphan = "stop"
-    ignorenonexistent: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from django.apps import apps
 from django.db import models
 
 from fixturepipe.check import schema, server
+from fixturepipe.check.options import CheckOptions
 from fixturepipe.check.rowfindings import findings_of_rows
 from fixturepipe.check.schema import left_out
 from fixturepipe.check.target import TargetServer
@@ -24,7 +24,7 @@ from fixturepipe.databases.tables import Table
 from fixturepipe.events import Listener, StageFinished, StageStarted
 from fixturepipe.findings.finding import LEVELS, Finding
 from fixturepipe.findings.rules import RULES
-from fixturepipe.fixes.declarations import FIXES_FOR, Declaration
+from fixturepipe.fixes.declarations import FIXES_FOR
 from fixturepipe.fixes.fixes import Fixes, suggestions
 
 Model = type[models.Model]
@@ -32,20 +32,6 @@ Model = type[models.Model]
 # A run takes so many times as long as check does (`make bench WHAT=scaling`): the time of both
 # grows with the rows and their width.
 RUN_TO_CHECK = 20
-
-
-@dataclass(frozen=True)
-class CheckOptions:
-    """`ignore` holds ids, each alone or with a label ("FP203" or "FP203:shop.order");
-    `labels` and `exclude` are apps or models, as dumpdata takes them. `workdir` is the run
-    directory, which need not exist. `fix` are the declared fixes.
-    """
-
-    ignore: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    workdir: Path = Path("fixturepipe-run")
-    fix: tuple[Declaration, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Each command: its values to a stage's options, the result to stdout, an exit status.
+"""The commands: each hands its options to the pipeline, shows the result, returns an exit status.
 
 The pipeline, and with it Django, is imported when a command needs it: `status` and `inspect`
 read files alone and answer at once.
@@ -12,9 +12,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,6 +27,8 @@ from fixturepipe.artifacts.report import PAGE, write_report
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
 from fixturepipe.cli import show
+from fixturepipe.cli.options import PROJECT, Command, default_of
+from fixturepipe.config import Project, filled
 from fixturepipe.errors import UsageError
 from fixturepipe.events import Listener
 from fixturepipe.graph import ModelGraph, as_dot, as_text
@@ -35,41 +37,51 @@ if TYPE_CHECKING:
     from fixturepipe.pipeline import Pipeline
 
 DONE, PROBLEMS = 0, 1
-Options = TypeVar("Options")
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a command. `values` holds its options and arguments by name."""
+    """One call of a command. `values` has the options and arguments that were given, by name."""
 
+    command: Command
     values: Mapping[str, Any]
     listener: Listener
     prog: str
 
+    def __getitem__(self, name: str) -> Any:
+        """The value of an option or argument that the command itself reads."""
+        options = {option.name: option for option in self.command.all_options}
+        default = default_of(options[name], ()) if name in options else None
+        return self.values.get(name, default)
+
+    @property
+    def project(self) -> Project:
+        """The project that the options name."""
+        names = {option.key for option in PROJECT}
+        given = {name: value for name, value in self.values.items() if name in names}
+        project: Project = filled((Project,), given)[0]
+        return project
+
     @property
     def directory(self) -> RunDirectory:
         """The run directory."""
-        return RunDirectory(self.values["workdir"])
+        return RunDirectory(self.project.workdir)
 
     def pipeline(self) -> Pipeline:
-        """The pipeline over the project that the options name."""
-        from fixturepipe.pipeline import Pipeline, Project
+        """The pipeline over the project."""
+        from fixturepipe.pipeline import Pipeline
 
-        return Pipeline(self.options(Project), self.listener)
+        return Pipeline(self.project, self.listener)
 
-    def options(self, kind: type[Options], **given: Any) -> Options:
-        """An options class, filled from the values of the same names and from `given`."""
-        names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-        picked = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in self.values.items()
-            if name in names
-        }
-        return kind(**(picked | given))
+    def options(self, **arguments: Any) -> list[Any]:
+        """The options classes that the command fills, filled."""
+        names = {option.key for option in self.command.options}
+        given = {name: value for name, value in self.values.items() if name in names}
+        return filled(self.command.fills, given | arguments)
 
     def show(self, result: object, text: Callable[[], None]) -> None:
         """The result on stdout: JSON if asked for, else text."""
-        if self.values["json"]:
+        if self["json"]:
             content = msgspec.json.encode(result, enc_hook=str)
             sys.stdout.buffer.write(msgspec.json.format(content, indent=2) + b"\n")
             sys.stdout.flush()
@@ -77,82 +89,66 @@ class Call:
             text()
 
     def ask(self, question: str) -> None:
-        """Raises UsageError where nobody can answer, and where the answer is not yes."""
-        if self.values["yes"]:
+        """Raises UsageError if there is no one to ask, and if the answer is not yes."""
+        if self["yes"]:
             return
         if not sys.stdin or not sys.stdin.isatty():
-            raise UsageError(question, hint="Nobody is there to answer: say it with --yes.")
+            raise UsageError(
+                question, hint="Not a terminal, so there is no one to ask. Pass --yes to confirm."
+            )
         print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise UsageError("Nothing was done.")
+            raise UsageError("Nothing was done")
 
 
 def _check(call: Call) -> int:
-    from fixturepipe.pipeline import CheckOptions
-
     with call.pipeline() as pipeline:
-        result = pipeline.check(call.options(CheckOptions))
+        result = pipeline.check(*call.options())
     call.show(result, lambda: show.findings(result))
     return DONE if result.ok else PROBLEMS
 
 
 def _dump(call: Call) -> int:
-    from fixturepipe.pipeline import DumpOptions
-
     with call.pipeline() as pipeline:
-        result = pipeline.dump(call.options(DumpOptions))
+        result = pipeline.dump(*call.options(labels=call["labels"]))
     call.show(result, lambda: show.dumped(result, call.directory, call.prog))
     return PROBLEMS if result.problems else DONE
 
 
 def _arrange(call: Call) -> int:
-    from fixturepipe.pipeline import ArrangeOptions
-
-    files = [Path(name) for name in call.values["files"]]
+    files = [Path(name) for name in call["files"]]
     with call.pipeline() as pipeline:
-        result = pipeline.arrange(files, call.options(ArrangeOptions))
+        result = pipeline.arrange(files, *call.options())
     call.show(result, lambda: show.arranged(result, call.directory, call.prog))
     return PROBLEMS if result.problems else DONE
 
 
 def _load(call: Call) -> int:
-    from fixturepipe.pipeline import LoadOptions
-
     _ask_before_deleting(call)
     with call.pipeline() as pipeline:
-        result = pipeline.load(call.options(LoadOptions, start=call.values["from"]))
+        result = pipeline.load(*call.options())
     call.show(result, lambda: show.loaded(result, call.directory, call.prog))
     return PROBLEMS if result.rejected else DONE
 
 
 def _verify(call: Call) -> int:
-    from fixturepipe.pipeline import VerifyOptions
-
     with call.pipeline() as pipeline:
-        result = pipeline.verify(call.options(VerifyOptions))
+        result = pipeline.verify(*call.options())
     call.show(result, lambda: show.verified(result))
     return DONE if result.ok else PROBLEMS
 
 
 def _run(call: Call) -> int:
-    from fixturepipe import pipeline as pipelines
-
     _ask_before_deleting(call)
     with call.pipeline() as pipeline:
-        result = pipeline.run(
-            call.options(pipelines.CheckOptions),
-            call.options(pipelines.DumpOptions),
-            call.options(pipelines.ArrangeOptions),
-            call.options(pipelines.LoadOptions),
-            call.options(pipelines.VerifyOptions),
-        )
+        result = pipeline.run(*call.options())
     call.show(result, lambda: show.ran(result, call.directory, call.prog))
     return DONE if result.ok else PROBLEMS
 
 
 def _status(call: Call) -> int:
-    if call.values["graph"]:
-        print(_graph(read_manifest(call.directory), call.values["graph"]), end="")
+    if call["graph"]:
+        print(_graph(read_manifest(call.directory), call["graph"]), end="")
         return DONE
     state = read_state(call.directory)
     call.show(state, lambda: show.status(state, call.prog))
@@ -169,7 +165,8 @@ def _graph(manifest: Manifest, form: str) -> str:
     program = shutil.which("dot")
     if program is None:
         raise UsageError(
-            "Graphviz is not installed", hint="apt-get install graphviz, or take --graph dot."
+            "Graphviz is not installed",
+            hint="Run `apt install graphviz`, or use --graph dot.",
         )
     drawn = subprocess.run(
         [program, "-Tsvg"], input=dot, capture_output=True, text=True, check=True
@@ -179,20 +176,22 @@ def _graph(manifest: Manifest, form: str) -> str:
 
 def _report(call: Call) -> int:
     report = write_report(call.directory)
-    call.show(report, lambda: print(f"The report is in {call.directory.path / PAGE}"))
+    call.show(report, lambda: print(f"Wrote the report to {call.directory.path / PAGE}"))
     return DONE
 
 
 def _inspect(call: Call) -> int:
     manifest = read_manifest(call.directory)
-    model, pk = call.values["model"], call.values["pk"]
+    model, pk = call["model"], call["pk"]
     if pk is not None and model is None:
-        raise UsageError("--pk needs --model", hint="inspect --model shop.order --pk 17")
+        raise UsageError(
+            "--pk needs --model", hint="For example: inspect --model shop.order --pk 17"
+        )
     label = None if model is None else manifest.label_of(model)
     if label is not None and pk is not None:
         return _inspect_object(call, manifest, label, pk)
-    if call.values["chunks"]:
-        return _inspect_chunks(call, manifest, call.values["chunks"])
+    if call["chunks"]:
+        return _inspect_chunks(call, manifest, call["chunks"])
     chunks = _chunks(manifest)
     if label is not None:
         chunks = tuple(chunk for chunk in chunks if label in chunk.models)
@@ -210,8 +209,10 @@ def _inspect_chunks(call: Call, manifest: Manifest, names: Sequence[str]) -> int
         chunk = by_number.get(int(digits.group())) if digits else None
         if chunk is None:
             last = max(by_number, default=0)
-            raise UsageError(f"There is no chunk {name}", hint=f"They are numbered 1 to {last}.")
-        limit = call.values["objects"]
+            raise UsageError(
+                f"There is no chunk {name}", hint=f"The chunks are numbered 1 to {last}."
+            )
+        limit = call["objects"]
         content = first_objects(call.directory.path / chunk.file, limit)
         call.show(content, lambda content=content: show.objects(content))  # type: ignore[misc]
     return DONE
@@ -240,19 +241,19 @@ def _chunks(manifest: Manifest) -> tuple[Chunk, ...]:
 def _clean(call: Call) -> int:
     path = call.directory.path
     if not path.exists():
-        print(f"There is no {path}.")
+        print(f"There is no run directory {path}.")
         return DONE
     call.ask(f"Remove {path} and the run's ledger in the target?")
     with call.pipeline() as pipeline:
         pipeline.clean()
-    print(f"{path} is removed.")
+    print(f"Removed {path}.")
     return DONE
 
 
 def _server(call: Call) -> int:
     with call.pipeline() as pipeline:
         server = pipeline.server
-        match call.values["action"]:
+        match call["action"]:
             case "start":
                 pipeline.directory.create()
                 server.start(keep=True)
@@ -265,8 +266,8 @@ def _server(call: Call) -> int:
 
 
 def _ask_before_deleting(call: Call) -> None:
-    if call.values["existing"] == "delete":
-        call.ask("Delete all rows that the target's tables hold?")
+    if call.values.get("existing") == "delete":
+        call.ask("Delete all rows in the target's tables?")
 
 
 COMMANDS: dict[str, Callable[[Call], int]] = {

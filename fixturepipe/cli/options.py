@@ -1,15 +1,23 @@
-"""The commands and their options: one table, from which the parser is made."""
+"""The commands and their options: one table, from which the parser is made.
+
+An option has no default here if it fills a field of an options class: that class has it.
+"""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from fixturepipe import __version__
-from fixturepipe.config import Option
+from fixturepipe.arrange.options import ArrangeOptions
+from fixturepipe.check.options import CheckOptions
+from fixturepipe.config import Option, Project
+from fixturepipe.dump.options import DumpOptions
 from fixturepipe.fixes.declarations import FIX_NAMES, declared, declared_in
+from fixturepipe.load.options import LoadOptions
+from fixturepipe.verify.options import VerifyOptions
 
 
 def positive(text: str) -> int:
@@ -47,19 +55,21 @@ def percentage(text: str) -> float:
     return share
 
 
-COMMON = (
+PROJECT = (
     Option("settings", "the project's settings module", metavar="MODULE"),
     Option("pythonpath", "a directory to import the project from", metavar="DIR"),
-    Option("source", "where from: an alias in DATABASES or a URL", metavar="DB", default="default"),
+    Option("source", "the database to read: an alias in DATABASES or a URL", metavar="DB"),
     Option(
         "target",
-        "where to: an alias, a URL or `embedded` "
-        "(default: the alias target or mysql, else embedded)",
+        "the database to fill: an alias, a URL or `embedded` "
+        "(default: the alias target or mysql, or else embedded)",
         metavar="DB",
     ),
-    Option("workdir", "the run directory", Path, Path("fixturepipe-run"), metavar="DIR"),
-    Option("json", "the result as JSON on stdout", convert=None, default=False),
-    Option("no-progress", "no progress bars or lines", convert=None, default=False),
+    Option("workdir", "the run directory", Path, metavar="DIR"),
+)
+_OUTPUT = (
+    Option("json", "print the result as JSON on stdout", convert=None, default=False),
+    Option("no-progress", "show no progress bars or lines", convert=None, default=False),
     Option(
         "verbosity",
         "0 errors only, 1 normal, 2 more, 3 with tracebacks",
@@ -68,144 +78,171 @@ COMMON = (
         metavar="N",
     ),
 )
+COMMON = (*PROJECT, *_OUTPUT)
 
-_LABELS = Option("exclude", "an app or model to leave out (repeatable)", metavar="LABEL", many=True)
+_EXCLUDE = Option("exclude", "leave out an app or model (repeatable)", metavar="LABEL", many=True)
 _NATURAL = Option(
     "natural-keys",
-    "which references go by natural key: auto, all, none, or labels separated by commas",
-    default="auto",
+    "which references to write as natural keys: auto, all, none, or labels separated by commas",
     metavar="WHICH",
 )
 _SNAPSHOT = Option(
     "snapshot",
-    "how the source is held still: a copy of it, or one read transaction",
+    "how to get a consistent source: from a copy of it, or in one read transaction",
     choices=("backup", "transaction"),
-    default="backup",
 )
 _ON_ERROR = Option(
     "on-error",
-    "at an object that cannot be taken: stop, or write it to rejects/ and go on",
+    "when an object is refused: stop, or write it to rejects/ and continue",
     choices=("stop", "reject"),
-    default="stop",
 )
 _ARRANGE = (
-    Option("chunk-objects", "objects in a chunk", convert=positive, default=5000, metavar="N"),
-    Option("chunk-bytes", "bytes in a chunk", convert=size, default=8 * 2**20, metavar="SIZE"),
+    Option("chunk-objects", "the most objects in a chunk", convert=positive, metavar="N"),
+    Option("chunk-bytes", "the most bytes in a chunk", convert=size, metavar="SIZE"),
     Option(
         "on-orphan",
-        "at a reference to nothing: stop, reject the object, or write null",
+        "when an object refers to one that does not exist: stop, reject it, or write null",
         choices=("stop", "reject", "null"),
-        default="stop",
     ),
     Option(
         "ignorenonexistent",
         "leave out models and fields that the project does not have",
         convert=None,
-        default=False,
     ),
 )
-_WORKERS = Option("workers", "how many work side by side (0: one a core)", not_negative, 0, (), "N")
+_WORKERS = Option("workers", "how many work in parallel (0: one a core)", not_negative, metavar="N")
 _LOAD = (
     _WORKERS,
-    Option(
-        "loader",
-        "fixturepipe's loader, or Django's own",
-        choices=("fast", "stock"),
-        default="fast",
-    ),
+    Option("loader", "fixturepipe's loader, or Django's own", choices=("fast", "stock")),
     Option(
         "existing",
-        "when the target holds rows of its own",
+        "when the target holds rows that this run did not write",
         choices=("refuse", "update", "delete"),
-        default="refuse",
     ),
-    Option("yes", "do not ask before deleting", convert=None, default=False),
     Option(
         "signals",
-        "load models with save receivers object by object, so that these are called",
+        "load models that have save receivers object by object, and call the receivers",
         convert=None,
-        default=False,
     ),
     Option("executor", "load on a Dask cluster, dask:ADDRESS (default: processes)", metavar="NAME"),
 )
 _LOAD_ONLY = (
-    Option("from", "begin at chunk N", convert=positive, metavar="N"),
+    Option("from", "begin at chunk N", convert=positive, metavar="N", field="start"),
     Option("only", "load chunk N alone", convert=positive, metavar="N"),
-    Option("dry-run", "load and roll back", convert=None, default=False),
-    Option("changed", "load chunks again that were edited since", convert=None, default=False),
-    Option("rejects", "load what stands in rejects/ after editing", convert=None, default=False),
+    Option("dry-run", "load, then roll back", convert=None),
+    Option("changed", "reload chunks that were edited since they were loaded", convert=None),
+    Option("rejects", "load the objects in rejects/, once they are corrected", convert=None),
 )
 _VERIFY = (
     Option("sample", "compare a share of the rows (1%%)", convert=percentage, metavar="SHARE"),
-    Option("seed", "which share of the rows", convert=int, default=0, metavar="N"),
-    Option("since", "compare rows made or changed since (ISO date or time)", metavar="WHEN"),
-    Option("limit", "differences shown for a model", convert=not_negative, default=20, metavar="N"),
+    Option("seed", "which rows the sample takes", convert=int, metavar="N"),
+    Option("since", "compare rows made or changed since (ISO date or datetime)", metavar="WHEN"),
+    Option("limit", "the most differences to show for a model", convert=not_negative, metavar="N"),
 )
-_IGNORE = Option("ignore", "a finding to pass over: FP203:shop.order", metavar="ID", many=True)
+_IGNORE = Option(
+    "ignore", "ignore a finding: FP203, FP203:shop.order (repeatable)", metavar="ID", many=True
+)
 _FIX = Option(
     "fix",
-    f"a remedy for what check finds: shop.Product.name=truncate, FP203:shop.Product=drop, "
+    f"fix rows that check finds: shop.Product.name=truncate, FP203:shop.Product=drop, "
     f"shop.Product.sku=default:0; one of {', '.join(FIX_NAMES)} (repeatable)",
     declared,
-    metavar="TARGET=REMEDY",
+    metavar="TARGET=FIX",
     many=True,
     table=declared_in,
 )
 _TRANSFORM = Option(
     "transform",
-    "a callable that changes or drops objects while they are dumped: mysite.migrate:fix",
+    "a callable that changes or drops each object while it is dumped: mysite.migrate:fix",
     metavar="MODULE:NAME",
 )
+_YES = Option("yes", "do not ask for confirmation", convert=None, default=False)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A positional argument: any number of values, or one of `choices`."""
+
+    name: str
+    help: str
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Command:
-    """One command: its options beside the common ones, and its positional arguments."""
+    """One command.
+
+    `options` fill the fields of `fills`, the options classes that the command hands to the
+    pipeline; `own` are the options that it reads itself.
+    """
 
     name: str
     help: str
+    fills: tuple[type[Any], ...] = ()
     options: tuple[Option, ...] = ()
-    arguments: tuple[tuple[str, str, str], ...] = ()  # name, nargs, help
+    own: tuple[Option, ...] = ()
+    arguments: tuple[Argument, ...] = ()
+
+    @property
+    def all_options(self) -> tuple[Option, ...]:
+        """Its options, those of every command included."""
+        return (*COMMON, *self.options, *self.own)
 
 
 COMMANDS = (
     Command(
-        "check", "find what would fail or change on the way; reads only", (_IGNORE, _FIX, _LABELS)
+        "check",
+        "find what would fail or change on the way; reads only",
+        (CheckOptions,),
+        (_IGNORE, _FIX, _EXCLUDE),
     ),
     Command(
         "dump",
         "write each app's rows to 1-dump/<app>.json, from one snapshot",
-        (_LABELS, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _ON_ERROR),
-        (("labels", "*", "apps or models (default: all); other apps' dumps that stand are kept"),),
+        (DumpOptions,),
+        (_EXCLUDE, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _ON_ERROR),
+        arguments=(
+            Argument("labels", "apps or models (default: all); keeps the dumps of other apps"),
+        ),
     ),
     Command(
         "arrange",
         "order the objects by dependency and split them into 2-chunks/",
+        (ArrangeOptions,),
         _ARRANGE,
-        (("files", "*", "fixtures of your own (default: the dumps)"),),
+        arguments=(Argument("files", "fixtures of your own (default: the dumps)"),),
     ),
     Command(
         "load",
-        "load each chunk that the target does not hold; run again, it goes on",
+        "load the chunks that the target does not hold yet",
+        (LoadOptions,),
         (*_LOAD, *_LOAD_ONLY, _ON_ERROR),
+        (_YES,),
     ),
-    Command("verify", "compare source and target row by row", (_WORKERS, *_VERIFY)),
+    Command(
+        "verify",
+        "compare source and target row by row",
+        (VerifyOptions,),
+        (_WORKERS, *_VERIFY),
+    ),
     Command(
         "run",
         "migrate the target, check, dump, arrange, load, verify",
+        (CheckOptions, DumpOptions, ArrangeOptions, LoadOptions, VerifyOptions),
         (
-            *(_IGNORE, _LABELS, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _ON_ERROR),
+            *(_IGNORE, _EXCLUDE, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _ON_ERROR),
             *(*_ARRANGE, *_LOAD, *_VERIFY),
         ),
+        (_YES,),
     ),
     Command(
         "status",
-        "where this run stands and what comes next",
-        (
+        "show where this run stands and the next command",
+        own=(
             Option(
                 "graph",
-                "the order of the models and what each needs: as text, for Graphviz (dot), or "
-                "drawn by it (svg)",
+                "show the order of the models and what each needs: as text, for Graphviz (dot), "
+                "or drawn by it (svg)",
                 choices=("text", "dot", "svg"),
                 alone="text",
             ),
@@ -213,35 +250,28 @@ COMMANDS = (
     ),
     Command(
         "inspect",
-        "what is in the dumps and chunks",
-        (
+        "show what is in the dumps and chunks",
+        own=(
             Option("model", "the model of the object to find", metavar="MODEL"),
             Option("pk", "the primary key of the object to find", metavar="PK"),
-            Option("objects", "objects of a chunk to show", positive, 5, (), "N"),
+            Option("objects", "how many objects of a chunk to show", positive, 5, metavar="N"),
         ),
-        (("chunks", "*", "numbers of chunks to look into"),),
+        arguments=(Argument("chunks", "the numbers of chunks to show"),),
     ),
-    Command("report", "one HTML page and report.json of the run, in the run directory"),
-    Command(
-        "clean",
-        "remove the run directory's files and the ledger, after asking",
-        (Option("yes", "do not ask", convert=None, default=False),),
-    ),
+    Command("report", "write one HTML page and report.json of the run into the run directory"),
+    Command("clean", "remove the run's files and its ledger, after asking", own=(_YES,)),
     Command(
         "server",
-        "start, stop or look at the embedded server",
-        (),
-        (("action", "", "start, stop or status"),),
+        "start, stop or show the embedded server",
+        arguments=(Argument("action", "what to do", ("start", "stop", "status")),),
     ),
 )
 
 
 def all_options() -> tuple[Option, ...]:
     """Every option of every command, once."""
-    found = {option.name: option for option in COMMON}
-    for command in COMMANDS:
-        found.update({option.name: option for option in command.options})
-    return tuple(found.values())
+    options = (option for command in COMMANDS for option in command.all_options)
+    return tuple({option.name: option for option in options}.values())
 
 
 def command_named(name: str) -> Command:
@@ -250,21 +280,22 @@ def command_named(name: str) -> Command:
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
-    """The parser; common options may stand before or after the command.
+    """The parser. Common options may be given before or after the command.
 
-    What is not given stays out of the namespace, so that the environment can fill it.
+    An option that is not given is not in the namespace, so that the environment can give it.
     """
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     for option in COMMON:
-        _add_option(common, option)
+        _add_option(common, option, default_of(option, (Project,)))
     parser = argparse.ArgumentParser(
         prog=prog,
         parents=[common],
         description="Moves a Django application's data to MySQL or MariaDB through fixtures, "
         "and proves that nothing was lost.",
-        epilog="Each option also reads FIXTUREPIPE_<NAME> and [tool.fixturepipe] in "
-        "pyproject.toml. Exit status: 0 done; 1 problems were found; 2 wrong use or configuration; "
-        "3 stopped, the next load goes on; 130 interrupted.",
+        epilog="Each option can also be set by the environment variable FIXTUREPIPE_<NAME> and in "
+        "[tool.fixturepipe] of pyproject.toml. Exit status: 0 done; 1 done, and problems were "
+        "found; 2 wrong use or configuration; 3 stopped, and the same command continues; "
+        "130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"fixturepipe {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -272,23 +303,33 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(
             command.name, parents=[common], help=command.help, description=command.help
         )
-        for name, nargs, text in command.arguments:
-            if nargs:
-                sub.add_argument(name, nargs=nargs, help=text)
+        for argument in command.arguments:
+            if argument.choices:
+                sub.add_argument(argument.name, choices=argument.choices, help=argument.help)
             else:
-                sub.add_argument(name, choices=("start", "stop", "status"), help=text)
-        for option in command.options:
-            _add_option(sub, option)
+                sub.add_argument(argument.name, nargs="*", help=argument.help)
+        for option in (*command.options, *command.own):
+            _add_option(sub, option, default_of(option, command.fills))
     return parser
 
 
-def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+def default_of(option: Option, fills: tuple[type[Any], ...]) -> Any:
+    """An option's default: that of the first options class with this field, else its own."""
+    for kind in fills:
+        for field in fields(kind):
+            if field.name == option.key:
+                return field.default
+    return option.default
+
+
+def _add_option(parser: argparse.ArgumentParser, option: Option, default: Any) -> None:
     names = [f"--{option.name}"]
     if option.name == "verbosity":
         names.insert(0, "-v")
     text = option.help
-    if option.default not in (None, False, [], "") and "default" not in text:
-        text += f" (default: {option.default})"
+    if default not in (None, False, ()) and "default" not in text:
+        shown = f"{default // 2**20} MiB" if option.convert is size else default
+        text += f" (default: {shown})"
     settings: dict[str, Any] = {"dest": option.key, "help": text, "default": argparse.SUPPRESS}
     if option.convert is None:
         parser.add_argument(*names, action="store_true", **settings)

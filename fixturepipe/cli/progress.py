@@ -12,7 +12,7 @@ from fixturepipe.events import Event, Notice, StageAdvanced, StageFinished, Stag
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-# Where nobody watches a bar grow, a line now and then shows that work goes on.
+# Without a progress bar, a line now and then shows that work continues.
 PLAIN_SECONDS = 10.0
 _LEVELS = {"debug": 2, "info": 1, "warning": 0}
 
@@ -53,10 +53,7 @@ class Progress:
             case StageFinished():
                 self._finish(event)
             case Notice():
-                if _LEVELS[event.level] <= self._verbosity:
-                    self._say(
-                        f"{event.level}: {event.text}" if event.level != "info" else event.text
-                    )
+                self._notice(event)
 
     def _start(self, event: StageStarted) -> None:
         self._done, self._total = 0, event.total
@@ -65,7 +62,7 @@ class Progress:
             # Imported late: plain lines need not wait for it.
             from tqdm import tqdm
 
-            # Its thread, which looks after bars that stand still, would forbid to fork workers.
+            # With its thread, which redraws bars that do not move, workers could not be forked.
             tqdm.monitor_interval = 0
             self._bar = tqdm(
                 total=event.total,
@@ -105,8 +102,7 @@ class Progress:
 
     def _notice(self, event: Notice) -> None:
         if _LEVELS[event.level] <= self._verbosity:
-            mark = "" if event.level == "info" else f"{event.level}: "
-            self._say(mark + event.text)
+            self._say(event.text if event.level == "info" else f"{event.level}: {event.text}")
 
     def _line(self, text: str) -> None:
         if not self._quiet:

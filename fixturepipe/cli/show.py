@@ -14,18 +14,18 @@ from fixturepipe.artifacts.state import ModelState, State, read_state
 from fixturepipe.cli.tables import table
 
 if TYPE_CHECKING:
-    from fixturepipe.findings.finding import Finding
-    from fixturepipe.pipeline import (
+    from fixturepipe import (
         ArrangeResult,
         CheckResult,
+        Difference,
         DumpResult,
+        Finding,
         LoadResult,
         RunResult,
         VerifyResult,
     )
-    from fixturepipe.verify.comparison import Difference
 
-# Of long lists so many are shown; --json has all.
+# How much of a long list is shown; --json has all of it.
 SHOWN = 20
 STEPS = ("dumped", "changed", "dropped", "arranged", "loaded", "rejected", "verified")
 
@@ -36,15 +36,20 @@ def findings(result: CheckResult) -> None:
         _finding(finding)
     standing = [finding for finding in result.findings if not finding.fixed_by]
     counts: Counter[str] = Counter(finding.level for finding in standing)
-    said = ", ".join(f"{counts[level]} {level}s" for level in ("error", "warning", "note"))
-    fixed_by = len(result.findings) - len(standing)
-    said += f", {fixed_by} fixed_by" * bool(fixed_by)
-    ignored = f" ({result.ignored} ignored)" if result.ignored else ""
-    print(f"check: {said}{ignored}")
+    parts = [counted(counts[level], level) for level in ("error", "warning", "note")]
+    if fixed := len(result.findings) - len(standing):
+        parts.append(f"{fixed:,} fixed")
+    ignored = f" ({result.ignored:,} ignored)" if result.ignored else ""
+    print(f"check: {', '.join(parts)}{ignored}")
     megabytes = max(1, round(result.estimate.bytes / 1e6))
     minutes = round(result.estimate.seconds / 60)
     how_long = f"about {minutes:,} minutes" if minutes > 1 else "a minute or less"
     print(f"estimate: {megabytes:,} MB in the run directory, {how_long} from dump to verify")
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 error", "2,000 errors"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def dumped(result: DumpResult, directory: RunDirectory, prog: str) -> None:
@@ -60,7 +65,9 @@ def arranged(result: ArrangeResult, directory: RunDirectory, prog: str) -> None:
     state = read_state(directory)
     _models(state)
     _first(result.problems)
-    print(f"{state.chunks:,} chunks in {directory.chunks}. Next: {prog} load")
+    print(
+        f"Arranged into {counted(state.chunks, 'chunk')} in {directory.chunks}. Next: {prog} load"
+    )
 
 
 def chunks(arranged_chunks: Sequence[Chunk], loaded_chunks: Collection[int]) -> None:
@@ -81,7 +88,7 @@ def objects(content: Iterable[Mapping[str, Any]]) -> None:
 
 
 def found(places: Iterable[Mapping[str, Any]]) -> None:
-    """Where an object lies, and the object."""
+    """Which chunk holds an object, and the object."""
     for place in places:
         print(f"in {place['chunk']}, from {', '.join(place['dumps'])}")
         objects([place["object"]])
@@ -91,9 +98,12 @@ def loaded(result: LoadResult, directory: RunDirectory, prog: str) -> None:
     """The table of models and the next command."""
     state = read_state(directory)
     _models(state)
-    print(f"{state.loaded_chunks:,} of {state.chunks:,} chunks are in {state.target}.", end=" ")
+    into = "the embedded server" if state.target == "embedded" else state.target
+    print(
+        f"Loaded {state.loaded_chunks:,} of {counted(state.chunks, 'chunk')} into {into}.", end=" "
+    )
     if result.rejected:
-        print(f"Rejected objects lie in {directory.rejects}.", end=" ")
+        print(f"Rejected objects are in {directory.rejects}.", end=" ")
     print(f"Next: {prog} {state.next or 'verify'}")
 
 
@@ -110,18 +120,19 @@ def verified(result: VerifyResult) -> None:
     for finding in result.findings:
         _finding(finding)
     equal = sum(each.equal for each in result.models)
-    print(f"verify: {equal:,} rows of {len(result.models)} tables are equal", end="")
-    for count, said in (("changed", "changed as declared"), ("rejected", "left out")):
-        rows = sum(getattr(each, count) for each in result.models)
-        print(f", {rows:,} {said}" * bool(rows), end="")
-    print("; nothing differs." if result.ok else "; the rest is named above.")
+    parts = [f"{counted(equal, 'row')} of {counted(len(result.models), 'table')} are equal"]
+    for count, text in (("changed", "changed as declared"), ("rejected", "left out")):
+        if rows := sum(getattr(each, count) for each in result.models):
+            parts.append(f"{rows:,} {text}")
+    end = "nothing differs." if result.ok else "the differences are listed above."
+    print(f"verify: {', '.join(parts)}; {end}")
 
 
 def ran(result: RunResult, directory: RunDirectory, prog: str) -> None:
-    """All of a run: what check found, the table of models, what differs."""
+    """The findings of check, the table of models, the differences."""
     findings(result.check)
     if not result.check.ok:
-        print(f"Nothing was moved. Mend the errors, or pass over them: {prog} run --ignore ID")
+        print(f"Nothing was moved. Fix the errors, or ignore them: {prog} run --ignore ID")
         return
     state = read_state(directory)
     _models(state)
@@ -137,9 +148,9 @@ def status(state: State, prog: str) -> None:
     _models(state)
     print(f"run {state.run}: {state.source} -> {state.target or '(no target yet)'}")
     done = f"{state.loaded_chunks:,} loaded, {state.pending:,} pending"
-    print(f"{state.dumps} dumps; {state.chunks:,} chunks, {done}")
+    print(f"{counted(state.dumps, 'dump')}; {counted(state.chunks, 'chunk')}, {done}")
     if state.not_covered:
-        print(f"{state.not_covered} models or tables are not covered (see manifest.json)")
+        print(f"{counted(state.not_covered, 'model or table')} not covered (see manifest.json)")
     if state.verified is not None:
         print("verified: source and target are " + ("equal" if state.verified else "not equal"))
     if state.error:
@@ -149,16 +160,16 @@ def status(state: State, prog: str) -> None:
             print(f"  {state.hint}")
     rejected = sum(model.rejected for model in state.models)
     if rejected:
-        print(f"{rejected:,} rejected: mend them in rejects/, then `{prog} load --rejects`")
-    print(f"Next: {prog} {state.next}" if state.next else "All is done.")
+        print(f"{rejected:,} rejected: correct them in rejects/, then run `{prog} load --rejects`")
+    print(f"Next: {prog} {state.next}" if state.next else "Everything is done.")
 
 
 def server(state: Mapping[str, Any]) -> None:
-    """Whether the embedded server runs, and how to look into it."""
+    """Whether the embedded server is running, and how to connect to it."""
     if state["running"]:
-        print(f"The embedded server runs. Look into it: {state['client']}")
+        print(f"The embedded server is running. To connect: {state['client']}")
     else:
-        print("The embedded server does not run.")
+        print("The embedded server is not running.")
 
 
 def shortened(value: Any, length: int = 120) -> str:
@@ -168,7 +179,7 @@ def shortened(value: Any, length: int = 120) -> str:
 
 
 def _models(state: State) -> None:
-    """The table of models; a column whose stage was not reached by any model is left out."""
+    """The table of models, without the columns of stages that no model has reached."""
     steps = [step for step in STEPS if any(getattr(model, step) for model in state.models)]
     rows: list[list[object]] = [
         [model.label, *(getattr(model, step) for step in steps)] for model in state.models
@@ -196,12 +207,13 @@ def _first(problems: Iterable[object]) -> None:
 
 def _finding(finding: Finding) -> None:
     where = ".".join(part for part in (finding.model, finding.field) if part)
-    rows = f" ({finding.count:,} rows)" if finding.examples else ""
-    print(f"{finding.id} {finding.level}: {where}{rows}: {finding.consequence}")
+    rows = f" ({counted(finding.count, 'row')})" if finding.examples else ""
+    subject = f"{where}{rows}: " if where or rows else ""
+    print(f"{finding.id} {finding.level}: {subject}{finding.consequence}")
     for example in finding.examples:
         print(f"    pk {example.pk}: {shortened(example.value)}")
     if finding.fixed_by:
-        print(f"    fixed_by by {finding.fixed_by}")
+        print(f"    fixed by {finding.fixed_by}")
     elif finding.hint:
         print(f"    do: {finding.hint}")
 

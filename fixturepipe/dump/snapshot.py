@@ -18,16 +18,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
 from fixturepipe.databases.endpoints import DatabaseSettings, Endpoint, Endpoints, connection_to
+from fixturepipe.dump.options import SnapshotKind
 from fixturepipe.errors import ConfigurationError, UsageError
-
-SnapshotKind = Literal["backup", "transaction"]
 
 STEP_PAGES = 4_096
 RESTARTS = 3

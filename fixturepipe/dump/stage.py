@@ -20,7 +20,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal
 
 from django.conf import settings as project_settings
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -42,39 +41,19 @@ from fixturepipe.dump.appfile import KEPT_PROBLEMS, AppFile
 from fixturepipe.dump.dumpdata import dump_models
 from fixturepipe.dump.fingerprint import file_fingerprint, snapshot_fingerprint
 from fixturepipe.dump.keychoice import KeyChoice, choose_keys
+from fixturepipe.dump.options import DumpOptions
 from fixturepipe.dump.reuse import app_fingerprint, keep_valid, select_with_reused
 from fixturepipe.dump.rowplan import RowPlan
 from fixturepipe.dump.selection import Selection
 from fixturepipe.dump.serializer import Problem
-from fixturepipe.dump.snapshot import SnapshotKind, snapshot_of
+from fixturepipe.dump.snapshot import snapshot_of
 from fixturepipe.dump.transform import Transform
 from fixturepipe.errors import SourceDataError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted, ignore
-from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.fixes import Fixes
 
 NAMED_PROBLEMS = 50
 SAVED_EVERY = 1.0
-
-
-@dataclass(frozen=True)
-class DumpOptions:
-    """What to dump and how.
-
-    `labels` and `exclude` are apps or models, as dumpdata takes them; without labels, all.
-    `natural_keys` is "auto", "all", "none", or labels separated by commas. `on_error` decides
-    about objects with values that a fixture cannot hold: with "stop" their app gets no file, with
-    "reject" they are written to `rejects/`. `fix` are the declared fixes for what the target
-    would refuse. `transform` is "module:name" (see `dump/transform`).
-    """
-
-    labels: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    natural_keys: str = "auto"
-    on_error: Literal["stop", "reject"] = "stop"
-    snapshot: SnapshotKind = "backup"
-    fix: tuple[Declaration, ...] = ()
-    transform: str | None = None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from fixturepipe.databases.ledger import Entry, Ledger
 from fixturepipe.errors import ChunkFileError, LoadError, TransientLoadError
 from fixturepipe.load.loaddata import FastCommand, StockCommand
 from fixturepipe.load.modelplans import ModelPlans
+from fixturepipe.load.options import PAUSES
 from fixturepipe.load.reading import ChunkReader
 from fixturepipe.load.references import KeyResolver
 from fixturepipe.load.rejection import reason_of, refused_chunk
@@ -38,9 +39,6 @@ from fixturepipe.load.rows import RowProblem
 from fixturepipe.load.saver import ChunkSaver, SaverOptions
 from fixturepipe.load.servererrors import NO_SUCH_ROW, hint_for, is_transient, server_message
 from fixturepipe.load.session import LoadingSession
-
-# Seconds before each further try: about half a minute in all, as long as a server restarts.
-PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 # A chunk's objects hold no cycles, and to look for some takes a quarter of the loader's time.
 # What else is left behind in circles, an error with its traceback, is collected now and then.

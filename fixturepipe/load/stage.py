@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from typing import Literal
 
 from django.apps import apps
 from django.db import Error as DatabaseError
@@ -33,10 +32,11 @@ from fixturepipe.errors import (
     UsageError,
 )
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted
-from fixturepipe.load.chunkloader import PAUSES, ChunkLoader, ChunkOptions, Outcome
+from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.load.constraints import require_no_dangling_rows
 from fixturepipe.load.loadplan import LoadPlan
 from fixturepipe.load.lock import loader_lock
+from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.preparation import models_of, models_of_source, prepare
 from fixturepipe.load.receivers import has_receivers, hear_every_model
 from fixturepipe.load.saver import SaverOptions
@@ -49,31 +49,6 @@ _WORTH_A_PROCESS = {"fork": 5_000, "spawn": 50_000}
 
 
 _NAMED = 10
-
-
-@dataclass(frozen=True)
-class LoadOptions:
-    """What `load` takes.
-
-    `workers`: processes side by side, 0 for one a core. `start`: begin at this chunk; `only`:
-    load this chunk alone. `existing`: what to do where the target holds rows of its own.
-    `changed`: load chunks again whose files were edited since. `rejects`: load the files in
-    rejects/ instead of the chunks. `executor`: "dask:ADDRESS", or None for processes. `pauses`:
-    seconds before each further try where the server is away or a lock is not given.
-    """
-
-    workers: int = 0
-    start: int | None = None
-    only: int | None = None
-    on_error: Literal["stop", "reject"] = "stop"
-    loader: Literal["fast", "stock"] = "fast"
-    existing: Literal["refuse", "update", "delete"] = "refuse"
-    signals: bool = False
-    dry_run: bool = False
-    changed: bool = False
-    rejects: bool = False
-    executor: str | None = None
-    pauses: tuple[float, ...] = PAUSES
 
 
 @dataclass(frozen=True)

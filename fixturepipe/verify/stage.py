@@ -10,7 +10,6 @@ Then automatic many-to-many rows are compared by what they link, as other tools 
 from __future__ import annotations
 
 import datetime
-import os
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -40,35 +39,12 @@ from fixturepipe.verify import soundness
 from fixturepipe.verify.comparison import Accounts, Difference, ModelComparison, Selection
 from fixturepipe.verify.modelpair import ModelPair
 from fixturepipe.verify.naturalrows import NaturalRows
+from fixturepipe.verify.options import VerifyOptions
 
 Model = type[models.Model]
 
 # A part of a model that a thread takes: large enough not to matter, small enough to share out.
 _PART_ROWS = 50_000
-
-
-@dataclass(frozen=True)
-class VerifyOptions:
-    """How much is compared, and how.
-
-    `sample` is the share of the source's rows, between 0 and 1, that is looked at, chosen by
-    `seed`; `since` an ISO date or moment: of models that note when their rows were made or
-    changed (auto_now, auto_now_add) only later rows are looked at. Both still compare the
-    number of rows. `limit` is the number of differences told for each model. `workers` is the
-    number of threads, 0 for one a core; with more than one, what is not committed at the
-    target is not seen.
-    """
-
-    sample: float | None = None
-    since: str | None = None
-    limit: int = 20
-    workers: int = 1
-    seed: int = 0
-
-    @property
-    def threads(self) -> int:
-        """The number of threads."""
-        return self.workers or os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

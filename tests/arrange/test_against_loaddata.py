@@ -363,7 +363,7 @@ def test_our_own_dump_of_natural_keys_loads_and_is_equal(tmp_path, source, targe
     with endpoints.bound_to_target():
         load(Arranged(ours.directory, result))
     endpoints.open()
-    compared = verify(endpoints, VerifyOptions(), ignore, manifest)
+    compared = verify(endpoints, VerifyOptions(workers=1), ignore, manifest)
     assert compared.differences == ()
     assert sum(m.equal for m in compared.models if m.model.startswith("regress.")) == objects
     assert objects > 150

@@ -27,7 +27,7 @@ from tests.apps.everyfield.models import ByText, ByUUID, Everything, Remark
 from tests.apps.naturals.models import Pointer, Unique
 from tests.dumping import Dumped, dumped_while_deleted
 from tests.shop import BOOKSHOP, ROOT, Shop
-from tests.test_verify import VALUES
+from tests.verify.test_verify import VALUES
 
 UTC = datetime.UTC
 
@@ -52,7 +52,7 @@ def move(path, endpoints):
     dump(directory, endpoints, DumpOptions())
     arrange(directory, read_manifest(directory).schemas())
     load(directory, endpoints, LoadOptions(workers=1), ignore)
-    compared = verify(endpoints, VerifyOptions(), ignore, read_manifest(directory))
+    compared = verify(endpoints, VerifyOptions(workers=1), ignore, read_manifest(directory))
     assert compared.differences == ()
     assert errors(compared.findings) == []
     return {each.model: each.equal for each in compared.models}

@@ -16,7 +16,7 @@ from tests.apps.hidden.models import House, Stay
 from tests.apps.loading.models import Line, Place
 from tests.apps.naturals.models import Pointer, Unique
 from tests.dumping import Dumped, dumped_while_deleted
-from tests.test_verify import VALUES
+from tests.verify.test_verify import VALUES
 
 
 @pytest.fixture

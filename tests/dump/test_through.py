@@ -82,7 +82,7 @@ def test_every_hazard_arrives_and_is_verified(endpoints, tmp_path, loader, natur
     arranged = arrange(dumped.directory, schemas, in_target=none_found)
     loaded = load(dumped.directory, endpoints, LoadOptions(loader=loader, workers=1), ignore)
     manifest = read_manifest(dumped.directory)
-    verified = verify(endpoints, VerifyOptions(), ignore, manifest)
+    verified = verify(endpoints, VerifyOptions(workers=1), ignore, manifest)
 
     assert arranged.objects == result.objects
     assert sum(loaded.models.values()) == result.objects

@@ -109,7 +109,7 @@ def test_one_changed_value_is_found(
     assume(not alike(value, row(pk)[column]))
     with transaction.atomic(using=TARGET):
         Everything.objects.using(TARGET).filter(pk=pk).update(**{column: value})
-        result = verify(pair, VerifyOptions(), ignore, ONLY_THIS_MODEL)
+        result = verify(pair, VerifyOptions(workers=1), ignore, ONLY_THIS_MODEL)
         transaction.set_rollback(True, using=TARGET)
     found = [(d.kind, d.model, d.pk, d.column) for d in result.differences]
     assert found == [("value", "everyfield.everything", pk, column)]

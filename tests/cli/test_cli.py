@@ -48,9 +48,9 @@ def test_common_options_stand_before_or_after_the_command(option: str) -> None:
 
 
 def test_an_option_means_the_same_everywhere() -> None:
-    names = [option.name for command in COMMANDS for option in command.options]
+    names = [o.name for command in COMMANDS for o in (*command.options, *command.own)]
     for option in all_options():
-        same = [o for c in COMMANDS for o in c.options if o.name == option.name]
+        same = [o for c in COMMANDS for o in c.all_options if o.name == option.name]
         assert all(each.convert is option.convert for each in same)
     assert set(names) & {option.name for option in COMMON} == set()
 
@@ -251,7 +251,7 @@ def test_a_dump_that_was_cut_off_is_refused(shop: Shop) -> None:
 def test_status_says_what_to_do_with_rejected_objects(capsys: pytest.CaptureFixture[str]) -> None:
     models = (ModelState("a.b", 9, 9, 7, rejected=2), ModelState("a.c", 1, 1, 0, rejected=1))
     show.status(State("0", "a", "b", models, 1, 1, 1, 0, "verify"), "fixturepipe")
-    assert "3 rejected: mend them in rejects/, then `fixturepipe load --rejects`" in (
+    assert "3 rejected: correct them in rejects/, then run `fixturepipe load --rejects`" in (
         capsys.readouterr().out
     )
 

@@ -131,7 +131,7 @@ def planted(pair: Endpoints) -> Iterator[Endpoints]:
 
 
 def verified(endpoints: Endpoints, **options: Any) -> VerifyResult:
-    return verify(endpoints, VerifyOptions(**options), ignore)
+    return verify(endpoints, VerifyOptions(**{"workers": 1, **options}), ignore)
 
 
 def found(result: VerifyResult) -> list[tuple[str, str, Any, str]]:
@@ -291,7 +291,10 @@ def test_renumbered_links_are_the_same_links_unless_a_run_promised_their_ids(
     assert verified(planted).ok
     everything = [schema_of(model) for model in (Remark.labels.through, Remark, ByText)]
     result = verify(
-        planted, VerifyOptions(), ignore, Manifest(run="0" * 32, created="", schema=everything)
+        planted,
+        VerifyOptions(workers=1),
+        ignore,
+        Manifest(run="0" * 32, created="", schema=everything),
     )
     assert found(result) == [
         ("missing", "everyfield.remark_labels", 5, ""),
@@ -338,7 +341,9 @@ def test_more_content_types_and_permissions_are_no_difference(planted: Endpoints
 
 def test_rejected_rows_are_accounted_for(planted: Endpoints) -> None:
     run("DELETE FROM everyfield_bytext WHERE name IN ('Z', 'zz top')")
-    result = verify(planted, VerifyOptions(), ignore, rejected={"everyfield.bytext": {"Z"}})
+    result = verify(
+        planted, VerifyOptions(workers=1), ignore, rejected={"everyfield.bytext": {"Z"}}
+    )
     assert found(result) == [("missing", "everyfield.bytext", "zz top", "")]
     (model,) = [each for each in result.models if each.model == "everyfield.bytext"]
     assert (model.rejected, model.missing, model.equal) == (1, 1, 3)
@@ -347,7 +352,7 @@ def test_rejected_rows_are_accounted_for(planted: Endpoints) -> None:
 def test_a_declared_change_is_accounted_for_and_no_other(planted: Endpoints) -> None:
     run("UPDATE everyfield_bytext SET value = 77 WHERE name IN ('a', 'b')")
     changed = {"everyfield.bytext": {"a": {"value": 77}, "b": {"value": 78}}}
-    result = verify(planted, VerifyOptions(), ignore, changed=changed)
+    result = verify(planted, VerifyOptions(workers=1), ignore, changed=changed)
     assert found(result) == [("value", "everyfield.bytext", "b", "value")]
 
 
@@ -412,9 +417,9 @@ def test_a_key_that_would_be_given_again_is_found(pair: Endpoints, has_manifest:
     schema = [schema_of(Everything)]
     manifest = Manifest(run="0" * 32, created="", schema=schema, sequences=marks)
     try:
-        before = verify(pair, VerifyOptions(), ignore, manifest if has_manifest else None)
+        before = verify(pair, VerifyOptions(workers=1), ignore, manifest if has_manifest else None)
         run("ALTER TABLE everyfield_everything AUTO_INCREMENT = 7001")
-        after = verify(pair, VerifyOptions(), ignore, manifest if has_manifest else None)
+        after = verify(pair, VerifyOptions(workers=1), ignore, manifest if has_manifest else None)
     finally:
         run("ALTER TABLE everyfield_everything AUTO_INCREMENT = 2001")
         run(
@@ -498,7 +503,7 @@ def test_a_target_without_tables_is_refused(pair: Endpoints, empty_target: Endpo
 
 def test_progress_adds_up(pair: Endpoints) -> None:
     events: list[Event] = []
-    result = verify(pair, VerifyOptions(), events.append)
+    result = verify(pair, VerifyOptions(workers=1), events.append)
     assert isinstance(events[0], StageStarted)
     assert isinstance(events[-1], StageFinished)
     advanced = sum(event.objects for event in events if isinstance(event, StageAdvanced))

@@ -1,0 +1,24 @@
+"""What `check` can be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fixturepipe.fixes.declarations import Declaration
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What to look at, and which findings to leave out.
+
+    `ignore` holds finding ids, each alone or with a label ("FP203" or "FP203:shop.order").
+    `labels` and `exclude` name apps or models, as dumpdata takes them; no labels mean all.
+    `fix` are the declared fixes. `workdir` is the run directory: its disk must have room.
+    """
+
+    ignore: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    workdir: Path = Path("fixturepipe-run")
+    fix: tuple[Declaration, ...] = ()
