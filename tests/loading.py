@@ -21,7 +21,8 @@ from fixturepipe.artifacts.manifest import (
 from fixturepipe.artifacts.records import fixture_writer
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
-from fixturepipe.databases.introspection import applied_migrations, schema_of
+from fixturepipe.databases.introspection import schema_of
+from fixturepipe.databases.migrations import applied_migrations
 from fixturepipe.events import Event, Listener
 from fixturepipe.load.stage import LoadOptions, LoadResult, load
 

@@ -274,7 +274,7 @@ def test_chunks_that_a_chosen_one_needs_are_named(
     load_into(shared_target, source, directory, log=log, only=2)
     load_into(shared_target, source, directory, log=log, start=4)
     load_into(shared_target, source, directory, log=log)
-    told = [line for line in log.text.splitlines() if "need are not in" in line]
+    told = [line for line in log.text.splitlines() if "that are not loaded" in line]
     assert [line.partition(": ")[2].partition(".")[0] for line in told] == ["1", "1, 3"]
 
 

@@ -17,7 +17,7 @@ from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.catalog import ColumnFacts
 from fixturepipe.databases.endpoints import Endpoints, connection_to, table_name
 from fixturepipe.databases.fields import Field
-from fixturepipe.databases.migrations import unapplied_migrations
+from fixturepipe.databases.migrations import applied_migrations, difference
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
 
@@ -46,10 +46,10 @@ def _rows(connection: BaseDatabaseWrapper, table: str) -> int:
 def migrations(source: BaseDatabaseWrapper, target: TargetServer) -> Iterator[Finding]:
     """FP302 if the project has migrations that only one of the databases has applied."""
     assert target.connection is not None
-    ours, theirs = (set(unapplied_migrations(each)) for each in (source, target.connection))
-    if ours != theirs:
-        examples = [Example(f"{app}.{name}", "source only") for app, name in sorted(theirs - ours)]
-        examples += [Example(f"{app}.{name}", "target only") for app, name in sorted(ours - theirs)]
+    found = difference(applied_migrations(source), applied_migrations(target.connection))
+    if found:
+        examples = [Example(f"{app}.{name}", "source only") for app, name in found.source_only]
+        examples += [Example(f"{app}.{name}", "target only") for app, name in found.target_only]
         yield RULES["FP302"].finding("", "", len(examples), examples)
 
 

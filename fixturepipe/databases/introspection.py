@@ -100,11 +100,6 @@ def _shadow_tables(connection: BaseDatabaseWrapper) -> list[str]:
         return [name for _, name, kind, *_ in cursor.fetchall() if kind == "shadow"]
 
 
-def applied_migrations(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:
-    """The migrations this database records, as (app, name), sorted."""
-    return sorted(MigrationRecorder(connection).applied_migrations())
-
-
 def schema_of(model: type[models.Model]) -> ModelSchema:
     """What `arrange` and `inspect` need to know of a model."""
     meta = model._meta

@@ -1,17 +1,81 @@
-"""Whether a database is at the state of the project's code, as Django itself decides it.
+"""Which migrations a database is at, compared as Django itself compares them.
 
-A database may record migrations that no code has any more, such as those that a finished squash
-replaced; and a squashed migration counts as applied once all that it replaces is. `migrate --check`
-accepts both.
+`migrate --check` being content is the measure: a name in `django_migrations` that no code has any
+more does not count, and a squashed migration is applied where all that it replaces is applied,
+recorded or not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+MigrationKey = tuple[str, str]
 
 
-def unapplied_migrations(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:
-    """The migrations (app, name) of the project's code that `migrate` would apply, sorted."""
-    loader = MigrationLoader(connection)
-    return sorted(set(loader.graph.nodes) - set(loader.applied_migrations))
+@dataclass(frozen=True)
+class MigrationDifference:
+    """Migrations that only one of two databases is at, each as (app, name), sorted."""
+
+    source_only: tuple[MigrationKey, ...]
+    target_only: tuple[MigrationKey, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.source_only or self.target_only)
+
+
+def applied_migrations(connection: BaseDatabaseWrapper) -> list[MigrationKey]:
+    """The migrations that this database records, as (app, name), sorted."""
+    return sorted(MigrationRecorder(connection).applied_migrations())
+
+
+def pending_migrations(connection: BaseDatabaseWrapper) -> list[MigrationKey]:
+    """What `migrate` would apply here, in its order; empty where `migrate --check` is content.
+
+    Apps without migrations have nothing pending.
+    """
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [(migration.app_label, migration.name) for migration, _ in plan]
+
+
+def difference(
+    source: Collection[MigrationKey], target: Collection[MigrationKey]
+) -> MigrationDifference:
+    """Compare what two databases record; the code says what squashed migrations replace."""
+    replaces = _replaced_by_squashed()
+    ours, theirs = _effective(source, replaces), _effective(target, replaces)
+    return MigrationDifference(tuple(sorted(ours - theirs)), tuple(sorted(theirs - ours)))
+
+
+def _replaced_by_squashed() -> dict[MigrationKey, list[MigrationKey]]:
+    """Each migration of the code with those that it replaces."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    return {
+        key: [(app, name) for app, name in migration.replaces]
+        for key, migration in (loader.disk_migrations or {}).items()
+    }
+
+
+def _effective(
+    recorded: Iterable[MigrationKey], replaces: dict[MigrationKey, list[MigrationKey]]
+) -> set[MigrationKey]:
+    """The recorded migrations, those that no code has left out and each squashed one once.
+
+    A squashed migration may replace squashed ones, so this repeats until nothing changes.
+    """
+    applied = {(app, name) for app, name in recorded}
+    while True:
+        squashed = {
+            key for key, old in replaces.items() if old and key not in applied and {*old} <= applied
+        }
+        if not squashed:
+            break
+        applied |= squashed
+    done = {old for key in applied & replaces.keys() for old in replaces[key]}
+    return {(app, name) for app, name in applied & replaces.keys() if (app, name) not in done}

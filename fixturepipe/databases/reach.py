@@ -6,10 +6,10 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
-from django.db.migrations.loader import MigrationLoader
 from django.db.utils import Error as DatabaseError
 
 from fixturepipe.databases.endpoints import Endpoint
+from fixturepipe.databases.migrations import applied_migrations, pending_migrations
 from fixturepipe.errors import ConfigurationError
 
 # https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html and its client part.
@@ -79,12 +79,11 @@ def require_migrated(alias: str, endpoint: Endpoint) -> None:
 
     Raises ConfigurationError with the first migrations that are not applied.
     """
-    loader = MigrationLoader(connections[alias])
-    applied = set(loader.applied_migrations)
-    missing = sorted(set(loader.graph.nodes) - applied) if loader.graph.leaf_nodes() else []
+    missing = pending_migrations(connections[alias])
     if not missing:
         return
-    state = "has never been migrated" if not applied else "is behind the project's code"
+    is_new = not applied_migrations(connections[alias])
+    state = "has never been migrated" if is_new else "is behind the project's code"
     named = ", ".join(".".join(key) for key in missing[:_NAMED])
     more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
     raise ConfigurationError(

@@ -34,7 +34,8 @@ from fixturepipe.artifacts.manifest import (
 )
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import Endpoints
-from fixturepipe.databases.introspection import applied_migrations, coverage, schema_of
+from fixturepipe.databases.introspection import coverage, schema_of
+from fixturepipe.databases.migrations import applied_migrations
 from fixturepipe.databases.sequences import highest_keys
 from fixturepipe.dump.alterations import Alterations, Repair
 from fixturepipe.dump.appfile import KEPT_PROBLEMS, AppFile

@@ -10,8 +10,9 @@ from django.db import models
 
 from fixturepipe.artifacts.manifest import Manifest, ModelSchema
 from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
-from fixturepipe.databases.introspection import applied_migrations, coverage
+from fixturepipe.databases.introspection import coverage
 from fixturepipe.databases.ledger import refuse_other_runs
+from fixturepipe.databases.migrations import applied_migrations
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
 from fixturepipe.load.target import Target

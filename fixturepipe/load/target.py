@@ -19,8 +19,14 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.databases.endpoints import connection_to
-from fixturepipe.databases.introspection import LEDGER_PREFIX, NATURAL_PRIMARY, applied_migrations
+from fixturepipe.databases.introspection import LEDGER_PREFIX, NATURAL_PRIMARY
 from fixturepipe.databases.ledger import UNNAMED, Ledger, RunState
+from fixturepipe.databases.migrations import (
+    MigrationDifference,
+    applied_migrations,
+    difference,
+    pending_migrations,
+)
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.load.servererrors import is_transient, server_message
 
@@ -124,15 +130,16 @@ class Target:
 
     def require_migrations(self, expected: Migrations) -> None:
         """The target is at the migrations of the source, or (without those) of the project."""
-        loader = MigrationLoader(self.connection)
-        known = set(loader.disk_migrations or ())
-        wanted = set(expected) & known if expected else known - _replaced_names(loader)
-        have = set(applied_migrations(self.connection)) & known
-        missing, beyond = sorted(wanted - have), sorted(have - wanted if expected else ())
-        if not missing and not beyond:
+        if expected:
+            found = difference(expected, applied_migrations(self.connection))
+        else:
+            found = MigrationDifference(tuple(pending_migrations(self.connection)), ())
+        if not found:
             return
-        lines = [f"  {app}.{name} is not applied to the target" for app, name in missing]
-        lines += [f"  {app}.{name} is applied to the target only" for app, name in beyond]
+        lines = [f"  {app}.{name} is not applied to the target" for app, name in found.source_only]
+        lines += [
+            f"  {app}.{name} is applied to the target only" for app, name in found.target_only
+        ]
         raise ConfigurationError(
             "\n".join(
                 [f"The target {self.name} is not at the migrations of the source:", *_cut(lines)]
@@ -233,11 +240,6 @@ def own_rows_matter(model: type[models.Model]) -> bool:
 def named(run: str | None) -> str:
     """The run's id in the ledger, before and after the manifest gives it one."""
     return UNNAMED if run is None else run
-
-
-def _replaced_names(loader: MigrationLoader) -> set[tuple[str, str]]:
-    """Migrations that a squashed one stands for, where the graph goes by the squashed one."""
-    return {key for key in loader.disk_migrations or () if key not in loader.graph.nodes}
 
 
 def _cut(lines: Sequence[str]) -> list[str]:
