@@ -115,7 +115,7 @@ class ModelStream:
         self._held = 0
 
     def close(self) -> None:
-        """Endpoint the chunk in hand, if it holds anything."""
+        """End the chunk in hand, if it holds anything."""
         if not self._marks:
             return
         self._write()
@@ -173,7 +173,7 @@ class ComponentStream:
         return len(self.drafts) + bool(self._lines)
 
     def make_room(self, objects: int, size: int) -> None:
-        """Endpoint the chunk in hand if this many more objects and bytes do not fit in."""
+        """End the chunk in hand if this many more objects and bytes do not fit in."""
         if self._lines and (
             len(self._lines) + objects > self._most_objects
             or self._bytes + size + objects * _SEPARATOR > self._most_bytes
@@ -223,7 +223,7 @@ class ComponentStream:
         self._begin()
 
     def close(self) -> None:
-        """Endpoint the chunk in hand, if it holds anything."""
+        """End the chunk in hand, if it holds anything."""
         if not self._lines:
             return
         if self._mixed:

@@ -162,10 +162,12 @@ class Models:
                 found.append((names, key_of(fields[names.kind.to])))
         return found
 
-    def take(self, model: Model, pk: object, fields: Mapping[str, Any]) -> None:
-        """Take one object in.
+    def take(
+        self, model: Model, pk: object, fields: Mapping[str, Any], line: bytes | None = None
+    ) -> None:
+        """Take one object in, whose line is written as it is if it is given.
 
-        Runs once for each object of a migration: format_ranges out where a call would show.
+        Runs once for each object of a migration: written out where a call would show.
         """
         model.objects += 1
         if type(pk) is int and _LEAST <= pk <= _MOST:
@@ -176,7 +178,8 @@ class Models:
             if pk is not None:
                 model.note(key_of(pk))
         uses = self._note_uses(model, pk, fields) if model.looks else []
-        line = object_line(model.schema.label, pk, fields)
+        if line is None:
+            line = object_line(model.schema.label, pk, fields)
         if model.stream is not None and not model.others:
             model.stream.add(mark, line)
         else:

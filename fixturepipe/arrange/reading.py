@@ -10,6 +10,7 @@ from fixturepipe.arrange.intake import Names
 from fixturepipe.arrange.keys import NATURAL, Key, key_of
 from fixturepipe.arrange.workplace import Workplace
 from fixturepipe.artifacts.fixtures import FixtureFile
+from fixturepipe.artifacts.records import decode_object
 from fixturepipe.events import Listener, Notice, StageAdvanced
 
 _STEP = 1000  # objects between two events
@@ -62,12 +63,13 @@ class Reading:
         by_label = self._models.by_label
         take = self._models.take
         before = {label: model.objects for label, model in by_label.items()}
-        for number, item in enumerate(file.objects(), 1):
+        for number, (item, line) in enumerate(file.lines_and_objects(), 1):
             label, fields = item["model"], item["fields"]
             model = by_label.get(label)
             if model is not None and fields.keys() <= model.plain:
-                take(model, item.get("pk"), fields)
+                take(model, item.get("pk"), fields, line)
             else:
+                item = item if line is None else decode_object(line)
                 for count, plain in enumerate(self._plain(file, item, number)):
                     take(by_label[plain.label], plain.pk, plain.fields)
                     if count % _STEP == _STEP - 1:

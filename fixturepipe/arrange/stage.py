@@ -90,10 +90,14 @@ def arrange(
     RunDirectoryError where there is nothing to arrange.
     """
     manifest = _manifest(directory, schemas, inputs)
-    files = _files(directory, manifest, inputs)
-    marks = {name: file_sha256(file.path) for name, file in files.items()}
+    paths = _paths(directory, manifest, inputs)
+    sums = {name: file_sha256(path) for name, path in paths.items()}
+    own = {} if inputs else {dump.file: dump.sha256 for dump in manifest.dumps}
+    files = {
+        name: FixtureFile(path, trusted=own.get(name) == sums[name]) for name, path in paths.items()
+    }
     fingerprint = _fingerprint(schemas, options)
-    if _stands(directory, manifest.arrangement, marks, fingerprint):
+    if _stands(directory, manifest.arrangement, sums, fingerprint):
         assert manifest.arrangement is not None
         return _result(manifest.arrangement, unchanged=True)
     begun = time.monotonic()
@@ -110,7 +114,7 @@ def arrange(
         rejected = dict(settlement.rejected) if settlement else {}
         models = work.counts(rejected)
         arrangement = Arrangement(
-            inputs=marks,
+            inputs=sums,
             chunk_objects=options.chunk_objects,
             chunk_bytes=options.chunk_bytes,
             chunks=numbered(work, drafts),
@@ -175,9 +179,7 @@ def _manifest(
     return manifest
 
 
-def _files(
-    directory: RunDirectory, manifest: Manifest, inputs: Sequence[Path]
-) -> dict[str, FixtureFile]:
+def _paths(directory: RunDirectory, manifest: Manifest, inputs: Sequence[Path]) -> dict[str, Path]:
     """The fixtures to read by the names the manifest gives them."""
     named = (
         {str(path): path for path in inputs}
@@ -188,7 +190,7 @@ def _files(
         if not path.is_file():
             hint = "" if inputs else "Make it again with `fixturepipe dump`."
             raise FixtureError(path, "there is no such file", hint=hint)
-    return {name: FixtureFile(path) for name, path in named.items()}
+    return named
 
 
 def _fingerprint(schemas: Mapping[str, ModelSchema], options: ArrangeOptions) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from fixturepipe.artifacts.fixtures import is_too_deep
+from fixturepipe.artifacts.jsonguard import is_too_deep
 from fixturepipe.check.columntest import (
     ASK,
     BIG_IN_JSON,

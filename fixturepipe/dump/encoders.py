@@ -32,7 +32,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 from django.utils.duration import duration_string
 
-from fixturepipe.artifacts.fixtures import MAX_VALUE_DEPTH, is_too_deep
+from fixturepipe.artifacts.jsonguard import MAX_VALUE_DEPTH, is_too_deep
 from fixturepipe.databases.fields import INTEGERS, TEXTS, Field, root_field
 from fixturepipe.databases.jsontext import (
     UnserializableError,

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixturepipe.artifacts.fixtures import MAX_DEPTH, FixtureFile
+from fixturepipe.artifacts.fixtures import FixtureFile
+from fixturepipe.artifacts.jsonguard import MAX_DEPTH
 from fixturepipe.errors import FixtureError
 from tests.arranging import a
 
@@ -121,7 +122,7 @@ def test_where_it_is_cut_off_is_told(tmp_path):
         (b'[{"model": "a.b", "fields": {"x": NaN}}]', "MySQL has no such numbers"),
         (b'[{"model": "a.b", "fields": {"x": -Infinity}}]', "byte 35"),
         (b'[{"model": "a.b", "fields": {"x": "\xff"}}]', "invalid bytes in UTF8 string"),
-        (b'[{"model": "a.b", "fields": {"x": 1e99999999999999999999}}]', "no computer holds"),
+        (b'[{"model": "a.b", "fields": {"x": 1e99999999999999999999}}]', "out of range"),
         (b'[{"model": "a.b", "fields": {"x": "a\nb"}}]', "invalid character inside string"),
         (b"[" * 100_000, "nested more than"),
         (b"[" * 100_000 + b"]" * 100_000, "nested more than"),
@@ -169,13 +170,26 @@ def test_the_deepest_that_is_allowed_is_read(tmp_path):
     assert "nested more than" in refusal(put(tmp_path / "f.json", json.dumps(objects)))
 
 
+@pytest.mark.parametrize("before", ["", '"x": "' + "y" * 70_000 + '", '])
+def test_a_number_of_more_digits_than_python_reads_is_refused(tmp_path, before):
+    text = f'[{{"model": "a.b", "pk": 1, "fields": {{{before}"n": -%s}}}}]'
+    assert read(put(tmp_path / "f.json", text % ("9" * 4300)))
+    said = refusal(put(tmp_path / "f.json", text % ("9" * 4301)))
+    assert "it has a number of more than 4,300 digits" in said
+
+
+def test_digits_in_a_string_are_no_number(tmp_path):
+    objects = [a("shop.tag", 1, slug="9" * 5000)]
+    assert read(put(tmp_path / "f.json", json.dumps(objects))) == objects
+
+
 @pytest.mark.parametrize("half", ["\ud800", "\udfffx", "\udc00\ud800", "x\ud83d", "\ud83dx\ude00"])
-def test_half_a_surrogate_pair_is_not_lost(tmp_path, half):
+def test_a_lone_surrogate_is_not_lost(tmp_path, half):
     objects = [*TWO, a("shop.tag", 3, slug=half), *TWO, a("shop.tag", 4, n=10**30)]
     assert read(put(tmp_path / "f.json", json.dumps(objects))) == objects
 
 
-def test_half_a_pair_at_the_end_of_a_block_is_not_lost(tmp_path):
+def test_a_lone_surrogate_at_the_end_of_a_block_is_not_lost(tmp_path):
     for length in range(65_480, 65_540):
         objects = [a("shop.tag", 1, slug="x" * length + "\ud800")]
         assert read(put(tmp_path / "f.json", json.dumps(objects))) == objects
