@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
+import shutil
+import sqlite3
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass
+import textwrap
+from contextlib import closing
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -15,7 +21,7 @@ import fixturepipe
 from fixturepipe import errors, events
 from fixturepipe.cli.options import COMMANDS
 from fixturepipe.config import Project
-from tests.shop import ROOT
+from tests.shop import ROOT, Shop
 
 
 def test_all_is_sorted_and_every_name_can_be_had() -> None:
@@ -78,3 +84,66 @@ def test_migrate_takes_what_a_project_is() -> None:
     parameters = inspect.signature(fixturepipe.migrate).parameters
     for field in fields(Project):
         assert parameters[field.name].default == field.default
+
+
+SCRIPTS = re.findall(r"\n\n((?:    [^\n]*\n|\n)+)", (ROOT / "docs" / "python.md").read_text())
+
+
+def run_script(number: int, shop: Shop, directory: Path) -> str:
+    """Run a script of docs/python.md over the sample; gives what it prints."""
+    code = textwrap.dedent(SCRIPTS[number]).replace("mysite.settings", shop.settings)
+    path = directory / "script.py"
+    path.write_text(code)
+    environment = shop.environment | {"PYTHONPATH": str(shop.pythonpath)}
+    for name in [name for name in environment if name.startswith("FIXTUREPIPE_")]:
+        del environment[name]
+    done = subprocess.run(
+        [sys.executable, path],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_page_has_three_scripts() -> None:
+    assert [script.lstrip().splitlines()[0] for script in SCRIPTS] == [
+        "import sys",
+        "from pathlib import Path",
+        "from fixturepipe import Pipeline, Project, VerifyOptions",
+    ]
+
+
+def test_a_script_migrates_and_shows_progress(shop: Shop, tmp_path: Path) -> None:
+    printed = run_script(0, shop, tmp_path)
+    for stage in ("check", "dump", "arrange", "load", "verify"):
+        assert f"\n{stage}: " in f"\n{printed}"
+    assert replace(shop, workdir=tmp_path / "fixturepipe-run").json("status")["verified"] is True
+
+
+def test_a_script_loads_its_own_fixtures(shop: Shop, tmp_path: Path) -> None:
+    made = shop.manage("dumpdata", "--all", "catalog", "-o", tmp_path / "site.json")
+    assert made.returncode == 0, made.stderr
+    loaded, of = re.match(r"([\d,]+) of ([\d,]+) objects", run_script(1, shop, tmp_path)).groups()
+    assert loaded == of != "0"
+
+
+def test_a_script_verifies_any_pair(shop: Shop, tmp_path: Path) -> None:
+    for name in ("before", "after"):
+        shutil.copy(shop.database, tmp_path / f"{name}.sqlite3")
+    assert run_script(2, shop, tmp_path) == "equal\n"
+    with closing(sqlite3.connect(tmp_path / "after.sqlite3")) as changed, changed:
+        changed.execute("UPDATE catalog_tag SET label = 'other' WHERE id = 1")
+    printed = run_script(2, shop, tmp_path)
+    assert printed.startswith("value catalog.tag 1 label ")
+    assert printed.endswith(" other\nnot equal\n")
+
+
+def test_every_public_name_is_in_the_page() -> None:
+    page = (ROOT / "docs" / "python.md").read_text()
+    errors_and_types = {"Event", "Listener", "__version__"}
+    for name in set(fixturepipe.__all__) - errors_and_types:
+        assert name in page or name.endswith("Error"), name
