@@ -1,4 +1,4 @@
-"""What a comparison of two databases is asked and what it answers, a model at a time."""
+"""What a comparison of two databases asks and returns, a model at a time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Kind = Literal["value", "missing", "extra"]
 
 @dataclass(frozen=True)
 class Difference:
-    """One row that the target lacks or has besides, or one value that is not the same.
+    """A row that one side lacks, or a value that differs.
 
-    `pk` and the values are as JSON shows them; `column`, `source` and `target` are empty for
-    rows that are missing or extra.
+    `pk` and the values are as JSON shows them. `column`, `source` and `target` are empty for
+    missing and extra rows.
     """
 
     kind: Kind
@@ -30,13 +30,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """What comparing one model found. All numbers are rows.
+    """The result of comparing one model. All numbers are rows.
 
-    `source` and `target` count the whole tables; `compared` the rows of the source that were
-    looked at; `equal + differing + missing + rejected + changed = compared`, but that of a
+    `source` and `target` count the whole tables, `compared` the rows of the source that were
+    compared: `equal + differing + missing + rejected + changed = compared`, except that for a
     sample `missing` and `rejected` count the whole table. `changed` rows differ from the source
-    just as a declared remedy says. `extra` are in the target only. `differences` are the first
-    ones.
+    exactly as a fix or transform made them. `extra` rows are in the target only. `differences`
+    are the first ones.
     """
 
     model: str
@@ -54,17 +54,17 @@ class ModelComparison:
 
     @property
     def ok(self) -> bool:
-        """Whether the target holds the source's rows, every one as it is, and no others."""
+        """Whether the target holds the source's rows unchanged, and no others."""
         return not (self.differing or self.missing or self.extra)
 
     def plus(self, other: ModelComparison, limit: int) -> ModelComparison:
-        """This and another part of the same model's comparison, with `limit` differences."""
+        """The sum of this and another part of the model, with the first `limit` differences."""
         counts = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
         differences = (*self.differences, *other.differences)[:limit]
         return ModelComparison(self.model, self.table, differences=differences, **counts)
 
     def without_missing(self) -> ModelComparison:
-        """This, but for the rows that were not found in the target."""
+        """This comparison without the rows that were missing in the target."""
         present = tuple(each for each in self.differences if each.kind != "missing")
         return replace(self, missing=0, rejected=0, differences=present)
 
@@ -84,10 +84,10 @@ COUNTS = (
 
 @dataclass(frozen=True)
 class Accounts:
-    """What a run knows to be different on purpose, by model label and key as `key_text` has it.
+    """The differences that a run made on purpose, by model label and key (see `key_text`).
 
-    `rejected` rows were left out; `changed` maps a row's field names to the values that a
-    declared remedy gave them.
+    `rejected` are the keys of rows that were left out; `changed` maps a row's field names to the
+    values that fixes or the transform gave them.
     """
 
     rejected: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -96,10 +96,10 @@ class Accounts:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rows of the source are looked at: all, a random share, or those of a condition.
+    """Which rows of the source are compared: all, a random share, or those of a condition.
 
-    `sample` is a share between 0 and 1. Where it or `condition` leaves rows out, keys alone
-    are still compared if the tables' counts disagree.
+    `sample` is a share between 0 and 1. If it or `condition` leaves rows out and the tables'
+    counts disagree, the keys of all rows are compared.
     """
 
     bounds: Bounds = EVERYTHING

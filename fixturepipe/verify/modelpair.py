@@ -1,9 +1,9 @@
 """One model at both endpoints, compared row by row.
 
-The source is read in key order, a page at a time, and for each page the target's rows of the
-same keys. Rows are matched by key in Python and exactly, never by a database's collation: keys
-that sort differently, or that the target takes for equal, are told apart. What the target
-holds besides is found by counting, and searched for only where the counts disagree.
+The source is read in key order, a page at a time, and for each page the target's rows with the
+same keys. Rows are matched by key exactly, in Python, and never by a database's collation: keys
+that sort differently, or that the target's collation sees as equal, stay distinct. Extra rows of
+the target show in the counts, and are searched for only if the counts disagree.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from fixturepipe.verify.naturalrows import NaturalRows, generic_keys
 
 _BUILT_IN = frozenset(SQLiteWrapper.data_types)
 
-# So many keys are looked up in one query, and rows of a sample read in one.
+# The number of keys that one query looks up, and of a sample's rows that one query reads.
 _LOOKED_UP, _SAMPLED_ROWS = 2_000, 500
 
 
 class ModelPair:
-    """A model's table at both endpoints. Each method answers with a comparison of its own.
+    """A model's table at both endpoints. Each method returns a comparison of its own.
 
-    `links_by_ends` takes the rows of an automatic many-to-many table for what they link,
-    whatever their ids: only fixturepipe promises to keep those.
+    `links_by_ends` compares the rows of an automatic many-to-many table by the objects that
+    they link and not by their ids, which only fixturepipe keeps.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class ModelPair:
     ) -> None:
         accounts = accounts or Accounts()
         self.label = model._meta.label_lower
-        key = link_fields(model) if links_by_ends else key_fields(model)
+        key = linking_keys(model) if links_by_ends else key_fields(model)
         fields = key if links_by_ends else stored_fields(model)
         as_text = _is_all_built_in(model)
         self.source, self.target, self._source_keys, self._target_keys = (
@@ -84,29 +84,29 @@ class ModelPair:
         self._rejected = accounts.rejected.get(self.label, ())
         self._changed = accounts.changed.get(self.label, {})
         self._limit = limit
-        # The target may hold more of the rows that every database makes itself.
+        # Every database makes such rows for itself: the target may hold more of them.
         self._may_hold_more = self.label in natural.translations
         self._start()
 
     def compare(self, selection: Selection, advanced: Callable[[int], None]) -> ModelComparison:
-        """Compare the rows of a selection; `advanced` is told the number of rows of each page."""
+        """Compare the rows of a selection; call `advanced` with the number of rows in each page."""
         for page in self._pages(selection):
             self._compare_page(page)
             advanced(len(page))
         return self._result()
 
     def count(self) -> ModelComparison:
-        """The numbers of rows at both endpoints, and nothing else."""
+        """Count the rows at both endpoints, and nothing else."""
         self._counts.update(source=self.source.count(), target=self.target.count())
         return self._result()
 
     def has_extra_rows(self, found: ModelComparison) -> bool:
-        """Whether the target holds more rows than were matched, by a whole comparison."""
+        """Whether the target holds more rows than a comparison of all rows matched."""
         matched = found.equal + found.differing + found.changed
         return not self._may_hold_more and matched != found.target
 
     def find_extra(self, at_most: int | None = None) -> ModelComparison:
-        """Search the target, by key alone, for rows that the source lacks."""
+        """Search the target for rows whose keys the source lacks."""
         for page in self._target_keys.pages(rows=_LOOKED_UP):
             for row in self._absent(page):
                 self._counts["extra"] += 1
@@ -117,7 +117,7 @@ class ModelPair:
         return self._result()
 
     def find_missing(self) -> ModelComparison:
-        """Search the source, by key alone, for rows that the target lacks."""
+        """Search the source for rows whose keys the target lacks."""
         for page in self._source_keys.pages(rows=_LOOKED_UP):
             found = zip(page, self._counterparts(page, self._target_keys), strict=True)
             self._note_missing([row for row, counterpart in found if counterpart is None])
@@ -158,7 +158,7 @@ class ModelPair:
             self._compare_rows(ours, theirs)
 
     def _compare_rows(self, ours: list[Row], theirs: list[Row]) -> None:
-        """Compare rows of the same keys, a column at a time."""
+        """Compare rows with the same keys, a column at a time."""
         expected = self._natural.translate_generic(ours, self._generic) if self._generic else ours
         differing: dict[int, list[int]] = {}
         our_columns, their_columns = (
@@ -197,7 +197,7 @@ class ModelPair:
         return _key_of(row, [column.source for column in self._key])
 
     def _is_declared(self, key: Key, theirs: Row, numbers: list[int]) -> bool:
-        """Whether each of the columns holds just what a declared remedy put there."""
+        """Whether each of these columns holds exactly what a fix or the transform put there."""
         declared = self._changed.get(key_text(key))
         if declared is None:
             return False
@@ -207,7 +207,7 @@ class ModelPair:
                 return False
             found = column.target.value(theirs[number])
             new = declared[column.field.name]
-            # A fixture's null may be JSON's as well as SQL's.
+            # A fixture's null is JSON's null as well as SQL's.
             if new is None and column.target.is_json and found == "null":
                 continue
             if not same(found, self._as_found(column, new)):
@@ -215,7 +215,7 @@ class ModelPair:
         return True
 
     def _as_found(self, column: Column, new: Any) -> Any:
-        """A fixture's value as the target's column is read; Unreadable where it is none."""
+        """A fixture's value as the target's column reads it, or Unreadable."""
         field: Any = column.field
         if new is None:
             return None
@@ -232,12 +232,12 @@ class ModelPair:
         return value.tobytes() if isinstance(value, memoryview) else value
 
     def _keys(self, rows: Sequence[Row]) -> list[Key]:
-        """The keys of the source's rows, comparable, as the target should hold them."""
+        """The keys of the source's rows, in comparable form, as the target should hold them."""
         raws = list(zip(*rows, strict=True))
         return list(zip(*(c.expected(raws[i]) for i, c in enumerate(self._key)), strict=True))
 
     def _counterparts(self, ours: list[Row], table: Table) -> list[Row | None]:
-        """The target's row for each of the source's, None where there is none."""
+        """The target's row for each of the source's, or None."""
         if self._integer_key:
             integers = [row[0] for row in ours]
             by_integer = {row[0]: row for row in _with_integers(integers, table)}
@@ -247,7 +247,7 @@ class ModelPair:
         return [found.get(key) for key in keys]
 
     def _absent(self, theirs: list[Row]) -> list[Row]:
-        """Those of the target's rows whose key no row of the source has."""
+        """The rows of the target whose key no row of the source has."""
         table = self._source_keys
         if self._integer_key:
             integers = [row[0] for row in theirs]
@@ -259,7 +259,7 @@ class ModelPair:
         return [row for row, key in zip(theirs, keys, strict=True) if key not in found]
 
 
-def link_fields(model: type[models.Model]) -> tuple[Field, ...]:
+def linking_keys(model: type[models.Model]) -> tuple[Field, ...]:
     """The two foreign keys of an automatic many-to-many table."""
     keys = [f for f in model._meta.local_concrete_fields if isinstance(f, models.ForeignKey)]
     return tuple(keys)
@@ -292,7 +292,7 @@ def _by_key(table: Table, keys: list[Key], readers: Sequence[Callable[..., Any]]
 
 
 def _with_integers(keys: list[int], table: Table) -> list[Row]:
-    """Rows with integer keys in ascending order: where they lie close, a range is quicker."""
+    """Rows with these ascending integer keys: if they are close together, a range is faster."""
     if keys[-1] - keys[0] < 2 * len(keys):
         return table.between(keys[0], keys[-1])
     return [row for rows in table.with_keys([(key,) for key in keys]) for row in rows]
@@ -304,7 +304,7 @@ def _prepared(key: Key, table: Table) -> Key:
 
 
 def _is_unusable(key: Key) -> bool:
-    """Whether no row of the other end can have such a key, nor be asked for it."""
+    """Whether no row of the other endpoint can have, or be asked for, such a key."""
     return any(
         isinstance(part, (Unreadable, Unmatched)) or (isinstance(part, str) and not is_utf8(part))
         for part in key

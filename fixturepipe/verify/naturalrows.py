@@ -1,7 +1,7 @@
-"""Content types and permissions: rows that every database makes itself, under ids of its own.
+"""Content types and permissions: rows that every database makes for itself, with its own ids.
 
-They are matched by natural key: app label and model, and for a permission its codename too.
-What points at them is compared through that match, generic foreign keys included.
+They are matched by natural key: app label and model, and a permission also by its codename.
+References to them, generic foreign keys included, are compared through that match.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class GenericKey:
 
 
 class NaturalRows:
-    """Which id at the target stands for which id at the source, by model label."""
+    """The target's id for each of the source's ids, by model label."""
 
     def __init__(self, source: BaseDatabaseWrapper, target: BaseDatabaseWrapper) -> None:
         self.translations: dict[str, Translation] = {}
@@ -54,14 +54,14 @@ class NaturalRows:
             self._match(PERMISSION, ours, theirs)
 
     def translation(self, field: Field) -> Translation | None:
-        """The ids that a column's values become, if it holds the ids of such rows."""
+        """How the ids in a column translate, if it holds the ids of such rows."""
         end = field
         while isinstance(end, models.ForeignKey):
             end = end.target_field
         return self.translations.get(end.model._meta.label_lower) if end.primary_key else None
 
     def translate_generic(self, rows: Sequence[Row], keys: Sequence[GenericKey]) -> list[Row]:
-        """The source's rows with such object ids as the target should hold them."""
+        """The source's rows with the object ids that the target should hold."""
         return [self._translated(row, keys) for row in rows]
 
     def _translated(self, row: Row, keys: Sequence[GenericKey]) -> Row:
@@ -115,7 +115,7 @@ def _permissions(
 def _rows(
     connection: BaseDatabaseWrapper, label: str, columns: tuple[str, ...]
 ) -> list[Row] | None:
-    """All rows of one of these models; None where this database has no table of it."""
+    """All rows of one of these models, or None if this database has no table for it."""
     app, _, name = label.partition(".")
     if not (apps.is_installed(f"django.contrib.{app}") and name in apps.all_models[app]):
         return None

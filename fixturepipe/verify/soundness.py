@@ -1,6 +1,6 @@
-"""What the target itself must keep: references, uniqueness, foreign keys, the next primary keys.
+"""What the target must guarantee: references, uniqueness, foreign keys, the next primary keys.
 
-None of it shows by comparing rows, and all of it shows later on a site.
+Comparing rows does not show whether it does; a running site would, later.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fixturepipe.findings.rules import RULES
 def dangling_references(
     model: type[models.Model], connection: BaseDatabaseWrapper
 ) -> Iterator[Finding]:
-    """FP501 for each foreign key of the target with rows that refer to nothing."""
+    """FP501 for each foreign key of the target that has dangling references."""
     label = model._meta.label_lower
     for field in constrained_keys(model):
         count, examples = orphans(field, connection)
@@ -40,7 +40,7 @@ def dangling_references(
 def missing_foreign_keys(
     covered: Iterable[type[models.Model]], connection: BaseDatabaseWrapper
 ) -> Iterator[Finding]:
-    """FP505 for each foreign key that the model promises and the target's tables lack."""
+    """FP505 for each foreign key of the models that the target's tables lack."""
     if connection.vendor != "mysql":
         return
     there = {
@@ -62,9 +62,9 @@ def missing_foreign_keys(
 def missing_uniqueness(
     model: type[models.Model], connection: BaseDatabaseWrapper, indexes: UniqueIndexes
 ) -> Iterator[Finding]:
-    """FP502 for each unique constraint that the target lacks, FP503 where rows break it.
+    """FP502 for each unique constraint that the target lacks, and FP503 if rows break it.
 
-    Where the constraint is there, the index itself holds no value twice.
+    If the constraint exists, its index cannot hold a value twice.
     """
     enforced = indexes.of(model)
     for fields in unique_sets(model):
@@ -83,7 +83,7 @@ def reused_keys(
     highest: Mapping[str, int],
     level: Level,
 ) -> Iterator[Finding]:
-    """FP504 where the target would give a new row a key that the source allocated before.
+    """FP504 if the target would give a new row a key that the source allocated before.
 
     `highest` maps the source's tables to the highest key that each has allocated.
     """

@@ -1,9 +1,9 @@
 """`verify`: proof that the target holds what the source holds, row by row and value by value.
 
-Every table of the source is compared with its counterpart, many-to-many tables included; a
-run's manifest limits it to what was dumped. Besides, the target itself is asked whether every
-reference finds its row, every unique constraint is there, and no old key will be given again.
-It needs no run: any two databases of the same models can be compared, whoever moved the data.
+Every table of the source is compared with the target's, many-to-many tables included; with a
+run's manifest, only the tables that were dumped. The target is also asked whether every
+reference finds its row, every unique constraint exists, and no old key will be allocated again.
+No run is needed: any two databases of the same models can be compared, whoever moved the data.
 Then automatic many-to-many rows are compared by what they link, as other tools renumber them.
 """
 
@@ -43,13 +43,15 @@ from fixturepipe.verify.options import VerifyOptions
 
 Model = type[models.Model]
 
-# A part of a model that a thread takes: large enough not to matter, small enough to share out.
+# The rows of a model that a thread compares at a time: few enough to keep all threads busy.
 _PART_ROWS = 50_000
 
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """`findings` are about the target as a whole: references, unique constraints, next keys."""
+    """The comparison of each model, and `findings` about the target's references, unique
+    constraints and next keys.
+    """
 
     models: tuple[ModelComparison, ...]
     findings: tuple[Finding, ...]
@@ -77,10 +79,10 @@ def verify(
 ) -> VerifyResult:
     """Compare the two endpoints.
 
-    `rejected` are the keys of rows that were left out, by model label; `changed` the values
-    that declared remedies gave, by label, key and field name. Keys are text, as
+    `rejected` are the keys of rows that were left out, by model label; `changed` has the values
+    that fixes or the transform gave, by label, key and field name. Keys are text, as
     `comparison.key_text` makes it. Neither counts as a difference.
-    Raises ConfigurationError where there is no target or it lacks tables, UsageError for
+    Raises ConfigurationError if there is no target or it lacks tables, and UsageError for
     options that make no sense.
     """
     begun = time.monotonic()
@@ -101,10 +103,10 @@ def verify(
 
 
 class _Comparing:
-    """Compares models on as many threads as are asked for, each with connections of its own.
+    """Compares models in threads, each with connections of its own.
 
-    The threads are for waiting: while one waits for a database, another compares. A large
-    model is cut by ranges of its key.
+    While one thread waits for a database, another compares. A large model is cut into ranges
+    of its key.
     """
 
     def __init__(
@@ -125,7 +127,7 @@ class _Comparing:
 
     @contextmanager
     def begun(self, totals: Mapping[Model, int]) -> Iterator[list[ModelComparison]]:
-        """Gives the list that holds the comparisons, model by model, when the block is over."""
+        """Give the list that holds the comparisons, model by model, when the block ends."""
         compared: list[ModelComparison] = []
         if self._options.threads == 1:
             yield compared
@@ -150,17 +152,17 @@ class _Comparing:
             self._natural,
             self._accounts,
             self._options.limit,
-            links_by_ends=self._goes_by_ends(model),
+            links_by_ends=self._is_compared_by_links(model),
         )
 
-    def _goes_by_ends(self, model: Model) -> bool:
+    def _is_compared_by_links(self, model: Model) -> bool:
         return bool(model._meta.auto_created) and not self._keeps_ids
 
     def _ranges(self, model: Model, rows: int) -> list[Bounds]:
-        """The model's rows in parts of some ten thousands, by ranges of a key that is a number."""
+        """The model's rows in parts of some ten thousand, by ranges of an integer key."""
         table = Table(model, connection_to(SOURCE), key_fields(model))
         count = rows // _PART_ROWS
-        if count < 2 or not table.has_integer_key or self._goes_by_ends(model):
+        if count < 2 or not table.has_integer_key or self._is_compared_by_links(model):
             return [EVERYTHING]
         first, last = table.key_range()
         marks = [first + (last - first) * number // count for number in range(1, count)]
@@ -169,24 +171,26 @@ class _Comparing:
 
     def _part(self, model: Model, bounds: Bounds) -> ModelComparison:
         selection = _selection(model, self._options, bounds)
-        return self._pair(model).compare(selection, partial(self._tell, model._meta.label_lower))
+        return self._pair(model).compare(
+            selection, partial(self._advanced, model._meta.label_lower)
+        )
 
     def _whole(self, model: Model, parts: Sequence[ModelComparison]) -> ModelComparison:
-        """The parts together, and what shows only in the numbers of rows."""
+        """The sum of the parts, with the missing and extra rows that only the counts show."""
         pair, limit = self._pair(model), self._options.limit
         found = pair.count()
         for part in parts:
             found = found.plus(part, limit)
         if _selection(model, self._options).is_partial:
             if found.source != found.target:
-                # The search by key finds the sample's missing rows again, and all the others.
+                # The search by key finds the sample's missing rows again, and all others.
                 found = found.without_missing()
                 found = found.plus(pair.find_missing(), limit).plus(pair.find_extra(), limit)
         elif pair.has_extra_rows(found):
             found = found.plus(pair.find_extra(), limit)
         return found
 
-    def _tell(self, label: str, rows: int) -> None:
+    def _advanced(self, label: str, rows: int) -> None:
         with self._one_at_a_time:
             self._listener(StageAdvanced("verify", rows, label))
 
@@ -194,11 +198,11 @@ class _Comparing:
 def check_options(options: VerifyOptions) -> None:
     """Raise UsageError for options that make no sense."""
     if options.sample is not None and not 0 < options.sample <= 1:
-        raise UsageError("--sample takes a share between 0 % and 100 %", hint="--sample 1%")
+        raise UsageError("--sample takes a share from 0% to 100%", hint="Example: --sample 1%")
     if options.workers < 0:
-        raise UsageError("--workers takes a number from 0", hint="--workers 4")
+        raise UsageError("--workers takes a number from 0", hint="Example: --workers 4")
     if options.since is not None:
-        _moment(options.since)
+        _datetime(options.since)
 
 
 def _models_to_compare(endpoints: Endpoints, manifest: Manifest | None) -> list[Model]:
@@ -219,10 +223,12 @@ def _require_tables(covered: list[Model]) -> None:
         there = set(target.introspection.table_names(cursor))
     lacking = [name for model in covered if (name := table_name(model, target)) not in there]
     if lacking:
-        shown = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" * (len(lacking) > 5))
+        shown = ", ".join(lacking[:5])
+        if len(lacking) > 5:
+            shown += f" and {len(lacking) - 5} more"
         raise ConfigurationError(
             f"The target has no table {shown}",
-            hint="Migrate the target first, or load into it.",
+            hint="Migrate the target, or load into it.",
         )
 
 
@@ -232,26 +238,26 @@ def _selection(model: Model, options: VerifyOptions, bounds: Bounds = EVERYTHING
 
 
 def _later_than(model: Model, since: str) -> Condition | None:
-    """Rows made or changed since; None where the model does not note it."""
+    """Rows made or changed since; None if the model does not record it."""
     source = connection_to(SOURCE)
     parts, parameters = [], []
     for field in model._meta.local_concrete_fields:
         if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
             parts.append(f"{source.ops.quote_name(field.column)} >= %s")
-            parameters.append(field.get_db_prep_value(field.to_python(_moment(since)), source))
+            parameters.append(field.get_db_prep_value(field.to_python(_datetime(since)), source))
     return Condition(" OR ".join(parts), tuple(parameters)) if parts else None
 
 
-def _moment(since: str) -> datetime.datetime:
+def _datetime(since: str) -> datetime.datetime:
     try:
-        moment = datetime.datetime.fromisoformat(since)
+        found = datetime.datetime.fromisoformat(since)
     except ValueError:
         raise UsageError(
-            f"--since {since!r} is not a date or moment", hint="Write it as 2026-01-31T12:00."
+            f"--since {since!r} is not a date or datetime", hint="Example: --since 2026-01-31T12:00"
         ) from None
-    if settings.USE_TZ and timezone.is_naive(moment):
-        return timezone.make_aware(moment)
-    return moment
+    if settings.USE_TZ and timezone.is_naive(found):
+        return timezone.make_aware(found)
+    return found
 
 
 def _findings(covered: list[Model], manifest: Manifest | None) -> Iterator[Finding]:
@@ -262,6 +268,6 @@ def _findings(covered: list[Model], manifest: Manifest | None) -> Iterator[Findi
         yield from soundness.dangling_references(model, target)
         yield from soundness.missing_uniqueness(model, target, indexes)
     highest = manifest.sequences if manifest is not None else highest_keys(source, covered)
-    # The next key is what `load` promises; rows that anything else moved are equal without it.
+    # `load` promises the next keys; rows that another tool moved can be equal without them.
     level: Level = "error" if Ledger(target, "").exists() else "warning"
     yield from soundness.reused_keys(covered, target, highest, level)
