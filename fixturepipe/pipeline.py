@@ -105,8 +105,8 @@ def migrate(
 class Pipeline:
     """The commands over one run directory.
 
-    Use it as a context manager: it owns the connections and the embedded server, which it stops
-    at the end unless it was started to be kept. Each method raises ConfigurationError if the
+    Use it as a context manager: it owns the connections, and uses the embedded server, which its
+    last user stops unless it is kept. Each method raises ConfigurationError if the
     project, a database or a server cannot be used, and RunDirectoryError if the run directory
     cannot.
     """
@@ -352,9 +352,8 @@ class Pipeline:
         if not self._is_embedded():
             return resolve_endpoint(self._project.target or default_target())
         self.directory.create()
+        self._open.callback(self.server.leave)
         self.server.start()
-        if not self.server.kept:
-            self._open.callback(self.server.stop)
         return self.server.endpoint()
 
 
