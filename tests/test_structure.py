@@ -35,6 +35,10 @@ LAYERS = (ENTRIES, ("cli",), ("pipeline",), STAGES, SHARED, SINGLE)
 WITHOUT_DJANGO = {"arrange", "artifacts", "findings", "graph", "errors", "events"}
 # `fixes` has a half that knows no Django.
 PURE_MODULES = {("fixes", "declarations")}
+# Rooms within a stage on which the stage's other modules are built, never the reverse.
+LOWEST_ROOMS = [("load", "server")]
+# What the modules beside them are built on: these know none of those.
+INNER_ROOMS = [("load", "objects"), ("load", "server")]
 STREAMS = {("sys", "stdout"), ("sys", "stderr"), ("sys", "exit"), ("os", "_exit")}
 
 
@@ -107,6 +111,21 @@ def test_only_the_pipeline_imports_the_entry_of_a_stage(path):
     own = room_of(path)
     entries = [s for s in siblings_of(path) if s[0] in STAGES and s[1:2] == ("stage",)]
     assert not [entry for entry in entries if entry[0] != own]
+
+
+@pytest.mark.parametrize("below", LOWEST_ROOMS, ids=str)
+def test_the_lowest_room_of_a_stage_knows_no_other_of_the_stage(below):
+    inside = [path for path in MODULES if parts_of(path)[:2] == below]
+    assert len(inside) > 1
+    siblings = [sibling for path in inside for sibling in siblings_of(path)]
+    assert not [s for s in siblings if s[0] == below[0] and s[:2] != below]
+
+
+@pytest.mark.parametrize("inner", INNER_ROOMS, ids=str)
+def test_a_room_within_a_stage_knows_no_module_beside_it(inner):
+    inside = [path for path in MODULES if parts_of(path)[:2] == inner]
+    siblings = [sibling for path in inside for sibling in siblings_of(path)]
+    assert not [s for s in siblings if s[0] == inner[0] and s[:2] not in INNER_ROOMS]
 
 
 def test_no_two_rooms_import_each_other():

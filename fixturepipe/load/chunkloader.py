@@ -1,6 +1,6 @@
 """Loads one chunk: its rows and its ledger row in one transaction, or neither.
 
-Errors that have nothing to do with the data (the server gone, a deadlock) are answered with
+Errors that have nothing to do with the data (the server gone, a deadlock) lead to
 another try, after a pause that grows; the transaction was rolled back, so nothing is loaded
 twice. Objects that the server refuses stop the chunk, or are written to rejects/ before the
 transaction that leaves them out is committed.
@@ -29,19 +29,19 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.ledger import Entry, Ledger
 from fixturepipe.errors import ChunkFileError, LoadError, TransientLoadError
-from fixturepipe.load.loaddata import FastCommand, StockCommand
-from fixturepipe.load.modelplans import ModelPlans
+from fixturepipe.load.objects.loaddata import FastCommand, StockCommand
+from fixturepipe.load.objects.modelplan import ModelPlans
+from fixturepipe.load.objects.reading import ChunkReader
+from fixturepipe.load.objects.references import KeyResolver
+from fixturepipe.load.objects.rejection import reason_of, refused_chunk
+from fixturepipe.load.objects.rows import RowProblem
+from fixturepipe.load.objects.saver import ChunkSaver, SaverOptions
 from fixturepipe.load.options import PAUSES
-from fixturepipe.load.reading import ChunkReader
-from fixturepipe.load.references import KeyResolver
-from fixturepipe.load.rejection import reason_of, refused_chunk
-from fixturepipe.load.rows import RowProblem
-from fixturepipe.load.saver import ChunkSaver, SaverOptions
-from fixturepipe.load.servererrors import NO_SUCH_ROW, hint_for, is_transient, server_message
-from fixturepipe.load.session import LoadingSession
+from fixturepipe.load.server.servererrors import NO_SUCH_ROW, hint_for, is_transient, server_message
+from fixturepipe.load.server.session import LoadingSession
 
 # A chunk's objects hold no cycles, and to look for some takes a quarter of the loader's time.
-# What else is left behind in circles, an error with its traceback, is collected now and then.
+# What else is left behind in cycles, an error with its traceback, is collected now and then.
 _CHUNKS_BETWEEN_COLLECTIONS = 50
 
 
@@ -49,7 +49,7 @@ _CHUNKS_BETWEEN_COLLECTIONS = 50
 class ChunkOptions:
     """How the chunks of a load are loaded.
 
-    `again` are the chunks that the ledger holds and that are to be loaded over (edited since).
+    `reload` are chunks that the ledger has and that are to be loaded again (edited since).
     `dry_run`: the caller holds a transaction around all chunks, and rolls it back.
     """
 
@@ -58,7 +58,7 @@ class ChunkOptions:
     reject: bool = False
     dry_run: bool = False
     saver: SaverOptions = field(default_factory=SaverOptions)
-    again: frozenset[int] = frozenset()
+    reload: frozenset[int] = frozenset()
     pauses: tuple[float, ...] = PAUSES
 
 
@@ -163,7 +163,7 @@ class ChunkLoader:
         self._session.apply()
         started = time.monotonic()
         with _collector_at_rest(), transaction.atomic(using=self._alias):
-            if chunk.number in self._options.again:
+            if chunk.number in self._options.reload:
                 self._ledger.forget(chunk.number)
             if not self._ledger.begin(chunk.number, chunk.sha256):
                 transaction.set_rollback(True, using=self._alias)
@@ -198,7 +198,7 @@ class ChunkLoader:
     def _load_rows(self, chunk: Chunk, *, deferred: bool) -> _Loaded:
         path = self._path(chunk)
         if not path.is_file():
-            raise ChunkFileError(path, "it is not there")
+            raise ChunkFileError(path, "there is no such file")
         if self._options.loader == "stock":
             command = StockCommand()
             sha256 = file_sha256(path)
@@ -212,7 +212,7 @@ class ChunkLoader:
     def _load_fast(self, chunk: Chunk, path: Path, *, deferred: bool) -> _Loaded:
         deferred_for_good = deferred
         look = chunk.second_pass or path.parent == self._directory.rejects.absolute()
-        look = look or chunk.number in self._options.again
+        look = look or chunk.number in self._options.reload
 
         def saver_for(deferred: bool) -> ChunkSaver:
             nonlocal deferred_for_good
@@ -220,7 +220,7 @@ class ChunkLoader:
             options = replace(self._options.saver, fresh=False) if look else self._options.saver
             return ChunkSaver(
                 self._alias,
-                self._plans.packet_size,
+                self._session.packet_size(),
                 self._resolver,
                 options,
                 deferred=deferred,
@@ -269,14 +269,16 @@ def _refused(chunk: Chunk, error: Exception) -> LoadError:
     """An error that is not one row's: a missing table, a privilege, Django's own loader."""
     return LoadError(
         f"{chunk.file} was not loaded: {server_message(error)}",
-        hint=f"{hint_for(error)} When it is mended, `fixturepipe load` goes on.".strip(),
+        hint=f"{hint_for(error)} When it is fixed, `fixturepipe load` continues.".strip(),
+        chunk=chunk.file,
     )
 
 
 def _gave_up(chunk: Chunk, error: Exception) -> TransientLoadError:
     return TransientLoadError(
         f"{chunk.file} was not loaded: {server_message(error)}",
-        hint="When the server is back, `fixturepipe load` goes on from here.",
+        hint="When the server is back, `fixturepipe load` continues from here.",
+        chunk=chunk.file,
     )
 
 

@@ -16,8 +16,8 @@ from fixturepipe.errors import LoadError, UsageError
 class LoadPlan:
     """The chunks of a run, and which of them are in.
 
-    `again` are those that are in and whose files were edited since, if such are to be loaded
-    over (`changed`). Raises LoadError where the ledger holds chunks that are not the directory's.
+    `reload` are those that are in and whose files were edited since, if such are to be loaded
+    again (`changed`). Raises LoadError where the ledger holds chunks that are not the directory's.
     """
 
     def __init__(
@@ -33,13 +33,14 @@ class LoadPlan:
         self._entries = entries
         self._by_number = {chunk.number: chunk for chunk in chunks}
         strange = {n for n, entry in entries.items() if self._is_strange(entry, changed=changed)}
-        self.again = frozenset(strange & self._by_number.keys() if changed else ())
-        if strange - self.again:
+        self.reload = frozenset(strange & self._by_number.keys() if changed else ())
+        if strange - self.reload:
             raise LoadError(
-                f"The target holds chunks that are not those of {directory.path} any more:"
-                f" {format_ranges(strange - self.again)}",
-                hint="They were arranged or edited anew since. `fixturepipe load --changed` loads"
-                " them over; `fixturepipe clean` and an empty target begin anew.",
+                f"The target has chunks that differ from those in {directory.path}:"
+                f" {format_ranges(strange - self.reload)}",
+                hint="They were arranged or edited after they were loaded. `fixturepipe load"
+                " --changed` loads them again. To start over, run `fixturepipe clean` and use an"
+                " empty target.",
             )
 
     def _is_strange(self, entry: Entry, *, changed: bool) -> bool:
@@ -59,7 +60,7 @@ class LoadPlan:
         """
         arranged = self._directory.manifest.stat().st_mtime_ns
         found = []
-        for number in sorted(self._entries.keys() - self.again):
+        for number in sorted(self._entries.keys() - self.reload):
             path = self._directory.path / self._by_number[number].file
             newer = path.is_file() and path.stat().st_mtime_ns > arranged
             if newer and file_sha256(path) != self._entries[number].sha256:
@@ -77,7 +78,7 @@ class LoadPlan:
         return [
             chunk
             for chunk in self._chunks
-            if (chunk.number not in self._entries or chunk.number in self.again)
+            if (chunk.number not in self._entries or chunk.number in self.reload)
             and (only is None or chunk.number == only)
             and (start is None or chunk.number >= start)
         ]
@@ -89,14 +90,14 @@ class LoadPlan:
         return {n for first, last in spans for n in range(first, last + 1)} - there
 
     def with_rejects(self) -> list[Chunk]:
-        """The chunks that are in but for what lies in rejects/. Raises UsageError without any."""
+        """The chunks that are in but for the objects in rejects/. Raises UsageError without any."""
         names = {path.name for path in self._directory.rejects.glob("*.json")}
         chunks = [
             c for c in self._chunks if c.number in self._entries and Path(c.file).name in names
         ]
         if not chunks:
             raise UsageError(
-                f"{self._directory.rejects} holds nothing that could be loaded again",
+                f"{self._directory.rejects} has nothing that could be loaded again",
                 hint="`fixturepipe load --on-error reject` puts there what the target refuses.",
             )
         return chunks

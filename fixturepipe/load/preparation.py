@@ -15,11 +15,11 @@ from fixturepipe.databases.ledger import refuse_other_runs
 from fixturepipe.databases.migrations import applied_migrations
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
-from fixturepipe.load.target import Target
+from fixturepipe.load.server.target import LoadTarget
 
 
 def prepare(
-    target: Target,
+    target: LoadTarget,
     endpoints: Endpoints,
     manifest: Manifest | None,
     covered: list[type[models.Model]],

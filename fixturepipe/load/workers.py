@@ -3,7 +3,7 @@
 The work goes through a `concurrent.futures.Executor`: a pool of processes, or a Dask cluster's.
 A task is a function of a `WorkerSetup`, which says where the project, the run directory and the
 target are, and of a chunk. Each process sets Django up once (a forked one has it) and keeps its
-connection. What a task gives back is data, errors too, so that nothing depends on how an engine
+connection. A task gives its errors back in its report, so that nothing depends on how an engine
 carries exceptions.
 
 The password of the target travels to the workers inside the setup: through a pipe, or through
@@ -58,30 +58,12 @@ class WorkerSetup:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """An error of a task: the name of its class in `errors`, and its fields."""
-
-    kind: str
-    message: str
-    hint: str
-
-    def error(self) -> errors.FixturepipeError:
-        """The error again."""
-        made = errors.LoadError(self.message, hint=self.hint)
-        kind = getattr(errors, self.kind, errors.LoadError)
-        made.exit_code = kind.exit_code
-        if kind is errors.TransientLoadError:
-            return errors.TransientLoadError(self.message, hint=self.hint)
-        return made
-
-
-@dataclass(frozen=True)
 class Report:
     """What came of a task: an outcome or a failure, and sentences for the user's log."""
 
     number: int
     outcome: Outcome | None = None
-    failure: Failure | None = None
+    failure: errors.FixturepipeError | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -129,15 +111,14 @@ def load_in_worker(setup: WorkerSetup, chunk: Chunk) -> Report:
     try:
         outcome = _worker.load(chunk, None)
     except errors.FixturepipeError as error:
-        failure = Failure(type(error).__name__, error.message, error.hint)
-        return Report(chunk.number, failure=failure, notes=tuple(_worker.notes))
+        return Report(chunk.number, failure=error, notes=tuple(_worker.notes))
     return Report(chunk.number, outcome, notes=tuple(_worker.notes))
 
 
 def loaded_in_parallel(
     executor: Executor, workers: int, setup: WorkerSetup, chunks: Sequence[Chunk]
 ) -> Iterator[tuple[Chunk, Report]]:
-    """Load chunks as their predecessors allow; gives each with its report as it endpoints.
+    """Load chunks as their predecessors allow; gives each with its report as it ends.
 
     After a failure no further chunk is begun; those under way are waited for and given too.
     Raises TransientLoadError where a worker dies.

@@ -20,7 +20,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.introspection import LEDGER_PREFIX, NATURAL_PRIMARY
-from fixturepipe.databases.ledger import UNNAMED, Ledger, RunState
+from fixturepipe.databases.ledger import Ledger, RunState
 from fixturepipe.databases.migrations import (
     MigrationDifference,
     applied_migrations,
@@ -28,13 +28,13 @@ from fixturepipe.databases.migrations import (
     pending_migrations,
 )
 from fixturepipe.errors import ConfigurationError, TransientLoadError
-from fixturepipe.load.servererrors import is_transient, server_message
+from fixturepipe.load.server.servererrors import is_transient, server_message
 
 Migrations = Sequence[tuple[str, str]]
 _SHOWN = 20
 
 
-class Target:
+class LoadTarget:
     """The target database of one run, under the alias that it is bound to.
 
     `name` is how the user named it. All methods raise ConfigurationError for what the user has
@@ -174,8 +174,6 @@ class Target:
 
     def require_transactional(self, covered: Iterable[type[models.Model]]) -> None:
         """Rows and ledger commit together, which MyISAM, Aria and the like cannot."""
-        if self.connection.vendor != "mysql":
-            return
         with self.connection.cursor() as cursor:
             cursor.execute(
                 "SELECT t.TABLE_NAME, t.ENGINE FROM information_schema.TABLES t"
@@ -235,11 +233,6 @@ def _refers_to_migrated(unmigrated: Collection[str]) -> bool:
 def own_rows_matter(model: type[models.Model]) -> bool:
     """Content types and permissions are every target's own, and are matched, not replaced."""
     return model._meta.label_lower not in NATURAL_PRIMARY
-
-
-def named(run: str | None) -> str:
-    """The run's id in the ledger, before and after the manifest gives it one."""
-    return UNNAMED if run is None else run
 
 
 def _cut(lines: Sequence[str]) -> list[str]:

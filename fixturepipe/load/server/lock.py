@@ -26,7 +26,7 @@ class LoaderLock:
 
     def acquire(self) -> None:
         """Take the lock; again after the server went away. Raises LoadError if it is taken."""
-        if self._connection.vendor != "mysql" or self._is_held():
+        if self._is_held():
             return
         self._connection.close()
         with self._connection.cursor() as cursor:

@@ -13,11 +13,11 @@ from django.db import connections
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.errors import ChunkFileError
-from fixturepipe.load.groups import Group
-from fixturepipe.load.modelplans import ModelPlans
-from fixturepipe.load.reading import ChunkReader
-from fixturepipe.load.rows import RowProblem, Rows
-from fixturepipe.load.statements import StatementWriter
+from fixturepipe.load.objects.groups import Group
+from fixturepipe.load.objects.modelplan import ModelPlans
+from fixturepipe.load.objects.reading import ChunkReader
+from fixturepipe.load.objects.rows import RowProblem, Rows
+from fixturepipe.load.server.statements import StatementWriter
 from tests.loading import a, chunk_path, column, load_into, make_run
 
 FIRST = [a("shade", 1, slug="red")]

@@ -28,10 +28,11 @@ from fixturepipe.databases.fields import field_at
 from fixturepipe.databases.naturalkeys import has_natural_key
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.databases.text import is_utf8
-from fixturepipe.load.columns import converter_for, is_quick
-from fixturepipe.load.groups import Group
-from fixturepipe.load.ownkeys import Key, OwnKeys, key_paths
-from fixturepipe.load.rows import MISSING, Column, FixtureObject, RowProblem, is_natural
+from fixturepipe.load.objects.columns import MISSING, Column
+from fixturepipe.load.objects.groups import Group
+from fixturepipe.load.objects.ownkeys import Key, OwnKeys, key_paths
+from fixturepipe.load.objects.rows import FixtureObject, RowProblem
+from fixturepipe.load.server.converters import converter_for, is_quick
 
 Model = type[models.Model]
 
@@ -158,7 +159,7 @@ class References:
         """Put what the keys stand for in their place; gives the rows whose keys mean nothing."""
         bad: dict[int, RowProblem] = {}
         for position, column in enumerate(group.plan.columns):
-            if is_natural(column, group.cells[position]):
+            if column.is_natural(group.cells[position]):
                 self._resolve_column(group, position, bad)
         return bad
 

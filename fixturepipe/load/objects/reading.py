@@ -14,10 +14,10 @@ from pathlib import Path
 
 from django.db import Error as DatabaseError
 
-from fixturepipe.load.fixturefiles import read_fixture
-from fixturepipe.load.groups import Group, by_model, groups_of, in_file_order
-from fixturepipe.load.modelplans import ModelPlans
-from fixturepipe.load.rows import FixtureObject, RowProblem
+from fixturepipe.load.objects.fixturefiles import read_fixture
+from fixturepipe.load.objects.groups import Group, by_model, groups_of, in_file_order
+from fixturepipe.load.objects.modelplan import ModelPlans
+from fixturepipe.load.objects.rows import FixtureObject, RowProblem
 
 # So many changes from model to model make groups too short for multi-row statements.
 _MOST_GROUPS = 50

@@ -104,7 +104,7 @@ def begin(run: RunDirectory, source_file: Path, target: Endpoint, workers: int =
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         text=True,
         # A test run in the background inherits an ignored Ctrl-C, and hands it on.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),

@@ -18,9 +18,9 @@ from django.core.management.commands import loaddata
 from django.core.serializers.base import DeserializedObject
 from django.db import connections
 
-from fixturepipe.load.chunkcheck import check_references
-from fixturepipe.load.reading import ChunkReader
-from fixturepipe.load.saver import ChunkSaver
+from fixturepipe.load.objects.chunkcheck import check_references
+from fixturepipe.load.objects.reading import ChunkReader
+from fixturepipe.load.objects.saver import ChunkSaver
 
 
 class FastCommand(loaddata.Command):

@@ -11,8 +11,6 @@ Nothing here lets wrong data in: foreign keys and unique keys stay checked. What
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -27,14 +25,13 @@ class LoadingSession:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
         self._before: tuple[Any, ...] | None = None
+        self._packet_size = 0
         # The connection that the settings were made on; another one has the server's own.
         self._applied_to: object = None
 
     def apply(self) -> None:
         """Connect if need be, and make the settings."""
         connection = self._connection
-        if connection.vendor != "mysql":
-            return
         connection.ensure_connection()
         if self._applied_to is connection.connection:
             return
@@ -56,6 +53,16 @@ class LoadingSession:
                 cursor.execute("SET NAMES utf8mb4")
         self._applied_to = connection.connection
         self._forget_what_django_cached()
+
+    def packet_size(self) -> int:
+        """The bytes that a statement may have."""
+        if not self._packet_size:
+            with self._connection.cursor() as cursor:
+                cursor.execute("SELECT @@max_allowed_packet")
+                (size,) = cursor.fetchone() or (0,)
+            # The packet's header and the statement's own words count as well.
+            self._packet_size = int(size) - 1024
+        return self._packet_size
 
     def restore(self) -> None:
         """Put the session back as it was, if it is still the same connection."""
@@ -80,15 +87,3 @@ class LoadingSession:
             cursor.execute("SELECT @@SESSION.sql_mode")
             (mode,) = cursor.fetchone() or ("",)
         self._connection.__dict__["sql_mode"] = set(str(mode).split(","))
-
-
-@contextmanager
-def loading_session(connection: BaseDatabaseWrapper) -> Iterator[LoadingSession]:
-    """The session's settings for the length of the block."""
-    session = LoadingSession(connection)
-    session.apply()
-    try:
-        yield session
-    finally:
-        if connection.connection is not None and not connection.in_atomic_block:
-            session.restore()

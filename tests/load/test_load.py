@@ -22,7 +22,7 @@ from fixturepipe.errors import (
     UsageError,
 )
 from fixturepipe.events import Event, Notice, StageAdvanced
-from fixturepipe.load.lock import LoaderLock
+from fixturepipe.load.server.lock import LoaderLock
 from fixturepipe.load.stage import LoadOptions, prepare_target
 from tests.apps.loading import models
 from tests.loading import RUN, Log, a, chunk_path, column, load_into, make_run, rows
@@ -54,6 +54,14 @@ def test_json_null_arrives_where_the_manifest_says(
         shared_target, "SELECT id, content IS NULL, required IS NULL FROM loading_document"
     )
     assert sorted(found) == [(1, 1, 0), (2, 0, 0), (3, 1, 0)]
+
+
+def test_descriptors_have_no_say_over_values(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
+    directory = make_run(tmp_path / "run", [a("custom", 1, words="one two", loud="quiet")])
+    load_into(shared_target, source, directory)
+    assert column(shared_target, "custom", "loud") == ["quiet"]  # Loud.__set__ makes capitals
 
 
 def test_the_order_of_ordered_objects_arrives_as_it_was(
@@ -216,7 +224,7 @@ def test_an_edited_chunk_is_loaded_over_with_changed_only(
     path.write_text(path.read_text().replace("red", "crimson"))
     log = Log()
     assert load_into(shared_target, source, directory, log=log).chunks == 0
-    assert "were edited since: 1. `fixturepipe load --changed`" in log.text
+    assert "edited after they were loaded: 1. `fixturepipe load --changed`" in log.text
     assert load_into(shared_target, source, directory, changed=True).chunks == 1
     assert column(shared_target, "shade", "slug") == ["crimson", "blue"]
     log = Log()
@@ -230,7 +238,7 @@ def test_a_chunk_that_was_arranged_anew_is_refused(
 ) -> None:
     load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
     other = make_run(tmp_path / "other", [a("shade", 3, slug="green")])
-    with pytest.raises(LoadError, match=r"not those of .*/other any more: 1"):
+    with pytest.raises(LoadError, match=r"differ from those in .*/other: 1"):
         load_into(shared_target, source, other)
 
 
@@ -243,7 +251,7 @@ def test_a_damaged_chunk_is_named(
     with pytest.raises(ChunkFileError, match=r"0001-loading\.shade\.json, line 3") as caught:
         load_into(shared_target, source, directory)
     assert caught.value.exit_code == 3
-    assert "`fixturepipe load` goes on" in caught.value.hint
+    assert "continue with `fixturepipe load`" in caught.value.hint
     assert rows(shared_target, "loading.shade") == {}
 
 
@@ -252,7 +260,7 @@ def test_a_chunk_that_is_gone_is_named(
 ) -> None:
     directory = make_run(tmp_path / "run", SHADES)
     chunk_path(directory, 1).unlink()
-    with pytest.raises(ChunkFileError, match="it is not there"):
+    with pytest.raises(ChunkFileError, match="there is no such file"):
         load_into(shared_target, source, directory)
 
 
@@ -274,8 +282,8 @@ def test_chunks_that_a_chosen_one_needs_are_named(
     load_into(shared_target, source, directory, log=log, only=2)
     load_into(shared_target, source, directory, log=log, start=4)
     load_into(shared_target, source, directory, log=log)
-    told = [line for line in log.text.splitlines() if "that are not loaded" in line]
-    assert [line.partition(": ")[2].partition(".")[0] for line in told] == ["1", "1, 3"]
+    named = [line for line in log.text.splitlines() if "others that are not loaded" in line]
+    assert [line.partition(": ")[2].partition(".")[0] for line in named] == ["1", "1, 3"]
 
 
 def test_a_chunk_that_does_not_exist_is_refused(
@@ -313,7 +321,7 @@ def test_a_lost_ledger_does_no_harm(
     before = rows(shared_target)
     execute(shared_target, "DROP TABLE fixturepipe_ledger")
     execute(shared_target, "DROP TABLE fixturepipe_run")
-    with pytest.raises(ConfigurationError, match=r"rows of its own:\n.*Shade: 2"):
+    with pytest.raises(ConfigurationError, match=r"rows that this run did not write:\n.*Shade: 2"):
         load_into(shared_target, source, directory)
     load_into(shared_target, source, directory, existing="update")
     assert rows(shared_target) == before
@@ -339,7 +347,7 @@ def test_chunks_that_the_server_confirmed_and_lost_are_loaded_again(
     result = load_into(shared_target, source, directory, log=lose_the_first)
     assert column(shared_target, "shade", "slug") == ["red", "blue"]
     assert result.complete
-    assert "lost chunks that it had confirmed, 1:" in log.text
+    assert "lost chunks that it had confirmed: 1." in log.text
 
 
 # ---- what is not the run's
@@ -349,7 +357,9 @@ def test_rows_of_others_are_refused_with_their_counts(
     tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (7, 'mine'), (8, 'too')")
-    with pytest.raises(ConfigurationError, match=r"rows of its own:\n  loading.Shade: 2"):
+    with pytest.raises(
+        ConfigurationError, match=r"rows that this run did not write:\n  loading.Shade: 2"
+    ):
         load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
 
 
@@ -514,7 +524,7 @@ def test_a_directory_without_chunks_is_refused(
     manifest = read_manifest(directory)
     manifest.arrangement = None
     write_manifest(directory, manifest)
-    with pytest.raises(RunDirectoryError, match="holds no chunks"):
+    with pytest.raises(RunDirectoryError, match="has no chunks"):
         load_into(shared_target, source, directory)
 
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.serializers.python import Deserializer
-from django.db import models
 
 from fixturepipe.databases.plainquery import every_row
-from fixturepipe.load.ownkeys import key_paths
-from fixturepipe.load.references import any_of
-from fixturepipe.load.rows import MISSING, Column, FixtureObject, ModelPlan
+from fixturepipe.load.objects.columns import MISSING, Column
+from fixturepipe.load.objects.modelplan import ModelPlan
+from fixturepipe.load.objects.ownkeys import key_paths
+from fixturepipe.load.objects.references import any_of
+from fixturepipe.load.objects.rows import FixtureObject
 
 _LOOKUP_BATCH = 1_000
 
@@ -41,7 +42,7 @@ class NaturalMatcher:
         return [self._by_instance(group[row]) for row in rows]
 
     def _by_columns(self, rows: Sequence[int], cells: Sequence[list[Any]]) -> list[Any]:
-        wanted = [tuple(_python(c, cells[i][row]) for i, c in self._columns) for row in rows]
+        wanted = [tuple(c.python_value(cells[i][row]) for i, c in self._columns) for row in rows]
         names = [column.field.attname for _, column in self._columns]
         found: dict[tuple[Any, ...], Any] = {}
         table = every_row(self._plan.model, self._alias)
@@ -76,13 +77,3 @@ def _key_columns(plan: ModelPlan) -> list[tuple[int, Column]]:
                 return []
             found.append((position, column))
     return found if len(found) == len(by_prefix) else []
-
-
-def _python(column: Column, value: Any) -> Any:
-    if value is MISSING:
-        return column.field.get_default()
-    if value is None:
-        return None
-    if isinstance(column.field, models.ForeignKey):
-        return column.field.target_field.to_python(value)
-    return column.field.to_python(value)

@@ -16,19 +16,16 @@ import decimal
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Value
-from django.db.models.fields.files import FileDescriptor, ImageFileDescriptor
-from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
-from django.db.models.query_utils import DeferredAttribute
 
-from fixturepipe.load.literals import NULL, literal, quoted, quoted_all, quoted_or_null
+from fixturepipe.load.server.fieldcode import AnyField, has_placeholder, is_plain, prepared_literal
+from fixturepipe.load.server.literals import NULL, literal, quoted, quoted_all, quoted_or_null
 
-AnyField: TypeAlias = "models.Field[Any, Any]"
 Converter = Callable[[Sequence[Any]], list[str]]
 
 
@@ -54,14 +51,14 @@ def converter_for(field: AnyField, connection: BaseDatabaseWrapper) -> Converter
 def is_quick(field: AnyField) -> bool:
     """Whether the field's converter runs no method of the project's own, but a JSON encoder."""
     if isinstance(field, models.ForeignKey):
-        return _is_plain(field, models.ForeignKey) and is_quick(field.target_field)
+        return is_plain(field, models.ForeignKey) and is_quick(field.target_field)
     return _maker(field) is not None
 
 
 def is_read_as_stored(field: AnyField) -> bool:
     """Whether the value that Django reads tells all of what the column holds: integers, text."""
     if isinstance(field, models.ForeignKey):
-        return _is_plain(field, models.ForeignKey) and is_read_as_stored(field.target_field)
+        return is_plain(field, models.ForeignKey) and is_read_as_stored(field.target_field)
     return _maker(field) in (_integers, _strings) and not hasattr(field, "from_db_value")
 
 
@@ -70,7 +67,7 @@ def _maker(field: AnyField) -> Maker | None:
     for known in type(field).__mro__:
         make = _FAST.get(known)
         if make is not None:
-            return make if _is_plain(field, known) else None
+            return make if is_plain(field, known) else None
     return None
 
 
@@ -80,7 +77,7 @@ def general_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Conve
     read = field.target_field.to_python if isinstance(field, models.ForeignKey) else field.to_python
     prepare = field.get_db_prep_save
     null = Value(None, models.JSONField())
-    wrapped = _has_placeholder(field)
+    wrapped = has_placeholder(field)
 
     def write(value: Any) -> str:
         if value is JSON_NULL:
@@ -96,71 +93,6 @@ def general_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Conve
         return list(map(write, values))
 
     return convert
-
-
-def prepared_literal(field: AnyField, connection: BaseDatabaseWrapper, value: Any) -> str:
-    """The literal of a Python value, expressions and placeholders of the field's own included."""
-    prepared = field.get_db_prep_save(value, connection)
-    if not hasattr(prepared, "as_sql") and _has_placeholder(field):
-        template = _placeholder(field, prepared, connection)
-        if template != "%s":
-            return template.replace("%s", literal(prepared), 1).replace("%%", "%")
-    if hasattr(prepared, "as_sql"):
-        compiler = models.sql.Query(field.model).get_compiler(connection=connection)
-        sql, parameters = compiler.compile(prepared)
-        return str(sql % tuple(literal(each) for each in parameters))
-    return literal(prepared)
-
-
-def needs_instances(model: type[models.Model]) -> bool:
-    """Whether a field sees its values through a descriptor that is not Django's own."""
-    return any(
-        type(getattr(model, field.attname, None)) not in _DESCRIPTORS
-        and type(_class_attribute(model, field.attname)) not in _DESCRIPTORS
-        for field in model._meta.local_concrete_fields
-    )
-
-
-_DESCRIPTORS = {
-    DeferredAttribute,
-    ForeignKeyDeferredAttribute,
-    FileDescriptor,
-    ImageFileDescriptor,
-}
-
-
-def _class_attribute(model: type[models.Model], name: str) -> object:
-    return next((base.__dict__[name] for base in model.__mro__ if name in base.__dict__), None)
-
-
-def _placeholder(field: AnyField, value: Any, connection: BaseDatabaseWrapper) -> str:
-    """A field may wrap its parameter in SQL; Django 6.1 renamed the method that says how."""
-    for name in _PLACEHOLDER_METHODS:
-        method = getattr(field, name, None)
-        if method is not None:
-            compiler = models.sql.Query(field.model).get_compiler(connection=connection)
-            found = method(value, compiler, connection)
-            return str(found[0] if isinstance(found, tuple) else found)
-    return "%s"
-
-
-def _has_placeholder(field: AnyField) -> bool:
-    """BinaryField's marks the parameter as binary, which our literals of bytes are anyway."""
-    own, binary = type(field), models.BinaryField
-    return any(
-        getattr(own, name, None) not in (None, getattr(binary, name, None))
-        for name in _PLACEHOLDER_METHODS
-    )
-
-
-_PLACEHOLDER_METHODS = ("get_placeholder", "get_placeholder_sql")
-_METHODS = ("to_python", "get_prep_value", "get_db_prep_value", "get_db_prep_save")
-
-
-def _is_plain(field: AnyField, known: type) -> bool:
-    own = type(field)
-    names = _METHODS + _PLACEHOLDER_METHODS
-    return all(getattr(own, name, None) is getattr(known, name, None) for name in names)
 
 
 def _types(values: Sequence[Any]) -> set[type]:
@@ -268,7 +200,7 @@ def _dates(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Converte
 
 
 # As Django writes them in UTC.
-_MOMENTS = re.compile(
+_UTC_DATETIMES = re.compile(
     r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3}(?:[0-9]{3})?)?Z,)*+"
 ).fullmatch
 
@@ -279,13 +211,13 @@ def _datetimes(_: AnyField, connection: BaseDatabaseWrapper, general: Converter)
     same_zone = settings.USE_TZ and connection.timezone_name == "UTC"
 
     def written(values: Sequence[str]) -> list[str]:
-        moments = list(map(read, values))
-        if _all_match(_MOMENTS, values):
+        datetimes = list(map(read, values))
+        if _all_match(_UTC_DATETIMES, values):
             # Their text will do, now that it has been read: a fourth of the time.
             joined = ",".join(values)[:-1]
             return f"'{joined}'".replace("T", " ").replace("Z,", "'\x1f'").split("\x1f")
-        if all(m.tzinfo is utc for m in moments):
-            return [f"'{str(m)[:-6]}'" for m in moments]
+        if all(d.tzinfo is utc for d in datetimes):
+            return [f"'{str(d)[:-6]}'" for d in datetimes]
         raise ValueError
 
     def convert(values: Sequence[Any]) -> list[str]:
@@ -411,7 +343,7 @@ def _binaries(_: AnyField, __: BaseDatabaseWrapper, general: Converter) -> Conve
 
 def _reference(field: models.ForeignKey[Any, Any], connection: BaseDatabaseWrapper) -> Converter:
     """A foreign key's column holds what the field it points at would."""
-    if not _is_plain(field, models.ForeignKey):
+    if not is_plain(field, models.ForeignKey):
         return general_converter(field, connection)
     target = field.target_field
     convert_target = converter_for(target, connection)

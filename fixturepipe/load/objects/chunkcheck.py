@@ -10,9 +10,10 @@ from __future__ import annotations
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.plainquery import every_row
-from fixturepipe.load.constraints import Constraint, constraints_of
-from fixturepipe.load.rows import FixtureObject, ModelPlan, RowProblem
-from fixturepipe.load.saver import ChunkSaver
+from fixturepipe.load.objects.modelplan import ModelPlan
+from fixturepipe.load.objects.rows import FixtureObject, RowProblem
+from fixturepipe.load.objects.saver import ChunkSaver
+from fixturepipe.load.server.constraints import Constraint, constraints_of
 
 _BATCH = 1_000
 

@@ -1,4 +1,4 @@
-"""Objects that the target did not take, and the sentences about them."""
+"""Objects that the target refused, and the sentences about them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 
 from fixturepipe.artifacts.rejects import Reason
 from fixturepipe.errors import LoadError
-from fixturepipe.load.rows import FixtureObject, ModelPlan, RowProblem
-from fixturepipe.load.servererrors import code_of, hint_for, server_message
+from fixturepipe.load.objects.modelplan import ModelPlan
+from fixturepipe.load.objects.rows import FixtureObject, RowProblem
+from fixturepipe.load.server.servererrors import code_of, hint_for, server_message
 
 _SHOWN = 5
 _LONGEST = 80
@@ -32,7 +33,7 @@ def sentence(problem: RowProblem) -> str:
 
 
 def reason_of(problem: RowProblem) -> Reason:
-    """The problem as it is written beside the rejected object."""
+    """The problem as it is written with the rejected object."""
     each = problem.object
     value = "" if problem.value is None else shortened(problem.value)
     return Reason(
@@ -41,17 +42,21 @@ def reason_of(problem: RowProblem) -> Reason:
 
 
 def refused_chunk(file: str, problems: Sequence[RowProblem]) -> LoadError:
-    """The error of a chunk of which some objects were not taken."""
-    lines = [f"{file} was not loaded: the target does not take"]
-    lines += [f"  {sentence(problem)}" for problem in problems[:_SHOWN]]
-    if len(problems) > _SHOWN:
+    """The error of a chunk of which some objects were refused."""
+    sentences = [sentence(problem) for problem in problems]
+    lines = [f"{file} was not loaded. The target refused:"]
+    lines += [f"  {each}" for each in sentences[:_SHOWN]]
+    if len(sentences) > _SHOWN:
         lines.append("  and more")
-    again = "load --rejects" if file.startswith("rejects/") else "load"
+    command = "load --rejects" if file.startswith("rejects/") else "load"
     hints = " ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
     return LoadError(
         "\n".join(lines),
-        hint=f"{hints} Mend it in the source or in {file}, then go on with `fixturepipe {again}`;"
-        " or leave such objects out with `--on-error reject`.".strip(),
+        hint=f"{hints} Correct it in the source or in {file}, then continue with `fixturepipe"
+        f" {command}`; or leave such objects out with `fixturepipe {command} --on-error"
+        " reject`.".strip(),
+        chunk=file,
+        problems=sentences,
     )
 
 

@@ -4,7 +4,7 @@ The objects are taken in groups of one model. For each group: natural keys are r
 keys that the target holds already are found with one query, new rows are inserted in multi-row
 statements, rows that exist are updated by their key, as a raw save does. Foreign keys stay
 checked by the server as each row goes in; where a chunk's objects refer to each other in a
-circle they are checked for the chunk's own rows before its transaction endpoints.
+cycle they are checked for the chunk's own rows before its transaction ends.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from django.db import router, transaction
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.databases.text import is_utf8
-from fixturepipe.load.groups import Group
-from fixturepipe.load.literals import NULL
-from fixturepipe.load.naturalmatch import NaturalMatcher
-from fixturepipe.load.ownkeys import OwnKeys
-from fixturepipe.load.reading import ReadChunk
-from fixturepipe.load.receivers import has_receivers
-from fixturepipe.load.references import KeyResolver, References
-from fixturepipe.load.rejection import problem_of
-from fixturepipe.load.rows import MISSING, FixtureObject, ModelPlan, RowProblem, Rows
-from fixturepipe.load.servererrors import DUPLICATE, code_of, columns_in_error, stops_chunk
-from fixturepipe.load.statements import StatementWriter
+from fixturepipe.load.objects.columns import MISSING
+from fixturepipe.load.objects.groups import Group
+from fixturepipe.load.objects.modelplan import ModelPlan
+from fixturepipe.load.objects.naturalmatch import NaturalMatcher
+from fixturepipe.load.objects.ownkeys import OwnKeys
+from fixturepipe.load.objects.reading import ReadChunk
+from fixturepipe.load.objects.receivers import has_receivers
+from fixturepipe.load.objects.references import KeyResolver, References
+from fixturepipe.load.objects.rejection import problem_of
+from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
+from fixturepipe.load.server.literals import NULL
+from fixturepipe.load.server.servererrors import DUPLICATE, code_of, columns_in_error, stops_chunk
+from fixturepipe.load.server.statements import StatementWriter
 
 _LOOKUP_BATCH = 1_000
 # The key, as a literal, of a row that the server is to number.
@@ -41,7 +43,7 @@ _ENOUGH = 10
 
 
 class _EnoughError(Exception):
-    """Endpoints the saving of a chunk that cannot be saved."""
+    """Ends the saving of a chunk that cannot be saved."""
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,14 @@ row is alone.
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.load.rows import ModelPlan, Rows
-from fixturepipe.load.servererrors import stops_chunk
+from fixturepipe.load.server.servererrors import stops_chunk
 
 # Above this a longer statement saves nothing, and memory and the server's log suffer.
 _LONGEST = 1_000_000
@@ -28,7 +27,23 @@ _MOST_ROWS = 5_000
 # Notes that say nothing of the values: deprecated syntax, statements unsafe for replication.
 _HARMLESS = {1287, 1592, 1681, 3135, 3719, 3778}
 
-Refused = Callable[[Rows, Exception], None]
+
+class Batch(Protocol):
+    """Rows for one table, as SQL literals. `insert` is the statement up to its VALUES."""
+
+    @property
+    def insert(self) -> str: ...
+
+    @property
+    def cells(self) -> Sequence[tuple[str, ...]]: ...
+
+    def part(self: _Rows, start: int, stop: int) -> _Rows:
+        """Some of the rows."""
+
+    def __len__(self) -> int: ...
+
+
+_Rows = TypeVar("_Rows", bound=Batch)
 
 
 class ServerWarning(DatabaseError):
@@ -39,11 +54,11 @@ class PacketTooLargeError(DatabaseError):
     """One row is longer than a statement may be."""
 
 
-def _nobody_asks(_: Rows, error: Exception) -> None:
+def _nobody_asks(_: object, error: Exception) -> None:
     raise error
 
 
-class StatementWriter:
+class StatementWriter(Generic[_Rows]):
     """Inserts rows; the outcome of a statement is known when the next is sent, or by `drain`.
 
     `packet_size` is the most bytes that the server takes in one statement.
@@ -57,19 +72,19 @@ class StatementWriter:
         self,
         connection: BaseDatabaseWrapper,
         packet_size: int,
-        refused: Refused,
+        refused: Callable[[_Rows, Exception], None],
         *,
         keep_going: bool,
         meanwhile: Callable[[], bool],
     ) -> None:
         self._connection = connection
         self._packet_size = packet_size
-        self._refused = refused
+        self._refused: Callable[[_Rows, Exception], None] = refused
         self._keep_going = keep_going
         self._meanwhile = meanwhile
-        self._waiting: Rows | None = None
+        self._waiting: _Rows | None = None
 
-    def insert(self, rows: Rows) -> None:
+    def insert(self, rows: _Rows) -> None:
         """Send rows, in as many statements as the server's packet size asks for."""
         texts = list(map(",".join, rows.cells))
         limit = min(_LONGEST, self._packet_size)
@@ -87,11 +102,11 @@ class StatementWriter:
         if len(rows) > start:
             self._send(rows.part(start, len(rows)), texts[start:])
 
-    def insert_numbered(self, row: Rows) -> int | None:
+    def insert_numbered(self, row: _Rows) -> int | None:
         """Insert a single row whose key the server gives; gives the key, None if refused."""
         self.drain()
         try:
-            self._run(self._statement(row.plan, [",".join(row.cells[0])]))
+            self._run(self._statement(row, [",".join(row.cells[0])]))
         except (DatabaseError, UnicodeEncodeError) as error:
             self._halve(row, error)
             return None
@@ -148,9 +163,9 @@ class StatementWriter:
             with suppress(DatabaseError):
                 self._outcome()
 
-    def _send(self, rows: Rows, texts: list[str]) -> None:
+    def _send(self, rows: _Rows, texts: list[str]) -> None:
         try:
-            statement = self._statement(rows.plan, texts)
+            statement = self._statement(rows, texts)
         except (UnicodeEncodeError, PacketTooLargeError) as error:
             self.drain()
             self._halve(rows, error)
@@ -163,8 +178,8 @@ class StatementWriter:
         else:
             self._waiting = rows
 
-    def _statement(self, plan: ModelPlan, texts: list[str]) -> bytes:
-        statement = f"{plan.insert}({'),('.join(texts)})".encode()
+    def _statement(self, rows: Batch, texts: list[str]) -> bytes:
+        statement = f"{rows.insert}({'),('.join(texts)})".encode()
         if len(statement) > self._packet_size:
             raise PacketTooLargeError(
                 1153,
@@ -202,7 +217,7 @@ class StatementWriter:
             text = words.decode() if isinstance(words, bytes) else words
             raise ServerWarning(int(code), text)
 
-    def _halve(self, rows: Rows, error: Exception) -> None:
+    def _halve(self, rows: _Rows, error: Exception) -> None:
         """Send refused rows again in halves; a single one is reported."""
         if stops_chunk(error):
             raise error
@@ -212,6 +227,6 @@ class StatementWriter:
         middle = len(rows) // 2
         for part in (rows.part(0, middle), rows.part(middle, len(rows))):
             try:
-                self._run(self._statement(part.plan, list(map(",".join, part.cells))))
+                self._run(self._statement(part, list(map(",".join, part.cells))))
             except (DatabaseError, UnicodeEncodeError) as refusal:
                 self._halve(part, refusal)

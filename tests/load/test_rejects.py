@@ -163,7 +163,7 @@ def test_rejected_objects_are_loaded_after_editing(
     assert result.rejected == {}
     assert result.models == {"loading.strict": 3, "loading.strictnote": 3}
     assert list(directory.rejects.iterdir()) == []
-    with pytest.raises(UsageError, match="holds nothing"):
+    with pytest.raises(UsageError, match="has nothing"):
         load_into(shared_target, source, directory, rejects=True)
 
 

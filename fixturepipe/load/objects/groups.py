@@ -14,9 +14,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from fixturepipe.load.modelplans import ModelPlans
-from fixturepipe.load.ownkeys import Key, hashable
-from fixturepipe.load.rows import FixtureObject, ModelPlan, RowProblem, Rows, is_given, is_natural
+from fixturepipe.load.objects.modelplan import ModelPlan, ModelPlans
+from fixturepipe.load.objects.ownkeys import Key, hashable
+from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
 
 # So many rows at a time that the server has work while more are prepared.
 _SLICE = 1_000
@@ -78,16 +78,14 @@ class Group:
         A value that cannot be converted is left for its turn, when it will be named.
         """
         for position, column in enumerate(self.plan.columns):
-            if is_natural(column, self.cells[position]):
+            if column.is_natural(self.cells[position]):
                 self.natural_keys(position)
                 yield
-        if self.plan.by_instance:
-            return
         for part in self._slices():
             converted = self._converted[part.start] = {}
             for position, column in enumerate(self.plan.columns):
                 values = self.cells[position][part]
-                if column.quick and is_given(column, values) and not is_natural(column, values):
+                if column.quick and column.is_given(values) and not column.is_natural(values):
                     with suppress(ValueError, TypeError, ArithmeticError, ValidationError):
                         converted[position] = column.convert(values)
                     yield

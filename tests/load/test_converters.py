@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
-from fixturepipe.load import columns
-from fixturepipe.load.columns import converter_for, general_converter
-from fixturepipe.load.literals import quoted, quoted_all
+from fixturepipe.load.server import converters
+from fixturepipe.load.server.converters import converter_for, general_converter
+from fixturepipe.load.server.literals import quoted, quoted_all
 from tests.apps.everyfield.models import Everything
 from tests.apps.loading.models import Custom, Odd
 
@@ -108,7 +108,7 @@ def test_a_column_as_dumpdata_writes_it_asks_no_field(
     def unexpected(values: Sequence[Any]) -> list[str]:
         raise AssertionError(values)
 
-    monkeypatch.setattr(columns, "general_converter", lambda *_: unexpected)
+    monkeypatch.setattr(converters, "general_converter", lambda *_: unexpected)
     convert = converter_for(Everything._meta.get_field(name), connection)
     assert len(convert([ORDINARY[name]] * 3)) == 3
 
@@ -144,7 +144,7 @@ def test_fields_of_the_project_go_their_own_way(connection: BaseDatabaseWrapper)
 def test_the_server_reads_literals_as_they_were(
     value: str | bytes, connection: BaseDatabaseWrapper
 ) -> None:
-    from fixturepipe.load.literals import literal
+    from fixturepipe.load.server.literals import literal
 
     connection.ensure_connection()
     raw: Any = connection.connection

@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.databases.ledger import UNNAMED, Entry, Ledger, remove_ledger
 from fixturepipe.errors import LoadError
-from fixturepipe.load.lock import LoaderLock
+from fixturepipe.load.server.lock import LoaderLock
 
 RUN, OTHER = "a" * 32, "b" * 32
 

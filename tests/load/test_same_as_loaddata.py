@@ -76,7 +76,7 @@ HAZARDS: dict[str, list[list[Object]]] = {
     ],
     "references as keys": [PEOPLE, [a("passport", 2, number="P2"), a("passport", 3, number="P")]],
     "custom fields": [
-        [a("custom", 1, words="one two", loud="hear"), a("custom", 2, words="", loud="Ä")]
+        [a("custom", 1, words="one two", loud="HEAR"), a("custom", 2, words="", loud="Ä")]
     ],
     "odd names": [[a("odd", "it's 100% \\", share=5), a("odd", "🦉", share=-1)]],
     "JSON": [

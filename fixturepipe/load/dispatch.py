@@ -1,0 +1,164 @@
+"""Where the chunks are loaded: in this process one by one, or in workers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
+
+from fixturepipe.artifacts.manifest import Chunk, Manifest
+from fixturepipe.artifacts.ranges import format_ranges
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.endpoints import Endpoints
+from fixturepipe.databases.forks import start_method
+from fixturepipe.errors import FixturepipeError
+from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
+from fixturepipe.load.objects.saver import SaverOptions
+from fixturepipe.load.options import LoadOptions
+from fixturepipe.load.progress import LoadProgress
+from fixturepipe.load.workers import WorkerSetup, executor_for, loaded_in_parallel
+
+# Starting a process takes as long as loading so many objects.
+_WORTH_A_PROCESS = {"fork": 5_000, "spawn": 50_000}
+
+
+class Dispatch:
+    """Loads the chunks of one call of `load`. `reload` are those that are to be loaded again."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        endpoints: Endpoints,
+        alias: str,
+        manifest: Manifest,
+        options: LoadOptions,
+        reload: frozenset[int],
+        progress: LoadProgress,
+    ) -> None:
+        self._directory = directory
+        self._endpoints = endpoints
+        self._alias = alias
+        self._options = options
+        self._progress = progress
+        self._chunk_options = _chunk_options(manifest, options, reload)
+        assert manifest.arrangement is not None
+        self._chunks = manifest.arrangement.chunks
+
+    def load(self, pending: Sequence[Chunk]) -> int:
+        """Load these chunks; gives the number of objects that they brought.
+
+        Raises LoadError, TransientLoadError or ChunkFileError for the chunk that stops the load.
+        """
+        objects = self._load(pending)
+        while lost := self._lost():
+            objects += self._load(lost)
+        return objects
+
+    def _load(self, pending: Sequence[Chunk]) -> int:
+        workers = self._workers(pending)
+        if workers > 1 or self._options.executor:
+            return self._load_in_parallel(pending, workers)
+        return self._load_one_by_one(pending)
+
+    def _lost(self) -> list[Chunk]:
+        """Chunks that were confirmed and are not in: a server that is set up to lose its last
+        commits (innodb_flush_log_at_trx_commit other than 1) has crashed since.
+        """
+        confirmed = self._progress.entries.keys()
+        self._progress.read_ledger()
+        numbers = confirmed - self._progress.entries.keys()
+        if numbers:
+            self._progress.warn(
+                f"The server lost chunks that it had confirmed: {format_ranges(numbers)}."
+                " They are loaded again."
+            )
+        return [chunk for chunk in self._chunks if chunk.number in numbers]
+
+    def _workers(self, pending: Sequence[Chunk]) -> int:
+        """How many processes; one where starting another takes longer than the work."""
+        options = self._options
+        if options.dry_run or options.rejects or not os.environ.get("DJANGO_SETTINGS_MODULE"):
+            return 1
+        return min(options.workers, len(pending)) or worthwhile_processes(pending)
+
+    def _load_in_parallel(self, pending: Sequence[Chunk], workers: int) -> int:
+        objects = 0
+        failures: list[tuple[Chunk, FixturepipeError]] = []
+        options = self._chunk_options
+        setup = WorkerSetup(
+            settings=os.environ["DJANGO_SETTINGS_MODULE"],
+            path=tuple(sys.path),
+            endpoints=self._endpoints,
+            directory=self._directory.path.absolute(),
+            options=replace(options, saver=replace(options.saver, json_nulls={})),
+        )
+        with executor_for(self._options.executor, workers) as executor:
+            for chunk, report in loaded_in_parallel(executor, workers, setup, pending):
+                for note in report.notes:
+                    self._progress.warn(note)
+                if report.failure is not None:
+                    failures.append((chunk, report.failure))
+                elif report.outcome is not None:
+                    objects += self._loaded(chunk, report.outcome)
+        if failures:
+            chunk, error = min(failures, key=lambda failure: failure[0].number)
+            self._progress.failed(chunk, error)
+            raise error
+        return objects
+
+    def _load_one_by_one(self, pending: Sequence[Chunk]) -> int:
+        objects = 0
+        options, warn = self._chunk_options, self._progress.warn
+        loader = ChunkLoader(self._alias, self._directory, options, warn)
+        try:
+            for chunk, then in zip_longest(pending, pending[1:]):
+                objects += self._loaded(chunk, self._load_chunk(loader, chunk, then))
+        finally:
+            loader.close()
+        return objects
+
+    def _load_chunk(self, loader: ChunkLoader, chunk: Chunk, then: Chunk | None) -> Outcome:
+        try:
+            if self._options.rejects:
+                return loader.load_rejects(chunk, self._progress.entries[chunk.number])
+            return loader.load(chunk, then)
+        except FixturepipeError as error:
+            self._progress.failed(chunk, error)
+            raise
+
+    def _loaded(self, chunk: Chunk, outcome: Outcome) -> int:
+        before = self._progress.entries.get(chunk.number)
+        self._progress.loaded(chunk, outcome)
+        if outcome.present:
+            return 0
+        return outcome.entry.objects - (before.objects if before and self._options.rejects else 0)
+
+
+def worthwhile_processes(chunks: Sequence[Chunk]) -> int:
+    """How many of this machine's cores the work is worth."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    worth = sum(chunk.objects for chunk in chunks) // _WORTH_A_PROCESS[start_method()]
+    return max(1, min(cores, worth, len(chunks)))
+
+
+def _chunk_options(
+    manifest: Manifest, options: LoadOptions, reload: frozenset[int]
+) -> ChunkOptions:
+    reject = options.on_error == "reject"
+    saver = SaverOptions(
+        keep_going=reject,
+        signals=options.signals,
+        fresh=options.existing != "update",
+        json_nulls=dict(manifest.json_nulls),
+    )
+    return ChunkOptions(
+        run=manifest.run,
+        loader=options.loader,
+        reject=reject,
+        dry_run=options.dry_run,
+        saver=saver,
+        reload=reload,
+        pauses=options.pauses,
+    )

@@ -1,0 +1,112 @@
+"""One column of a model's table, and how the fixture's values for it become literals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import NOT_PROVIDED
+
+from fixturepipe.load.server.converters import (
+    Converter,
+    converter_for,
+    general_converter,
+    is_quick,
+)
+from fixturepipe.load.server.fieldcode import AnyField, prepared_literal
+
+
+class _MissingValue:
+    """Stands for a field that the object does not give."""
+
+
+MISSING = _MissingValue()
+
+
+@dataclass(frozen=True)
+class _Literal:
+    """SQL text among values that are still to be converted."""
+
+    sql: str
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column: its field, its name, and the converter of its values.
+
+    `quick`: the converter asks neither the server nor the project, see `fieldcode.is_quick`.
+    `remote` is the model that a foreign key points at, `to` the attname of the field there.
+    """
+
+    field: AnyField
+    name: str
+    connection: BaseDatabaseWrapper
+    convert: Converter
+    quick: bool
+    remote: type[models.Model] | None = None
+    to: str = ""
+
+    def literals(self, values: Sequence[Any]) -> list[str]:
+        """The literals of fixture values; the default's where an object gives none."""
+        if self.is_given(values):
+            return self.convert(values)
+        key = self.field.primary_key
+        values = [self._default() if v is MISSING or (key and v is None) else v for v in values]
+        rest = iter(self.convert([v for v in values if not isinstance(v, _Literal)]))
+        return [v.sql if isinstance(v, _Literal) else next(rest) for v in values]
+
+    def literals_of_python(self, values: Sequence[Any]) -> list[str]:
+        """The literals of values as Django reads them."""
+        return general_converter(self.field, self.connection)(values)
+
+    def is_given(self, values: Sequence[Any]) -> bool:
+        """Whether each object gives the value, none leaves it to the field or the server."""
+        return MISSING not in values and not (self.field.primary_key and None in values)
+
+    def is_natural(self, values: Sequence[Any]) -> bool:
+        """Whether some values are natural keys, written as lists."""
+        return self.remote is not None and list in set(map(type, values))
+
+    def python_value(self, value: Any) -> Any:
+        """A fixture value as an instance would have it."""
+        if value is MISSING:
+            return self.field.get_default()
+        if value is None:
+            return None
+        if isinstance(self.field, models.ForeignKey):
+            return self.field.target_field.to_python(value)
+        return self.field.to_python(value)
+
+    def described(self, value: Any, error: Exception) -> str:
+        """Why a value cannot be written: Django's sentence where it has one, else the error's."""
+        try:
+            self.python_value(value)
+        except ValidationError as better:
+            error = better
+        except Exception:  # noqa: BLE001, S110  (a field of the project's own)
+            pass
+        if isinstance(error, ValidationError):
+            return " ".join(error.messages)
+        return str(error) or type(error).__name__
+
+    def _default(self) -> _Literal:
+        """What a new object has in a field that it is not given."""
+        each: Any = self.field  # the stubs know no database defaults
+        if each.has_db_default() and each.default is NOT_PROVIDED:
+            return _Literal("DEFAULT")
+        return _Literal(prepared_literal(each, self.connection, each.get_default()))
+
+
+def column_of(field: AnyField, connection: BaseDatabaseWrapper) -> Column:
+    """The column of a concrete field."""
+    name = field.column
+    assert name is not None
+    convert, quick = converter_for(field, connection), is_quick(field)
+    if not isinstance(field, models.ForeignKey):
+        return Column(field, name, connection, convert, quick)
+    remote, to = field.remote_field.model, field.target_field.attname
+    return Column(field, name, connection, convert, quick, remote, to)

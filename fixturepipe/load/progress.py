@@ -1,0 +1,97 @@
+"""How far a load has come: the ledger's entries as they come in, and who is told of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from fixturepipe.artifacts.loadstatus import LoadStatusWriter
+from fixturepipe.artifacts.manifest import Chunk, Manifest
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.ledger import Entry
+from fixturepipe.errors import FixturepipeError
+from fixturepipe.events import Listener, Notice, StageAdvanced
+from fixturepipe.load.chunkloader import Outcome
+from fixturepipe.load.server.target import LoadTarget
+
+
+class LoadProgress:
+    """The chunks that are in (`entries`, by number), told to the listener and to load.json.
+
+    With `dry_run` nothing is written.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        manifest: Manifest,
+        target: LoadTarget,
+        listener: Listener,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._target = target
+        self._listener = listener
+        self._dry_run = dry_run
+        self._status = LoadStatusWriter(directory, manifest.run, target.name, self.warn)
+        self.entries: dict[int, Entry] = target.ledger.applied()
+
+    @property
+    def models(self) -> dict[str, int]:
+        """The objects of all chunks that are in, by label."""
+        return _summed(entry.models for entry in self.entries.values())
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """The objects that the chunks which are in leave out, by label."""
+        return _summed(entry.rejected for entry in self.entries.values())
+
+    def loaded(self, chunk: Chunk, outcome: Outcome) -> None:
+        """A chunk is in."""
+        if outcome.present:
+            self.read_ledger()
+            return
+        self.entries[outcome.number] = outcome.entry
+        if outcome.edited:
+            self._listener(Notice("info", f"{chunk.file} was edited; loaded as it is now"))
+        if rejected := sum(outcome.entry.rejected.values()):
+            self.warn(f"{chunk.file}: {rejected:,} objects are rejected, see rejects/")
+        self._listener(StageAdvanced("load", chunk.objects, chunk.file))
+        # To sum up all that is in takes longer with every chunk.
+        if self._status.is_due:
+            self._write()
+
+    def failed(self, chunk: Chunk, error: FixturepipeError) -> None:
+        """A chunk stops the load."""
+        self._write(failed=(chunk.number, error))
+
+    def finished(self) -> None:
+        """Every chunk is in, foreign keys are checked and sequences are raised."""
+        self._write(finished=True)
+
+    def read_ledger(self) -> None:
+        """Take the entries from the ledger again."""
+        self.entries = self._target.ledger.applied()
+
+    def warn(self, text: str) -> None:
+        """Tell the listener of something that the user should look at."""
+        self._listener(Notice("warning", text))
+
+    def _write(
+        self, failed: tuple[int, FixturepipeError] | None = None, *, finished: bool = False
+    ) -> None:
+        if not self._dry_run:
+            self._status.write(
+                loaded=self.entries,
+                models=self.models,
+                rejected=self.rejected,
+                failed=failed,
+                finished=finished,
+            )
+
+
+def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
