@@ -15,7 +15,6 @@ process is touched.
 from __future__ import annotations
 
 import copy
-import re
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -37,6 +36,7 @@ from django.db.utils import ConnectionHandler, load_backend
 
 from fixturepipe.databases.mysql import speak_utf8mb4
 from fixturepipe.databases.postgresql import read_as_stored
+from fixturepipe.databases.urls import is_url, shown_url
 from fixturepipe.errors import ConfigurationError
 
 SOURCE = "fixturepipe_source"
@@ -77,7 +77,9 @@ class Endpoint:
 
     def _identity(self) -> tuple[str, ...]:
         settings = self.settings
-        host, port = str(settings.get("HOST") or ""), str(settings.get("PORT") or "")
+        options = settings.get("OPTIONS") or {}
+        host = str(options.get("unix_socket") or options.get("host") or settings.get("HOST") or "")
+        port = str(options.get("port") or settings.get("PORT") or "")
         if self.vendor == "mysql":
             # The client library takes "localhost" for the default socket, and no port for 3306.
             host, port = "" if host == "localhost" else host, port or "3306"
@@ -119,7 +121,7 @@ def resolve_endpoint(given: str) -> Endpoint:
     Raises ConfigurationError for an alias that is not in the settings and for a URL that cannot
     be read. The password is in the settings only, not in `name`.
     """
-    if "://" in given:
+    if is_url(given):
         return _endpoint_from_url(given)
     try:
         settings = connections.settings[given]
@@ -140,11 +142,6 @@ def default_target() -> str:
         if alias in connections.settings:
             return alias
     return EMBEDDED
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown and written."""
-    return re.sub(r"(://[^/@]*?):[^/]*@", r"\1@", url)
 
 
 def connection_to(alias: str) -> BaseDatabaseWrapper:
@@ -186,15 +183,19 @@ def _as_stored(endpoint: Endpoint) -> DatabaseSettings:
     return {**settings, "OPTIONS": {**settings["OPTIONS"], "detect_types": 0}}
 
 
+_WRITE_URLS_SO = (
+    "Write it as sqlite:///file.sqlite3 or mysql://user@host:3306/name. In a password,"
+    " write / as %2F, @ as %40, : as %3A, ? as %3F and # as %23."
+)
+
+
 def _endpoint_from_url(url: str) -> Endpoint:
-    shown = without_password(url)
+    shown = shown_url(url)
     try:
         parsed = dj_database_url.parse(url)
-    except (ValueError, KeyError) as error:
-        raise ConfigurationError(
-            f"{shown} is not a database URL: {error}",
-            hint="Write it as sqlite:///file.sqlite3 or mysql://user@host:3306/name.",
-        ) from error
+    except (ValueError, KeyError):
+        # The cause would say parts of the URL, and a password may be in any of them.
+        raise ConfigurationError(f"{shown} is not a database URL", hint=_WRITE_URLS_SO) from None
     settings = complete_settings(dict(parsed))
     if not settings["NAME"]:
         raise ConfigurationError(

@@ -18,7 +18,6 @@ from fixturepipe.databases.endpoints import (
     Endpoints,
     complete_settings,
     resolve_endpoint,
-    without_password,
 )
 from fixturepipe.errors import ConfigurationError
 
@@ -97,18 +96,6 @@ def test_only_connections_of_a_migration_are_set_up(empty_target: Endpoint) -> N
     finally:
         connections["site"].close()
         del connections["site"], connections.settings["site"]
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("mysql://a:b@h/n", "mysql://a@h/n"),
-        ("mysql://a:b:c@h/n", "mysql://a@h/n"),
-        ("mysql://a@h/n", "mysql://a@h/n"),
-    ],
-)
-def test_passwords_are_cut_out(url: str, shown: str) -> None:
-    assert without_password(url) == shown
 
 
 def test_the_alias_is_one_endpoint_at_a_time(endpoints: Endpoints) -> None:
