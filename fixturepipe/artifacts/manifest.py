@@ -176,6 +176,9 @@ class Manifest(msgspec.Struct, kw_only=True):
     `sequences` maps a table to the highest key that its source ever gave out.
     `json_nulls` maps label and field of a nullable JSON field to the primary keys that
     hold JSON null where the fixture's null would mean SQL NULL, or to "all".
+    `stored` maps label and field to "same" or "altered" if the dumps hold the field's values in
+    the form that the database stores: `load` writes them without the field's code. Stock loaddata
+    would change or refuse some of those that are "altered" (see `dump/storedforms`).
     `natural_references` are the models that the dumps refer to by natural key.
     """
 
@@ -189,6 +192,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     not_covered: list[NotCovered] = []
     sequences: dict[str, int] = {}
     json_nulls: dict[str, dict[str, Literal["all"] | list[Any]]] = {}
+    stored: dict[str, dict[str, Literal["same", "altered"]]] = {}
     natural_references: list[str] = []
     dumps: list[Dump] = []
     arrangement: Arrangement | None = None

@@ -42,8 +42,17 @@ class UnprovenError(Exception):
 def prove(model: Model, paths: Sequence[str], connection: BaseDatabaseWrapper) -> None:
     """Prove a natural key that consists of the fields at `paths`, or is computed if there are none.
 
-    Raises UnprovenError.
+    Raises UnprovenError, also for anything that the project's own code raises.
     """
+    try:
+        _prove(model, paths, connection)
+    except UnprovenError:
+        raise
+    except Exception as error:
+        raise UnprovenError(f"the project's code fails: {type(error).__name__} {error}") from error
+
+
+def _prove(model: Model, paths: Sequence[str], connection: BaseDatabaseWrapper) -> None:
     if not paths:
         _look_each_up(model, connection, "the natural key is computed")
         return

@@ -10,8 +10,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.artifacts.changes import Change
 from fixturepipe.artifacts.records import object_text
 from fixturepipe.databases.fields import Field, dumped_fields, key_fields
-from fixturepipe.dump.rowplan import Encoder, column_encoder
 from fixturepipe.dump.serializer import as_it_is
+from fixturepipe.dump.storedforms import StoredForms
 from fixturepipe.fixes.rowchange import RowChange
 
 
@@ -31,18 +31,15 @@ def as_fixture_changes(
 
 
 class _Texts:
-    """Raw values as JSON text; the encoder of each field is made once."""
+    """Raw values as JSON text."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self._connection = connection
-        self._encoders: dict[Field, Encoder] = {}
+        self._forms = StoredForms(connection)
 
     def of(self, field: Field, raw: Any) -> str:
         """The JSON text of a value."""
-        if field not in self._encoders:
-            self._encoders[field] = column_encoder(field, self._connection)
         try:
-            (text,) = self._encoders[field]([raw])
+            (text,) = self._forms.encoder(field)([raw])
             text.encode()
         except Exception:  # noqa: BLE001  (check has reported what is wrong with it)
             return as_it_is(raw)

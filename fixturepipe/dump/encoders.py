@@ -33,7 +33,7 @@ from django.utils.dateparse import parse_date, parse_datetime, parse_time
 from django.utils.duration import duration_string
 
 from fixturepipe.artifacts.jsonguard import MAX_VALUE_DEPTH, is_too_deep
-from fixturepipe.databases.fields import INTEGERS, TEXTS, Field, root_field
+from fixturepipe.databases.fields import INTEGERS, TEXTS, Field, is_custom
 from fixturepipe.databases.jsontext import (
     UnserializableError,
     Values,
@@ -206,11 +206,11 @@ def json_texts(values: Values) -> Iterable[str]:
 
 _dump_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
-_INTEGER = ColumnEncoder((int,), _numbers)
-_TEXT = ColumnEncoder((str,), _texts)
+INTEGER = ColumnEncoder((int,), _numbers)
+TEXT = ColumnEncoder((str,), _texts)
 _SQLITE: dict[str, ColumnEncoder] = {
-    **dict.fromkeys(INTEGERS, _INTEGER),
-    **dict.fromkeys(TEXTS, _TEXT),
+    **dict.fromkeys(INTEGERS, INTEGER),
+    **dict.fromkeys(TEXTS, TEXT),
     "BinaryField": ColumnEncoder((bytes,), _binary),
     "BooleanField": ColumnEncoder((int,), _booleans),
     "DateField": ColumnEncoder((str,), _sqlite_dates),
@@ -223,15 +223,19 @@ _SQLITE: dict[str, ColumnEncoder] = {
 
 
 class ConvertedEncoder:
-    """Encodes what Django's converters make of raw values: for sources other than SQLite."""
+    """Encodes what Django's converters make of raw values: for sources other than SQLite.
+
+    The code of a custom field takes no part.
+    """
 
     def __init__(self, field: Field, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
         self._column = field.get_col(field.model._meta.db_table)
         self._converters = connection.ops.get_db_converters(self._column)
-        self._converters += self._column.get_db_converters(connection)
-        kind = _READ_AS.get(root_field(field).get_internal_type())
-        self._is_json = root_field(field).get_internal_type() == "JSONField"
+        if not is_custom(field, connection):
+            self._converters += self._column.get_db_converters(connection)
+        kind = _READ_AS.get(field.get_internal_type())
+        self._is_json = field.get_internal_type() == "JSONField"
         self._encode = ColumnEncoder(_CARRIED if kind is None else (kind,), _converted)
 
     def __call__(self, values: Values) -> list[str]:

@@ -25,7 +25,7 @@ from fixturepipe.dump.selection import Selection, select
 from fixturepipe.events import Listener, Notice
 
 # Part of each dump's fingerprint. A new form of the files makes all older dumps invalid.
-FORM = 1
+FORM = 2
 
 
 def select_with_reused(
@@ -96,8 +96,8 @@ def keep_valid(
     if len(kept) < max(len(before), len(wanted)):
         manifest.arrangement = None
     known = {label for dump in manifest.dumps for label in dump.models}
-    nulls = manifest.json_nulls
-    manifest.json_nulls = {label: nulls[label] for label in nulls if label in known}
+    manifest.json_nulls = {k: v for k, v in manifest.json_nulls.items() if k in known}
+    manifest.stored = {k: v for k, v in manifest.stored.items() if k in known}
     return tuple(sorted(kept))
 
 

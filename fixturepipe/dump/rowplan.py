@@ -18,33 +18,19 @@ from django.db.models import sql
 from django.db.models.constants import LOOKUP_SEP
 
 from fixturepipe.artifacts.records import object_text
-from fixturepipe.databases.fields import Field, dumped_fields, is_custom, key_fields, root_field
+from fixturepipe.databases.fields import Field, dumped_fields, key_fields, stored_fields
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.jsontext import UnserializableError, Values
 from fixturepipe.databases.plainquery import PlainQuery
-from fixturepipe.dump.customfields import CustomEncoder
-from fixturepipe.dump.encoders import ColumnEncoder, ConvertedEncoder, json_texts, sqlite_encoder
 from fixturepipe.dump.keychoice import KeyChoice, is_lent_key
+from fixturepipe.dump.storedforms import Encoder, Stored, StoredForms
 
-Encoder: TypeAlias = Callable[[Values], list[str]]
 Columns: TypeAlias = Sequence[Values]
 PartEncoder: TypeAlias = Callable[[Columns], list[str]]
 
 MOST_TABLES = 60
 # What a natural key may join: as many references as `natural_key_paths` follows, and their own.
 MOST_JOINED = 8
-
-
-def column_encoder(field: Field, connection: BaseDatabaseWrapper) -> Encoder:
-    """The encoder of a field's raw values; a foreign key has that of the field it refers to."""
-    end = root_field(field)
-    if is_custom(end, connection):
-        return CustomEncoder(field, connection)
-    if end.get_internal_type() == "JSONField":
-        return ColumnEncoder((str,), json_texts)
-    if connection.vendor == "sqlite":
-        return sqlite_encoder(end, connection)
-    return ConvertedEncoder(field, connection)
 
 
 @dataclass(frozen=True)
@@ -90,11 +76,16 @@ class RowPlan:
     """
 
     def __init__(
-        self, model: type[models.Model], connection: BaseDatabaseWrapper, choice: KeyChoice
+        self,
+        model: type[models.Model],
+        connection: BaseDatabaseWrapper,
+        choice: KeyChoice,
+        forms: StoredForms,
     ) -> None:
         self.model = model
         self.label = model._meta.label_lower
         self.connection = connection
+        self._forms = forms
         self._query = PlainQuery(model, connection)
         fields = dumped_fields(model)
         key = model._meta.pk
@@ -107,6 +98,9 @@ class RowPlan:
         self.json_nulls = {
             field.name: JSONNulls() for field in fields if field.get_internal_type() == "JSONField"
         }
+        # Stock loaddata stores '' for a file field's NULL (FieldFile.__str__).
+        self._files = {field.name for field in fields if isinstance(field, models.FileField)}
+        self._null_files: set[str] = set()
 
     def lines(self, columns: Columns) -> list[bytes]:
         """The objects of a batch. Raises UnserializableError, or what a field's own code does."""
@@ -114,11 +108,29 @@ class RowPlan:
         texts = [part.encode(share) for part, share in zip(self.parts, shares, strict=True)]
         template = self._template
         lines = [(template % row).encode() for row in zip(*texts, strict=True)]
-        if self.json_nulls:
-            for part, share, text in zip(self.parts, shares, texts, strict=True):
-                if part.name in self.json_nulls:
-                    self.json_nulls[part.name].add(share[0], text, texts[0])
+        if self.json_nulls or self._files:
+            self._note_nulls(shares, texts)
         return lines
+
+    def _note_nulls(self, shares: Sequence[Columns], texts: Sequence[Sequence[str]]) -> None:
+        for part, share, text in zip(self.parts, shares, texts, strict=True):
+            if part.name in self.json_nulls:
+                self.json_nulls[part.name].add(share[0], text, texts[0])
+            elif part.name in self._files and None in share[0]:
+                self._null_files.add(part.name)
+
+    @property
+    def stored(self) -> dict[str, Stored]:
+        """The fields whose values are in the stored form (see `storedforms`), after the dump.
+
+        "altered" are those that stock loaddata would change or refuse: a file field with NULL too.
+        """
+        found: dict[str, Stored] = {}
+        for field in stored_fields(self.model):
+            form = self._forms.form(field)
+            if form == "same" or form == "altered":
+                found[field.name] = form
+        return found | dict.fromkeys(self._null_files, "altered")
 
     def shares(self, row: Sequence[Any]) -> Iterator[tuple[Part, Columns]]:
         """Each part of one row with its raw values, as columns of length one."""
@@ -143,13 +155,13 @@ class RowPlan:
         fields = key_fields(self.model)
         for field in fields:
             self._query.select(self._query.own(field))
-        encoders = [column_encoder(field, self.connection) for field in fields]
+        encoders = [self._forms.encoder(field) for field in fields]
         return Part("pk", len(fields), _alone(*encoders) if len(fields) == 1 else _listed(encoders))
 
     def _part(self, field: Field, choice: KeyChoice) -> Part:
         query = self._query
         query.select(query.own(field))
-        encode = column_encoder(field, self.connection)
+        encode = self._forms.encoder(field)
         if not isinstance(field, models.ForeignKey) or not choice.covers(field):
             return Part(field.name, 1, _alone(encode))
         must_exist = choice.must_exist(field)
@@ -162,7 +174,7 @@ class RowPlan:
             query.select(query.join(f"{field.name}{LOOKUP_SEP}{path}"))
             for path in choice.paths(field)
         ]
-        encode_key = _listed([column_encoder(col.target, self.connection) for col in key])
+        encode_key = _listed([self._forms.encoder(col.target) for col in key])
         return Part(field.name, 2 + len(key), _joined(encode, encode_key, must_exist))
 
 

@@ -48,6 +48,7 @@ from fixturepipe.dump.rowplan import RowPlan
 from fixturepipe.dump.selection import Selection
 from fixturepipe.dump.serializer import Problem
 from fixturepipe.dump.snapshot import snapshot_of
+from fixturepipe.dump.storedforms import StoredForms
 from fixturepipe.dump.transform import Transform
 from fixturepipe.errors import SourceDataError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted, ignore
@@ -165,7 +166,8 @@ class _Dumping:
         began = time.monotonic()
         for warning in choice.warnings:
             self._notify(Notice("warning", warning))
-        apps = _by_app([RowPlan(model, connection, choice) for model in chosen.models])
+        forms = StoredForms(connection)
+        apps = _by_app([RowPlan(model, connection, choice, forms) for model in chosen.models])
         altered_by = self._alterations.fingerprint_parts
         wanted = {
             app: app_fingerprint(self._manifest, plans, altered_by) for app, plans in apps.items()
@@ -225,6 +227,8 @@ class _Dumping:
             found = {name: nulls.summary for name, nulls in plan.json_nulls.items()}
             if present := {name: each for name, each in found.items() if each is not None}:
                 self._manifest.json_nulls[plan.label] = present
+            if stored := plan.stored:
+                self._manifest.stored[plan.label] = stored
         self._manifest.dumps.append(file.record([plan.label for plan in plans], fingerprint))
         # After a kill an app may have to be dumped again: it takes less than the interval.
         if time.monotonic() - self._saved > SAVED_EVERY:

@@ -1,4 +1,4 @@
-"""Custom fields are written in a form that comes back as it was, or refused by name."""
+"""Custom fields are written in their stored form, or in one that comes back byte for byte."""
 
 from decimal import Decimal
 
@@ -6,8 +6,18 @@ import pytest
 from django.db import connections
 
 from fixturepipe.databases.endpoints import TARGET
-from fixturepipe.errors import SourceDataError
-from tests.apps.customs.models import Custom, Hopeless, Label, Labelled, Money, Thing
+from fixturepipe.dump import storedforms
+from tests.apps.customs.models import (
+    Custom,
+    Hopeless,
+    Keyed,
+    Label,
+    Labelled,
+    Money,
+    Pointing,
+    Stubborn,
+    Thing,
+)
 from tests.dumping import Dumped, rows
 
 
@@ -23,67 +33,103 @@ def written(dumped, **values):
     return fields
 
 
-def spoil(row):
-    """Store what the field's own code would not."""
+def raw(column, table="customs_custom"):
     with connections["default"].cursor() as cursor:
-        cursor.execute("UPDATE customs_hopeless SET picky = 'spoilt' WHERE id = %s", [row.pk])
+        cursor.execute(f"SELECT {column} FROM {table}")
+        return cursor.fetchone()[0]
 
 
-def test_a_field_without_value_to_string_is_written_in_database_form(dumped):
+def stored(dumped, label="customs.custom"):
+    return dumped.manifest.stored.get(label, {})
+
+
+def test_a_field_that_takes_back_its_stored_form_is_written_in_it(dumped):
     assert written(dumped, words=["a", "b c"])["words"] == "a|b c"
+    assert stored(dumped)["words"] == "same"
 
 
-def test_a_field_with_a_value_to_string_that_comes_back_is_written_by_it(dumped):
-    assert written(dumped, money=Money(150))["money"] == "EUR 1.50"
+def test_a_field_that_takes_back_only_its_own_form_is_written_in_that(dumped):
+    assert written(dumped, euros=Decimal("1.5"))["euros"] == "1.5"
+    assert raw("euros") == 150
+    assert "euros" not in stored(dumped)
+
+
+def test_one_value_beyond_the_sample_that_does_not_come_back_has_the_column_stored(
+    dumped, monkeypatch
+):
+    monkeypatch.setattr(storedforms, "SAMPLE_VALUES", 1)
+    Custom.objects.bulk_create([Custom(euros=Decimal(n)) for n in (1, 2, 13)])
+    dumped("customs")
+    fields = dumped.fields("customs.custom").values()
+    assert [each["euros"] for each in fields] == [100, 200, 1300]
+    assert stored(dumped)["euros"] == "altered"
 
 
 @pytest.mark.parametrize("amount", ["1.0000", "12345.6789", "-0.0001"])
-def test_a_decimal_with_code_of_its_own_is_judged_by_the_number_that_sqlite_keeps(dumped, amount):
+def test_a_decimal_with_code_of_its_own_is_written_as_a_decimal(dumped, amount):
     assert written(dumped, amount=Decimal(amount))["amount"] == amount
+    assert stored(dumped)["amount"] == "same"
 
 
-def test_a_field_that_is_never_stored_twice_alike_is_judged_by_what_is_read(dumped):
-    assert written(dumped, rotated="secret")["rotated"] == "secret"
+def test_an_encrypted_value_stays_encrypted(dumped):
+    fields = written(dumped, rotated="secret")
+    assert fields["rotated"] == raw("rotated") != "secret"
+    assert stored(dumped)["rotated"] == "altered"
 
 
-def test_a_column_type_that_sqlite3_has_a_converter_for_is_read_by_it(dumped):
-    assert written(dumped, hex=255)["hex"] in ("255", "ff", 255)
+def test_a_column_type_that_sqlite3_has_a_converter_for_is_read_as_it_is_stored(dumped):
+    assert written(dumped, hex=255)["hex"] == "ff"
 
 
 def test_null_stays_null(dumped):
     assert set(written(dumped).values()) == {None}
 
 
-def test_a_value_that_does_not_come_back_is_refused_by_name(dumped):
-    spoil(Hopeless.objects.create(picky="good"))
-    with pytest.raises(SourceDataError, match=r"customs.hopeless pk=1, picky: 'spoilt': PickyFi"):
-        dumped("customs")
-
-
-def test_a_field_that_stores_something_else_each_time_is_refused(dumped):
-    Hopeless.objects.create(hashed="abc")
-    with pytest.raises(SourceDataError, match="HashedField has no form"):
-        dumped("customs")
-
-
-def test_values_that_spoil_a_batch_do_not_spoil_the_other_rows(dumped):
-    for word in ("good", "bad", "fine"):
-        Hopeless.objects.create(picky=word)
-    spoil(Hopeless.objects.get(picky="bad"))
-    result = dumped("customs", on_error="reject")
-    assert {pk: f["picky"] for pk, f in dumped.fields("customs.hopeless").items()} == {
-        1: "good",
-        3: "fine",
+def test_a_null_that_the_fields_code_turns_into_a_value_is_null_and_listed(dumped):
+    Stubborn.objects.create(name="x")
+    with connections["default"].cursor() as cursor:
+        cursor.execute("UPDATE customs_stubborn SET other = NULL, file = NULL")
+    dumped("customs")
+    assert dumped.fields("customs.stubborn")[1] == {"name": "x", "other": None, "file": None}
+    assert stored(dumped, "customs.stubborn") == {
+        "name": "same",
+        "other": "altered",
+        "file": "altered",
     }
-    assert result.rejected == {"customs.hopeless": 1}
 
 
-def test_stock_loaddata_leaves_what_django_read(endpoints, tmp_path):
-    Custom.objects.create(words=["a", "b c"], money=Money(-1), rotated="secret", hex=2**40)
-    Custom.objects.create(words=[""], money=Money(0), rotated="", hex=0)
+def test_a_value_that_its_own_field_refuses_is_written_as_it_is_stored(dumped):
+    Hopeless.objects.create(picky="good")
+    row = Hopeless.objects.create(picky="bad", hashed="abc")
+    with connections["default"].cursor() as cursor:
+        cursor.execute("UPDATE customs_hopeless SET picky = 'spoilt' WHERE id = %s", [row.pk])
+    dumped("customs")
+    picky = [fields["picky"] for fields in dumped.fields("customs.hopeless").values()]
+    assert picky == ["good", "spoilt"]
+    assert dumped.fields("customs.hopeless")[2]["hashed"] == "#abc"
+    assert stored(dumped, "customs.hopeless") == {"hashed": "altered", "picky": "altered"}
+
+
+def test_keys_of_a_custom_field_and_references_to_them_are_in_one_form(dumped):
+    Keyed.objects.create(key="a")
+    Pointing.objects.create(to_id="a")
+    dumped("customs")
+    (kept,) = dumped.objects("customs.keyed")
+    (pointing,) = dumped.objects("customs.pointing")
+    assert kept["pk"] == pointing["fields"]["to"] == "k:a"
+    assert stored(dumped, "customs.keyed") == {"key": "altered"}
+    assert stored(dumped, "customs.pointing") == {"to": "altered"}
+
+
+def test_stock_loaddata_leaves_what_django_read_unless_the_manifest_says_altered(
+    endpoints, tmp_path
+):
+    Custom.objects.create(words=["a", "b c"], money=Money(-1), hex=2**40, euros=Decimal("0.07"))
+    Custom.objects.create(words=[""], money=Money(0), hex=0)
     dumped = Dumped(tmp_path / "run", endpoints.source)
 
     dumped("customs")
+    assert "altered" not in stored(dumped).values()
     dumped.load(endpoints, "customs")
 
     assert rows(Custom, TARGET) == rows(Custom, "default")

@@ -51,6 +51,21 @@ class MoneyField(models.IntegerField):
         return None if value is None else f"EUR {value.cents // 100}.{value.cents % 100:02}"
 
 
+class EurosField(models.IntegerField):
+    """Stores cents, reads euros, and cannot read 13 of them."""
+
+    def from_db_value(self, value, expression, connection):
+        return None if value is None else Decimal(value) / 100
+
+    def to_python(self, value):
+        if value == "13":
+            raise ValidationError("Bad luck")
+        return None if value is None else Decimal(value)
+
+    def get_prep_value(self, value):
+        return None if value is None else int(value * 100)
+
+
 class AmountField(models.DecimalField):
     """Understands amounts, as a field of amounts and currencies does, and reads decimals."""
 
@@ -87,6 +102,26 @@ class PickyField(models.CharField):
         return value
 
 
+class NoNullField(models.CharField):
+    """Stores '' for None, as fields of time zones and of choices do."""
+
+    def get_prep_value(self, value):
+        return "" if value is None else value
+
+
+class PrefixedField(models.CharField):
+    """Adds a prefix each time it is saved, which makes it a poor key."""
+
+    def from_db_value(self, value, expression, connection):
+        return value.removeprefix("k:")
+
+    def get_prep_value(self, value):
+        return f"k:{value}"
+
+    def to_python(self, value):
+        return value and f"again {value}"
+
+
 class HexField(models.Field):
     """A column type of its own, read by a converter that sqlite3 knows."""
 
@@ -111,6 +146,7 @@ sqlite3.register_converter("fphex", lambda raw: int(raw, 16))
 class Custom(models.Model):
     words = WordsField(null=True)
     money = MoneyField(null=True)
+    euros = EurosField(null=True)
     rotated = RotatedField(max_length=40, null=True)
     hex = HexField(null=True)
     amount = AmountField(max_digits=12, decimal_places=4, null=True)
@@ -119,6 +155,20 @@ class Custom(models.Model):
 class Hopeless(models.Model):
     hashed = HashedField(max_length=40, null=True)
     picky = PickyField(max_length=40, null=True)
+
+
+class Stubborn(models.Model):
+    name = NoNullField(max_length=40, null=True)
+    other = NoNullField(max_length=40, null=True)
+    file = models.FileField(null=True)
+
+
+class Keyed(models.Model):
+    key = PrefixedField(max_length=40, primary_key=True)
+
+
+class Pointing(models.Model):
+    to = models.ForeignKey(Keyed, models.CASCADE)
 
 
 class LabelsField(RelatedField):

@@ -1,0 +1,270 @@
+"""The form in which the values of custom fields stand in a fixture.
+
+A custom field has code of the project's own, which may rewrite, refuse or encrypt what it is
+given. Its values travel as the database stores them wherever possible. The form is chosen once
+for a column, on the first use:
+
+    same      The stored form, and stock loaddata stores it unchanged (proven on a sample).
+    own       Django's form (`value_to_string`), which comes back for every value of the column.
+    altered   The stored form, which stock loaddata would change or refuse.
+
+The *stored form* is that of Django's own field if the column is that of a built-in type (a
+datetime in ISO 8601, a UUID with hyphens), and otherwise the raw value: text as text, a number as
+a number, bytes in base64. Whatever the field's code raises means that the value does not come
+back. NULL is null in every form.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, lru_cache
+from itertools import islice
+from types import SimpleNamespace
+from typing import Any, Literal, TypeAlias
+from weakref import finalize
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.encoding import is_protected_type
+
+from fixturepipe.databases.fields import (
+    BUILT_IN,
+    Field,
+    declared_converter,
+    is_custom,
+    key_fields,
+    root_field,
+)
+from fixturepipe.databases.jsontext import UnserializableError, Values, json_of_value
+from fixturepipe.databases.tables import Condition, Table
+from fixturepipe.dump.encoders import (
+    INTEGER,
+    TEXT,
+    ColumnEncoder,
+    ConvertedEncoder,
+    json_texts,
+    sqlite_encoder,
+)
+
+Encoder: TypeAlias = Callable[[Values], list[str]]
+Form: TypeAlias = Literal["same", "own", "altered"]
+Stored: TypeAlias = Literal["same", "altered"]
+
+# The sample that "same" is proven on: so many distinct values, among so many rows.
+SAMPLE_VALUES = 1_000
+SAMPLE_ROWS = 10_000
+_RAW = {int: INTEGER, str: TEXT}
+
+
+class StoredForms:
+    """The encoders of one connection's columns, and the form of each custom one."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        self._encoders: dict[Field, Encoder] = {}
+
+    def encoder(self, field: Field) -> Encoder:
+        """The encoder of a field's raw values; a foreign key has that of the field it refers to."""
+        root = root_field(field)
+        if root not in self._encoders:
+            make = CustomColumn if is_custom(root, self._connection) else stored_encoder
+            self._encoders[root] = make(root, self._connection)
+        return self._encoders[root]
+
+    def form(self, field: Field) -> Form | None:
+        """The form of a custom field's values; None for a built-in field."""
+        encoder = self.encoder(field)
+        return encoder.form if isinstance(encoder, CustomColumn) else None
+
+
+def stored_encoder(field: Field, connection: BaseDatabaseWrapper) -> Encoder:
+    """The encoder of a column's stored form."""
+    if not has_built_in_column(field, connection):
+        return raw_texts
+    if field.get_internal_type() == "JSONField":
+        return ColumnEncoder((str,), json_texts)
+    if connection.vendor == "sqlite":
+        return sqlite_encoder(field, connection)
+    return ConvertedEncoder(field, connection)
+
+
+def has_built_in_column(field: Field, connection: BaseDatabaseWrapper) -> bool:
+    """Whether the column's type is that of Django's own field of the same internal type."""
+    kind = field.get_internal_type()
+    if kind not in BUILT_IN or (
+        kind == "DecimalField" and not isinstance(field, models.DecimalField)
+    ):
+        return False
+    return field.db_type(connection) == models.Field.db_type(field, connection)
+
+
+def raw_texts(values: Values) -> list[str]:
+    """The JSON text of raw values. Raises UnserializableError for what JSON cannot hold."""
+    kinds = set(map(type, values)) - {type(None)}
+    for kind, encode in _RAW.items():
+        if kinds == {kind}:
+            return encode(values)
+    try:
+        return list(map(json_of_value, values))
+    except (TypeError, ValueError) as error:
+        raise UnserializableError(str(error)) from None
+
+
+class CustomColumn:
+    """Encodes the values of a custom field's column, and those of the foreign keys to it."""
+
+    def __init__(self, field: Field, connection: BaseDatabaseWrapper) -> None:
+        self._field = field
+        self._connection = connection
+        self._encode = stored_encoder(field, connection)
+        self._code = _FieldCode(field, connection, self._encode)
+        self._own_text = lru_cache(maxsize=4096, typed=True)(self._code.own_text)
+
+    def __call__(self, values: Values) -> list[str]:
+        """The JSON text of each value. Raises UnserializableError or what the field's code does."""
+        if self.form != "own":
+            return self._encode(values)
+        return ["null" if value is None else self._own(value) for value in values]
+
+    @cached_property
+    def form(self) -> Form:
+        """The form of the column's values. The field's code is called for it."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about naive datetimes, for one
+            return self._chosen_form()
+
+    def _chosen_form(self) -> Form:
+        if not self._code.keeps_null and self._holds_null():
+            return "altered"
+        sample = list(_distinct(self._values(SAMPLE_ROWS), SAMPLE_VALUES))
+        if all(self._code.brings_back(raw, self._stored_text(raw)) for raw in sample):
+            return "same"
+        own = lru_cache(maxsize=4096, typed=True)(self._comes_back_in_own_form)
+        if all(map(own, sample)) and all(map(own, self._values())):
+            return "own"
+        return "altered"
+
+    def _comes_back_in_own_form(self, raw: Any) -> bool:
+        try:
+            text = self._code.own_text(raw)
+        except Exception:  # noqa: BLE001  (the project's code)
+            return False
+        return self._code.brings_back(raw, text)
+
+    def _stored_text(self, raw: Any) -> str | None:
+        try:
+            return self._encode([raw])[0]
+        except Exception:  # noqa: BLE001  (dirty data; dump names the row)
+            return None
+
+    def _own(self, raw: Any) -> str:
+        # A list or a dict, as PostgreSQL's driver returns arrays, cannot be cached.
+        return self._own_text(raw) if raw.__hash__ else self._code.own_text(raw)
+
+    def _values(self, rows: int | None = None) -> Iterator[Any]:
+        """The column's values, without NULL, of the first rows or of all."""
+        pages = self._table().pages(as_stored=True)
+        values = (row[self._width] for page in pages for row in page)
+        return (value for value in islice(values, rows) if value is not None)
+
+    def _holds_null(self) -> bool:
+        table = self._table()
+        is_null = Condition(f"{table.column(self._field)} IS NULL")
+        return next(table.pages(condition=is_null, rows=1), None) is not None
+
+    def _table(self) -> Table:
+        key = key_fields(self._field.model)
+        return Table(self._field.model, self._connection, (*key, self._field))
+
+    @property
+    def _width(self) -> int:
+        return len(key_fields(self._field.model))
+
+
+def _distinct(values: Iterable[Any], most: int) -> Iterator[Any]:
+    """The first `most` different values."""
+    seen: set[tuple[type, str]] = set()
+    for value in values:
+        mark = type(value), repr(value)
+        if mark not in seen:
+            seen.add(mark)
+            yield value
+        if len(seen) == most:
+            return
+
+
+class _FieldCode:
+    """What a custom field's own code makes of values. Any exception of it means "unusable"."""
+
+    def __init__(self, field: Field, connection: BaseDatabaseWrapper, encode: Encoder) -> None:
+        self._field = field
+        self._connection = connection
+        self._encode = encode
+        self._column = field.get_col(field.model._meta.db_table)
+        self._backend = connection.ops.get_db_converters(self._column)
+        self._declared = declared_converter(field, connection)
+        self._memory: sqlite3.Connection | None = None
+        if connection.vendor == "sqlite":
+            self._memory = sqlite3.connect(":memory:", check_same_thread=False)
+            self._memory.execute(f"CREATE TABLE kept (value {field.db_type(connection)})")
+            self._memory.execute("INSERT INTO kept VALUES (NULL)")
+            finalize(self, self._memory.close)
+
+    @cached_property
+    def keeps_null(self) -> bool:
+        """Whether stock loaddata stores NULL for null."""
+        if isinstance(self._field, models.FileField):
+            return False  # a FieldFile without a name is stored as ''
+        try:
+            return self._saved(None) is None
+        except Exception:  # noqa: BLE001
+            return False
+
+    def brings_back(self, raw: Any, text: str | None) -> bool:
+        """Whether the field stores this very raw value for the JSON text."""
+        if text is None:
+            return False
+        try:
+            stored = self._kept(self._saved(json.loads(text)))
+            return self._same(stored, raw)
+        except Exception:  # noqa: BLE001
+            return False
+
+    def own_text(self, raw: Any) -> str:
+        """Django's form of a raw value, as JSON text. Raises what the field's code raises."""
+        value = self._read(raw)
+        if value is None:
+            raise UnserializableError("Django reads it as None")
+        holder: Any = SimpleNamespace(**{self._field.attname: value})
+        if is_protected_type(value):
+            return json_of_value(value)
+        return json_of_value(self._field.value_to_string(holder))
+
+    def _saved(self, value: Any) -> Any:
+        """What loaddata hands to the database driver."""
+        return self._field.get_db_prep_save(self._field.to_python(value), self._connection)
+
+    def _kept(self, given: Any) -> Any:
+        """What a column of this type holds then: SQLite makes a number of a decimal's text."""
+        if self._memory is None:
+            return given
+        self._memory.execute("UPDATE kept SET value = ?", [given])
+        return self._memory.execute("SELECT value FROM kept").fetchone()[0]
+
+    def _same(self, stored: Any, raw: Any) -> bool:
+        if type(stored) is type(raw):
+            return self._encode([stored]) == self._encode([raw])
+        # A server's driver takes text and returns a datetime or a decimal.
+        return self._memory is None and str(stored) == str(raw)
+
+    def _read(self, raw: Any) -> Any:
+        value = raw
+        if self._declared is not None:
+            value = self._declared(raw if isinstance(raw, bytes) else str(raw).encode())
+        own = self._column.get_db_converters(self._connection)
+        for convert in (*self._backend, *own):
+            value = convert(value, self._column, self._connection)
+        return value
