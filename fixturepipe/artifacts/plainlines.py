@@ -53,10 +53,14 @@ def plain_lines(file: IO[bytes], *, lines: bool, trusted: bool) -> Iterator[tupl
     start = file.read(_BLOCK)
     opening, between, closing = _form_of(start, lines=lines)
     split = _splitter(between)
+    spelled = trusted
     for block in _blocks(file, start[len(opening) :], between, closing):
-        if not trusted:
+        if not spelled:
             _require_our_spelling(block, between)
+            spelled = True  # one writer wrote the file, and the next blocks as the first
         texts = split(block)
+        if not trusted:
+            _require_shallow(block, len(texts))
         try:
             items = list(map(orjson.loads, texts))
             if _LONG_NUMBER in block.translate(_DIGITS):
@@ -118,11 +122,15 @@ def _blocks(file: IO[bytes], rest: bytes, between: bytes, closing: bytes) -> Ite
 
 def _require_our_spelling(block: bytes, between: bytes) -> None:
     """One space after each comma and colon, and no other white space."""
-    structure = structure_of(block)
-    text = structure.replace(b"}" + between + b"{", b"}, {")
+    text = structure_of(block).replace(b"}" + between + b"{", b"}, {")
     signs = text.count(b",") + text.count(b":")
     spaces = text.count(b", ") + text.count(b": ")
     if not signs == spaces == len(text) - len(text.translate(None, b" \t\r\n")):
         raise OtherFormError
-    if not is_within_depth(structure, MAX_DEPTH - 1):
+
+
+def _require_shallow(block: bytes, objects: int) -> None:
+    """No object is nested deeper than a fixture may be; each has two brackets at least."""
+    brackets = block.count(b"{") + block.count(b"[") - 2 * objects
+    if brackets > MAX_DEPTH - 3 and not is_within_depth(structure_of(block), MAX_DEPTH - 1):
         raise OtherFormError

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fixturepipe.artifacts import plainlines
 from fixturepipe.artifacts.fixtures import FixtureFile
+from fixturepipe.artifacts.jsonguard import MAX_DEPTH
 from fixturepipe.errors import FixtureError
 from tests.arranging import a
 
@@ -103,3 +104,13 @@ def test_any_blocks_give_the_same_objects(tmp_path_factory, objects, write, asci
         found = read(path, write(objects))
     assert [item for item, _ in found] == objects
     assert all(line is None or json.loads(line) == item for item, line in found)
+
+
+def test_what_is_nested_too_deep_is_refused_in_any_block(tmp_path):
+    deep = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+    objects = [a("shop.tag", n, slug="x" * 100) for n in range(5000)]
+    text = in_lines(objects).replace(
+        '"pk": 4000, "fields": {"slug"', f'"pk": {deep}, "fields": {{"x"'
+    )
+    with pytest.raises(FixtureError, match="nested more than"):
+        read(tmp_path / "f.json", text)
