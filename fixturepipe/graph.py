@@ -38,65 +38,67 @@ def dependency_groups(starts: Sequence[int], targets: Sequence[int]) -> Iterator
     Holds four bytes for each node, and some twenty for each node of the longest path followed.
     """
     count = len(starts) - 1
-    # 0: not seen; _OUT: handed out; else one more than the node's place on `stack`.
-    place = array("i", bytes(4 * count))
+    # 0: not seen; _OUT: handed out; else one more than the node's position on `stack`.
+    position = array("i", bytes(4 * count))
     stack = array("i")  # nodes whose group is still open, in order of discovery
-    low = array("i")  # for each of them, the lowest place it is known to reach
+    low = array("i")  # for each of them, the lowest position it is known to reach
     path = array("i")  # the nodes from a root to the one in hand
     cursor = array("q")  # for each of these, its next edge
     for root in range(count):
-        if place[root]:
+        if position[root]:
             continue
         node, at, end = root, starts[root], starts[root + 1]
         stack.append(root)
         low.append(1)
-        here = place[root] = 1
+        here = position[root] = 1
         while True:
             while at < end:
                 target = targets[at]
                 at += 1
-                seen = place[target]
+                seen = position[target]
                 if seen == 0:
                     path.append(node)
                     cursor.append(at)
                     node, at, end = target, starts[target], starts[target + 1]
                     stack.append(node)
-                    here = place[node] = len(stack)
+                    here = position[node] = len(stack)
                     low.append(here)
                 elif 0 < seen < low[here - 1]:
                     low[here - 1] = seen
             lowest = low[here - 1]
             if lowest == here:
-                yield _taken_off(stack, low, here - 1, place)
+                yield _taken_off(stack, low, here - 1, position)
             if not path:
                 break
             node = path.pop()
-            at, end, here = cursor.pop(), starts[node + 1], place[node]
+            at, end, here = cursor.pop(), starts[node + 1], position[node]
             if lowest < low[here - 1]:
                 low[here - 1] = lowest
 
 
-def _taken_off(stack: array[int], low: array[int], bottom: int, place: array[int]) -> Sequence[int]:
-    """The group that lies on the stack from `bottom` on, which is complete."""
+def _taken_off(
+    stack: array[int], low: array[int], bottom: int, position: array[int]
+) -> Sequence[int]:
+    """The group that is on the stack from `bottom` on, which is complete."""
     if len(stack) == bottom + 1:
         low.pop()
         node = stack.pop()
-        place[node] = _OUT
+        position[node] = _OUT
         return (node,)
     group = stack[bottom:]
     del stack[bottom:], low[bottom:]
     for node in group:
-        place[node] = _OUT
+        position[node] = _OUT
     return sorted(group)
 
 
 @dataclass(frozen=True)
 class Component:
-    """Models that are ordered together. `tangled` where the order is between objects."""
+    """Models that are ordered together. `is_cyclic` where the order is between objects."""
 
     number: int
     labels: tuple[str, ...]
-    tangled: bool
+    is_cyclic: bool
 
 
 class ModelGraph:
@@ -126,8 +128,8 @@ class ModelGraph:
     def needs(self, label: str) -> list[str]:
         """The labels whose rows must be in before this model's.
 
-        Besides references these are what `natural_key.dependencies` names, where following
-        that does not lead in a circle.
+        These are its references and what `natural_key.dependencies` names, where following
+        that leads in no cycle.
         """
         own = self.component_of[label].number
         declared = [x for x in self._declared[label] if self.component_of[x].number < own]
@@ -136,7 +138,7 @@ class ModelGraph:
     def _ordered(self) -> Iterator[Component]:
         """Declared dependencies order components, but never tie models into one.
 
-        They say what a natural key is looked up by, not what a row refers to: a circle that
+        They say what a natural key is looked up by, not what a row refers to: a cycle that
         only they close is no reason to order single objects.
         """
         whole = {label: self._references[label] + self._declared[label] for label in self.labels}
@@ -144,8 +146,8 @@ class ModelGraph:
         for around in _label_groups(self.labels, whole):
             for labels in _label_groups(around, self._references):
                 number += 1
-                tangled = len(labels) > 1 or labels[0] in self._references[labels[0]]
-                yield Component(number, tuple(labels), tangled)
+                is_cyclic = len(labels) > 1 or labels[0] in self._references[labels[0]]
+                yield Component(number, tuple(labels), is_cyclic)
 
 
 def _referred(schema: ModelSchema, schemas: Mapping[str, ModelSchema]) -> list[str]:
@@ -156,7 +158,7 @@ def _referred(schema: ModelSchema, schemas: Mapping[str, ModelSchema]) -> list[s
 def _label_groups(
     labels: Sequence[str], edges: Mapping[str, Iterable[str]]
 ) -> Iterator[Sequence[str]]:
-    """`dependency_groups` of labels; edges that lead out of `labels` are left aside."""
+    """`dependency_groups` of labels; edges that lead out of `labels` do not count."""
     numbers = {label: number for number, label in enumerate(labels)}
     starts, targets = [0], []
     for label in labels:
@@ -169,13 +171,13 @@ def _label_groups(
 def as_dot(graph: ModelGraph) -> str:
     """The graph in Graphviz's language, in load order from top to bottom.
 
-    An arrow points from a model to what it needs; a tangled component is a box of its own.
+    An arrow points from a model to what it needs; a cyclic component is a box of its own.
     Source of the format: https://graphviz.org/doc/info/lang.html
     """
     lines = ["digraph models {", "  rankdir=BT;", "  node [shape=box];"]
     for component in graph.components:
         nodes = [f'"{label}";' for label in component.labels]
-        if component.tangled:
+        if component.is_cyclic:
             inside = " ".join(nodes)
             lines.append(f"  subgraph cluster_{component.number} {{ style=dashed; {inside} }}")
         else:
@@ -190,7 +192,7 @@ def as_text(graph: ModelGraph) -> str:
     """The load order for a terminal: a line for each model, with what it needs."""
     lines = []
     for component in graph.components:
-        mark = " (row by row)" if component.tangled else ""
+        mark = " (row by row)" if component.is_cyclic else ""
         for label in component.labels:
             needs = ", ".join(graph.needs(label)) or "nothing"
             lines.append(f"{component.number:4}  {label}{mark}  needs {needs}")

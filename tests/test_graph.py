@@ -51,12 +51,12 @@ def test_models_come_after_what_they_refer_to():
 
 
 def test_models_that_refer_to_each_other_are_one_component():
-    tangled = [c.labels for c in ModelGraph(SHOP).components if c.tangled]
-    assert sorted(tangled) == [("shop.address", "shop.customer"), ("shop.product",)]
+    cyclic = [c.labels for c in ModelGraph(SHOP).components if c.is_cyclic]
+    assert sorted(cyclic) == [("shop.address", "shop.customer"), ("shop.product",)]
 
 
-def test_a_model_that_refers_to_nothing_in_a_circle_is_not_tangled():
-    assert not ModelGraph(SHOP).component_of["shop.order"].tangled
+def test_a_model_that_refers_to_nothing_in_a_cycle_is_not_cyclic():
+    assert not ModelGraph(SHOP).component_of["shop.order"].is_cyclic
 
 
 def test_content_types_come_first():
@@ -74,11 +74,11 @@ def test_a_declared_dependency_orders_models():
     assert graph.needs("a.late") == ["a.early"]
 
 
-def test_declared_dependencies_in_a_circle_tie_nothing_together():
+def test_declared_dependencies_in_a_cycle_tie_nothing_together():
     one = ModelSchema("a.one", "t", "id", ("x",), depends=("a.two",))
     two = ModelSchema("a.two", "t", "id", ("x",), depends=("a.one",))
     graph = ModelGraph(schemas(one, two))
-    assert not any(component.tangled for component in graph.components)
+    assert not any(component.is_cyclic for component in graph.components)
 
 
 def test_a_reference_wins_over_a_declared_dependency_against_it():
@@ -115,7 +115,7 @@ def test_a_node_waits_for_what_it_refers_to():
     assert groups([2], [], [1]) == [[1], [2], [0]]
 
 
-def test_a_circle_is_one_group_in_the_order_of_its_nodes():
+def test_a_cycle_is_one_group_in_the_order_of_its_nodes():
     assert groups([2], [], [1, 3], [0]) == [[1], [0, 2, 3]]
 
 
@@ -130,7 +130,7 @@ def test_a_chain_of_300_000_with_every_child_before_its_parent():
 
 
 @pytest.mark.parametrize("count", [1, 2, 50])
-def test_a_circle_of_any_size_is_found_whole(count):
+def test_a_cycle_of_any_size_is_found_whole(count):
     lists = [[(number + 1) % count] for number in range(count)]
     random.Random(count).shuffle(lists[0])
     assert groups(*lists) == [list(range(count))]

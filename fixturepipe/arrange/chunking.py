@@ -2,7 +2,7 @@
 
 A chunk ends before the object that would take it over a limit, so that an object larger than
 the limit has a chunk to itself. A *draft* is a chunk whose number is not known yet: models
-are cut side by side while their objects come in, and numbered in load order when all are done.
+are cut in parallel while their objects come in, and numbered in load order when all are done.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Limits:
 class Draft:
     """A chunk on disk that has no number yet.
 
-    `needs` holds the places (from 1) of the drafts of the same stream that it refers to.
+    `needs` holds the indexes (from 1) of the drafts of the same stream that it refers to.
     `second_pass` marks a chunk whose objects are all in already, with keys still null.
     """
 
@@ -49,7 +49,7 @@ class Draft:
 
 
 class DraftFiles:
-    """Hands out the files of drafts, and tells the catalog what is in each."""
+    """Hands out the files of drafts, and notes in the catalog what is in each."""
 
     def __init__(self, directory: Path, catalog: CatalogWriter) -> None:
         self.directory = directory
@@ -60,11 +60,11 @@ class DraftFiles:
         self._count += 1
         return self.directory / f"{self._count}.draft"
 
-    def record(self, path: Path, label: str, marks: array[int]) -> None:
-        self._catalog.add(path.name, label, marks)
+    def record(self, path: Path, label: str, lookup_keys: array[int]) -> None:
+        self._catalog.add(path.name, label, lookup_keys)
 
     def forget(self, path: Path) -> None:
-        """Remove a draft that another one takes the place of."""
+        """Remove a draft that another one replaces."""
         self._catalog.remove(path.name)
         path.unlink()
 
@@ -83,20 +83,20 @@ class ModelStream:
         self._path: Path | None = None
         self._writer: FixtureWriter | None = None
         self._lines: list[bytes] = []
-        self._marks = array("q")
+        self._lookup_keys = array("q")
         self._held = 0
         self._bytes = _FRAME
 
-    def add(self, mark: int, line: bytes) -> None:
-        """Append one object; `mark` is what the catalog finds it by."""
+    def add(self, lookup_key: int, line: bytes) -> None:
+        """Append one object; `lookup_key` is what the catalog finds it by."""
         size = len(line) + _SEPARATOR
-        marks = self._marks
-        if marks and (
-            len(marks) >= self._limits.objects or self._bytes + size > self._limits.bytes
+        lookup_keys = self._lookup_keys
+        if lookup_keys and (
+            len(lookup_keys) >= self._limits.objects or self._bytes + size > self._limits.bytes
         ):
             self.close()
-            marks = self._marks
-        marks.append(mark)
+            lookup_keys = self._lookup_keys
+        lookup_keys.append(lookup_key)
         self._lines.append(line)
         self._bytes += size
         self._held += size
@@ -116,7 +116,7 @@ class ModelStream:
 
     def close(self) -> None:
         """End the chunk in hand, if it holds anything."""
-        if not self._marks:
+        if not self._lookup_keys:
             return
         self._write()
         writer, path = self._writer, self._path
@@ -127,14 +127,14 @@ class ModelStream:
             writer.close()
         models = {self._label: writer.objects}
         self.drafts.append(Draft(path, models, writer.objects, writer.bytes, writer.sha256))
-        self._files.record(path, self._label, self._marks)
+        self._files.record(path, self._label, self._lookup_keys)
         self._begin()
 
 
 class ComponentStream:
     """Cuts the objects of a component, which come in an order that is right already.
 
-    `places` holds for each object's node the place, from 1, of its chunk among the drafts of
+    `chunk_indexes` holds for each object's node the index, from 1, of its chunk among the drafts of
     this stream; 0 until it has one. Within a chunk objects of one model are brought together
     as far as references allow, so that they can be inserted many at a time.
     """
@@ -144,21 +144,21 @@ class ComponentStream:
         files: DraftFiles,
         labels: Sequence[str],
         limits: Limits,
-        places: MutableSequence[int] | memoryview[int],
+        chunk_indexes: MutableSequence[int] | memoryview[int],
     ) -> None:
         self._files = files
         self._ranks = {label: rank for rank, label in enumerate(labels)}
         self._mixed = len(labels) > 1
         self._most_objects, self._most_bytes = limits.objects, limits.bytes
-        self._places = places
+        self._chunks = chunk_indexes
         self._repeating: Collection[int] | None = None
         self.drafts: list[Draft] = []
         self._begin()
 
     def _begin(self) -> None:
-        self._place = len(self.drafts) + 1
+        self._chunk = len(self.drafts) + 1
         self._lines: list[bytes] = []
-        self._marks = array("q")
+        self._lookup_keys = array("q")
         self._labels: list[str] = []
         # For each node in the chunk: the changes of model on the longest way along its
         # references inside the chunk, and its model.
@@ -168,8 +168,8 @@ class ComponentStream:
         self._cyclic = False
 
     @property
-    def last_place(self) -> int:
-        """The place of the last chunk that holds something."""
+    def last_chunk(self) -> int:
+        """The index of the last chunk that holds something."""
         return len(self.drafts) + bool(self._lines)
 
     def make_room(self, objects: int, size: int) -> None:
@@ -185,36 +185,38 @@ class ComponentStream:
         room = self._most_bytes - _FRAME
         return objects <= self._most_objects and size + objects * _SEPARATOR <= room
 
-    def add(self, node: int, label: str, mark: int, line: bytes, targets: Iterable[int]) -> None:
+    def add(
+        self, node: int, label: str, lookup_key: int, line: bytes, targets: Iterable[int]
+    ) -> None:
         """Put one object, which refers to these nodes, into the chunk in hand.
 
         Chunks end where `make_room` is called, not here.
         """
-        here, places = self._place, self._places
+        here, chunk_indexes = self._chunk, self._chunks
         level = 0
         for target in targets:
-            place = places[target]
-            if place == here:
+            chunk = chunk_indexes[target]
+            if chunk == here:
                 if self._mixed and target in self._levels:
                     below, other = self._levels[target]
                     level = max(level, below + (other != label))
-            elif place:
-                self._needs.add(place)
+            elif chunk:
+                self._needs.add(chunk)
         if self._mixed:
             self._levels[node] = level, label
             self._labels.append(label)
         self._lines.append(line)
-        self._marks.append(mark)
+        self._lookup_keys.append(lookup_key)
         self._bytes += len(line) + _SEPARATOR
         if self._repeating is None:
-            places[node] = here
+            chunk_indexes[node] = here
 
     def mark_cyclic(self) -> None:
-        """The chunk in hand holds objects that refer to each other in a circle."""
+        """The chunk in hand holds objects that refer to each other in a cycle."""
         self._cyclic = True
 
     def repeat(self, needs: Collection[int] | None) -> None:
-        """From now on objects come whole that are in already, in chunks at these places.
+        """From now on objects come whole that are in already, in the chunks with these indexes.
 
         None ends that.
         """
@@ -255,19 +257,23 @@ class ComponentStream:
             range(len(self._lines)), key=lambda i: (levels[i], self._ranks[self._labels[i]])
         )
         self._lines = [self._lines[i] for i in order]
-        self._marks = array("q", [self._marks[i] for i in order])
+        self._lookup_keys = array("q", [self._lookup_keys[i] for i in order])
         self._labels = [self._labels[i] for i in order]
 
     def _record(self, path: Path) -> dict[str, int]:
         """Tell the catalog; the number of objects by label, in load order."""
         if not self._mixed:
             (label,) = self._ranks
-            self._files.record(path, label, self._marks)
+            self._files.record(path, label, self._lookup_keys)
             return {label: len(self._lines)}
         models = Counter(self._labels)
         for label in models:
-            marks = (m for m, own in zip(self._marks, self._labels, strict=True) if own == label)
-            self._files.record(path, label, array("q", marks))
+            lookup_keys = (
+                key
+                for key, own in zip(self._lookup_keys, self._labels, strict=True)
+                if own == label
+            )
+            self._files.record(path, label, array("q", lookup_keys))
         return dict(sorted(models.items(), key=lambda item: self._ranks[item[0]]))
 
 

@@ -9,7 +9,7 @@ from fixturepipe.arrange.intake import Model
 from fixturepipe.arrange.ordering import ComponentOrder
 from fixturepipe.arrange.orphans import Settlement
 from fixturepipe.arrange.workplace import Workplace
-from fixturepipe.artifacts.catalog import mark_of
+from fixturepipe.artifacts.catalog import lookup_key_of
 from fixturepipe.artifacts.records import decode_object, object_lines
 from fixturepipe.events import Listener, StageAdvanced
 from fixturepipe.graph import Component
@@ -18,7 +18,7 @@ from fixturepipe.graph import Component
 class Cutting:
     """Makes the drafts of one component after another, in load order.
 
-    With a settlement, objects that refer to nothing go through it; what it leaves out is missing
+    With a settlement, objects with dangling references go through it; what it leaves out is missing
     for the components after.
     """
 
@@ -36,7 +36,7 @@ class Cutting:
         settlement = self._settlement
         if settlement is not None and not any(map(settlement.concerns, models)):
             settlement = None
-        if component.tangled:
+        if component.is_cyclic:
             return self._ordered(component, settlement)
         stream = models[0].stream
         assert stream is not None
@@ -45,10 +45,10 @@ class Cutting:
         return self._settled(models[0], stream.drafts, settlement)
 
     def _ordered(self, component: Component, settlement: Settlement | None) -> list[Draft]:
-        """A tangled component's objects in their order."""
+        """A cyclic component's objects in their order."""
         objects = self._work.waiting[component.number]
         drafts, limits = self._work.drafts, self._work.limits
-        stream = ComponentStream(drafts, component.labels, limits, objects.places)
+        stream = ComponentStream(drafts, component.labels, limits, objects.chunk_indexes)
         label = component.labels[0]
 
         def advance(done: int) -> None:
@@ -67,7 +67,7 @@ class Cutting:
             for line in object_lines(draft.path):
                 settled = settlement.settle(model, line)
                 if settled is not None:
-                    stream.add(mark_of(decode_object(settled).get("pk")), settled)
+                    stream.add(lookup_key_of(decode_object(settled).get("pk")), settled)
             self._work.drafts.forget(draft.path)
         stream.close()
         return stream.drafts

@@ -2,7 +2,7 @@
 
 What stock loaddata takes is taken, in the same sense: many-to-many lists become rows of their
 through model, a parent's at its child too; a proxy's objects are those of its concrete model; a
-field may be named with its column's "_id", the primary key may stand among the fields, and values
+field may be named with its column's "_id", the primary key may be among the fields, and values
 that carry nothing (generated columns, a parent's fields, which loaddata does not save either) fall
 away.
 """
@@ -61,8 +61,8 @@ class Normaliser:
         self._connection = connection
         self._ignorenonexistent = ignorenonexistent
         self._tables: set[str] = set()
-        self._links = {
-            label: {links.field: links for links in self._all_links(schema)}
+        self._lists = {
+            label: {each.field: each for each in self._inherited_lists(schema)}
             for label, schema in schemas.items()
         }
         self._concrete = {
@@ -77,7 +77,7 @@ class Normaliser:
         return self._concrete.get(label, label)
 
     def plain(self, item: Mapping[str, Any]) -> Iterator[Plain]:
-        """The object itself, then the rows that its many-to-many lists stand for.
+        """The object itself, then the rows that its many-to-many lists mean.
 
         Raises UnusableObjectError for a model or a field that the project does not have,
         unless these are to be ignored.
@@ -92,12 +92,12 @@ class Normaliser:
         known = set(schema.fields)
         fields: dict[str, Any] = {}
         lists: list[tuple[ManyToMany, list[Any]]] = []
-        links = self._links[label]
+        many_to_many = self._lists[label]
         for name, value in item["fields"].items():
             if name in known:
                 fields[name] = value
-            elif name in links and links[name].through in self._schemas:
-                lists.append((links[name], self._list(name, value)))
+            elif name in many_to_many and many_to_many[name].through in self._schemas:
+                lists.append((many_to_many[name], self._list(name, value)))
             elif name == schema.pk and isinstance(value, list):
                 # The key of a content type or permission, which each database numbers itself.
                 fields[name] = value
@@ -130,23 +130,23 @@ class Normaliser:
                 return True
         return False
 
-    def _all_links(self, schema: ModelSchema) -> Iterator[ManyToMany]:
+    def _inherited_lists(self, schema: ModelSchema) -> Iterator[ManyToMany]:
         """A model's many-to-many fields, those of its parents first."""
         for reference in schema.references:
             if reference.parent and reference.model in self._schemas:
-                yield from self._all_links(self._schemas[reference.model])
+                yield from self._inherited_lists(self._schemas[reference.model])
         yield from schema.many_to_many
 
-    def _owner(self, plain: Plain, links: ManyToMany) -> Plain:
-        """The object that links belong to: this one, or a parent's, of which it tells the key."""
+    def _owner(self, plain: Plain, relation: ManyToMany) -> Plain:
+        """The object that has the many-to-many field: this one or its parent's, by its key."""
         schema = self._schemas[plain.label]
-        if links in schema.many_to_many:
+        if relation in schema.many_to_many:
             return plain
         for reference in schema.references:
-            if reference.parent and links in self._links.get(reference.model, {}).values():
+            if reference.parent and relation in self._lists.get(reference.model, {}).values():
                 key = plain.pk if reference.field == PK else plain.fields.get(reference.field)
-                return self._owner(Plain(reference.model, key, {}), links)
-        raise AssertionError(f"{plain.label} does not inherit {links.field}")
+                return self._owner(Plain(reference.model, key, {}), relation)
+        raise AssertionError(f"{plain.label} does not inherit {relation.field}")
 
     def _list(self, name: str, value: Any) -> list[Any]:
         if value is None:
@@ -155,9 +155,9 @@ class Normaliser:
             raise UnusableObjectError(f"field {name!r} is many-to-many: it takes a list")
         return value
 
-    def _rows(self, links: ManyToMany, owner: Plain, values: list[Any]) -> Iterator[Plain]:
-        """A row for each link; a symmetrical one goes both ways, and each stands once."""
-        natural = self._natural_key(owner) if links.symmetrical or owner.pk is None else None
+    def _rows(self, relation: ManyToMany, owner: Plain, values: list[Any]) -> Iterator[Plain]:
+        """The rows of a list, each once; those of a symmetrical field go both ways."""
+        natural = self._natural_key(owner) if relation.symmetrical or owner.pk is None else None
         for value in values:
             # The other object's list may name this one, by the kind of key that it uses here.
             own = owner.pk
@@ -165,19 +165,21 @@ class Normaliser:
                 own = natural
             if own is None:
                 raise UnusableObjectError(
-                    "it has many-to-many links, but neither a primary nor a natural key to link by"
+                    "it has a many-to-many list, but no primary or natural key for its rows"
                 )
-            pairs = [(own, value), (value, own)] if links.symmetrical else [(own, value)]
+            pairs = [(own, value), (value, own)] if relation.symmetrical else [(own, value)]
             for source, target in pairs:
-                if self._is_new(links, key_of(source), key_of(target)):
-                    yield Plain(links.through, None, {links.source: source, links.target: target})
+                if self._is_new(relation, key_of(source), key_of(target)):
+                    yield Plain(
+                        relation.through, None, {relation.source: source, relation.target: target}
+                    )
 
     def _natural_key(self, owner: Plain) -> Any:
         key = self._natural_keys.of(owner.label, owner.pk, owner.fields)
         return None if key is None else json.loads(str(key))
 
-    def _is_new(self, links: ManyToMany, source: object, target: object) -> bool:
-        table = f'"links_{links.through}_{links.source}"'
+    def _is_new(self, relation: ManyToMany, source: object, target: object) -> bool:
+        table = f'"rows_{relation.through}_{relation.source}"'
         execute = self._connection.execute
         if table not in self._tables:
             self._tables.add(table)

@@ -1,4 +1,4 @@
-"""Which keys an object goes by, and which it refers to, as fixtures write them.
+"""The keys that an object has and those that it refers to, as fixtures write them.
 
 An object can be referred to by its primary key, by another unique field (`to_field`) or, where
 a reference is a list, by its natural key. A *kind* of key is a label and one of these three;
@@ -60,7 +60,7 @@ class NaturalKeys:
         }
 
     def of(self, label: str, pk: object, fields: Fields) -> Key | None:
-        """The natural key of an object, or None where its fields do not tell."""
+        """The natural key of an object, or None where it cannot be read off its fields."""
         schema = self._schemas[label]
         parts = []
         for path in schema.natural_key:
@@ -73,7 +73,7 @@ class NaturalKeys:
     def _part(
         self, schema: ModelSchema, path: str, pk: object, fields: Fields
     ) -> tuple[bool, object]:
-        """One part of the natural key: whether the object tells it, and its value."""
+        """One part of the natural key: whether the object has it, and its value."""
         if path in (schema.pk, PK):
             return pk is not None, pk
         references = self._references[schema.label]
@@ -88,7 +88,7 @@ class NaturalKeys:
         value = fields.get(first)
         if not rest or reference is None or not isinstance(value, list):
             return False, None
-        # The reference is by natural key itself: the part stands in that list.
+        # The reference is by natural key itself: the part is in that list.
         inner = self._schemas[reference.model].natural_key
         if rest in inner and len(inner) == len(value):
             return True, value[inner.index(rest)]

@@ -48,7 +48,7 @@ class KeyStore:
         return self._sets[-1]
 
     def settle(self) -> None:
-        """Put in its place what was noted in any set."""
+        """File what was noted in any set."""
         for each in self._sets:
             each.settle()
 
@@ -85,7 +85,7 @@ class KeySet:
         self._indexed = False
 
     def settle(self) -> None:
-        """Put what was noted in its place."""
+        """File what was noted."""
         if not self._noted:
             return
         keys = set(self._noted)
@@ -220,7 +220,7 @@ class KeySet:
 
 
 def _numbers(bits: int, first: int) -> Iterator[int]:
-    """The numbers that set bits stand for, ascending."""
+    """The numbers that set bits mean, ascending."""
     text = bin(bits)[:1:-1]
     at = text.find("1")
     while at >= 0:

@@ -63,7 +63,7 @@ def _after(
     """The chunks that one needs: all of the models it refers to, and those of its own component
     that hold what its objects refer to.
     """
-    own = ranges(first + place - 1 for place in draft.needs)
+    own = ranges(first + index - 1 for index in draft.needs)
     others = {
         graph.component_of[needed].number for label in draft.models for needed in graph.needs(label)
     }

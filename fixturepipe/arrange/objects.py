@@ -1,4 +1,4 @@
-"""The objects of one tangled component: they wait on disk until their order is known.
+"""The objects of one cyclic component: they wait on disk until their order is known.
 
 Each object is a *node*, numbered as it came. Its line waits in a spool. The keys it can be
 referred to by are kept so that a node can be found by them: whole numbers in pages of 4,096, as
@@ -18,16 +18,16 @@ from fixturepipe.arrange.keys import Key
 from fixturepipe.arrange.keysets import KeyStore
 from fixturepipe.arrange.spool import LineSpool, NumberFile
 
-Name = tuple[int, Key]  # the number of a kind, and the key
-Use = tuple[int, int, Key]  # the place of a reference in its model, and the name it refers to
+KeyRef = tuple[int, Key]  # the number of a kind, and the key
+FieldRef = tuple[int, int, Key]  # the index of a reference in its model, and the key it refers to
 
 _ROWS = 4000
 _HELD = 1 << 22  # bytes of lines
-_TEXT = 1 << 15  # added to the slot of a reference whose key is in the table
+_TEXT = 1 << 15  # added to the index of a reference whose key is in the table
 
 
-class NodeNames:
-    """Finds nodes by the keys they bear."""
+class NodeIndex:
+    """Finds nodes by their keys."""
 
     def __init__(self, store: KeyStore, table: str) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class NodeNames:
         store.connection.execute(f"CREATE TABLE {table} (kind, key, node)")
 
     def add(self, kind: int, key: Key, node: int) -> None:
-        """Note that a node bears a key."""
+        """Note that a node has a key."""
         if type(key) is int:
             pages = self._pages.get(kind)
             if pages is None:
@@ -68,7 +68,7 @@ class NodeNames:
         self._store.connection.execute(sql)
 
     def node_by_number(self, kind: int, key: int) -> int:
-        """The node that bears a whole number as its key, or -1."""
+        """The node whose key is this whole number, or -1."""
         page = self._pages.get(kind, {}).get(key >> 12)
         if page is not None:
             return page[key & 4095] - 1
@@ -79,7 +79,7 @@ class NodeNames:
         return found[0] if found else -1
 
     def nodes_by_text(self, uses: str) -> Iterator[tuple[int, int | None]]:
-        """For each row of the table `uses` its kind and the node that bears its key."""
+        """For each row of the table `uses` its kind and the node that has its key."""
         yield from self._store.connection.execute(
             f"SELECT u.kind, (SELECT node FROM {self._table} n WHERE n.kind = u.kind"
             f" AND n.key = u.key LIMIT 1) FROM {uses} u ORDER BY u.rowid"
@@ -92,18 +92,18 @@ class NodeNames:
 
 
 class ComponentObjects:
-    """The objects of a component and, after `link`, what each refers to within it.
+    """The objects of a component and, after `resolve`, what each refers to within it.
 
-    `starts` and `targets` are as `dependency_groups` takes them; `slots` gives for each edge
-    the place of its reference among its model's references. `models` and `marks` hold, for each
-    node, the number of its model and what the catalog finds it by. `places` holds a number for
-    each node that whoever orders them may set, 0 at first. `loose` names the places of the
-    references of a node that may mean any object; these few are in memory.
+    `starts` and `targets` are as `dependency_groups` takes them; `field_indexes` gives for each
+    edge the index of its reference among its model's references. `models` and `lookup_keys` hold,
+    for each node, the number of its model and what the catalog finds it by. `chunk_indexes` holds a
+    number for each node that whoever orders them may set, 0 at first. `loose` gives the indexes of
+    the references of a node that may mean any object; these few are in memory.
     """
 
     def __init__(self, directory: Path, number: int, store: KeyStore) -> None:
         self._connection: sqlite3.Connection = store.connection
-        self._names = NodeNames(store, f"names_{number}")
+        self._names = NodeIndex(store, f"names_{number}")
         self._table = f"uses_{number}"
         self._connection.execute(f"CREATE TABLE {self._table} (kind, key)")
         self.lines = LineSpool(directory / f"{number}.lines")
@@ -118,13 +118,18 @@ class ComponentObjects:
         self._held = 0
         self._lines: list[bytes] = []
         self._models = array("H")
-        self._marks = array("q")
-        self._use_nodes, self._use_slots = array("i"), array("H")
+        self._lookup_keys = array("q")
+        self._use_nodes, self._use_fields = array("i"), array("H")
         self._use_kinds, self._use_keys = array("H"), array("q")
         self._texts: list[tuple[int, str]] = []
 
     def add(
-        self, model: int, mark: int, line: bytes, names: Sequence[Name], uses: Sequence[Use]
+        self,
+        model: int,
+        lookup_key: int,
+        line: bytes,
+        names: Sequence[KeyRef],
+        uses: Sequence[FieldRef],
     ) -> None:
         """Take one object in."""
         node = self.count
@@ -132,17 +137,17 @@ class ComponentObjects:
         self._held += len(line)
         self._lines.append(line)
         self._models.append(model)
-        self._marks.append(mark)
+        self._lookup_keys.append(lookup_key)
         for kind, key in names:
             self._names.add(kind, key, node)
-        for slot, kind, key in uses:
+        for at, kind, key in uses:
             self._use_nodes.append(node)
             self._use_kinds.append(kind)
             if type(key) is int:
-                self._use_slots.append(slot)
+                self._use_fields.append(at)
                 self._use_keys.append(key)
             else:
-                self._use_slots.append(slot | _TEXT)
+                self._use_fields.append(at | _TEXT)
                 self._use_keys.append(0)
                 self._texts.append((kind, str(key)))
         if len(self._lines) >= _ROWS or self._held >= _HELD:
@@ -154,10 +159,10 @@ class ComponentObjects:
         self.lines.extend(self._lines)
         for name, numbers in (
             ("models", self._models),
-            ("marks", self._marks),
-            ("places", array("i", [0] * len(self._lines))),
+            ("lookup_keys", self._lookup_keys),
+            ("chunk_indexes", array("i", [0] * len(self._lines))),
             ("use_nodes", self._use_nodes),
-            ("use_slots", self._use_slots),
+            ("use_fields", self._use_fields),
             ("use_kinds", self._use_kinds),
             ("use_keys", self._use_keys),
         ):
@@ -166,30 +171,38 @@ class ComponentObjects:
         self._connection.executemany(f"INSERT INTO {self._table} VALUES (?, ?)", self._texts)
         self._begin()
 
-    def link(self, untold: set[int]) -> None:
+    def resolve(self, unknown: set[int]) -> None:
         """Find the node that each reference means. References that lead elsewhere fall away.
 
-        `untold` are the numbers of kinds whose keys some objects do not tell: a reference by
+        `unknown` are the numbers of kinds that some objects do not show: a reference by
         one of these that finds no node is loose, it may mean any.
         """
         self._flush()
         self._names.finish()
         files = self._files
-        starts, targets, slots = array("q"), array("i"), array("H")
+        starts, targets, field_indexes = array("q"), array("i"), array("H")
         edges = 0
         following = 0  # the node whose edges begin next
-        for node, slot, target in self._edges(untold):
+        for node, at, target in self._edges(unknown):
             while following <= node:
                 starts.append(edges)
                 following += 1
             targets.append(target)
-            slots.append(slot)
+            field_indexes.append(at)
             edges += 1
             if len(targets) >= _ROWS:
-                for name, numbers in (("starts", starts), ("targets", targets), ("slots", slots)):
+                for name, numbers in (
+                    ("starts", starts),
+                    ("targets", targets),
+                    ("field_indexes", field_indexes),
+                ):
                     files[name].extend(numbers)
                     del numbers[:]
-        for name, numbers in (("starts", starts), ("targets", targets), ("slots", slots)):
+        for name, numbers in (
+            ("starts", starts),
+            ("targets", targets),
+            ("field_indexes", field_indexes),
+        ):
             files[name].extend(numbers)
         for first in range(following, self.count + 1, _ROWS):
             files["starts"].extend([edges] * (min(first + _ROWS, self.count + 1) - first))
@@ -201,28 +214,28 @@ class ComponentObjects:
         files = self._files
         self.starts = files["starts"].numbers()
         self.targets = files["targets"].numbers()
-        self.slots = files["slots"].numbers()
+        self.field_indexes = files["field_indexes"].numbers()
         self.models = files["models"].numbers()
-        self.marks = files["marks"].numbers()
-        self.places = files["places"].numbers()
+        self.lookup_keys = files["lookup_keys"].numbers()
+        self.chunk_indexes = files["chunk_indexes"].numbers()
 
-    def _edges(self, untold: set[int]) -> Iterator[tuple[int, int, int]]:
-        """Node, place of the reference and node it leads to, in the order of the first."""
-        columns = [self._files[f"use_{name}"] for name in ("nodes", "slots", "kinds", "keys")]
+    def _edges(self, unknown: set[int]) -> Iterator[tuple[int, int, int]]:
+        """Node, index of the reference and node it leads to, in the order of the first."""
+        columns = [self._files[f"use_{name}"] for name in ("nodes", "fields", "kinds", "keys")]
         texts = self._names.nodes_by_text(self._table)
         by_number = self._names.node_by_number
         uses = zip(*(column.numbers() for column in columns), strict=True)
-        for done, (node, slot, kind, key) in enumerate(uses):
+        for done, (node, at, kind, key) in enumerate(uses):
             target: int | None
-            if slot & _TEXT:
-                slot -= _TEXT
+            if at & _TEXT:
+                at -= _TEXT
                 _, target = next(texts)
             else:
                 target = by_number(kind, key)
             if target is not None and target >= 0:
-                yield node, slot, target
-            elif kind in untold:
-                self.loose.setdefault(node, []).append(slot)
+                yield node, at, target
+            elif kind in unknown:
+                self.loose.setdefault(node, []).append(at)
             if done % (1 << 16) == 0:
                 for column in columns:
                     column.give_back()
@@ -244,13 +257,13 @@ class ComponentObjects:
 
 _FILES = {
     "models": "H",
-    "marks": "q",
-    "places": "i",
+    "lookup_keys": "q",
+    "chunk_indexes": "i",
     "use_nodes": "i",
-    "use_slots": "H",
+    "use_fields": "H",
     "use_kinds": "H",
     "use_keys": "q",
     "starts": "q",
     "targets": "i",
-    "slots": "H",
+    "field_indexes": "H",
 }

@@ -2,10 +2,10 @@
 
 A ──► B ──► C      C, B, A, each where it finds room
 A ◄─► B            together in one chunk, which is marked cyclic
-a thousand of them in a circle, more than a chunk takes:
+a thousand of them in a cycle, more than a chunk takes:
     a key that may be null closes it    each object, that key null; at the end again, whole
     no such key                         together in a chunk of its own size
-a natural key that no object tells      the object, that key null; at the end again, whole
+a natural key that no object holds      the object, that key null; at the end again, whole
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from fixturepipe.graph import dependency_groups
 
 _STEP = 10_000  # objects between two reports
 
-Edge = tuple[int, int]  # the place of a reference in its model, and the node it leads to
+Edge = tuple[int, int]  # the index of a reference in its model, and the node it leads to
 
 
 class ComponentOrder:
-    """Orders the objects of one component, which have been linked, into a stream of chunks."""
+    """Orders the resolved objects of one component into a stream of chunks."""
 
     def __init__(
         self,
@@ -45,45 +45,45 @@ class ComponentOrder:
         self._stream = stream
         self._settlement = settlement
         self._starts, self._targets = objects.starts, objects.targets
-        self._slots = objects.slots
-        self._places = objects.places
+        self._field_indexes = objects.field_indexes
+        self._chunks = objects.chunk_indexes
         self._loose = objects.loose
         self._later = array("i")  # nodes that come again at the end, and their lines
         self._whole = LineSpool(objects.lines.path.with_suffix(".again"))
 
     def run(self, advance: Callable[[int], None]) -> None:
-        """Hand over all objects; `advance` is told how many are done, every so often."""
-        done = told = 0
+        """Hand over all objects; `advance` is given how many more are done, every so often."""
+        done = reported = 0
         simple = self._settlement is None and not self._loose
         for group in dependency_groups(self._starts, self._targets):
             if len(group) > 1:
-                self._circle(group)
+                self._cycle(group)
             elif simple:
                 self._put_plain(group[0])
             else:
                 self._single(group[0])
             done += len(group)
-            if done - told >= _STEP:
-                advance(done - told)
-                told = done
+            if done - reported >= _STEP:
+                advance(done - reported)
+                reported = done
                 self._objects.give_back()
-        advance(done - told)
+        advance(done - reported)
         self._repeat()
         self._stream.close()
 
     def _repeat(self) -> None:
         """What came with keys null comes again, whole: by now all that it refers to is in."""
-        self._stream.repeat(range(1, self._stream.last_place + 1))
+        self._stream.repeat(range(1, self._stream.last_chunk + 1))
         for node, line in zip(self._later, self._whole, strict=True):
             self._stream.make_room(1, len(line))
             self._put(node, line, ())
         self._stream.repeat(None)
         self._whole.close()
 
-    def _null_for_now(self, node: int, line: bytes, slots: Iterable[int]) -> bytes:
+    def _null_for_now(self, node: int, line: bytes, field_indexes: Iterable[int]) -> bytes:
         """The line with those of these keys null that may be; it comes again whole."""
         references = self._model(node).schema.references
-        nullable = [references[slot].field for slot in slots if references[slot].null]
+        nullable = [references[at].field for at in field_indexes if references[at].null]
         if not nullable:
             return line
         self._later.append(node)
@@ -97,7 +97,7 @@ class ComponentOrder:
 
     def _edges(self, node: int) -> Iterator[Edge]:
         for at in range(self._starts[node], self._starts[node + 1]):
-            yield self._slots[at], self._targets[at]
+            yield self._field_indexes[at], self._targets[at]
 
     def _put_plain(self, node: int) -> None:
         """What is done with nearly all objects, without the calls."""
@@ -108,7 +108,7 @@ class ComponentOrder:
             self._stream.mark_cyclic()
             line = self._by_primary_key(node, line, (node,))
         label = self._labels[self._objects.models[node]]
-        self._stream.add(node, label, self._objects.marks[node], line, targets)
+        self._stream.add(node, label, self._objects.lookup_keys[node], line, targets)
 
     def _single(self, node: int) -> None:
         line: bytes | None = self._objects.lines[node]
@@ -129,9 +129,9 @@ class ComponentOrder:
 
     def _put(self, node: int, line: bytes, targets: Sequence[int]) -> None:
         label = self._labels[self._objects.models[node]]
-        self._stream.add(node, label, self._objects.marks[node], line, targets)
+        self._stream.add(node, label, self._objects.lookup_keys[node], line, targets)
 
-    def _circle(self, group: Sequence[int]) -> None:
+    def _cycle(self, group: Sequence[int]) -> None:
         """Objects that all reach each other."""
         if self._settlement is not None:
             group, lines = self._settled(group, self._settlement)
@@ -147,7 +147,7 @@ class ComponentOrder:
     def _settled(
         self, group: Sequence[int], settlement: Settlement
     ) -> tuple[Sequence[int], dict[int, bytes]]:
-        """Who is left of a circle, over and over until nobody leaves any more."""
+        """Who is left of a cycle, over and over until nobody leaves any more."""
         lines = {node: self._objects.lines[node] for node in group}
         while True:
             before = len(lines)
@@ -172,14 +172,14 @@ class ComponentOrder:
             self._put(node, line, [target for _, target in self._edges(node)])
 
     def _by_primary_key(self, node: int, line: bytes, group: Sequence[int]) -> bytes:
-        """The line with natural keys of the circle's own objects replaced by primary keys.
+        """The line with natural keys of the cycle's own objects replaced by primary keys.
 
         A natural key is looked up while its object may not be there yet; a primary key is not.
         """
         item = decode_object(line)
         changed = False
-        for slot, target in self._edges(node):
-            reference = self._model(node).schema.references[slot]
+        for at, target in self._edges(node):
+            reference = self._model(node).schema.references[at]
             if not isinstance(item["fields"].get(reference.field), list):
                 continue
             if not _holds(group, target):
@@ -198,9 +198,9 @@ class ComponentOrder:
 
     def _can_be_broken(self, group: Sequence[int]) -> bool:
         return any(
-            self._model(node).schema.references[slot].null and _holds(group, target)
+            self._model(node).schema.references[at].null and _holds(group, target)
             for node in group
-            for slot, target in self._edges(node)
+            for at, target in self._edges(node)
         )
 
     def _broken(self, group: Sequence[int], read: Callable[[int], bytes]) -> None:
@@ -209,9 +209,9 @@ class ComponentOrder:
             lines = {}
             for node in part:
                 later = [
-                    slot
-                    for slot, target in self._edges(node)
-                    if not self._places[target]
+                    at
+                    for at, target in self._edges(node)
+                    if not self._chunks[target]
                     and _holds(group, target)
                     and not _holds(part, target)
                 ]
@@ -224,12 +224,12 @@ class ComponentOrder:
                 self._put(node, lines[node], [t for _, t in self._edges(node)])
 
     def _parts_without_null(self, group: Sequence[int]) -> Iterator[Sequence[int]]:
-        """The circle in an order that is right once nullable keys do not count."""
+        """The cycle in an order that is right once nullable keys do not count."""
         starts, targets = array("q", [0]), array("i")
         for node in group:
             references = self._model(node).schema.references
-            for slot, target in self._edges(node):
-                if not references[slot].null and _holds(group, target):
+            for at, target in self._edges(node):
+                if not references[at].null and _holds(group, target):
                     targets.append(bisect_left(group, target))
             starts.append(len(targets))
         for part in dependency_groups(starts, targets):

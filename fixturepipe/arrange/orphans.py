@@ -1,8 +1,8 @@
-"""References to nothing: finding them when all objects are in, and what is done about them.
+"""Dangling references: finding them when all objects are in, and what is done about them.
 
-While objects come in, only keys are noted: those borne and those used. When all are in, the
+While objects come in, only keys are noted: those defined and those referenced. When all are in, the
 difference is what is missing; where nothing is, which is the rule, no object is looked at twice.
-Otherwise the objects of the models that use missing keys are read again, in load order: each
+Otherwise the objects of the models that refer to missing keys are read again, in load order: each
 reference is named, and the object goes on without it, is left out or stops the run. What is
 left out is missing from then on for those that refer to it, who come later.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fixturepipe.arrange.intake import Model, Models, Names, Pointer
+from fixturepipe.arrange.intake import KeyIndex, Model, Models, Pointer
 from fixturepipe.arrange.keys import NATURAL, PK, Key, key_of
 from fixturepipe.arrange.keysets import KeySet, KeyStore, batches
 from fixturepipe.arrange.options import OnOrphan
@@ -33,7 +33,7 @@ _ASKED = 500
 
 @dataclass(frozen=True)
 class Orphan:
-    """A reference to nothing: the object and field that make it, and what came of it."""
+    """A dangling reference: the object and field that have it, and what was done."""
 
     model: str
     pk: Any
@@ -51,36 +51,36 @@ class Orphan:
 
 
 class MissingKeys:
-    """The keys that are referred to and that no object bears, by the number of their kind."""
+    """The keys that are referred to and that no object has, by the number of their kind."""
 
     def __init__(self, models: Models, store: KeyStore, in_target: InTarget | None) -> None:
         self._store = store
         self._sets: dict[int, KeySet] = {}
-        for names in models.all_names():
-            if names.open or not names.used:
+        for index in models.key_indexes():
+            if index.is_open or not index.referenced:
                 continue
-            made_by_target = models.by_label[names.kind.label].schema.natural_primary
-            for key in _not_found(names, in_target or _nobody, made_by_target):
-                self.add(names, key)
+            made_by_target = models.by_label[index.kind.label].schema.natural_primary
+            for key in _not_found(index, in_target or _nobody, made_by_target):
+                self.add(index, key)
 
     def __bool__(self) -> bool:
         return bool(self._sets)
 
-    def add(self, names: Names, key: Key) -> None:
-        if names.number not in self._sets:
-            self._sets[names.number] = self._store.new()
-        self._sets[names.number].note(key)
+    def add(self, index: KeyIndex, key: Key) -> None:
+        if index.number not in self._sets:
+            self._sets[index.number] = self._store.new()
+        self._sets[index.number].note(key)
 
     def touches(self, pointers: Sequence[Pointer]) -> bool:
         """Whether any of these references can lead to a missing key."""
         return any(
-            names.number in self._sets
+            index.number in self._sets
             for pointer in pointers
-            for names in (pointer.by_value, pointer.by_natural_key)
+            for index in (pointer.by_value, pointer.by_natural_key)
         )
 
-    def has(self, names: Names, value: object) -> bool:
-        found = self._sets.get(names.number)
+    def has(self, index: KeyIndex, value: object) -> bool:
+        found = self._sets.get(index.number)
         return found is not None and key_of(value) in found
 
 
@@ -88,22 +88,22 @@ def _nobody(label: str, to: str, keys: Sequence[Any]) -> None:
     """There is no target to ask."""
 
 
-def _not_found(names: Names, in_target: InTarget, made_by_target: bool) -> Iterator[Key]:
-    """The keys that are used, and borne neither by an object nor by a row of the target.
+def _not_found(index: KeyIndex, in_target: InTarget, made_by_target: bool) -> Iterator[Key]:
+    """The keys that are referred to, and that neither an object nor a row of the target has.
 
     `made_by_target`: rows that the target will have as soon as it is migrated.
     """
-    for batch in batches(names.used.without(names.borne), _ASKED):
-        asked = [_as_asked(names, key) for key in batch]
-        answer = in_target(names.kind.label, names.kind.to, asked)
+    for batch in batches(index.referenced.without(index.defined), _ASKED):
+        asked = [_as_asked(index, key) for key in batch]
+        answer = in_target(index.kind.label, index.kind.to, asked)
         if answer is None and made_by_target:
             return
         found = {key_of(_listed(key)) for key in answer or ()}
         yield from (key for key in batch if key not in found)
 
 
-def _as_asked(names: Names, key: Key) -> Any:
-    return tuple(json.loads(str(key))) if names.kind.to == NATURAL else key
+def _as_asked(index: KeyIndex, key: Key) -> Any:
+    return tuple(json.loads(str(key))) if index.kind.to == NATURAL else key
 
 
 def _listed(key: Any) -> Any:
@@ -180,7 +180,7 @@ class Settlement:
             if (
                 value is not None
                 and reference.constrained
-                and self._missing.has(pointer.names(value), value)
+                and self._missing.has(pointer.index_for(value), value)
             ):
                 yield pointer, value
 
@@ -203,5 +203,5 @@ class Settlement:
     def _leave_out(self, model: Model, pk: Any, fields: Mapping[str, Any], line: bytes) -> None:
         self._rejects.write([line])
         self.rejected[model.schema.label] += 1
-        for names, key in self._models.keys_of(model, pk, fields):
-            self._missing.add(names, key)
+        for index, key in self._models.keys_of(model, pk, fields):
+            self._missing.add(index, key)

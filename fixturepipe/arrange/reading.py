@@ -1,4 +1,4 @@
-"""Reading all fixtures: each object is taken in once, and none may stand twice."""
+"""Reading all fixtures: each object is taken in once, and no key may come twice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fixturepipe.arrange.external import Normaliser, Plain, UnusableObjectError
-from fixturepipe.arrange.intake import Names
+from fixturepipe.arrange.intake import KeyIndex
 from fixturepipe.arrange.keys import NATURAL, Key, key_of
 from fixturepipe.arrange.workplace import Workplace
 from fixturepipe.artifacts.fixtures import FixtureFile
@@ -31,7 +31,7 @@ class Reading:
         self._models = work.models
         self._files = files
         self._listener = listener
-        self._told = 0
+        self._reported = 0
         self._normaliser = Normaliser(
             work.schemas,
             work.models.natural_keys,
@@ -52,9 +52,9 @@ class Reading:
         """
         for name, file in self._files.items():
             self._read(name, file)
-        for names, key in self._models.repeated():
-            self._refuse_twice(names, key)
-        self._tell_proxies()
+        for index, key in self._models.repeated():
+            self._refuse_twice(index, key)
+        self._report_proxies()
         for model in self._models.by_number:
             if model.stream is not None:
                 model.stream.close()
@@ -83,13 +83,13 @@ class Reading:
                 self._work.catalog.origin(label, name)
 
     def _advance(self, label: str) -> None:
-        """Tell of the objects that went into chunks since it was last told."""
+        """Report the objects that went into chunks since the last report."""
         waiting = sum(objects.count for objects in self._work.waiting.values())
         done = sum(model.objects for model in self._models.by_number) - waiting
-        self._listener(StageAdvanced("arrange", done - self._told, label))
-        self._told = done
+        self._listener(StageAdvanced("arrange", done - self._reported, label))
+        self._reported = done
 
-    def _tell_proxies(self) -> None:
+    def _report_proxies(self) -> None:
         for proxy, count in sorted(self._normaliser.proxied.items()):
             label = self._normaliser.label_of(proxy)
             text = f"{proxy} is a proxy: its objects ({count:,}) are arranged as {label}"
@@ -103,31 +103,31 @@ class Reading:
             what = f"object {number:,} ({item['model']}{'' if pk is None else f' {pk}'})"
             file.refuse(error.problem, position=what, hint=error.hint)
 
-    def _refuse_twice(self, names: Names, key: Key) -> None:
-        """Read all again to say where the objects with one key stand."""
+    def _refuse_twice(self, index: KeyIndex, key: Key) -> None:
+        """Read all again to find the objects with the same key."""
         places = [
             (file, number)
             for file in self._files.values()
             for number, item in enumerate(file.objects(), 1)
-            if self._bears(item, names, key)
+            if self._has(item, index, key)
         ]
         if len(places) < 2:
             return
         (first, first_number), (second, second_number) = places[:2]
         where = "" if first is second else f"{first.path}, "
         second.refuse(
-            f"{names.kind.label} with {names.kind.to} {key} stands in {where}object"
+            f"{index.kind.label} with {index.kind.to} {key} is in {where}object"
             f" {first_number:,} already",
             position=f"object {second_number:,}",
             hint="Take one of them out.",
         )
 
-    def _bears(self, item: Mapping[str, Any], names: Names, key: Key) -> bool:
-        """Whether an object goes by this key; only one without primary key by its natural one."""
-        if self._normaliser.label_of(item["model"]) != names.kind.label:
+    def _has(self, item: Mapping[str, Any], index: KeyIndex, key: Key) -> bool:
+        """Whether an object has this key; a natural key counts where it has no primary key."""
+        if self._normaliser.label_of(item["model"]) != index.kind.label:
             return False
         pk = item.get("pk")
-        if names.kind.to == NATURAL:
-            found = self._models.natural_keys.of(names.kind.label, pk, item["fields"])
+        if index.kind.to == NATURAL:
+            found = self._models.natural_keys.of(index.kind.label, pk, item["fields"])
             return pk is None and found == key
         return pk is not None and key_of(pk) == key

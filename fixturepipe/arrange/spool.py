@@ -19,7 +19,7 @@ _BUFFER = 1 << 16
 
 
 class NumberFile:
-    """Numbers of one width (`code` as in `array`), appended and then read by place."""
+    """Numbers of one width (`code` as in `array`), appended and then read by index."""
 
     def __init__(self, path: Path, code: str) -> None:
         self._path = path

@@ -2,11 +2,11 @@
 
     files ──► intake ──► ordinary models: cut as they come ────────┐
                  │                                                 ├──► numbered in load order
-                 └─────► tangled components: wait, ordered, cut ───┘
+                 └─────► cyclic components: wait, ordered, cut ───┘
 
-Objects are read once. Chunks are cut into a directory beside their place, with no numbers, and
-numbered and moved there when all is known; the manifest names them last. The old arrangement is
-dropped from the manifest first: whenever this stops, there is no chunk that `load` would take.
+Objects are read once. Chunks are cut into a temporary directory, without numbers; when all is known
+they are numbered and moved to their directory, and the manifest names them last. The old
+arrangement is dropped from the manifest first: whenever this stops, `load` would take no chunk.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ Drafts = Sequence[tuple[Component, Sequence[Draft]]]
 
 @dataclass(frozen=True)
 class ArrangeResult:
-    """What was arranged. `unchanged` where the arrangement stood already.
+    """What was arranged. `unchanged` where these fixtures were already arranged like this.
 
-    `problems` are the first references to nothing, `orphans` counts them all.
+    `problems` are the first dangling references, `orphans` counts them all.
     """
 
     models: dict[str, int]
@@ -86,7 +86,7 @@ def arrange(
     """Arrange the run's dumps, or the fixtures given, into chunks.
 
     Raises FixtureError for a file that is no fixture or holds what the project does not know,
-    DanglingReferenceError for references to nothing if these are to stop it, and
+    DanglingReferenceError for dangling references if these are to stop it, and
     RunDirectoryError where there is nothing to arrange.
     """
     manifest = _manifest(directory, schemas, inputs)
@@ -146,7 +146,7 @@ def _refusals_of(directory: RunDirectory) -> Iterator[None]:
         problem = getattr(error, "strerror", None) or error
         raise FixturepipeError(
             f"{directory.path} cannot be written: {problem}",
-            hint="It takes about twice the space of the fixtures. Make room, and run it again.",
+            hint="The chunks need twice the space of the fixtures. Free some, then run it again.",
         ) from error
 
 
@@ -194,7 +194,7 @@ def _paths(directory: RunDirectory, manifest: Manifest, inputs: Sequence[Path]) 
 
 
 def _fingerprint(schemas: Mapping[str, ModelSchema], options: ArrangeOptions) -> str:
-    """A mark of all that decides, besides the fixtures, what the chunks are."""
+    """A hash of everything but the fixtures that decides what the chunks are."""
     return sha256(
         msgspec.json.encode([FORMAT, asdict(options), list(schemas.values())])
     ).hexdigest()
@@ -222,14 +222,14 @@ def _stands(
 def _cut(
     work: Workplace, options: ArrangeOptions, listener: Listener, in_target: InTarget | None
 ) -> tuple[Drafts, Settlement | None]:
-    """Order and cut what was read; what refers to nothing is written to `rejects`.
+    """Order and cut what was read; orphans are written to `rejects`.
 
     Raises DanglingReferenceError if such references are to stop it.
     """
-    names = work.models.all_names()
-    untold = {each.number for each in names if each.open and each.followed}
+    indexes = work.models.key_indexes()
+    unknown = {each.number for each in indexes if each.is_open and each.followed}
     for objects in work.waiting.values():
-        objects.link(untold)
+        objects.resolve(unknown)
     rejects, reasons = (work.directory.rejects / name for name in (_REJECTS, _REASONS))
     missing = MissingKeys(work.models, work.store, in_target)
     if not missing:
@@ -253,7 +253,8 @@ def _dangling(settlement: Settlement, reasons: Path) -> DanglingReferenceError:
     fields = [f"  {count:,} from {name}" for name, count in settlement.by_field.most_common(_NAMED)]
     named = [f"  {orphan}" for orphan in settlement.orphans[:_NAMED]]
     return DanglingReferenceError(
-        f"{settlement.total:,} references lead to objects that are neither here nor in the target\n"
+        f"{settlement.total:,} references lead to objects that are in neither the fixtures nor the"
+        " target\n"
         + "\n".join([*fields, "The first of them:", *named, f"All of them are in {reasons}"]),
-        hint="Mend the source, add what was not dumped, or go on with --on-orphan reject or null.",
+        hint="Fix the source, add the missing objects, or pass --on-orphan reject or null.",
     )

@@ -1,8 +1,8 @@
-"""The directory in which an arrangement is made, and what stands open in it meanwhile.
+"""The directory in which an arrangement is made, and what is open in it meanwhile.
 
     .2-chunks.tmp/
         index.sqlite3        keys and references, until all objects are in
-        7.lines 7.marks …    the objects of tangled component 7, until they are ordered
+        7.lines 7.models …    the objects of cyclic component 7, until they are ordered
         12.draft             a chunk without a number
         .catalog             stays with the chunks
 
@@ -58,7 +58,7 @@ class Workplace:
     def _prepare(self, component: Component, leaving: ExitStack) -> None:
         """Say where the objects of a component's models go."""
         models = [self.models.by_label[label] for label in component.labels]
-        if not component.tangled:
+        if not component.is_cyclic:
             models[0].stream = ModelStream(self.drafts, component.labels[0], self.limits)
             return
         objects = ComponentObjects(self.path, component.number, self.store)
@@ -83,7 +83,7 @@ class Workplace:
         return {label: count for label, count in counted.items() if count}
 
     def become_chunks(self) -> None:
-        """Take the place of the chunks, in one move."""
+        """Replace the chunks, in one move."""
         self.catalog.finish()
         for objects in self.waiting.values():
             objects.close()

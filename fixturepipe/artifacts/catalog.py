@@ -1,9 +1,9 @@
-"""Where each object lies: finding one among ten million without reading the chunks.
+"""An index of the chunks: finding one object among ten million without reading them all.
 
-Beside the chunks lies `.catalog`, a SQLite file with a row for each chunk and model that holds
-the *marks* of its objects, sorted: the primary key where it is a whole number of 64 bits, else
-a checksum of it. To find an object is to look through the marks of its model's chunks (eight
-bytes an object) and then to read the chunk that has it.
+With the chunks is `.catalog`, a SQLite file with a row for each chunk and model that holds the
+*lookup keys* of its objects, sorted: the primary key where it is a whole number of 64 bits, else a
+checksum of it. Finding an object is a search in the lookup keys of its model's chunks (eight bytes
+an object), then a look into the chunk that has it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from fixturepipe.artifacts.rundir import RunDirectory
 FILE = ".catalog"
 
 
-def mark_of(pk: object) -> int:
+def lookup_key_of(pk: object) -> int:
     """What an object is found by: its primary key as a number of 64 bits, or a checksum.
 
-    "17" and 17 have one mark, as loaddata reads both as the same key. 0 without a key. Two keys
-    may have one mark: it only says where to look.
+    "17" and 17 have one lookup key, as loaddata reads both as the same key. 0 without a key. Two
+    keys may have one lookup key: it only says where to look.
     """
     if type(pk) is int and -(1 << 63) <= pk < 1 << 63:
         return pk
@@ -46,7 +46,7 @@ def mark_of(pk: object) -> int:
 _TABLES = (
     "PRAGMA journal_mode=OFF",
     "PRAGMA synchronous=OFF",
-    "CREATE TABLE content (draft TEXT, label TEXT, first INTEGER, last INTEGER, marks BLOB)",
+    "CREATE TABLE content (draft TEXT, label TEXT, first INTEGER, last INTEGER, lookup_keys BLOB)",
     "CREATE TABLE chunk (draft TEXT PRIMARY KEY, number INTEGER)",
     "CREATE TABLE origin (label TEXT, file TEXT)",
     "BEGIN",
@@ -54,7 +54,7 @@ _TABLES = (
 
 
 class CatalogWriter:
-    """Takes the marks of each chunk as it is cut, and its number once that is known."""
+    """Takes the lookup keys of each chunk as it is cut, and its number once that is known."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
@@ -65,9 +65,9 @@ class CatalogWriter:
                 self._connection.execute(statement)
             failing.pop_all()
 
-    def add(self, draft: str, label: str, marks: array[int]) -> None:
+    def add(self, draft: str, label: str, lookup_keys: array[int]) -> None:
         """Note which objects of a model a draft holds."""
-        ordered = array("q", sorted(marks))
+        ordered = array("q", sorted(lookup_keys))
         row = (draft, label, ordered[0], ordered[-1], ordered.tobytes())
         self._connection.execute("INSERT INTO content VALUES (?, ?, ?, ?, ?)", row)
 
@@ -104,7 +104,7 @@ class Found:
 def find_object(
     directory: RunDirectory, manifest: Manifest, label: str, pk: object
 ) -> Iterator[Found]:
-    """Where the object of a model with this primary key lies.
+    """Where the object of a model with this primary key is.
 
     More than one where it is loaded first with a key null and whole later. None where there is
     no such object or no arrangement. A key may be given as text, as a user types it: a UUID
@@ -119,7 +119,7 @@ def find_object(
     with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
         query = "SELECT file FROM origin WHERE label = ? ORDER BY rowid"
         origins = tuple(row[0] for row in connection.execute(query, (label,)))
-        for number in _candidates(connection, label, mark_of(pk)):
+        for number in _candidates(connection, label, lookup_key_of(pk)):
             path = directory.path / chunks[number].file
             for line in object_lines(path):
                 found = json.loads(line)
@@ -127,16 +127,16 @@ def find_object(
                     yield Found(chunks[number], line.decode(), origins)
 
 
-def _candidates(connection: sqlite3.Connection, label: str, mark: int) -> Iterator[int]:
+def _candidates(connection: sqlite3.Connection, label: str, lookup_key: int) -> Iterator[int]:
     query = (
-        "SELECT chunk.number, marks FROM content JOIN chunk USING (draft)"
+        "SELECT chunk.number, lookup_keys FROM content JOIN chunk USING (draft)"
         " WHERE label = ? AND first <= ? AND last >= ? ORDER BY chunk.number"
     )
-    for number, blob in connection.execute(query, (label, mark, mark)):
-        marks = array("q")
-        marks.frombytes(blob)
-        at = bisect_left(marks, mark)
-        if at < len(marks) and marks[at] == mark:
+    for number, blob in connection.execute(query, (label, lookup_key, lookup_key)):
+        lookup_keys = array("q")
+        lookup_keys.frombytes(blob)
+        at = bisect_left(lookup_keys, lookup_key)
+        if at < len(lookup_keys) and lookup_keys[at] == lookup_key:
             yield number
 
 

@@ -1,11 +1,11 @@
-"""What declared remedies and the project's transform made of the source's values: `changes.jsonl`.
+"""What declared fixes and the project's transform made of the source's values: `changes.jsonl`.
 
     {"model": "shop.product", "pk": 7, "field": "sku", "old": "12345678", "new": "123456",
      "rule": "truncate"}
 
 One change a line (here in two), in the order in which they were made, values as in a fixture as
 far as one can hold them. An object that was left out has the field null, itself as `old` and null
-as `new`. The file tells of the dumps that stand: an app's lines come and go with its dump.
+as `new`. The file is about the dumps that are valid: an app's lines come and go with its dump.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAME = "changes.jsonl"
 @dataclass(frozen=True)
 class Change:
     """One changed value, or with `field` None an object that was left out. `pk`, `old` and `new`
-    are JSON text; `rule` is the remedy's name or "transform"."""
+    are JSON text; `rule` is the fix's name or "transform"."""
 
     model: str
     pk: str
@@ -48,9 +48,9 @@ class Change:
 
 @dataclass(frozen=True)
 class ChangeAccount:
-    """The changes of the dumps that stand, for later stages. Keys are text, the parts of a key of
+    """The changes of the valid dumps, for later stages. Keys are text, the parts of a key of
     several columns joined by "|": `changed` maps label, key and field to the last value,
-    `dropped` maps labels to keys. Memory goes by the number of changes."""
+    `dropped` maps labels to keys. Memory grows with the number of changes."""
 
     changed: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     dropped: dict[str, set[str]] = field(default_factory=dict)
@@ -85,14 +85,14 @@ class ChangeCounts:
 
 
 def changes_path(directory: RunDirectory) -> Path:
-    """Where the changes stand, if there are any."""
+    """The file of the changes, which exists if there are any."""
     return directory.path / NAME
 
 
 def replace_changes(
     directory: RunDirectory, apps: Collection[str], changes: Iterable[Change] = ()
 ) -> None:
-    """Put changes in the place of all that the file tells of these apps."""
+    """Replace all that the file has of these apps."""
     path = changes_path(directory)
     kept = [line for line in _lines(directory) if _app_of(line) not in apps]
     lines = [*kept, *(change.line + b"\n" for change in changes)]
@@ -104,7 +104,7 @@ def replace_changes(
 
 
 def read_changes(directory: RunDirectory) -> ChangeAccount:
-    """What the file tells; nothing where there is none."""
+    """What the file has; nothing where there is none."""
     account = ChangeAccount()
     for line in _lines(directory):
         change = json.loads(line)

@@ -78,7 +78,7 @@ class GuardedText:
         return block
 
     def _begin(self, block: bytes, size: int) -> bytes:
-        """Check the first sign of the text; leave out the mark of UTF-8 and white space."""
+        """Check the first sign of the text; leave out the byte order mark and white space."""
         if block[:2] in (b"\xff\xfe", b"\xfe\xff"):
             self._refuse("it is UTF-16, not UTF-8", "", _UTF_8)
         block = block.removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -105,7 +105,7 @@ class GuardedText:
         self._tail = text[-_PAIR:] if b"\\" in text[-_PAIR:] else b""
 
     def _outside_strings(self, block: bytes) -> bytes:
-        """The block's text outside of strings, a quote in the place of each string."""
+        """The block's text outside of strings, a quote for each string."""
         if b"\\" in block or self._escaped:
             block = _ESCAPED.sub(b"", b"\\" + block if self._escaped else block)
             self._escaped = block.endswith(b"\\")
@@ -154,12 +154,12 @@ def structure_of(text: bytes) -> bytes:
 
 
 def is_within_depth(structure: bytes, depth: int) -> bool:
-    """Whether a quick look at the structure of JSON tells that it is nested no deeper."""
+    """Whether a quick look at the structure of JSON shows that it is nested no deeper."""
     return is_shallow(structure.translate(None, b",: \t\r\n"), depth)
 
 
 def is_shallow(brackets: bytes, depth: int) -> bool:
-    """Whether brackets nest no deeper, as far as a quick look tells: innermost pairs taken out
+    """Whether brackets nest no deeper, as far as a quick look shows: innermost pairs taken out
     a few times leave little of what is not nested deep.
     """
     for layer in range(min(depth, 8)):

@@ -1,7 +1,7 @@
-"""The load load_status: how far a load has come, for those who ask without a server.
+"""The load status: how far a load has come, for commands that ask no server.
 
 `load.json` is written after each chunk. It is a copy: the ledger in the target says what is in,
-and a load_status that is behind it (after a crash) or missing is made anew by the next load.
+and a status that is behind it (after a crash) or missing is written again by the next load.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class LoadStatus(msgspec.Struct, kw_only=True, frozen=True):
 
     `loaded` are the chunks that are in, as inclusive ranges of numbers; `models` and `rejected`
     count objects by label. `failed` is the chunk that stopped the last load, `error` and `hint`
-    what was said of it. `finished` says that foreign keys and sequences are done as well.
+    its error and the hint. `finished` says that foreign keys and sequences are done as well.
     """
 
     version: int = VERSION
@@ -45,9 +45,9 @@ class LoadStatus(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def write_load_status(directory: RunDirectory, load_status: LoadStatus) -> None:
-    """Put the load_status in its place, whole. Raises OSError where the disk does not take it.
+    """Write the load status, whole. Raises OSError where the disk does not take it.
 
-    It is not forced to disk: after a power cut the ledger tells.
+    It is not forced to disk: after a power cut the ledger has it all.
     """
     path = directory.path / NAME
     temporary = path.with_name(f".{NAME}.tmp")
@@ -58,7 +58,7 @@ def write_load_status(directory: RunDirectory, load_status: LoadStatus) -> None:
 
 
 class LoadStatusWriter:
-    """Writes the load_status of one load, and warns once where it cannot be written.
+    """Writes the status of one load, and warns once where it cannot be written.
 
     Between two chunks that follow each other fast it is not due; a failure and the end are
     always written.
@@ -112,7 +112,7 @@ class LoadStatusWriter:
 
 
 def read_load_status(directory: RunDirectory, run: str) -> LoadStatus | None:
-    """The load_status of this run, or None where there is none that can be read."""
+    """The load status of this run, or None where there is none that can be read."""
     try:
         content = (directory.path / NAME).read_bytes()
         load_status = msgspec.json.decode(content, type=LoadStatus)

@@ -1,6 +1,6 @@
 """The manifest: what was dumped, in which order it is to be loaded, and what the models are.
 
-`manifest.json` is the only thing that the stages tell each other besides the fixture files.
+`manifest.json` is all that the stages tell each other, apart from the fixture files.
 It carries a version; a version that this code does not know is refused. It is written whole
 to a temporary file and renamed, after each step that must survive a crash.
 
@@ -26,8 +26,8 @@ class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `field` is its name in an object's "fields", or "pk" where it is the primary key itself;
     `model` the label it points at; `to` the field of that model whose value it holds ("pk" for
-    the primary key). `constrained` is false for `db_constraint=False`, which may point at
-    nothing on purpose. `parent` marks multi-table inheritance.
+    the primary key). `constrained` is false for `db_constraint=False`, whose references
+    may dangle on purpose. `parent` marks multi-table inheritance.
     """
 
     field: str
@@ -48,7 +48,7 @@ class GenericReference(msgspec.Struct, frozen=True):
 class ManyToMany(msgspec.Struct, frozen=True):
     """A many-to-many field: the through model and its two foreign keys' names.
 
-    `symmetrical` fields stand for a row in each direction when a fixture lists them.
+    `symmetrical` fields mean a row in each direction when a fixture lists them.
     """
 
     field: str
@@ -61,7 +61,7 @@ class ManyToMany(msgspec.Struct, frozen=True):
 class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the pure stages need to know of a model.
 
-    `fields` are the names that may stand in an object's "fields" (many-to-many lists, which
+    `fields` are the names that may be in an object's "fields" (many-to-many lists, which
     only fixtures from elsewhere hold, are in `many_to_many`). `natural_key` gives the fields that
     make up the natural key, in order, as look-up paths ("content_type__app_label"); it is empty
     where the model has none or computes it. `natural_primary` models are written without a
@@ -98,7 +98,7 @@ class Dump(msgspec.Struct, frozen=True):
 
     `file` is relative to the run directory; `sha256` of its bytes; `fingerprint` of what
     it was made from and how, so that an unchanged app is not dumped again. `rejected` objects
-    of the source are not in it, they are in `rejects/`. `changed` counts those that remedies or
+    of the source are not in it, they are in `rejects/`. `changed` counts those that fixes or
     the transform changed, `dropped` those that they left out, by label (see `changes`).
     """
 
@@ -119,8 +119,8 @@ class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `after` lists the chunks it needs as inclusive ranges of numbers. `component` numbers the
     group of models that was ordered together. `cyclic` says that its objects refer to each
-    other in a circle, so that foreign keys hold only once the whole chunk is in. `again` says
-    that its objects are all in already, with keys null that close a circle: here they stand
+    other in a cycle, so that foreign keys hold only once the whole chunk is in. `second_pass`
+    says that its objects are all in already, with keys null that close a cycle: here they are
     whole, and each is an update.
     """
 
@@ -139,8 +139,8 @@ class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
 class Arrangement(msgspec.Struct, frozen=True):
     """The finished plan. `inputs` maps each fixture that was read to its sha256.
 
-    `objects` and `models` count each object once, though one that closes a circle may stand in
-    two chunks; `rejected` those that refer to nothing and were left out; `ignored` what the
+    `objects` and `models` count each object once, though one that closes a cycle may be in
+    two chunks; `rejected` the orphans that were left out; `ignored` what the
     project has no model or field for. `fingerprint` is of the schemas and all options.
     """
 
@@ -160,7 +160,7 @@ class Arrangement(msgspec.Struct, frozen=True):
 class Source(msgspec.Struct, frozen=True):
     """Where the dumps came from: alias, database vendor, a name without password.
 
-    `fingerprint` maps names of marks (schema, counts, highest keys, …) to their values at
+    `fingerprint` maps names (schema, counts, highest keys, …) to their values at
     the time of the snapshot.
     """
 
@@ -212,7 +212,7 @@ class _Versioned(msgspec.Struct):
 
 
 def write_manifest(directory: RunDirectory, manifest: Manifest) -> None:
-    """Put the manifest in its place, whole."""
+    """Write the manifest, whole."""
     with atomic_file(directory.manifest) as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
@@ -247,7 +247,7 @@ def read_manifest(directory: RunDirectory) -> Manifest:
     except OSError as error:
         raise RunDirectoryError(
             f"{directory.manifest} cannot be read: {error.strerror or error}",
-            hint="Mend its permissions, or name another directory with --workdir.",
+            hint="Fix its permissions, or name another directory with --workdir.",
         ) from error
     try:
         version = msgspec.json.decode(content, type=_Versioned).version

@@ -100,7 +100,7 @@ def _splitter(between: bytes) -> Callable[[bytes], list[bytes]]:
 
 
 def _blocks(file: IO[bytes], rest: bytes, between: bytes, closing: bytes) -> Iterator[bytes]:
-    """The text in blocks of whole objects, as far as can be told without parsing."""
+    """The text in blocks of whole objects, as far as can be seen without parsing."""
     boundary = _END + between + _BEGIN
     size = _BLOCK
     while more := file.read(size):

@@ -24,7 +24,7 @@ def merged(inclusive: Iterable[Range]) -> tuple[Range, ...]:
 
 
 def numbers_in(inclusive: Iterable[Range]) -> set[int]:
-    """The numbers that ranges stand for."""
+    """The numbers that are in ranges."""
     return {number for first, last in inclusive for number in range(first, last + 1)}
 
 

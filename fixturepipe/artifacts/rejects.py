@@ -1,4 +1,4 @@
-"""Objects that were left out, kept as fixtures beside the reasons.
+"""Objects that were left out, kept as fixtures with the reasons.
 
     rejects/0007-shop.order.json            the objects, a fixture to edit and load again
     rejects/0007-shop.order.reasons.json    why, for each object in the same order
@@ -21,7 +21,7 @@ from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory, atomic_fi
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why an object was left out: its field and value where they are known, and what was said."""
+    """Why an object was left out: its field and value where they are known, and the reason."""
 
     model: str
     pk: Any
@@ -42,7 +42,7 @@ def write_rejects(
     objects: Sequence[dict[str, Any]],
     reasons: Sequence[Reason],
 ) -> None:
-    """Keep what was left out of chunk file `name`, in place of what an earlier try left out."""
+    """Keep what was left out of chunk file `name`, replacing what an earlier try left out."""
     directory.rejects.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
     path = rejects_path(directory, name)
     with atomic_file(_reasons_path(path)) as file:
@@ -72,7 +72,7 @@ def rejected_keys(directory: RunDirectory) -> dict[str, set[str]]:
 
 
 def dangling_references(directory: RunDirectory) -> Iterator[tuple[str, str, str]]:
-    """Label, key as text and field of each reference to nothing that `arrange` has named."""
+    """Label, key as text and field of each dangling reference that `arrange` has named."""
     path = _reasons_path(rejects_path(directory, "arrange.json"))
     if path.exists():
         for reason in msgspec.json.decode(path.read_bytes(), type=list[Reason]):

@@ -5,10 +5,10 @@
         1-dump/              one fixture for each app
         2-chunks/            numbered fixtures in load order
         rejects/             objects that were left out, each with its reason
-        changes.jsonl        what declared remedies changed (see `changes`)
+        changes.jsonl        what declared fixes changed (see `changes`)
         server/              the embedded MariaDB, when it is the target
 
-A file is complete or absent: it is written under a temporary name beside its place,
+A file is complete or absent: it is written under a temporary name in the same directory,
 forced to disk and renamed. Directories are 0700 and files 0600, since fixtures hold
 password hashes and personal data.
 """
@@ -73,7 +73,7 @@ def sync_directory(path: Path) -> None:
 
 
 class RunDirectory:
-    """Names the places of one run; makes them when asked to, never on its own."""
+    """Names the files of one run; makes them when asked to, never on its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -102,7 +102,7 @@ class RunDirectory:
         except OSError as error:
             raise RunDirectoryError(
                 f"The run directory {self.path} cannot be written: {error.strerror or error}",
-                hint="Choose another one with --workdir, or mend its permissions.",
+                hint="Choose another one with --workdir, or fix its permissions.",
             ) from error
 
     def _is_ours(self) -> bool:

@@ -1,7 +1,7 @@
 """Where a run stands, read from its files alone: no database is asked.
 
 The counts of dumped and arranged objects are the manifest's, those of loaded objects the load
-load_status's, and of verified rows the last verification's.
+status's, and of verified rows the last verification's.
 """
 
 from __future__ import annotations

@@ -267,11 +267,11 @@ def regress():
     for number in range(9, 0, -1):
         anchor = anchors[number % 5]
         before = r.Numbered.objects.create(anchor=anchor, number=number, before=before)
-    circle()
+    cycle()
     chains()
 
 
-def circle():
+def cycle():
     """Three models, each of which has links to the next, and friends among the first."""
     firsts, seconds, thirds = (
         [model.objects.create(data=f"{model.__name__}{n}") for n in range(4)]

@@ -131,8 +131,8 @@ def test_marks_go_to_the_catalog(tmp_path):
     seen = []
 
     class Catalog:
-        def add(self, draft, label, marks):
-            seen.append((draft, label, marks))
+        def add(self, draft, label, lookup_keys):
+            seen.append((draft, label, lookup_keys))
 
     stream = ModelStream(DraftFiles(tmp_path, Catalog()), "a.b", Limits(2, 1 << 20))
     for number in (3, 1, 2):

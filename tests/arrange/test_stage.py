@@ -156,7 +156,7 @@ def test_pairs_are_packed_but_never_parted(tmp_path):
             assert {x["pk"] for x in content if x["model"] == label} == {x["pk"] for x in content}
 
 
-def test_a_circle_without_nullable_keys_is_one_chunk_however_large(tmp_path):
+def test_a_cycle_without_nullable_keys_is_one_chunk_however_large(tmp_path):
     ring = schemas(schema("a.ring", next="a.ring"))
     objects = [a("a.ring", n, next=(n + 1) % 20) for n in range(20)]
     found = arranged(tmp_path, ring, objects, chunk_objects=5)
@@ -166,7 +166,7 @@ def test_a_circle_without_nullable_keys_is_one_chunk_however_large(tmp_path):
     ] == [(20, True)]
 
 
-def test_a_large_circle_is_broken_at_keys_that_may_be_null(tmp_path):
+def test_a_large_cycle_is_broken_at_keys_that_may_be_null(tmp_path):
     ring = schemas(schema("a.ring", "name", next="a.ring?"))
     objects = [a("a.ring", n, name="", next=(n + 1) % 20) for n in range(20)]
     found = arranged(tmp_path, ring, objects, chunk_objects=5)
@@ -447,7 +447,7 @@ def test_without_files_and_dumps_there_is_nothing_to_arrange(tmp_path):
 
 @pytest.mark.parametrize("objects", [[*tags(2), *tags(2)], [a("shop.tag", "1", slug=""), *tags(1)]])
 def test_the_same_key_twice_names_both_places(tmp_path, objects):
-    with pytest.raises(FixtureError, match=r"object \d.*shop.tag with pk 1 stands in object 1"):
+    with pytest.raises(FixtureError, match=r"object \d.*shop.tag with pk 1 is in object 1"):
         arranged(tmp_path, SHOP, objects)
 
 
@@ -455,13 +455,13 @@ def test_the_same_key_in_two_files_names_both(tmp_path):
     one, two = write(tmp_path / "one.json", tags(3)), write(tmp_path / "two.json", tags(1, 2))
     with pytest.raises(FixtureError) as caught:
         arranged(tmp_path, SHOP, [one, two])
-    assert re.search(r"two.json, object 1: .* stands in .*one.json, object 2", str(caught.value))
+    assert re.search(r"two.json, object 1: .* is in .*one.json, object 2", str(caught.value))
 
 
 @pytest.mark.parametrize("count", [2, 3000])
 def test_the_same_text_key_twice_names_both_places(tmp_path, count):
     objects = [a("shop.tag", f"k{n}", slug="") for n in range(count)]
-    with pytest.raises(FixtureError, match="pk k1 stands in object 2 already"):
+    with pytest.raises(FixtureError, match="pk k1 is in object 2 already"):
         arranged(tmp_path, SHOP, [*objects, a("shop.tag", "k1", slug="")])
 
 
@@ -558,7 +558,7 @@ def test_a_tree_stays_whole_where_null_is_written(tmp_path):
     assert found.objects()[0]["fields"] == {"parent": None, "root": None}
 
 
-def test_rejecting_one_of_a_circle_rejects_those_that_need_it(tmp_path):
+def test_rejecting_one_of_a_cycle_rejects_those_that_need_it(tmp_path):
     farm = schemas(
         schema("farm.hen", egg="farm.egg", farm="farm.farm?"),
         schema("farm.egg", hen="farm.hen"),
@@ -669,7 +669,7 @@ def test_a_tree_of_objects_without_primary_keys_is_ordered(tmp_path):
     assert [x["fields"]["slug"] for x in found.objects()] == [f"s{n}" for n in range(9, -1, -1)]
 
 
-def test_a_circle_by_natural_keys_goes_by_primary_keys(tmp_path):
+def test_a_cycle_by_natural_keys_goes_by_primary_keys(tmp_path):
     objects = [a("n.node", 1, slug="a", parent=["b"]), a("n.node", 2, slug="b", parent=["a"])]
     found = arranged(tmp_path, NATURAL, objects)
     assert [x["fields"]["parent"] for x in found.objects()] == [2, 1]
@@ -703,7 +703,7 @@ def test_what_every_target_makes_itself_is_no_orphan_where_no_target_is_asked(tm
 
 def test_the_same_natural_key_twice_without_primary_keys_names_both_places(tmp_path):
     objects = [a("n.type", app="shop", model="tag")] * 2
-    with pytest.raises(FixtureError, match="stands in object 1 already"):
+    with pytest.raises(FixtureError, match="is in object 1 already"):
         arranged(tmp_path, NATURAL, objects)
 
 
@@ -856,7 +856,7 @@ def test_a_proxys_objects_are_those_of_its_model_and_that_is_said(tmp_path):
 
 def test_the_same_key_at_a_proxy_and_at_its_model_is_the_same_object(tmp_path):
     models = FOREIGN | schemas(replace(FOREIGN["b.tag"], proxies=("b.badge",)))
-    with pytest.raises(FixtureError, match=r"object 2: b.tag with pk 1 stands in object 1 already"):
+    with pytest.raises(FixtureError, match=r"object 2: b.tag with pk 1 is in object 1 already"):
         arranged(tmp_path, models, [a("b.badge", 1, slug=""), a("b.tag", 1, slug="")])
 
 
@@ -917,7 +917,7 @@ def test_model_names_are_read_in_any_case(tmp_path):
             r"object 2 \(b.tag 2\): b.tag has no field 'colour'",
         ),
         ([a("b.author", 1, name="", friends=5)], "'friends' is many-to-many: it takes a list"),
-        ([a("b.book", title="", tags=[1])], "neither a primary nor a natural key"),
+        ([a("b.book", title="", tags=[1])], "no primary or natural key for its rows"),
     ],
 )
 def test_what_the_project_does_not_know_is_named(tmp_path, objects, said):

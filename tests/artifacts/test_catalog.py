@@ -10,7 +10,7 @@ import pytest
 from fixturepipe.artifacts.catalog import (
     CatalogWriter,
     find_object,
-    mark_of,
+    lookup_key_of,
 )
 from fixturepipe.artifacts.manifest import read_manifest
 from fixturepipe.artifacts.records import first_objects, object_lines
@@ -72,7 +72,7 @@ def test_the_fixtures_that_hold_the_model_are_named(tmp_path):
     assert find(found, "a.tree", 1)[0].origins == (str(two),)
 
 
-def test_an_object_of_a_broken_circle_is_found_twice(tmp_path):
+def test_an_object_of_a_broken_cycle_is_found_twice(tmp_path):
     ring = [a("a.ring", n, name="", next=(n + 1) % 9) for n in range(9)]
     found = arranged(tmp_path, MODELS, ring, chunk_objects=4)
     first, again = find(found, "a.ring", 0)
@@ -130,6 +130,6 @@ def test_a_proxys_label_finds_what_is_its_models(shop):
 
 
 def test_what_is_the_same_key_has_one_mark():
-    assert mark_of(17) == mark_of("17") == 17
-    assert mark_of(None) == 0
-    assert mark_of(10**30) == mark_of(str(10**30))
+    assert lookup_key_of(17) == lookup_key_of("17") == 17
+    assert lookup_key_of(None) == 0
+    assert lookup_key_of(10**30) == lookup_key_of(str(10**30))
