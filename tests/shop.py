@@ -114,6 +114,6 @@ def command(*arguments: object) -> list[str]:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """Endpoint a process and its children at once."""
+    """End a process and its children at once."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -115,6 +115,11 @@ _LOAD = (
     _WORKERS,
     Option("loader", "fixturepipe's loader, or Django's own", choices=("fast", "stock")),
     Option(
+        "schema",
+        "how an empty target gets its tables: `migrate`, or from the models as they are now",
+        choices=("migrate", "models"),
+    ),
+    Option(
         "existing",
         "when the target holds rows that this run did not write",
         choices=("refuse", "update", "delete"),

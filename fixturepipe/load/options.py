@@ -16,9 +16,10 @@ class LoadOptions:
     `workers` is the number of processes, 0 for one a core. `start` is the first chunk to load;
     `only` is the one chunk to load. `on_error` decides about an object that the target refuses:
     "stop", or "reject" it and load the rest. `loader` "stock" is Django's own loaddata.
-    `existing` decides about rows that this run did not write: "refuse" the target, "update"
-    those with the same key, or "delete" all. `signals` calls save receivers. `dry_run` loads
-    and rolls back. `changed` reloads chunks whose files were edited since; `rejects` loads the
+    `schema` decides how an empty target gets its tables: "migrate", or from the "models" as they
+    are now. `existing` decides about rows that this run did not write: "refuse" the target,
+    "update" those with the same key, or "delete" all. `signals` calls save receivers. `dry_run`
+    loads and rolls back. `changed` reloads chunks whose files were edited since; `rejects` loads the
     files in rejects/ instead of the chunks. `executor` is "dask:ADDRESS", or None for
     processes. `pauses` are the seconds before each further try where the server is away.
     """
@@ -28,6 +29,7 @@ class LoadOptions:
     only: int | None = None
     on_error: Literal["stop", "reject"] = "stop"
     loader: Literal["fast", "stock"] = "fast"
+    schema: Literal["migrate", "models"] = "migrate"
     existing: Literal["refuse", "update", "delete"] = "refuse"
     signals: bool = False
     dry_run: bool = False

@@ -12,10 +12,15 @@ from fixturepipe.artifacts.manifest import Manifest, ModelSchema
 from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
 from fixturepipe.databases.introspection import coverage
 from fixturepipe.databases.ledger import refuse_other_runs
-from fixturepipe.databases.migrations import applied_migrations
+from fixturepipe.databases.migrations import MigrationKey, applied_migrations
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
+from fixturepipe.load.options import LoadOptions
+from fixturepipe.load.server.modeltables import operations_not_run
+from fixturepipe.load.server.tablemaker import Schema, TableMaker
 from fixturepipe.load.server.target import LoadTarget
+
+_SHOWN = 20
 
 
 def prepare(
@@ -25,32 +30,52 @@ def prepare(
     covered: list[type[models.Model]],
     listener: Listener,
     *,
-    dry_run: bool,
+    options: LoadOptions,
     before_check: bool = False,
 ) -> None:
     """Migrate an empty target; refuse one that cannot take the run, which holds these models.
 
     Raises ConfigurationError with the list of what is wrong.
     """
-    if dry_run and not target.tables():
+    if options.dry_run and not target.tables():
         raise ConfigurationError(
             f"The target {target.name} is empty, and --dry-run makes no tables",
             hint="Migrate it first, or load without --dry-run.",
         )
     refuse_other_runs(target.ledger, target.name)
     state = target.come()
+    tables = TableMaker(target.connection, target.name)
+    expected = _expected_migrations(endpoints, manifest)
     if not state.migrated:
-        listener(Notice("info", f"The target {target.name} is empty: migrating it"))
-        started = time.monotonic()
-        listener(StageStarted("migrate"))
-        target.migrate(state)
-        listener(StageFinished("migrate", 0, time.monotonic() - started))
-    target.require_migrations(_expected_migrations(endpoints, manifest))
-    target.make_unmanaged(covered, state)
+        _make_tables(target, tables, options.schema, expected, listener)
+    target.require_migrations(expected)
+    if state.was_empty:
+        tables.make_unmanaged(covered)
     # What is lacking is for `check` to say first, which knows what is excluded or ignored.
     if not before_check:
         target.require_tables(covered)
     target.require_transactional(covered)
+
+
+def _make_tables(
+    target: LoadTarget,
+    tables: TableMaker,
+    schema: Schema,
+    expected: list[MigrationKey],
+    listener: Listener,
+) -> None:
+    how = "making its tables from the models" if schema == "models" else "migrating it"
+    listener(Notice("info", f"The target {target.name} is empty: {how}"))
+    started = time.monotonic()
+    listener(StageStarted("migrate"))
+    tables.make(schema, expected)
+    target.ledger.mark_migrated()
+    if schema == "models" and (left := operations_not_run(expected)):
+        shown = [f"  {operation}" for operation in left[:_SHOWN]]
+        more = [f"  and {len(left) - _SHOWN} more"] if len(left) > _SHOWN else []
+        text = "The tables come from the models. These operations of migrations did not run:"
+        listener(Notice("warning", "\n".join([text, *shown, *more])))
+    listener(StageFinished("migrate", 0, time.monotonic() - started))
 
 
 def models_of_source(endpoints: Endpoints) -> list[type[models.Model]]:
@@ -59,7 +84,7 @@ def models_of_source(endpoints: Endpoints) -> list[type[models.Model]]:
         return coverage(connection_to(alias), alias).models
 
 
-def _expected_migrations(endpoints: Endpoints, manifest: Manifest | None) -> list[tuple[str, str]]:
+def _expected_migrations(endpoints: Endpoints, manifest: Manifest | None) -> list[MigrationKey]:
     """The source's migrations: as dumped, or as they are; none where there is no source."""
     if manifest is None:
         endpoints.open()

@@ -97,7 +97,7 @@ def prepare_target(
                 manifest,
                 list(covered),
                 listener,
-                dry_run=options.dry_run,
+                options=options,
                 before_check=True,
             )
 
@@ -135,7 +135,7 @@ class _Load:
             self.manifest,
             self.covered,
             self.listener,
-            dry_run=options.dry_run,
+            options=options,
         )
         progress = LoadProgress(
             self.directory, self.manifest, self.target, self.listener, dry_run=options.dry_run

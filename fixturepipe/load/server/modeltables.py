@@ -1,0 +1,124 @@
+"""The target's tables made from the models as they are now, without running a migration.
+
+Some projects have migrations that cannot run from the beginning on an empty MySQL: they hold SQL of
+SQLite's own, update a table from a subquery on itself, or need rows that are not there yet. Their
+models are fine. The rows come from the source in any case; what only a migration would make
+(triggers, views, indexes in plain SQL) is named by `operations_not_run`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
+from django.db import migrations, models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.recorder import MigrationRecorder
+
+from fixturepipe.databases.migrations import MigrationKey
+
+# What a RunSQL makes that no model describes.
+_MADE = re.compile(
+    r"\bCREATE\s+(?:OR\s+REPLACE\s+)?(?:DEFINER\s*=\s*\S+\s+)?(?:UNIQUE\s+|FULLTEXT\s+|VIRTUAL\s+)*"
+    r"(TRIGGER|VIEW|INDEX|FUNCTION|PROCEDURE|TABLE|EVENT)\s+(?:IF\s+NOT\s+EXISTS\s+)?([^\s(]+)",
+    re.IGNORECASE,
+)
+_QUOTES = '`"[]'
+
+
+@dataclass(frozen=True)
+class OperationNotRun:
+    """An operation of a migration whose work the models do not describe.
+
+    `kind` is the operation's class name. `makes` are the triggers, views, indexes and the like
+    that its SQL makes, as far as that can be told; empty for Python code.
+    """
+
+    app: str
+    migration: str
+    kind: str
+    makes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        made = f" ({', '.join(self.makes)})" if self.makes else ""
+        return f"{self.app}.{self.migration}: {self.kind}{made}"
+
+
+def create_model_tables(connection: BaseDatabaseWrapper, recorded: Iterable[MigrationKey]) -> None:
+    """Create the table of every managed model, then record the source's migrations as applied.
+
+    Content types and permissions are made by Django's own signal handlers, as after `migrate`.
+    `recorded` are the migrations that the source records, in its order.
+    """
+    alias = connection.alias
+    emit_pre_migrate_signal(0, False, alias)
+    with connection.schema_editor() as editor:
+        for model in models_to_create(alias):
+            editor.create_model(model)
+    recorder = MigrationRecorder(connection)
+    recorder.ensure_schema()
+    for app, name in recorded:
+        recorder.record_applied(app, name)
+    emit_post_migrate_signal(0, False, alias)
+
+
+def models_to_create(alias: str) -> list[type[models.Model]]:
+    """The models whose tables Django manages in this database; automatic through tables follow."""
+    return [
+        model
+        for model in apps.get_models()
+        if model._meta.can_migrate(alias) and router.allow_migrate_model(alias, model)
+    ]
+
+
+def operations_not_run(recorded: Iterable[MigrationKey]) -> list[OperationNotRun]:
+    """The RunSQL, RunPython and unknown operations of the recorded migrations, in their order."""
+    known = MigrationLoader(None, ignore_no_migrations=True).disk_migrations or {}
+    return [
+        found
+        for key in recorded
+        if key in known
+        for operation in _flat(known[key].operations)
+        if (found := _not_run(key, operation)) is not None
+    ]
+
+
+def _flat(operations: Sequence[Operation]) -> Iterator[Operation]:
+    """Operations as they act on a database: SeparateDatabaseAndState holds others."""
+    for operation in operations:
+        if isinstance(operation, migrations.SeparateDatabaseAndState):
+            yield from _flat(operation.database_operations)
+        else:
+            yield operation
+
+
+def _not_run(key: MigrationKey, operation: Operation) -> OperationNotRun | None:
+    kind = type(operation).__name__
+    if isinstance(operation, migrations.RunSQL):
+        makes = tuple(
+            f"{what.upper()} {name.strip(_QUOTES)}"
+            for what, name in _MADE.findall(_sql_text(operation.sql))
+        )
+        is_noop = operation.sql == migrations.RunSQL.noop
+        return None if is_noop else OperationNotRun(*key, kind, makes)
+    if isinstance(operation, migrations.RunPython):
+        is_noop = operation.code is migrations.RunPython.noop
+        return None if is_noop else OperationNotRun(*key, kind)
+    is_known = type(operation).__module__.startswith("django.db.migrations.")
+    return None if is_known else OperationNotRun(*key, kind)
+
+
+def _sql_text(sql: object) -> str:
+    """RunSQL takes a text, a list of texts, or a list of pairs of text and parameters."""
+    if isinstance(sql, str):
+        return sql
+    if not isinstance(sql, (list, tuple)):
+        return str(sql)
+    return ";\n".join(
+        str(each[0]) if isinstance(each, (list, tuple)) else str(each) for each in sql
+    )

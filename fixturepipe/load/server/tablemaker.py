@@ -1,0 +1,168 @@
+"""The tables of an empty target: made by the project's migrations, or from its models.
+
+Tables that an interrupted attempt of the same run left behind are dropped first, so each attempt
+starts from an empty database.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from django.apps import apps
+from django.core.management import call_command
+from django.db import Error as DatabaseError
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+from fixturepipe.databases.introspection import LEDGER_PREFIX
+from fixturepipe.databases.migrations import MigrationKey
+from fixturepipe.errors import ConfigurationError, TransientLoadError
+from fixturepipe.load.server.failedmigration import StatementLog, failed_operation
+from fixturepipe.load.server.modeltables import create_model_tables
+from fixturepipe.load.server.servererrors import is_transient, server_message
+
+Schema = Literal["migrate", "models"]
+
+
+def tables_of(connection: BaseDatabaseWrapper) -> set[str]:
+    """The tables of a database, the ledger's own left out."""
+    with connection.cursor() as cursor:
+        found = connection.introspection.table_names(cursor)
+    return {name for name in found if not name.startswith(LEDGER_PREFIX)}
+
+
+class TableMaker:
+    """Makes the tables of one target, which was empty when the run first saw it.
+
+    `name` is how the user named the target.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._statements = StatementLog()
+
+    def make(self, schema: Schema, recorded: Iterable[MigrationKey]) -> None:
+        """Make all tables that Django manages; `recorded` are the migrations of the source.
+
+        Raises ConfigurationError, which says where it failed, or TransientLoadError.
+        """
+        self._drop_half_made_tables()
+        with self._failures_explained(schema), self._connection.execute_wrapper(self._statements):
+            if schema == "models":
+                create_model_tables(self._connection, recorded)
+            else:
+                self._migrate()
+
+    def make_unmanaged(self, covered: Iterable[type[models.Model]]) -> None:
+        """Make the tables of covered models that no migration makes."""
+        there = {name.lower() for name in tables_of(self._connection)}
+        unmanaged = [
+            model
+            for model in covered
+            if not model._meta.managed and model._meta.db_table.lower() not in there
+        ]
+        if unmanaged:
+            with self._connection.schema_editor() as editor:
+                for model in unmanaged:
+                    editor.create_model(model)
+
+    def _migrate(self) -> None:
+        with self._connection.execute_wrapper(self._make_referred_table):
+            if _refers_to_migrated(MigrationLoader(self._connection).unmigrated_apps):
+                self._call_migrate(run_syncdb=False)
+            self._call_migrate(run_syncdb=True)
+
+    def _call_migrate(self, *, run_syncdb: bool) -> None:
+        call_command(
+            "migrate",
+            database=self._connection.alias,
+            run_syncdb=run_syncdb,
+            interactive=False,
+            verbosity=0,
+            skip_checks=True,
+        )
+
+    @contextmanager
+    def _failures_explained(self, schema: Schema) -> Iterator[None]:
+        try:
+            yield
+        # A project's own data migrations may raise anything.
+        except Exception as error:
+            if is_transient(error):
+                raise TransientLoadError(
+                    f"The target {self._name} was not migrated: {server_message(error)}",
+                    hint="When the server is back, give the same command again.",
+                ) from error
+            raise self._refusal(error, schema) from error
+
+    def _refusal(self, error: Exception, schema: Schema) -> ConfigurationError:
+        cause = server_message(error) if isinstance(error, DatabaseError) else repr(error)
+        where = failed_operation(error)
+        lines = [f"The target {self._name} cannot be migrated: {cause}"]
+        if schema == "models":
+            lines = [f"The target {self._name} cannot have the tables of the models: {cause}"]
+        if where is not None:
+            lines.append(f"  migration: {where.app}.{where.migration}")
+            lines.append(f"  operation: {where.operation}")
+        if self._statements.failed:
+            lines.append(f"  statement: {self._statements.failed}")
+        hint = "`fixturepipe run --schema models` makes the tables from the models as they are now."
+        if schema == "models":
+            hint = "Change the model, or declare a fix; `fixturepipe check` names what is refused."
+        return ConfigurationError("\n".join(lines), hint=hint)
+
+    def _make_referred_table(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        """Run a statement of `migrate`; if it refers to an unmanaged table, make that first.
+
+        Whoever manages such a table by hand has it in the source, and nobody has made it here yet.
+        """
+        try:
+            return execute(sql, params, many, context)
+        except DatabaseError:
+            referred = re.search(r"REFERENCES `([^`]+)`", str(sql))
+            model = _unmanaged(referred.group(1)) if referred else None
+            if model is None or model._meta.db_table in tables_of(self._connection):
+                raise
+            with self._connection.schema_editor() as editor:
+                editor.create_model(model)
+            return execute(sql, params, many, context)
+
+    def _drop_half_made_tables(self) -> None:
+        """Tables of the project that an interrupted attempt of this run left behind."""
+        project = {m._meta.db_table for m in apps.get_models(include_auto_created=True)}
+        project.add(MigrationRecorder.Migration._meta.db_table)
+        half_made = tables_of(self._connection) & project
+        if not half_made:
+            return
+        quote = self._connection.ops.quote_name
+        with self._connection.constraint_checks_disabled(), self._connection.cursor() as cursor:
+            for table in sorted(half_made):
+                cursor.execute(f"DROP TABLE {quote(table)}")
+
+
+def _unmanaged(table: str) -> type[models.Model] | None:
+    owners = (m for m in apps.get_models() if not m._meta.managed and not m._meta.proxy)
+    return next((model for model in owners if model._meta.db_table == table), None)
+
+
+def _refers_to_migrated(unmigrated: Collection[str]) -> bool:
+    """Whether an app without migrations has a key to one with them.
+
+    `migrate --run-syncdb` makes the tables of the former first. SQLite does not mind a key to
+    a table that is not there yet; MySQL does.
+    """
+    return any(
+        field.related_model._meta.app_label not in unmigrated
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.app_label in unmigrated
+        for field in model._meta.concrete_fields
+        if isinstance(field.related_model, type)
+    )

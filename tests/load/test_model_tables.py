@@ -1,0 +1,105 @@
+"""Tables from the models as they are now, where the migrations cannot run on the target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.db import migrations
+
+from fixturepipe.load.server.modeltables import _not_run
+from tests.projects import Project, write_project
+from tests.servers import Server
+
+MODELS = """
+class Item(models.Model):
+    name = models.CharField(max_length=20, unique=True)
+    box = models.ForeignKey("Box", models.CASCADE, null=True)
+class Box(models.Model):
+    items = models.ManyToManyField(Item, related_name="+")
+class Legacy(models.Model):
+    class Meta:
+        managed = False
+        db_table = "legacy"
+"""
+INITIAL = """
+class Migration(migrations.Migration):
+    initial = True
+    operations = [
+        migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True))]),
+        migrations.CreateModel("Item", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("name", models.CharField(max_length=20, unique=True)),
+            ("box", models.ForeignKey("shop.Box", models.CASCADE, null=True)),
+        ]),
+        migrations.AddField("Box", "items", models.ManyToManyField("shop.Item", related_name="+")),
+        migrations.CreateModel(
+            "Legacy", [("id", models.BigAutoField(primary_key=True))],
+            options={"managed": False, "db_table": "legacy"},
+        ),
+    ]
+"""
+# SQLite's own dialect, which MySQL and MariaDB refuse.
+TRIGGER = """
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [migrations.RunSQL(
+        "CREATE TRIGGER tidy AFTER INSERT ON shop_item WHEN new.name = '' BEGIN SELECT 1; END"
+    )]
+"""
+ROWS = """
+CREATE TABLE legacy (id integer PRIMARY KEY);
+INSERT INTO legacy VALUES (3);
+INSERT INTO shop_box (id) VALUES (1);
+INSERT INTO shop_item (id, name, box_id) VALUES (7, 'lamp', 1), (8, 'desk', NULL);
+INSERT INTO shop_box_items (id, box_id, item_id) VALUES (5, 1, 8);
+"""
+
+
+@pytest.fixture
+def stuck(tmp_path: Path, server: Server) -> Project:
+    """A project that ran its migrations on SQLite and cannot run them on the target."""
+    with server.database() as target:
+        steps = {"0001_initial": INITIAL, "0002_trigger": TRIGGER}
+        project = write_project(tmp_path, target.name, MODELS, steps)
+        project.django("migrate")
+        project.fill(ROWS)
+        yield project
+
+
+def test_a_failed_migration_is_named_and_the_models_are_the_way_through(stuck: Project) -> None:
+    failed = stuck.run("run")
+    assert failed.returncode == 2
+    for part in (
+        "migration: shop.0002_trigger",
+        "operation: Raw SQL operation",
+        "statement: CREATE TRIGGER tidy",
+        "run --schema models",
+    ):
+        assert part in failed.stderr
+    moved = stuck.run("run", "--schema", "models")
+    assert moved.returncode == 0, moved.stderr
+    assert "shop.0002_trigger: RunSQL (TRIGGER tidy)" in moved.stderr
+    assert stuck.execute("SELECT id, name, box_id FROM shop_item ORDER BY id") == (
+        (7, "lamp", 1),
+        (8, "desk", None),
+    )
+    recorded = stuck.execute("SELECT name FROM django_migrations WHERE app = 'shop' ORDER BY name")
+    assert recorded == (("0001_initial",), ("0002_trigger",))
+
+
+@pytest.mark.parametrize(
+    ("operation", "described"),
+    [
+        (migrations.RunSQL(["CREATE UNIQUE INDEX `x` ON t (a)"]), "RunSQL (INDEX x)"),
+        (migrations.RunSQL([("create view v as select 1", None)]), "RunSQL (VIEW v)"),
+        (migrations.RunSQL("UPDATE t SET a = 1"), "RunSQL"),
+        (migrations.RunPython(lambda apps, editor: None), "RunPython"),
+        (migrations.RunPython(migrations.RunPython.noop), None),
+        (migrations.RunSQL(migrations.RunSQL.noop), None),
+        (migrations.DeleteModel("Old"), None),
+    ],
+)
+def test_what_no_model_describes_is_named(operation, described):
+    found = _not_run(("shop", "0001"), operation)
+    assert (str(found) if found else None) == (f"shop.0001: {described}" if described else None)
