@@ -22,6 +22,7 @@ from fixturepipe.artifacts.records import fixture_writer
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.databases.introspection import schema_of
+from fixturepipe.databases.ledger import Entry, Ledger
 from fixturepipe.databases.migrations import applied_migrations
 from fixturepipe.events import Event, Listener
 from fixturepipe.load.stage import LoadOptions, LoadResult, load
@@ -135,6 +136,12 @@ class Log:
     def text(self) -> str:
         """All notices, a line each."""
         return "\n".join(e.text for e in self.events if hasattr(e, "text"))
+
+
+def read_applied(endpoints: Endpoints, run: str) -> dict[int, Entry]:
+    """The chunks of a run that the target has."""
+    endpoints.open()
+    return Ledger(connections[TARGET], run).applied()
 
 
 def load_into(

@@ -5,19 +5,20 @@
 
 A row of the ledger always means that the chunk's rows are in the target: it is written in the
 transaction that writes them. It is the transaction's *first* statement, so that a second
-process which loads the same chunk waits at that row, and then finds the chunk loaded.
+process which loads the same chunk waits for that row, and then finds the chunk loaded.
 
-The tables are ours alone: made with plain statements, never by a migration, so that a project's
-own migration history stays as it was.
+The tables belong to fixturepipe alone. As Django's MigrationRecorder does, it makes them itself
+from models that no migration knows, so that a project's own migration history stays as it was.
 """
 
 from __future__ import annotations
 
-import json
+import functools
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.db import Error as DatabaseError
-from django.db import connections
+from django.apps.registry import Apps
+from django.db import IntegrityError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import TARGET, Endpoints
@@ -26,8 +27,43 @@ from fixturepipe.errors import ConfigurationError
 RUNS = "fixturepipe_run"
 CHUNKS = "fixturepipe_ledger"
 
-# The run that `prepare_target` writes for when no manifest has given the run its id yet.
-UNNAMED = ""
+
+@functools.cache
+def _tables() -> tuple[type[models.Model], type[models.Model]]:
+    """The models of the two tables, made once Django has its settings."""
+    registry = Apps()
+
+    class Run(models.Model):
+        run = models.CharField(max_length=32, primary_key=True)
+        was_empty = models.BooleanField()
+        migrated = models.BooleanField()
+        cleared = models.BooleanField(default=False)
+        finished = models.BooleanField(default=False)
+
+        class Meta:
+            apps = registry
+            app_label = "fixturepipe"
+            db_table = RUNS
+
+    class LoadedChunk(models.Model):
+        id = models.BigAutoField(primary_key=True)
+        run = models.CharField(max_length=32)
+        number = models.IntegerField()
+        sha256 = models.CharField(max_length=64)
+        loaded = models.JSONField(default=dict)
+        rejected = models.JSONField(default=dict)
+        seconds = models.FloatField(default=0.0)
+        applied_at = models.DateTimeField(auto_now_add=True)
+
+        class Meta:
+            apps = registry
+            app_label = "fixturepipe"
+            db_table = CHUNKS
+            constraints = (
+                models.UniqueConstraint(fields=("run", "number"), name="fixturepipe_run_number"),
+            )
+
+    return Run, LoadedChunk
 
 
 @dataclass(frozen=True)
@@ -36,11 +72,14 @@ class Entry:
 
     number: int
     sha256: str
-    objects: int = 0
+    models: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
-    models: dict[str, int] = field(default_factory=dict)
-    applied_at: str = ""
+
+    @property
+    def objects(self) -> int:
+        """The number of its loaded objects."""
+        return sum(self.models.values())
 
 
 @dataclass(frozen=True)
@@ -51,7 +90,6 @@ class RunState:
     run's own have been dealt with. `finished`: its last chunk was in once.
     """
 
-    run: str
     was_empty: bool
     migrated: bool
     cleared: bool
@@ -63,6 +101,9 @@ class Ledger:
 
     def __init__(self, connection: BaseDatabaseWrapper, run: str) -> None:
         self._connection = connection
+        runs, chunks = _tables()
+        self._runs: models.QuerySet[Any] = runs._base_manager.using(connection.alias)
+        self._chunks: models.QuerySet[Any] = chunks._base_manager.using(connection.alias)
         self.run = run
 
     # ---- reading
@@ -71,35 +112,32 @@ class Ledger:
         """Whether the target has ledger tables."""
         with self._connection.cursor() as cursor:
             names = self._connection.introspection.table_names(cursor)
-        return RUNS in names and CHUNKS in names
+        return {RUNS, CHUNKS} <= set(names)
 
     def applied(self) -> dict[int, Entry]:
         """The chunks of this run that are in, by number; none where there is no ledger."""
         if not self.exists():
             return {}
-        sql = (
-            f"SELECT number, sha256, objects, rejected, seconds, models, applied_at"
-            f" FROM {CHUNKS} WHERE run = %s ORDER BY number"
-        )
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql, [self.run])
-            return {row[0]: _entry(row) for row in cursor.fetchall()}
+        names = ("number", "sha256", "loaded", "rejected", "seconds")
+        rows = self._chunks.filter(run=self.run).order_by("number").values_list(*names)
+        return {row[0]: Entry(*row) for row in rows}
 
     def state(self) -> RunState | None:
         """What this run found when it came, or None before it came."""
-        return next((state for state in self._states() if state.run == self.run), None)
+        if not self.exists():
+            return None
+        found = self._runs.filter(run=self.run).first()
+        if found is None:
+            return None
+        return RunState(found.was_empty, found.migrated, found.cleared, found.finished)
 
     def unfinished_others(self) -> list[str]:
         """Runs that put chunks into this database and did not get to their end."""
         if not self.exists():
             return []
-        with self._connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT DISTINCT l.run FROM {CHUNKS} l JOIN {RUNS} r ON r.run = l.run"
-                f" WHERE r.finished = 0 AND l.run <> %s ORDER BY l.run",
-                [self.run],
-            )
-            return [run for (run,) in cursor.fetchall()]
+        with_chunks = self._chunks.exclude(run=self.run).values("run")
+        unfinished = self._runs.filter(finished=False, run__in=with_chunks)
+        return list(unfinished.order_by("run").values_list("run", flat=True))
 
     # ---- writing
 
@@ -107,113 +145,68 @@ class Ledger:
         """Make the tables where they are missing."""
         if self.exists():
             return
-        engine = " ENGINE=InnoDB" if self._connection.vendor == "mysql" else ""
         with self._connection.cursor() as cursor:
-            for statement in _TABLES:
-                cursor.execute(statement + engine)
+            names = self._connection.introspection.table_names(cursor)
+        with self._connection.schema_editor() as editor:
+            for model in _tables():
+                if model._meta.db_table not in names:
+                    editor.create_model(model)
 
-    def come(self, *, was_empty: bool, migrated: bool) -> RunState:
-        """Write in which state this run found the database; what was written stays.
-
-        A run that was not named yet when it prepared the database gets its name here.
-        """
+    def register_run(self, *, was_empty: bool, migrated: bool) -> RunState:
+        """Write in which state this run found the database; what was written first stays."""
+        self._runs.get_or_create(
+            run=self.run, defaults={"was_empty": was_empty, "migrated": migrated}
+        )
         state = self.state()
-        if state is not None:
-            return state
-        with self._connection.cursor() as cursor:
-            if any(other.run == UNNAMED for other in self._states()):
-                cursor.execute(f"UPDATE {RUNS} SET run = %s WHERE run = %s", [self.run, UNNAMED])
-            else:
-                cursor.execute(
-                    f"INSERT INTO {RUNS} (run, was_empty, migrated, cleared, finished)"
-                    " VALUES (%s, %s, %s, 0, 0)",
-                    [self.run, int(was_empty), int(migrated)],
-                )
-        found = self.state()
-        assert found is not None
-        return found
+        assert state is not None
+        return state
 
     def mark_migrated(self) -> None:
         """The run's own `migrate` is complete."""
-        self._mark("migrated", 1)
+        self._runs.filter(run=self.run).update(migrated=True)
 
     def mark_cleared(self) -> None:
         """The rows that were not the run's own are dealt with; part of that transaction."""
-        self._mark("cleared", 1)
+        self._runs.filter(run=self.run).update(cleared=True)
 
-    def mark_finished(self, *, finished: bool = True) -> None:
-        """Every chunk of the run is in (or, after a change of plan, no longer)."""
-        self._mark("finished", int(finished))
+    def mark_finished(self) -> None:
+        """Every chunk of the run is in."""
+        self._runs.filter(run=self.run).update(finished=True)
 
     def begin(self, number: int, sha256: str) -> bool:
         """Claim a chunk within its transaction; False if another process has loaded it.
 
-        Waits while another transaction has claimed it and is not at its end.
+        Waits while another transaction has claimed it and has not ended.
         """
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(
-                    f"INSERT INTO {CHUNKS} (run, number, sha256, objects, rejected, seconds,"
-                    " models, applied_at) VALUES (%s, %s, %s, 0, '{}', 0, '{}', CURRENT_TIMESTAMP)",
-                    [self.run, number, sha256],
-                )
-        except DatabaseError as error:
-            if error.args and error.args[0] == _DUPLICATE:
-                return False
-            raise
+            self._chunks.create(run=self.run, number=number, sha256=sha256)
+        except IntegrityError:
+            return False
         return True
 
     def complete(self, entry: Entry) -> None:
         """Fill in what became of a claimed chunk, within its transaction."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(
-                f"UPDATE {CHUNKS} SET sha256 = %s, objects = %s, rejected = %s, seconds = %s,"
-                " models = %s WHERE run = %s AND number = %s",
-                [
-                    entry.sha256,
-                    entry.objects,
-                    json.dumps(entry.rejected),
-                    entry.seconds,
-                    json.dumps(entry.models),
-                    self.run,
-                    entry.number,
-                ],
-            )
+        self._chunks.filter(run=self.run, number=entry.number).update(
+            sha256=entry.sha256,
+            loaded=entry.models,
+            rejected=entry.rejected,
+            seconds=entry.seconds,
+        )
 
     def forget(self, number: int) -> None:
         """Take a chunk's row away, within the transaction that loads it again."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(
-                f"DELETE FROM {CHUNKS} WHERE run = %s AND number = %s", [self.run, number]
-            )
+        self._chunks.filter(run=self.run, number=number).delete()
 
     def remove(self) -> None:
         """Take the run's rows away, and the tables with the last run."""
         if not self.exists():
             return
-        with self._connection.cursor() as cursor:
-            cursor.execute(f"DELETE FROM {CHUNKS} WHERE run IN (%s, %s)", [self.run, UNNAMED])
-            cursor.execute(f"DELETE FROM {RUNS} WHERE run IN (%s, %s)", [self.run, UNNAMED])
-            if not self._states():
-                cursor.execute(f"DROP TABLE {CHUNKS}")
-                cursor.execute(f"DROP TABLE {RUNS}")
-
-    def _mark(self, column: str, value: int) -> None:
-        with self._connection.cursor() as cursor:
-            cursor.execute(f"UPDATE {RUNS} SET {column} = %s WHERE run = %s", [value, self.run])
-
-    def _states(self) -> list[RunState]:
-        if not self.exists():
-            return []
-        with self._connection.cursor() as cursor:
-            cursor.execute(f"SELECT run, was_empty, migrated, cleared, finished FROM {RUNS}")
-            return [RunState(row[0], *map(bool, row[1:])) for row in cursor.fetchall()]
-
-
-def read_applied(endpoints: Endpoints, run: str) -> dict[int, Entry]:
-    """The chunks of a run that the target holds. Reads only."""
-    endpoints.open()
-    return Ledger(connections[TARGET], run).applied()
+        self._chunks.filter(run=self.run).delete()
+        self._runs.filter(run=self.run).delete()
+        if not self._runs.exists():
+            with self._connection.schema_editor() as editor:
+                for model in _tables():
+                    editor.delete_model(model)
 
 
 def remove_ledger(endpoints: Endpoints, run: str) -> None:
@@ -227,33 +220,6 @@ def refuse_other_runs(ledger: Ledger, target: str) -> None:
     others = ledger.unfinished_others()
     if others:
         raise ConfigurationError(
-            f"{target} holds chunks of another run that is not finished: {', '.join(others)}",
-            hint="Finish that run, or take it out with `fixturepipe clean` in its run directory.",
+            f"{target} has chunks of another run that is not finished: {', '.join(others)}",
+            hint="Finish that run, or remove it with `fixturepipe clean` in its run directory.",
         )
-
-
-# https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html: ER_DUP_ENTRY.
-_DUPLICATE = 1062
-
-_TABLES = (
-    f"CREATE TABLE IF NOT EXISTS {RUNS} ("
-    "run char(32) NOT NULL PRIMARY KEY, was_empty smallint NOT NULL, migrated smallint NOT NULL,"
-    " cleared smallint NOT NULL, finished smallint NOT NULL)",
-    f"CREATE TABLE IF NOT EXISTS {CHUNKS} ("
-    "run char(32) NOT NULL, number integer NOT NULL, sha256 char(64) NOT NULL,"
-    " objects bigint NOT NULL, rejected text NOT NULL, seconds double precision NOT NULL,"
-    " models text NOT NULL, applied_at timestamp NOT NULL, PRIMARY KEY (run, number))",
-)
-
-
-def _entry(row: tuple[object, ...]) -> Entry:
-    number, sha256, objects, rejected, seconds, models, applied_at = row
-    return Entry(
-        number=int(str(number)),
-        sha256=str(sha256),
-        objects=int(str(objects)),
-        rejected=json.loads(str(rejected)),
-        seconds=float(str(seconds)),
-        models=json.loads(str(models)),
-        applied_at=str(applied_at),
-    )

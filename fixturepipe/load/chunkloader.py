@@ -287,7 +287,7 @@ def _entry(chunk: Chunk, loaded: _Loaded, started: float) -> Entry:
     # Objects that come again, whole, were counted when they came first.
     models = {label: n for label, n in loaded.models.items() if n and not chunk.second_pass}
     rejected = _counted(loaded.problems)
-    return Entry(chunk.number, loaded.sha256, sum(models.values()), rejected, seconds, models)
+    return Entry(chunk.number, loaded.sha256, models, rejected, seconds)
 
 
 def _with_recovered(entry: Entry, loaded: dict[str, int]) -> Entry:
@@ -298,7 +298,7 @@ def _with_recovered(entry: Entry, loaded: dict[str, int]) -> Entry:
         models[label] = models.get(label, 0) + recovered
         rejected[label] = rejected.get(label, 0) - recovered
     left = {label: count for label, count in rejected.items() if count}
-    return replace(entry, models=models, rejected=left, objects=sum(models.values()))
+    return replace(entry, models=models, rejected=left)
 
 
 def _counted(problems: list[RowProblem]) -> dict[str, int]:

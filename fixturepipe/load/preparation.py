@@ -26,7 +26,7 @@ _SHOWN = 20
 def prepare(
     target: LoadTarget,
     endpoints: Endpoints,
-    manifest: Manifest | None,
+    manifest: Manifest,
     covered: list[type[models.Model]],
     listener: Listener,
     *,
@@ -43,7 +43,7 @@ def prepare(
             hint="Migrate it first, or load without --dry-run.",
         )
     refuse_other_runs(target.ledger, target.name)
-    state = target.come()
+    state = target.register_run()
     tables = TableMaker(target.connection, target.name)
     expected = _expected_migrations(endpoints, manifest)
     if not state.migrated:
@@ -84,9 +84,9 @@ def models_of_source(endpoints: Endpoints) -> list[type[models.Model]]:
         return coverage(connection_to(alias), alias).models
 
 
-def _expected_migrations(endpoints: Endpoints, manifest: Manifest | None) -> list[MigrationKey]:
+def _expected_migrations(endpoints: Endpoints, manifest: Manifest) -> list[MigrationKey]:
     """The source's migrations: as dumped, or as they are; none where there is no source."""
-    if manifest is None:
+    if not manifest.schema:
         endpoints.open()
         return applied_migrations(connection_to(SOURCE))
     return [(app, name) for app, name in manifest.migrations]

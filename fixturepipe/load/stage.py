@@ -11,12 +11,11 @@ from django.apps import apps
 from django.db import Error as DatabaseError
 from django.db import models, transaction
 
-from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, read_manifest
+from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, open_run, read_manifest
 from fixturepipe.artifacts.ranges import format_ranges
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import forget_verification
 from fixturepipe.databases.endpoints import Endpoints
-from fixturepipe.databases.ledger import UNNAMED
 from fixturepipe.databases.sequences import SequenceReset, reset_sequences
 from fixturepipe.errors import LoadError, RunDirectoryError, TransientLoadError, UsageError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
@@ -85,11 +84,10 @@ def prepare_target(
 
     Raises ConfigurationError with the list of what is wrong.
     """
-    manifest = read_manifest(directory) if directory.manifest.exists() else None
-    covered = models_of_source(endpoints) if manifest is None else models_of(manifest.schema)
+    manifest = open_run(directory)
+    covered = models_of(manifest.schema) if manifest.schema else models_of_source(endpoints)
     with endpoints.bound_to_target() as alias:
-        run = UNNAMED if manifest is None else manifest.run
-        target = LoadTarget(alias, _name(endpoints), run)
+        target = LoadTarget(alias, _name(endpoints), manifest.run)
         with _server_errors_described(), loader_lock(target.connection):
             prepare(
                 target,

@@ -10,7 +10,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
-from fixturepipe.databases.ledger import UNNAMED, Entry, Ledger, remove_ledger
+from fixturepipe.databases.ledger import Entry, Ledger, remove_ledger
 from fixturepipe.errors import LoadError
 from fixturepipe.load.server.lock import LoaderLock
 
@@ -28,17 +28,16 @@ def connection(shared_target: Endpoint, source: Endpoint) -> Iterator[BaseDataba
 def ledger(connection: BaseDatabaseWrapper) -> Ledger:
     made = Ledger(connection, RUN)
     made.create()
-    made.come(was_empty=False, migrated=True)
+    made.register_run(was_empty=False, migrated=True)
     return made
 
 
 def test_what_is_completed_is_read_back(ledger: Ledger) -> None:
-    entry = Entry(3, "c" * 64, 12, {"a.b": 1}, 0.25, {"a.b": 5, "a.c": 7})
+    entry = Entry(3, "c" * 64, {"a.b": 5, "a.c": 7}, {"a.b": 1}, 0.25)
     assert ledger.begin(3, "c" * 64)
     ledger.complete(entry)
-    (found,) = ledger.applied().values()
-    assert found.applied_at
-    assert Entry(**{**vars(found), "applied_at": ""}) == entry
+    assert ledger.applied() == {3: entry}
+    assert entry.objects == 12
 
 
 def test_a_chunk_is_begun_once(ledger: Ledger) -> None:
@@ -47,19 +46,17 @@ def test_a_chunk_is_begun_once(ledger: Ledger) -> None:
 
 
 def test_a_second_loader_of_a_chunk_waits_for_the_first(
-    ledger: Ledger, connection: BaseDatabaseWrapper
+    ledger: Ledger,
 ) -> None:
-    other = connection.copy(TARGET)
     found: list[bool] = []
 
     def begin_too() -> None:
-        other.connect()
-        other.set_autocommit(False)
-        found.append(Ledger(other, RUN).begin(1, "d" * 64))
-        other.rollback()
+        other = connections[TARGET]  # each thread has its own
+        with transaction.atomic(using=TARGET):
+            found.append(Ledger(other, RUN).begin(1, "d" * 64))
+            transaction.set_rollback(True, using=TARGET)
         other.close()
 
-    other.inc_thread_sharing()
     thread = threading.Thread(target=begin_too)
     with transaction.atomic(using=TARGET):
         assert ledger.begin(1, "c" * 64)
@@ -78,18 +75,8 @@ def test_what_is_rolled_back_is_not_in(ledger: Ledger) -> None:
 
 
 def test_what_a_run_found_first_stays(ledger: Ledger) -> None:
-    state = ledger.come(was_empty=True, migrated=False)
+    state = ledger.register_run(was_empty=True, migrated=False)
     assert (state.was_empty, state.migrated) == (False, True)
-
-
-def test_a_run_takes_over_what_it_prepared_before_it_had_a_name(
-    connection: BaseDatabaseWrapper,
-) -> None:
-    unnamed = Ledger(connection, UNNAMED)
-    unnamed.create()
-    unnamed.come(was_empty=True, migrated=False)
-    assert Ledger(connection, RUN).come(was_empty=False, migrated=True).was_empty
-    assert unnamed.state() is None
 
 
 def test_marks_are_kept(ledger: Ledger) -> None:
@@ -104,7 +91,7 @@ def test_only_unfinished_runs_with_chunks_are_in_the_way(
     ledger: Ledger, connection: BaseDatabaseWrapper
 ) -> None:
     other = Ledger(connection, OTHER)
-    other.come(was_empty=False, migrated=True)
+    other.register_run(was_empty=False, migrated=True)
     assert ledger.unfinished_others() == []
     other.begin(1, "c" * 64)
     assert ledger.unfinished_others() == [OTHER]
@@ -116,7 +103,7 @@ def test_the_tables_go_with_the_last_run(
     ledger: Ledger, connection: BaseDatabaseWrapper, source: Endpoint, shared_target: Endpoint
 ) -> None:
     endpoints = Endpoints("default", source, shared_target)
-    Ledger(connection, OTHER).come(was_empty=False, migrated=True)
+    Ledger(connection, OTHER).register_run(was_empty=False, migrated=True)
     remove_ledger(endpoints, RUN)
     assert ledger.exists()
     assert ledger.state() is None

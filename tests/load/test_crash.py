@@ -24,12 +24,11 @@ import pytest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.embedded import EmbeddedServer
 from fixturepipe.databases.endpoints import Endpoint, Endpoints
-from fixturepipe.databases.ledger import read_applied
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Event, StageAdvanced
 from tests import servers
 from tests.conftest import delete_rows, sqlite_endpoint
-from tests.loading import RUN, Log, Object, a, column, load_into, make_run, rows
+from tests.loading import RUN, Log, Object, a, column, load_into, make_run, read_applied, rows
 
 CRASHES = int(os.environ.get("FIXTUREPIPE_CRASHES", "4"))
 ROWS = 400

@@ -12,8 +12,9 @@ from django.db.models.signals import post_save, pre_migrate, pre_save
 
 from fixturepipe.artifacts.loadstatus import read_load_status
 from fixturepipe.artifacts.manifest import read_manifest, write_manifest
+from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
-from fixturepipe.databases.ledger import RUNS, read_applied
+from fixturepipe.databases.ledger import RUNS
 from fixturepipe.errors import (
     ChunkFileError,
     ConfigurationError,
@@ -25,7 +26,7 @@ from fixturepipe.events import Event, Notice, StageAdvanced
 from fixturepipe.load.server.lock import LoaderLock
 from fixturepipe.load.stage import LoadOptions, prepare_target
 from tests.apps.loading import models
-from tests.loading import RUN, Log, a, chunk_path, column, load_into, make_run, rows
+from tests.loading import RUN, Log, a, chunk_path, column, load_into, make_run, read_applied, rows
 
 SHADES = [a("shade", 1, slug="red"), a("shade", 2, slug="blue")]
 
@@ -427,13 +428,13 @@ def test_an_empty_database_is_migrated_and_what_migrate_made_is_replaced(
 def test_a_target_that_was_prepared_before_the_dump_is_the_runs(
     tmp_path: Path, source: Endpoint, empty_target: Endpoint
 ) -> None:
-    from fixturepipe.artifacts.rundir import RunDirectory
-
+    directory = RunDirectory(tmp_path / "run")
     endpoints = Endpoints("default", source, empty_target)
     endpoints.open()
-    prepare_target(RunDirectory(tmp_path / "none"), endpoints, LoadOptions(), Log())
+    prepare_target(directory, endpoints, LoadOptions(), Log())
+    run = read_manifest(directory).run
     execute(empty_target, "INSERT INTO loading_shade (id, slug) VALUES (8, 'of a migration')")
-    load_into(empty_target, source, make_run(tmp_path / "run", SHADES))
+    load_into(empty_target, source, make_run(tmp_path / "run", SHADES, run=run))
     assert column(empty_target, "shade", "slug") == ["red", "blue"]
 
 

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import Endpoint, Endpoints
-from fixturepipe.databases.ledger import read_applied
 from fixturepipe.errors import LoadError, UsageError
 from tests import servers
 from tests.conftest import delete_rows
-from tests.loading import RUN, Object, a, column, load_into, make_run, rows
+from tests.loading import RUN, Object, a, column, load_into, make_run, read_applied, rows
 from tests.servers import Server
 
 

@@ -17,11 +17,10 @@ from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.databases.embedded import EmbeddedServer
 from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from fixturepipe.databases.forks import start_method
-from fixturepipe.databases.ledger import read_applied
 from fixturepipe.errors import ConfigurationError, LoadError, TransientLoadError, UsageError
 from fixturepipe.load.schedule import Schedule
 from tests import servers
-from tests.loading import RUN, Log, a, load_into, make_run, rows
+from tests.loading import RUN, Log, a, load_into, make_run, read_applied, rows
 from tests.shop import Shop
 
 

@@ -40,11 +40,11 @@ class LoadTarget:
         self.connection: BaseDatabaseWrapper = connection_to(alias)
         self.ledger = Ledger(self.connection, run)
 
-    def come(self) -> RunState:
+    def register_run(self) -> RunState:
         """Look at the database as the run finds it, and write that down first of all."""
         was_empty = not self.tables()
         self.ledger.create()
-        return self.ledger.come(was_empty=was_empty, migrated=not was_empty)
+        return self.ledger.register_run(was_empty=was_empty, migrated=not was_empty)
 
     def tables(self) -> set[str]:
         """The tables that are there, the ledger's own left out."""
