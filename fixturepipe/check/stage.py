@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from django.apps import apps
 from django.db import models
 
-from fixturepipe.check import schema, server
+from fixturepipe.check import emptytarget, schema, server
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.check.rowfindings import findings_of_rows
 from fixturepipe.check.schema import left_out
@@ -63,7 +63,7 @@ def check(endpoints: Endpoints, options: CheckOptions, listener: Listener) -> Ch
     Raises ConfigurationError for a fix that cannot apply.
     """
     begun = time.monotonic()
-    Fixes(options.fix)  # raises before any row is read
+    fixes = Fixes(options.fix)
     endpoints.open()
     source = connection_to(SOURCE)
     target = TargetServer.registered()
@@ -73,7 +73,7 @@ def check(endpoints: Endpoints, options: CheckOptions, listener: Listener) -> Ch
     totals = {model: Table(model, source).count() for model in chosen}
     listener(StageStarted("check", sum(totals.values())))
     found = [f for f in left_out(covered.not_covered, source) if _is_asked_for(f.model, options)]
-    found += _findings_of_target(endpoints, chosen, target)
+    found += _findings_of_target(endpoints, chosen, target, fixes)
     needed = _bytes_needed(totals)
     found += server.space(options.workdir, needed)
     found += findings_of_rows(totals, target, options.fix, listener)
@@ -86,7 +86,7 @@ def check(endpoints: Endpoints, options: CheckOptions, listener: Listener) -> Ch
 
 
 def _findings_of_target(
-    endpoints: Endpoints, covered: list[Model], target: TargetServer
+    endpoints: Endpoints, covered: list[Model], target: TargetServer, fixes: Fixes
 ) -> Iterator[Finding]:
     if not target.is_server:
         return
@@ -99,6 +99,7 @@ def _findings_of_target(
     yield from schema.postgresql_kinds(covered)
     if not target.has_tables:
         yield RULES["FP301"].finding("", "")
+        yield from emptytarget.questions(endpoints, covered, target, fixes)
         return
     yield from schema.migrations(connection_to(SOURCE), target)
     yield from schema.columns(covered, target)
@@ -129,7 +130,7 @@ def _is_asked_for(label: str, options: CheckOptions) -> bool:
 
 def _with_suggestions(finding: Finding) -> Finding:
     """The finding with the declarations that would fix it, named in its hint."""
-    if not finding.model or finding.id not in FIXES_FOR:
+    if not finding.model or not finding.field or finding.id not in FIXES_FOR:
         return finding
     model = apps.get_model(finding.model)
     fields = [model._meta.get_field(name) for name in finding.field.split(", ")]

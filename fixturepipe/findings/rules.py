@@ -338,6 +338,50 @@ RULES = _rules(
         " for larger ones.",
     ),
     Rule(
+        "FP317",
+        "error",
+        "The target refuses {what}: {reason} ({number}).",
+        "{hint}",
+    ),
+    Rule(
+        "FP318",
+        "error",
+        "The target refuses the index {name} on {columns}: {reason} ({number}).",
+        "{hint}",
+    ),
+    Rule(
+        "FP319",
+        "error",
+        "The target refuses to keep {columns} unique ({name}): {reason} ({number}).",
+        "{hint}",
+    ),
+    Rule(
+        "FP320",
+        "warning",
+        "MySQL refuses {what}: {reason}. MariaDB does not.",
+        "{hint}",
+    ),
+    Rule(
+        "FP321",
+        "warning",
+        "The key of {remote} is {actual} by its migrations, and the model's is {expected}: the"
+        " target refuses a foreign key of another type. `run` gives this column the type {actual}.",
+        "Write the missing migration of {app}: `manage.py makemigrations {app}`.",
+    ),
+    Rule(
+        "FP322",
+        "warning",
+        "The user may not make temporary tables: could not ask the target whether it takes the"
+        " tables and unique values of the project.",
+        "GRANT CREATE TEMPORARY TABLES ON {database}.* TO {user}",
+    ),
+    Rule(
+        "FP323",
+        "error",
+        "The column's name has a %, which Django cannot write to on MySQL and MariaDB.",
+        "Rename the column in a migration, or with db_column.",
+    ),
+    Rule(
         "FP401",
         "warning",
         "The server's sql_mode is not strict ({sql_mode}): it would silently truncate values that"

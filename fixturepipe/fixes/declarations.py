@@ -16,6 +16,8 @@ applies.
     default     stores the field's default, or the declared value
     rename      gives all duplicates but the first a suffix: "anna-2"
     replace     turns bytes that are not UTF-8 into U+FFFD, and removes NUL characters
+    prefix      lets an index, not unique, cover the first characters of a column
+    drop-index  leaves out an index that the target refuses
     epoch       reads a number as a date or datetime: seconds since 1970 in UTC, milliseconds
                 from 1e11
 """
@@ -26,7 +28,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-FixName = Literal["truncate", "null", "drop", "default", "rename", "replace", "epoch"]
+FixName = Literal[
+    "truncate",
+    "null",
+    "drop",
+    "default",
+    "rename",
+    "replace",
+    "epoch",
+    "prefix",
+    "drop-index",
+]
 FIX_NAMES: tuple[FixName, ...] = (
     "truncate",
     "null",
@@ -35,7 +47,11 @@ FIX_NAMES: tuple[FixName, ...] = (
     "rename",
     "replace",
     "epoch",
+    "prefix",
+    "drop-index",
 )
+# Fixes of the target's tables; all others change values.
+SCHEMA_FIXES: frozenset[str] = frozenset({"prefix", "drop-index"})
 
 _ANY: tuple[FixName, ...] = ("null", "default", "drop")
 
@@ -67,6 +83,8 @@ FIXES_FOR: Mapping[str, tuple[FixName, ...]] = {
     "FP203": ("rename", "null", "drop"),
     "FP207": ("null", "drop"),
     "FP208": ("rename", "null", "drop"),
+    "FP318": ("prefix", "drop-index"),
+    "FP319": ("drop-index",),
 }
 
 # A fix applies to a warning or a note only if the declaration names its id; except these pairs.
@@ -80,6 +98,11 @@ class Declaration:
     target: str
     fix: str
     value: Any = None
+
+    @property
+    def changes_schema(self) -> bool:
+        """Whether it changes the target's tables, not the values of the source."""
+        return self.fix in SCHEMA_FIXES
 
     def __str__(self) -> str:
         return f"{self.target} = {self.fix}"

@@ -71,8 +71,9 @@ class Fixes:
 
     @property
     def unused(self) -> list[Declaration]:
-        """The declarations that have changed no row."""
-        return [r.declaration for r in self._rules if r.declaration.target not in self.used]
+        """The declarations that could change rows and have changed none."""
+        declarations = [rule.declaration for rule in self._rules]
+        return [d for d in declarations if not d.changes_schema and d.target not in self.used]
 
     def of(self, finding: str, model: Model, fields: Sequence[Field]) -> Fix | None:
         """What is declared about a finding of a column, or of columns that are unique together."""
@@ -86,7 +87,8 @@ class Fixes:
 
     def may_change(self, model: Model, field: Field) -> bool:
         """Whether any declaration can concern the column."""
-        return any(r.model in (None, model) and r.field in (None, field) for r in self._rules)
+        rules = [rule for rule in self._rules if not rule.declaration.changes_schema]
+        return any(r.model in (None, model) and r.field in (None, field) for r in rules)
 
 
 def suggestions(finding: str, model: Model, fields: Sequence[Field]) -> list[Declaration]:
@@ -167,7 +169,7 @@ def _refusal(declaration: Declaration, reason: str, instead: str = "") -> Config
 
 def misfit(name: str, field: Field, value: Any = None) -> str:
     """Why a fix cannot apply to a column; empty if it can."""
-    if name == "drop":
+    if name in ("drop", "drop-index"):
         return ""
     if field in key_fields(field.model):
         return "other rows may refer to a primary key, so its row can only be dropped"
@@ -206,6 +208,11 @@ def _no_replace(field: Field, _: Any) -> str:
     return f"{field.name} is not text"
 
 
+def _no_prefix(field: Field, _: Any) -> str:
+    is_binary = field.get_internal_type() == "BinaryField"
+    return "" if _is_text(field) or is_binary else f"{field.name} is not text"
+
+
 def _no_epoch(field: Field, _: Any) -> str:
     is_date = field.get_internal_type() in ("DateField", "DateTimeField")
     return "" if is_date else f"{field.name} is neither a date nor a datetime"
@@ -222,6 +229,7 @@ _MISFITS: Mapping[str, Callable[[Field, Any], str]] = {
     "rename": _no_rename,
     "replace": _no_replace,
     "epoch": _no_epoch,
+    "prefix": _no_prefix,
 }
 
 NO_FIXES = Fixes()

@@ -1,0 +1,88 @@
+"""What an empty target is asked before its tables are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from django.apps import apps
+from django.db import models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+
+from fixturepipe.check import mysqllimits
+from fixturepipe.check.tabletrial import TableTrial
+from fixturepipe.check.target import TargetServer
+from fixturepipe.databases.endpoints import EMBEDDED, Endpoints
+from fixturepipe.databases.fields import root_field
+from fixturepipe.databases.integrity import constrained_keys
+from fixturepipe.findings.finding import Finding
+from fixturepipe.findings.rules import RULES
+from fixturepipe.fixes.fixes import Fixes
+
+Model = type[models.Model]
+
+
+def questions(
+    endpoints: Endpoints, covered: Sequence[Model], target: TargetServer, fixes: Fixes
+) -> Iterator[Finding]:
+    """FP317 to FP323: whether the target takes the tables that `run` would make.
+
+    `covered` are the models of the source; tables of the project's other models are made too.
+    """
+    assert target.connection is not None
+    with endpoints.bound_to_target() as alias:
+        made = list(_models_made(alias, target.connection, covered))
+        yield from key_types(made, target.connection)
+        is_rehearsal = endpoints.target is not None and endpoints.target.name == EMBEDDED
+        if is_rehearsal:
+            for model in made:
+                yield from mysqllimits.refused_by_mysql(model, target.connection)
+        if not target.may_make_temporary_tables:
+            ((database, user),) = target.query("SELECT DATABASE(), CURRENT_USER()")
+            yield RULES["FP322"].finding("", "", database=f"`{database}`", user=user)
+            return
+        trial = TableTrial(target.connection, fixes)
+        for model in made:
+            yield from trial.findings(model)
+
+
+def _models_made(
+    alias: str, connection: BaseDatabaseWrapper, covered: Sequence[Model]
+) -> Iterator[Model]:
+    """The models whose tables `run` makes: by migrations, without them, and unmanaged ones."""
+    for model in apps.get_models(include_auto_created=True):
+        if model._meta.proxy or model._meta.swapped:
+            continue
+        if router.allow_migrate_model(alias, model) and (
+            model._meta.can_migrate(connection) or model in covered
+        ):
+            yield model
+
+
+def key_types(made: Iterable[Model], connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """FP321: an app without migrations refers to a key whose migrations give it another type."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    unmigrated = [model for model in made if model._meta.app_label in loader.unmigrated_apps]
+    if not unmigrated:
+        return
+    states = loader.project_state().models
+    for model in unmigrated:
+        for field in constrained_keys(model):
+            root = root_field(field)
+            state = states.get((root.model._meta.app_label, str(root.model._meta.model_name)))
+            migrated = state.fields.get(root.name) if state is not None else None
+            if migrated is None:
+                continue
+            actual, expected = (
+                each.rel_db_type(connection) if hasattr(each, "rel_db_type") else None
+                for each in (migrated, root)
+            )
+            if actual != expected:
+                yield RULES["FP321"].finding(
+                    model._meta.label_lower,
+                    field.name,
+                    remote=root.model._meta.label,
+                    actual=actual,
+                    expected=expected,
+                    app=root.model._meta.app_label,
+                )

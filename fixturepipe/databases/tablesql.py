@@ -1,0 +1,260 @@
+"""The statements that make tables on MySQL or MariaDB: as Django writes them, and taken apart.
+
+Only the forms that Django's schema editor writes are known here (`sql_create_table` and the others
+in django.db.backends.base.schema and django.db.backends.mysql.schema).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_NAME = r"`((?:[^`]|``)+)`"
+_CREATE = re.compile(rf"CREATE (?:TEMPORARY )?TABLE {_NAME} \(", re.DOTALL)
+_COLUMN = re.compile(rf"{_NAME} ")
+_ALTER = re.compile(rf"ALTER TABLE {_NAME} (.*?);?$", re.DOTALL)
+_ADD_COLUMN = re.compile(rf"ADD COLUMN {_NAME} ")
+_MODIFY = re.compile(rf"MODIFY {_NAME} ")
+_INDEX = re.compile(
+    rf"CREATE (UNIQUE |FULLTEXT |SPATIAL |)INDEX {_NAME} ON {_NAME} \((.*?)\)[^()]*;?$", re.DOTALL
+)
+_UNIQUE = re.compile(rf"(?:ADD )?CONSTRAINT {_NAME} UNIQUE \((.*)\)", re.DOTALL)
+_CHECK = re.compile(rf"(?:ADD )?CONSTRAINT {_NAME} CHECK ", re.DOTALL)
+_FOREIGN_KEY = re.compile(
+    rf"ADD CONSTRAINT {_NAME} FOREIGN KEY \({_NAME}\)\s*REFERENCES {_NAME} ?\({_NAME}\)"
+)
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index that a statement makes. `columns` is its SQL between parentheses; `kind` is "",
+    "UNIQUE", "FULLTEXT" or "SPATIAL". Without a name the server makes one up.
+    """
+
+    table: str
+    name: str
+    columns: str
+    kind: str = ""
+
+    @property
+    def unique(self) -> bool:
+        """Whether it keeps its columns unique."""
+        return self.kind == "UNIQUE"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns that it names, those in expressions included."""
+        return tuple(name.replace("``", "`") for name in re.findall(_NAME, self.columns))
+
+    def with_prefix(self, column: str, length: int) -> Index:
+        """The same index on the first characters of a column."""
+        quoted = f"`{column.replace('`', '``')}`"
+        return replace(self, columns=self.columns.replace(quoted, f"{quoted}({length})", 1))
+
+    @property
+    def clause(self) -> str:
+        """What makes it in an ALTER TABLE."""
+        name = f" `{self.name}`" if self.name else ""
+        kind = f"{self.kind} " if self.kind else ""
+        return f"ADD {kind}INDEX{name} ({self.columns})"
+
+    @property
+    def statement(self) -> str:
+        """What makes it."""
+        return f"ALTER TABLE `{self.table}` {self.clause}"
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """A foreign key constraint that a statement adds."""
+
+    table: str
+    name: str
+    column: str
+    to_table: str
+    to_column: str
+
+
+@dataclass(frozen=True)
+class CreateTable:
+    """A CREATE TABLE: `definitions` are its columns and constraints, `options` what follows."""
+
+    table: str
+    definitions: tuple[str, ...]
+    options: str = ""
+
+    def temporary(self) -> str:
+        """The statement for a temporary table, which hides a real one of that name."""
+        return (
+            f"CREATE TEMPORARY TABLE `{self.table}` ({', '.join(self.definitions)}){self.options}"
+        )
+
+    @property
+    def statement(self) -> str:
+        """The statement as Django writes it."""
+        return f"CREATE TABLE `{self.table}` ({', '.join(self.definitions)}){self.options}"
+
+    def without(self, definitions: set[str]) -> CreateTable:
+        """The table without some of its definitions."""
+        left = tuple(each for each in self.definitions if each not in definitions)
+        return replace(self, definitions=left)
+
+    def apart(self) -> tuple[CreateTable, list[Index]]:
+        """The table without the unique indexes among its definitions, and these."""
+        left: list[str] = []
+        indexes: list[Index] = []
+        for definition in self.definitions:
+            column = _COLUMN.match(definition)
+            unique = _UNIQUE.match(definition)
+            if unique:
+                indexes.append(Index(self.table, unique[1], unique[2], "UNIQUE"))
+            elif column and (bare := without_unique(definition)) != definition:
+                indexes.append(Index(self.table, column[1], f"`{column[1]}`", "UNIQUE"))
+                left.append(bare)
+            else:
+                left.append(definition)
+        return replace(self, definitions=tuple(left)), indexes
+
+    def checks(self) -> dict[str, str]:
+        """The CHECK constraints among the definitions, by name."""
+        return {m[1]: each for each in self.definitions if (m := _CHECK.match(each))}
+
+    def columns(self) -> dict[str, str]:
+        """The columns among the definitions, by name."""
+        return {m[1]: each for each in self.definitions if (m := _COLUMN.match(each))}
+
+
+@dataclass(frozen=True)
+class TableStatements:
+    """What makes one table: CREATE TABLE, its indexes and its foreign keys; `others` are
+    statements of any other form.
+    """
+
+    create: CreateTable
+    indexes: tuple[Index, ...]
+    keys: tuple[ForeignKey, ...]
+    others: tuple[str, ...]
+
+
+def table_statements(
+    model: type[models.Model], connection: BaseDatabaseWrapper
+) -> TableStatements | None:
+    """The statements with which Django makes a model's table and no other; None if it has another
+    form than all that is known here.
+    """
+    editor = connection.schema_editor(collect_sql=True)
+    editor.deferred_sql = []
+    editor.create_model(model)
+    statements = [*editor.collected_sql, *map(str, editor.deferred_sql)]
+    create = parse_create(statements[0])
+    if create is None:
+        return None
+    indexes, keys, others = [], [], []
+    for statement in statements[1:]:
+        if index := parse_index(statement):
+            indexes.append(index)
+        elif key := parse_foreign_key(statement):
+            keys.append(key)
+        elif parse_create(statement) is None:
+            others.append(statement)
+    return TableStatements(
+        create,
+        tuple(each for each in indexes if each.table == create.table),
+        tuple(each for each in keys if each.table == create.table),
+        tuple(others),
+    )
+
+
+def parse_create(statement: str) -> CreateTable | None:
+    """A CREATE TABLE taken apart; None for any other statement."""
+    begin = _CREATE.match(statement)
+    if begin is None:
+        return None
+    *definitions, rest = split_list(statement[begin.end() :].rstrip(";"))
+    return CreateTable(begin[1], tuple(definitions), rest)
+
+
+def parse_index(statement: str) -> Index | None:
+    """The index that a statement of its own makes; None for any other statement."""
+    if found := _INDEX.match(statement):
+        return Index(found[3], found[2], found[4], found[1].strip())
+    altered = _ALTER.match(statement)
+    if altered and (unique := _UNIQUE.fullmatch(altered[2])):
+        return Index(altered[1], unique[1], unique[2], "UNIQUE")
+    return None
+
+
+def parse_foreign_key(statement: str) -> ForeignKey | None:
+    """The foreign key that a statement of its own adds; None for any other statement."""
+    altered = _ALTER.match(statement)
+    found = _FOREIGN_KEY.fullmatch(altered[2]) if altered else None
+    if altered is None or found is None:
+        return None
+    return ForeignKey(altered[1], found[1], found[2], found[3], found[4])
+
+
+def parse_clauses(statement: str) -> tuple[str, list[str]]:
+    """The table and the clauses of an ALTER TABLE; ("", []) for any other statement."""
+    altered = _ALTER.match(statement)
+    if altered is None:
+        return "", []
+    *clauses, _ = split_list(f"{altered[2]})")
+    return altered[1], clauses
+
+
+def added_column(clause: str) -> str:
+    """The column that a clause of ALTER TABLE adds; "" for any other clause."""
+    found = _ADD_COLUMN.match(clause)
+    return found[1] if found else ""
+
+
+def modified_column(clause: str) -> str:
+    """The column that a clause of ALTER TABLE modifies; "" for any other clause."""
+    found = _MODIFY.match(clause)
+    return found[1] if found else ""
+
+
+def without_unique(definition: str) -> str:
+    """A column's definition without its UNIQUE."""
+    plain, depth = [" "] * len(definition), 0
+    for position, character in _outside_quotes(definition):
+        depth += (character == "(") - (character == ")")
+        if not depth:
+            plain[position] = character
+    found = re.search(r" UNIQUE(?= |$)", "".join(plain))
+    return definition if found is None else definition[: found.start()] + definition[found.end() :]
+
+
+def split_list(text: str) -> list[str]:
+    """What commas separate up to the closing parenthesis, and what follows that."""
+    items, depth, begin = [], 0, 0
+    for position, character in _outside_quotes(text):
+        if character == "(":
+            depth += 1
+        elif character == ")" and depth:
+            depth -= 1
+        elif character in ",)" and not depth:
+            items.append(text[begin:position].strip())
+            begin = position + 1
+            if character == ")":
+                break
+    return [*items, text[begin:]]
+
+
+def _outside_quotes(text: str) -> Iterator[tuple[int, str]]:
+    """The characters that are not in '…', "…" or `…`, with their positions."""
+    quote, escaped = "", False
+    for position, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quote:
+            escaped = character == "\\" and quote != "`"
+            quote = "" if character == quote else quote
+        elif character in "'\"`":
+            quote = character
+        else:
+            yield position, character

@@ -1,0 +1,105 @@
+"""check asks an empty target for its verdict on each table, before one is made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import servers
+from tests.shop import ROOT, Shop
+
+PROJECT = ROOT / "tests" / "projects" / "refused"
+
+# On every server: id, model, field.
+REFUSED = {
+    ("FP317", "pages.longcolumn", "text"),
+    ("FP317", "pages.textkey", "key"),
+    ("FP317", "pages.unknowncollation", "name"),
+    ("FP317", "pages.widerow", ""),
+    ("FP318", "pages.longindex", "a, b"),
+    ("FP319", "pages.longname", "number"),
+}
+REFUSED_BY_MYSQL = {
+    ("FP318", "pages.longindex", "title"),
+    ("FP319", "pages.longunique", "a, b"),
+    ("FP319", "pages.longunique", "slug"),
+    ("FP319", "pages.longunique", "text"),
+}
+
+
+def project(app: str, directory: Path) -> Shop:
+    """A project of one app over a source without rows."""
+    made = Shop(directory / "source.sqlite3", directory / "run", "", "project", PROJECT)
+    subprocess.run(
+        [sys.executable, "-m", "django", "migrate", "--run-syncdb", "-v0"],
+        env=made.environment
+        | {
+            "PYTHONPATH": str(PROJECT),
+            "DJANGO_SETTINGS_MODULE": "project",
+            "PROJECT_APP": app,
+        },
+        check=True,
+    )
+    return made
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return project("pages", tmp_path_factory.mktemp("pages"))
+
+
+@pytest.fixture
+def empty(server: servers.Server, pages: Shop, tmp_path: Path) -> Iterator[Shop]:
+    with server.database() as endpoint:
+        url = server.url(str(endpoint.settings["NAME"]))
+        yield Shop(pages.database, tmp_path / "run", url, "project", PROJECT)
+
+
+def findings(shop: Shop, *arguments: str) -> list[dict[str, Any]]:
+    checked = shop.run("check", "--json", *arguments, PROJECT_APP="pages")
+    assert checked.returncode == 1, checked.stderr
+    return [f for f in json.loads(checked.stdout)["findings"] if "FP317" <= f["id"] <= "FP319"]
+
+
+def is_mysql(shop: Shop) -> bool:
+    ((version,),) = shop.execute("SELECT version()")
+    return "MariaDB" not in version
+
+
+def test_what_the_server_refuses_is_named_before_anything_is_made(empty: Shop) -> None:
+    found = findings(empty)
+    expected = REFUSED | (REFUSED_BY_MYSQL if is_mysql(empty) else set())
+    assert {(f["id"], f["model"], f["field"]) for f in found} == expected
+    assert len(found) == len(expected)
+    (collation,) = [f for f in found if f["model"] == "pages.unknowncollation"]
+    assert "Unknown collation: 'NOCASE' (1273)" in collation["consequence"]
+    assert empty.execute("SHOW TABLES") == ()
+
+
+def test_a_declared_fix_is_tried_too(empty: Shop) -> None:
+    fixes = [
+        *("--fix", "pages.LongIndex.title=prefix"),
+        *("--fix", "pages.LongIndex.b=prefix"),
+        *("--fix", "pages.LongUnique=drop-index"),
+        *("--fix", "FP319:pages.LongName.number=drop-index"),
+    ]
+    fixed = {(f["model"], f["field"]): f["fixed_by"] for f in findings(empty, *fixes)}
+    assert fixed["pages.longname", "number"] == "drop-index"
+    assert fixed["pages.widerow", ""] == ""
+    if is_mysql(empty):
+        assert fixed["pages.longindex", "title"] == "prefix"
+        assert fixed["pages.longindex", "a, b"] == "prefix"
+        assert fixed["pages.longunique", "slug"] == "drop-index"
+
+
+def test_a_rehearsal_names_what_only_mysql_refuses(pages: Shop) -> None:
+    checked = pages.run("check", "--json", "--target", "embedded", PROJECT_APP="pages")
+    found = json.loads(checked.stdout)["findings"]
+    warned = {(f["model"], f["field"]) for f in found if f["id"] == "FP320"}
+    assert {(model, field) for _, model, field in REFUSED_BY_MYSQL} <= warned
