@@ -19,8 +19,8 @@ class LoadOptions:
     `schema` decides how an empty target gets its tables: "migrate", or from the "models" as they
     are now. `existing` decides about rows that this run did not write: "refuse" the target,
     "update" those with the same key, or "delete" all. `signals` calls save receivers. `dry_run`
-    loads and rolls back. `changed` reloads chunks whose files were edited since; `rejects` loads the
-    files in rejects/ instead of the chunks. `executor` is "dask:ADDRESS", or None for
+    loads and rolls back. `changed` reloads chunks whose files were edited since; `rejects` loads
+    the files in rejects/ instead of the chunks. `executor` is "dask:ADDRESS", or None for
     processes. `pauses` are the seconds before each further try where the server is away.
     """
 
