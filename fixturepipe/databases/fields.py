@@ -103,6 +103,16 @@ def is_custom(field: Field, connection: BaseDatabaseWrapper) -> bool:
     return declared_converter(field, connection) is not None
 
 
+def has_built_in_column(field: Field, connection: BaseDatabaseWrapper) -> bool:
+    """Whether the column's type is that of Django's own field of the same internal type."""
+    kind = field.get_internal_type()
+    if kind not in BUILT_IN:
+        return False
+    if kind == "DecimalField" and not isinstance(field, models.DecimalField):
+        return False  # without places and digits
+    return field.db_type(connection) == models.Field.db_type(field, connection)
+
+
 def _is_djangos(method: object) -> bool:
     return method is None or str(getattr(method, "__module__", "")).startswith("django.")
 

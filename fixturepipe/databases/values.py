@@ -16,8 +16,9 @@ Two databases may store these differently, and they are equal:
 * columns that the database computes (GeneratedField) are not compared, only the columns that
   they are computed from.
 
-A custom field's values are compared as its `from_db_value` gives them; where the class has
-no equality of its own, by what `get_prep_value` makes of them.
+A custom field's values are compared as they are stored; its code takes no part. If its column is
+not that of a built-in type, a number is equal to the same number as text, and a datetime to its
+text, since the two databases may keep a type of the project's own differently.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.fields import Field, root_field
+from fixturepipe.databases.fields import Field, has_built_in_column, is_custom, root_field
 from fixturepipe.databases.text import printable, shortened
 
 Values = Sequence[Any]
@@ -52,6 +53,7 @@ _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     "DecimalField": decimal.Decimal,
     "TimeField": datetime.time.fromisoformat,
 }
+_EARLIEST = datetime.datetime.min  # noqa: DTZ901  (the zone is taken off values, too)
 _INEXACT = frozenset({float, list, tuple, dict})
 
 
@@ -85,11 +87,20 @@ def same(ours: object, theirs: object) -> bool:
         return False
     if isinstance(ours, float):
         return struct.pack("d", ours) == struct.pack("d", theirs)
+    if isinstance(ours, datetime.datetime) and isinstance(theirs, datetime.datetime):
+        return _instant(ours) == _instant(theirs)
     if isinstance(ours, (list, tuple)) and isinstance(theirs, (list, tuple)):
         return len(ours) == len(theirs) and all(map(same, ours, theirs))
     if isinstance(ours, dict) and isinstance(theirs, dict):
         return ours.keys() == theirs.keys() and all(same(ours[k], theirs[k]) for k in ours)
     return bool(ours == theirs)
+
+
+def _instant(value: datetime.datetime) -> tuple[bool, datetime.timedelta]:
+    """For comparison: == is never true between zones in the repeated hour of one (PEP 495)."""
+    since = value.replace(tzinfo=None) - _EARLIEST
+    offset = value.utcoffset()
+    return offset is None, since - (offset or datetime.timedelta())
 
 
 def shown(value: object) -> Any:
@@ -119,10 +130,13 @@ class Reader:
         self.connection = connection
         self.kind = root_field(field).get_internal_type()
         self._column = field.get_col(table)
-        self.backend = connection.ops.get_db_converters(self._column)
-        self.own = self._column.get_db_converters(connection)
-        self._from_text = _FROM_TEXT.get(self.kind) if as_text else None
-        self.is_json = _is_plain_json(field)
+        root = root_field(field)
+        custom = is_custom(root, connection)
+        self.is_raw = custom and not has_built_in_column(root, connection)
+        self.backend = [] if self.is_raw else connection.ops.get_db_converters(self._column)
+        self.own = [] if custom else self._column.get_db_converters(connection)
+        self._from_text = _FROM_TEXT.get(self.kind) if as_text and not self.is_raw else None
+        self.is_json = self.kind == "JSONField" and not self.is_raw
 
     def value(self, raw: Any) -> Any:
         """One value; Unreadable where Django cannot read it or loses that it is not NULL."""
@@ -136,7 +150,7 @@ class Reader:
 
     def values(self, raws: Values) -> list[Any]:
         """A column of values."""
-        if not (self.backend or self.own or self._from_text):
+        if not (self.backend or self.own or self._from_text or self.is_json):
             return list(raws)
         return [self.value(raw) for raw in raws]
 
@@ -208,7 +222,8 @@ class Column:
         if _all_same(expected, found):
             return []
         pairs = enumerate(zip(expected, found, strict=True))
-        return [i for i, (a, b) in pairs if not (same(a, b) or self._same_prepared(a, b))]
+        is_raw = self.source.is_raw or self.target.is_raw
+        return [i for i, (a, b) in pairs if not (same(a, b) or (is_raw and _same_raw(a, b)))]
 
     def both(self, ours: Any, theirs: Any) -> tuple[Any, Any]:
         """One pair of raw values as a report shows them, never the same text."""
@@ -224,10 +239,10 @@ class Column:
         """A quick test of raw values that holds only where they are read as equal values."""
         if self.is_translated:
             return None
+        if self.source.own or self.target.own or self.source.is_json:
+            return None
         if not (self.source.backend or self.target.backend):
             return _all_same
-        if self.source.own or self.target.own:
-            return None
         kind = self.source.kind
         if kind == "BooleanField":
             return _same_booleans
@@ -242,18 +257,6 @@ class Column:
             return _same_decimals
         return None
 
-    def _same_prepared(self, ours: Any, theirs: Any) -> bool:
-        if not self.source.own or ours is None or theirs is None:
-            return False
-        if isinstance(ours, (Unreadable, Unmatched)) or type(ours) is not type(theirs):
-            return False
-        if isinstance(ours, (str, int, float, bytes, dict, list, tuple)):
-            return False
-        try:
-            return same(self.field.get_prep_value(ours), self.field.get_prep_value(theirs))
-        except Exception:  # noqa: BLE001  (it is the project's own code)
-            return False
-
 
 def canonical_json(raw: str | bytes) -> str:
     """JSON text that is the same for the same value. 1, 1.0 and true stay what they are.
@@ -263,11 +266,15 @@ def canonical_json(raw: str | bytes) -> str:
     return json.dumps(json.loads(raw), sort_keys=True, ensure_ascii=False)
 
 
-def _is_plain_json(field: Field) -> bool:
-    if not isinstance(field, models.JSONField):
+def _same_raw(ours: object, theirs: object) -> bool:
+    """Whether two stored values of a type of the project's own are equal."""
+    if isinstance(ours, datetime.datetime) or isinstance(theirs, datetime.datetime):
+        return _padded([str(ours), str(theirs)]) == _padded([str(theirs)] * 2)
+    numbers = [isinstance(v, (int, float, decimal.Decimal)) for v in (ours, theirs)]
+    try:
+        return any(numbers) and decimal.Decimal(str(ours)) == decimal.Decimal(str(theirs))
+    except decimal.InvalidOperation:
         return False
-    read: Callable[..., Any] = type(field).from_db_value
-    return read is models.JSONField.from_db_value
 
 
 def _all_same(ours: Values, theirs: Values) -> bool:

@@ -31,9 +31,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.encoding import is_protected_type
 
 from fixturepipe.databases.fields import (
-    BUILT_IN,
     Field,
     declared_converter,
+    has_built_in_column,
     is_custom,
     key_fields,
     root_field,
@@ -89,16 +89,6 @@ def stored_encoder(field: Field, connection: BaseDatabaseWrapper) -> Encoder:
     if connection.vendor == "sqlite":
         return sqlite_encoder(field, connection)
     return ConvertedEncoder(field, connection)
-
-
-def has_built_in_column(field: Field, connection: BaseDatabaseWrapper) -> bool:
-    """Whether the column's type is that of Django's own field of the same internal type."""
-    kind = field.get_internal_type()
-    if kind not in BUILT_IN or (
-        kind == "DecimalField" and not isinstance(field, models.DecimalField)
-    ):
-        return False
-    return field.db_type(connection) == models.Field.db_type(field, connection)
 
 
 def raw_texts(values: Values) -> list[str]:
