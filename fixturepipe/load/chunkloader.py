@@ -82,7 +82,7 @@ class _Loaded:
 
 
 class _DeferForeignKeys(Exception):
-    """A row refers to one that stands later in the chunk, or nowhere."""
+    """A row refers to one that comes later in the chunk, or that does not exist."""
 
 
 class ChunkLoader:
@@ -269,7 +269,7 @@ def _refused(chunk: Chunk, error: Exception) -> LoadError:
     """An error that is not one row's: a missing table, a privilege, Django's own loader."""
     return LoadError(
         f"{chunk.file} was not loaded: {server_message(error)}",
-        hint=f"{hint_for(error)} When it is fixed, `fixturepipe load` continues.".strip(),
+        hint=f"{hint_for(error)} When that is fixed, continue with `fixturepipe load`.".strip(),
         chunk=chunk.file,
     )
 
@@ -277,7 +277,7 @@ def _refused(chunk: Chunk, error: Exception) -> LoadError:
 def _gave_up(chunk: Chunk, error: Exception) -> TransientLoadError:
     return TransientLoadError(
         f"{chunk.file} was not loaded: {server_message(error)}",
-        hint="When the server is back, `fixturepipe load` continues from here.",
+        hint="When the server is back, continue with `fixturepipe load`.",
         chunk=chunk.file,
     )
 

@@ -99,6 +99,6 @@ def models_of(schemas: Iterable[ModelSchema]) -> Iterator[type[models.Model]]:
             yield apps.get_model(schema.label)
         except LookupError:
             raise ConfigurationError(
-                f"The project has no model {schema.label}, which this run holds",
+                f"The project has no model {schema.label}, which this run has",
                 hint="Use the settings that the dump was made with.",
             ) from None

@@ -1,4 +1,4 @@
-"""How far a load has come: the ledger's entries as they come in, and who is told of them."""
+"""How far a load has come: the ledger's entries, and the reports of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fixturepipe.load.server.target import LoadTarget
 
 
 class LoadProgress:
-    """The chunks that are in (`entries`, by number), told to the listener and to load.json.
+    """The chunks that are in (`entries`, by number), reported to the listener and in load.json.
 
     With `dry_run` nothing is written.
     """

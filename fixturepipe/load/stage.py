@@ -60,7 +60,7 @@ class LoadResult:
 def load(
     directory: RunDirectory, endpoints: Endpoints, options: LoadOptions, listener: Listener
 ) -> LoadResult:
-    """Load each chunk that the target does not hold.
+    """Load each chunk that the target does not have.
 
     Raises ConfigurationError where the target cannot take this run, LoadError where a chunk is
     refused, TransientLoadError where the server stays away. What was loaded stays loaded.
@@ -238,7 +238,7 @@ def _server_errors_described() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        hint = f"{hint_for(error)} `fixturepipe load` goes on from here.".strip()
+        hint = f"{hint_for(error)} Continue with `fixturepipe load`.".strip()
         if is_transient(error):
             raise TransientLoadError(f"The target: {server_message(error)}", hint=hint) from error
         raise LoadError(f"The target: {server_message(error)}", hint=hint) from error

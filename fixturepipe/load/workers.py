@@ -144,7 +144,7 @@ def loaded_in_parallel(
     except BrokenExecutor as error:
         raise errors.TransientLoadError(
             f"A worker process died: {error}",
-            hint="Its chunk was rolled back; `fixturepipe load` goes on.",
+            hint="Its chunk was rolled back; continue with `fixturepipe load`.",
         ) from error
 
 
@@ -180,7 +180,7 @@ def _dask_executor(name: str) -> Iterator[Executor]:
         client = Client(name.removeprefix(_DASK), timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         raise errors.ConfigurationError(
-            f"The Dask scheduler does not answer: {error}", hint="Look at its address."
+            f"The Dask scheduler does not respond: {error}", hint="Check its address."
         ) from error
     with client, client.get_executor(pure=False) as executor:
         yield executor

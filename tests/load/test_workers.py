@@ -257,7 +257,7 @@ def test_a_dask_scheduler_that_is_not_there_is_named(
         missing = f"dask:tcp://127.0.0.1:{_free_port()}"
         result = replace(shop, target=end.name).run("load", "--executor", missing)
     assert result.returncode == 2
-    assert "does not answer" in result.stderr
+    assert "does not respond" in result.stderr
 
 
 def test_without_dask_its_extra_is_named(

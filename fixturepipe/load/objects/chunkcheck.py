@@ -72,7 +72,7 @@ def _take_back(
         each = saver.saved[plan].pop(key)
         name = column.field.name
         value = each.get("pk") if column.field is plan.pk else each["fields"].get(name)
-        text = f"it refers to a row that {constraint.remote} does not hold"
+        text = f"it refers to a row that is not in {constraint.remote}"
         hint = "The object it refers to is not in the target."
         problems.append(RowProblem(each, text, name, value, hint))
     saver.take_back(plan, problems)

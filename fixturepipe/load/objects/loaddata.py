@@ -24,7 +24,7 @@ from fixturepipe.load.objects.saver import ChunkSaver
 
 
 class FastCommand(loaddata.Command):
-    """loaddata of one chunk in bulk. `saver_for` makes the saver, told whether to defer.
+    """loaddata of one chunk in bulk. `saver_for` makes the saver, given whether to defer.
 
     Afterwards `saver` has the outcome, and `sha256` is that of the bytes that were loaded.
     """

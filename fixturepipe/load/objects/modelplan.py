@@ -170,7 +170,7 @@ class ModelPlan:
         return self._joined(kept, literals), problems
 
     def _problem_of(self, each: FixtureObject, cells: Sequence[Any]) -> RowProblem | None:
-        hint = "The field does not take this value."
+        hint = "The field does not accept this value."
         for column, value in zip(self.columns, cells, strict=True):
             try:
                 column.literals([value])[0].encode()

@@ -1,4 +1,4 @@
-"""Who is to be told when a model's objects are saved."""
+"""The receivers of a model's `pre_save` and `post_save`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models.signals import post_save, pre_save
 
 
 def has_receivers(model: type[models.Model]) -> bool:
-    """Whether the project has asked to be told when the model's objects are saved."""
+    """Whether the project has receivers for saves of the model's objects."""
     if model._meta.auto_created:
         return False
     return any(

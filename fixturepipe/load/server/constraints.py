@@ -42,7 +42,7 @@ class DanglingRow:
     def __str__(self) -> str:
         c = self.constraint
         key = self.key[0] if len(self.key) == 1 else self.key
-        return f"{c.table} {key}: {c.column} is {self.value}, which {c.remote}.{c.to} lacks"
+        return f"{c.table} {key}: {c.column} is {self.value}, which is not in {c.remote}.{c.to}"
 
 
 def constraints_of(connection: BaseDatabaseWrapper, table: str) -> list[Constraint]:
@@ -85,18 +85,18 @@ def require_no_dangling_rows(
     More than one of `connections` are new ones, which see what is committed.
     """
 
-    def told(model: type[models.Model]) -> list[str]:
+    def described(model: type[models.Model]) -> list[str]:
         connection = connection_to(alias)
         constraints = constraints_of(connection, model._meta.db_table)
         return list(map(str, dangling_rows(connection, model, constraints, _NAMED)))
 
     if connections == 1:
-        bad = [each for model in covered for each in told(model)]
+        bad = [each for model in covered for each in described(model)]
     else:
         with connected_threads(connections) as pool:
-            bad = [each for found in pool.map(told, covered) for each in found]
+            bad = [each for found in pool.map(described, covered) for each in found]
     if bad:
         raise LoadError(
-            "\n".join(["Rows of the target refer to rows that are not there:", *bad]),
-            hint="Mend or delete these rows, then `fixturepipe load` checks again.",
+            "\n".join(["Rows of the target refer to rows that do not exist:", *bad]),
+            hint="Correct or delete these rows; then check again with `fixturepipe load`.",
         )

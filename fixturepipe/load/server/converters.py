@@ -56,7 +56,7 @@ def is_quick(field: AnyField) -> bool:
 
 
 def is_read_as_stored(field: AnyField) -> bool:
-    """Whether the value that Django reads tells all of what the column holds: integers, text."""
+    """Whether the value that Django reads is all that the column holds: integers, text."""
     if isinstance(field, models.ForeignKey):
         return is_plain(field, models.ForeignKey) and is_read_as_stored(field.target_field)
     return _maker(field) in (_integers, _strings) and not hasattr(field, "from_db_value")

@@ -40,7 +40,7 @@ class LoaderLock:
         self._connection.close()
         raise LoadError(
             f"Another `fixturepipe load` is at work in this database (connection {holder})",
-            hint="Wait for it to end; then `fixturepipe load` goes on.",
+            hint="Wait until it ends; then continue with `fixturepipe load`.",
         )
 
     def release(self) -> None:

@@ -13,7 +13,7 @@ from django.db import Error as DatabaseError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# Nothing is wrong with the data: the same statements may go through a moment later.
+# Nothing is wrong with the data: the same statements may succeed a little later.
 TRANSIENT = {
     1040: "too many connections",
     1053: "the server is shutting down",
@@ -21,7 +21,7 @@ TRANSIENT = {
     1080: "the server ended the connection",
     1152: "the connection was aborted",
     1184: "the connection was aborted",
-    1205: "a lock was not given in time",
+    1205: "a lock was not granted in time",
     1213: "a deadlock",
     1317: "the statement was interrupted",
     1927: "the connection was killed",
@@ -56,18 +56,18 @@ _GRANT = (
 )
 _HINTS = {
     1044: _GRANT,
-    1048: "The column does not take NULL: give it a value.",
+    1048: "The column does not allow NULL: give it a value.",
     1062: "Another row has this value already; the target's collation may see two values as one.",
     1142: _GRANT,
     1143: _GRANT,
     1153: "Raise the server's max_allowed_packet.",
     1264: "The number does not fit into the target's column.",
     1265: "The value would be cut to fit into the target's column.",
-    1292: "The target does not take this value as a date or number.",
+    1292: "The target does not accept this value as a date or number.",
     1364: "The column has no default: the object must give it a value.",
     1366: "The column's character set cannot hold this value.",
     1406: "The value is longer than the target's column.",
-    1452: "The object refers to one that is not in the target.",
+    1452: "The object refers to an object that is not in the target.",
     3140: "The value is not JSON as the target reads it.",
     3819: "The value breaks a check constraint of the target.",
     4025: "The value breaks a check constraint of the target.",
@@ -118,12 +118,12 @@ def is_transient(error: BaseException) -> bool:
 
 
 def stops_chunk(error: BaseException) -> bool:
-    """Whether an error says nothing of the rows: the chunk as a whole waits until it is mended."""
+    """Whether an error says nothing of the rows: the chunk as a whole waits until that is fixed."""
     return is_transient(error) or code_of(error) in _OF_NO_ROW
 
 
 def hint_for(error: BaseException) -> str:
-    """What to do about it, or nothing."""
+    """What to do about an error; empty where nothing is known."""
     return _HINTS.get(code_of(error) or 0, "")
 
 

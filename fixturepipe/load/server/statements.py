@@ -156,7 +156,7 @@ class StatementWriter(Generic[_Rows]):
 
     def close(self) -> None:
         """Let go of the connection; the outcome of a statement under way is of no interest."""
-        # Its owner's method: without a circle the chunk's objects are freed with their owner.
+        # Its owner's method: without a cycle the chunk's objects are freed with their owner.
         self._refused = _nobody_asks
         if self._waiting is not None:
             self._waiting = None
@@ -184,7 +184,7 @@ class StatementWriter(Generic[_Rows]):
             raise PacketTooLargeError(
                 1153,
                 f"The row has {len(statement):,} bytes; the server's max_allowed_packet"
-                f" lets {self._packet_size:,} through",
+                f" allows {self._packet_size:,}",
             )
         return statement
 

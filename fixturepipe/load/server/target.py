@@ -31,7 +31,7 @@ class LoadTarget:
     """The target database of one run, under the alias that it is bound to.
 
     `name` is how the user named it. All methods raise ConfigurationError for what the user has
-    to mend.
+    to change.
     """
 
     def __init__(self, alias: str, name: str, run: str) -> None:
@@ -77,7 +77,7 @@ class LoadTarget:
         names = ", ".join(f"{m._meta.label} ({m._meta.db_table})" for m in lacking)
         raise ConfigurationError(
             f"The target {self.name} has no table for {names}",
-            hint="Make these tables, or leave the models out with `fixturepipe dump --exclude`.",
+            hint="Create these tables, or leave the models out with `fixturepipe dump --exclude`.",
         )
 
     def _lacking(self, covered: Iterable[type[models.Model]]) -> list[type[models.Model]]:
@@ -98,7 +98,7 @@ class LoadTarget:
             named = ", ".join(f"{table} ({engines[table.lower()]})" for table in sorted(wrong))
             raise ConfigurationError(
                 f"Tables of {self.name} have an engine without transactions: {named}",
-                hint="Change them: ALTER TABLE name ENGINE=InnoDB.",
+                hint="Change each of them: ALTER TABLE name ENGINE=InnoDB.",
             )
 
     def rows_found(self, covered: Iterable[type[models.Model]]) -> dict[type[models.Model], int]:
