@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fixturepipe.arrange.options import ArrangeOptions
-from fixturepipe.artifacts.changes import read_changes
+from fixturepipe.artifacts.accounts import read_accounts
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
-from fixturepipe.artifacts.rejects import dangling_references, rejected_keys
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Verification, write_verification
 from fixturepipe.check.options import CheckOptions
@@ -196,14 +195,8 @@ class Pipeline:
             return verify(endpoints, options, self._listener)
         manifest = read_manifest(self.directory)
         self._warn_of_changes(manifest, endpoints, reached=True)
-        changes = read_changes(self.directory)
-        rejected = rejected_keys(self.directory)
-        for label, keys in changes.dropped.items():
-            rejected.setdefault(label, set()).update(keys)
-        if manifest.arrangement is not None and manifest.arrangement.on_orphan == "null":
-            for label, key, field in dangling_references(self.directory):
-                changes.changed.setdefault(label, {}).setdefault(key, {})[field] = None
-        result = verify(endpoints, options, self._listener, manifest, rejected, changes.changed)
+        accounts = read_accounts(self.directory, manifest)
+        result = verify(endpoints, options, self._listener, manifest, accounts)
         equal = {each.model: each.equal + each.changed for each in result.models}
         differences = msgspec.to_builtins(result.differences, enc_hook=str)
         findings = msgspec.to_builtins(result.findings, enc_hook=str)

@@ -39,6 +39,7 @@ from fixturepipe.artifacts.manifest import (
     write_manifest,
 )
 from fixturepipe.artifacts.records import file_sha256, fixture_writer
+from fixturepipe.artifacts.rejects import ARRANGE, rejects_paths
 from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory
 from fixturepipe.artifacts.state import forget_verification
 from fixturepipe.errors import (
@@ -51,7 +52,6 @@ from fixturepipe.events import Listener, StageFinished, StageStarted, ignore
 from fixturepipe.graph import Component
 
 FORMAT = 1  # counts up when the same input would be cut differently
-_REJECTS, _REASONS = "arrange.json", "arrange.reasons.json"
 _NAMED = 20  # orphans in the message of an error
 
 Drafts = Sequence[tuple[Component, Sequence[Draft]]]
@@ -230,7 +230,7 @@ def _cut(
     unknown = {each.number for each in indexes if each.is_open and each.followed}
     for objects in work.waiting.values():
         objects.resolve(unknown)
-    rejects, reasons = (work.directory.rejects / name for name in (_REJECTS, _REASONS))
+    rejects, reasons = rejects_paths(work.directory, ARRANGE)
     missing = MissingKeys(work.models, work.store, in_target)
     if not missing:
         for path in (rejects, reasons):

@@ -13,14 +13,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fixturepipe.artifacts.keytext import key_text
+import msgspec
+
+from fixturepipe.artifacts.jsonfile import decoded
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 
 NAME = "changes.jsonl"
+_HINT = "Remove it, then write the dumps again with `fixturepipe dump`."
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,15 @@ class Change:
         return text.encode()
 
 
-@dataclass(frozen=True)
-class ChangeAccount:
-    """The changes of the valid dumps, for later stages. Keys are text, the parts of a key of
-    several columns joined by "|": `changed` maps label, key and field to the last value,
-    `dropped` maps labels to keys. Memory grows with the number of changes."""
+class MadeChange(msgspec.Struct, frozen=True):
+    """A line of the file, as values."""
 
-    changed: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    dropped: dict[str, set[str]] = field(default_factory=dict)
+    model: str
+    pk: Any
+    field: str | None
+    old: Any
+    new: Any
+    rule: str = ""
 
 
 class ChangeCounts:
@@ -94,7 +98,7 @@ def replace_changes(
 ) -> None:
     """Replace all that the file has of these apps."""
     path = changes_path(directory)
-    kept = [line for line in _lines(directory) if _app_of(line) not in apps]
+    kept = [line for line in _lines(directory) if _app_of(directory, line) not in apps]
     lines = [*kept, *(change.line + b"\n" for change in changes)]
     if not lines:
         path.unlink(missing_ok=True)
@@ -103,19 +107,11 @@ def replace_changes(
         file.writelines(lines)
 
 
-def read_changes(directory: RunDirectory) -> ChangeAccount:
-    """What the file has; nothing where there is none."""
-    account = ChangeAccount()
+def read_changes(directory: RunDirectory) -> Iterator[MadeChange]:
+    """What the file has; nothing where there is none. Raises RunDirectoryError for damage."""
+    path = changes_path(directory)
     for line in _lines(directory):
-        change = json.loads(line)
-        label, pk = change["model"], change["pk"]
-        key = key_text(pk)
-        if change["field"] is None:
-            account.dropped.setdefault(label, set()).add(key)
-        else:
-            fields = account.changed.setdefault(label, {}).setdefault(key, {})
-            fields[change["field"]] = change["new"]
-    return account
+        yield decoded(path, line, MadeChange, hint=_HINT)
 
 
 def _lines(directory: RunDirectory) -> Iterator[bytes]:
@@ -127,6 +123,6 @@ def _lines(directory: RunDirectory) -> Iterator[bytes]:
         yield from file
 
 
-def _app_of(line: bytes) -> str:
-    label: str = json.loads(line)["model"]
-    return label.partition(".")[0]
+def _app_of(directory: RunDirectory, line: bytes) -> str:
+    change = decoded(changes_path(directory), line, MadeChange, hint=_HINT)
+    return change.model.partition(".")[0]

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from fixturepipe.artifacts.jsonfile import json_text
 from fixturepipe.artifacts.ranges import Range, ranges
 from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
 from fixturepipe.errors import FixturepipeError
@@ -53,7 +54,7 @@ def write_load_status(directory: RunDirectory, load_status: LoadStatus) -> None:
     temporary = path.with_name(f".{NAME}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(load_status), indent=1))
+        file.write(json_text(load_status))
     temporary.rename(path)
 
 

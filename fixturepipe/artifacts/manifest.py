@@ -15,10 +15,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
+from fixturepipe.artifacts.jsonfile import decoded, write_json
+from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.errors import RunDirectoryError
 
 VERSION = 2
+_DAMAGED = "Restore the file from a copy, or start a new run in another directory with --workdir."
 
 
 class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -213,8 +215,7 @@ class _Versioned(msgspec.Struct):
 
 def write_manifest(directory: RunDirectory, manifest: Manifest) -> None:
     """Write the manifest, whole."""
-    with atomic_file(directory.manifest) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    write_json(directory.manifest, manifest)
 
 
 def open_run(directory: RunDirectory) -> Manifest:
@@ -237,8 +238,9 @@ def read_manifest(directory: RunDirectory) -> Manifest:
     Raises RunDirectoryError where there is none, where it is of an unknown version and where
     it is damaged.
     """
+    path = directory.manifest
     try:
-        content = directory.manifest.read_bytes()
+        content = path.read_bytes()
     except FileNotFoundError:
         raise RunDirectoryError(
             f"{directory.path} holds no run: there is no manifest.json",
@@ -246,19 +248,13 @@ def read_manifest(directory: RunDirectory) -> Manifest:
         ) from None
     except OSError as error:
         raise RunDirectoryError(
-            f"{directory.manifest} cannot be read: {error.strerror or error}",
+            f"{path} cannot be read: {error.strerror or error}",
             hint="Fix its permissions, or name another directory with --workdir.",
         ) from error
-    try:
-        version = msgspec.json.decode(content, type=_Versioned).version
-        if version != VERSION:
-            raise RunDirectoryError(
-                f"{directory.manifest} has version {version}; this fixturepipe knows {VERSION}",
-                hint="Use the fixturepipe that made it, or start a new run with --workdir.",
-            )
-        return msgspec.json.decode(content, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    version = decoded(path, content, _Versioned, hint=_DAMAGED).version
+    if version != VERSION:
         raise RunDirectoryError(
-            f"{directory.manifest} is damaged: {error}",
-            hint="Start a new run: `fixturepipe clean`, then `fixturepipe dump`.",
-        ) from error
+            f"{path} has version {version}; this fixturepipe knows {VERSION}",
+            hint="Use the fixturepipe that made it, or start a new run with --workdir.",
+        )
+    return decoded(path, content, Manifest, hint=_DAMAGED)

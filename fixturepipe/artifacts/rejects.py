@@ -15,9 +15,13 @@ from typing import Any
 
 import msgspec
 
-from fixturepipe.artifacts.keytext import key_text
+from fixturepipe.artifacts.jsonfile import read_json, write_json
 from fixturepipe.artifacts.records import encode_value, fixture_writer
-from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory, atomic_file
+from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory
+
+ARRANGE = "arrange.json"  # the file of what `arrange` left out
+_SUFFIX = ".reasons.json"
+_HINT = "Correct or remove it. The objects in it then count as missing."
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -45,10 +49,15 @@ def write_rejects(
     """Keep what was left out of chunk file `name`, replacing what an earlier try left out."""
     directory.rejects.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
     path = rejects_path(directory, name)
-    with atomic_file(_reasons_path(path)) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(reasons), indent=1))
+    write_json(_reasons_path(path), reasons)
     with fixture_writer(path) as writer:
         writer.write([encode_value(each) for each in objects])
+
+
+def rejects_paths(directory: RunDirectory, name: str) -> tuple[Path, Path]:
+    """Where the objects of the chunk file `name` go, and where the reasons."""
+    path = rejects_path(directory, name)
+    return path, _reasons_path(path)
 
 
 def remove_rejects(directory: RunDirectory, name: str) -> None:
@@ -59,25 +68,16 @@ def remove_rejects(directory: RunDirectory, name: str) -> None:
             each.unlink()
 
 
-def rejected_keys(directory: RunDirectory) -> dict[str, set[str]]:
-    """The primary keys of all objects that were left out, by model label, as text.
+def read_reasons(directory: RunDirectory) -> Iterator[tuple[str, Reason]]:
+    """Every reason, with the name of the file that the object was left out of.
 
-    The parts of a key of several columns are joined by "|".
+    Raises RunDirectoryError where a file is damaged.
     """
-    found: dict[str, set[str]] = {}
-    for path in sorted(directory.rejects.glob("*.reasons.json")):
-        for reason in msgspec.json.decode(path.read_bytes(), type=list[Reason]):
-            found.setdefault(reason.model, set()).add(key_text(reason.pk))
-    return found
-
-
-def dangling_references(directory: RunDirectory) -> Iterator[tuple[str, str, str]]:
-    """Label, key as text and field of each dangling reference that `arrange` has named."""
-    path = _reasons_path(rejects_path(directory, "arrange.json"))
-    if path.exists():
-        for reason in msgspec.json.decode(path.read_bytes(), type=list[Reason]):
-            yield reason.model, key_text(reason.pk), reason.field
+    for path in sorted(directory.rejects.glob(f"*{_SUFFIX}")):
+        name = path.name.removesuffix(_SUFFIX) + ".json"
+        for reason in read_json(path, list[Reason], hint=_HINT):
+            yield name, reason
 
 
 def _reasons_path(path: Path) -> Path:
-    return path.with_suffix(".reasons.json")
+    return path.with_suffix(_SUFFIX)

@@ -6,14 +6,16 @@ status's, and of verified rows the last verification's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
+from fixturepipe.artifacts.jsonfile import write_json
 from fixturepipe.artifacts.loadstatus import LoadStatus, read_load_status
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
-from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
+from fixturepipe.artifacts.rundir import RunDirectory
 
 VERIFIED = "verify.json"
 
@@ -98,8 +100,7 @@ def read_state(directory: RunDirectory) -> State:
 
 def write_verification(directory: RunDirectory, verification: Verification) -> None:
     """Keep the outcome of a verification for `status`."""
-    with atomic_file(directory.path / VERIFIED) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(verification), indent=1))
+    write_json(directory.path / VERIFIED, verification)
 
 
 def forget_verification(directory: RunDirectory) -> None:
@@ -156,9 +157,8 @@ def _count(counts: dict[str, int] | None, label: str) -> int | None:
     return None if counts is None else counts.get(label, 0)
 
 
-def _sum(parts: Any) -> dict[str, int]:
-    total: dict[str, int] = {}
+def _sum(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
     for part in parts:
-        for label, count in part.items():
-            total[label] = total.get(label, 0) + count
+        total.update(part)
     return total

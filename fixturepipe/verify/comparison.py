@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition
@@ -80,18 +79,6 @@ COUNTS = (
     "rejected",
     "changed",
 )
-
-
-@dataclass(frozen=True)
-class Accounts:
-    """The differences that a run made on purpose, by model label and key (see `key_text`).
-
-    `rejected` are the keys of rows that were left out; `changed` maps a row's field names to the
-    values that fixes or the transform gave them.
-    """
-
-    rejected: Mapping[str, Collection[str]] = field(default_factory=dict)
-    changed: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

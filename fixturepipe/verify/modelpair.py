@@ -18,6 +18,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
 
+from fixturepipe.artifacts.accounts import Accounts
 from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.databases.fields import Field, key_fields, root_field, stored_fields
 from fixturepipe.databases.tables import Key, Row, Table, reads_as_text
@@ -31,7 +32,7 @@ from fixturepipe.databases.values import (
     same,
     shown,
 )
-from fixturepipe.verify.comparison import Accounts, Difference, ModelComparison, Selection
+from fixturepipe.verify.comparison import Difference, ModelComparison, Selection
 from fixturepipe.verify.naturalrows import NaturalRows, generic_keys
 
 _BUILT_IN = frozenset(SQLiteWrapper.data_types)

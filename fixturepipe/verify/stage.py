@@ -12,17 +12,17 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from fixturepipe.artifacts.accounts import Accounts
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to, table_name
 from fixturepipe.databases.fields import key_fields
@@ -36,7 +36,7 @@ from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
 from fixturepipe.findings.finding import Finding, Level
 from fixturepipe.verify import soundness
-from fixturepipe.verify.comparison import Accounts, Difference, ModelComparison, Selection
+from fixturepipe.verify.comparison import Difference, ModelComparison, Selection
 from fixturepipe.verify.modelpair import ModelPair
 from fixturepipe.verify.naturalrows import NaturalRows
 from fixturepipe.verify.options import VerifyOptions
@@ -74,16 +74,12 @@ def verify(
     options: VerifyOptions,
     listener: Listener,
     manifest: Manifest | None = None,
-    rejected: Mapping[str, Collection[str]] | None = None,
-    changed: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+    accounts: Accounts | None = None,
 ) -> VerifyResult:
     """Compare the two endpoints.
 
-    `rejected` are the keys of rows that were left out, by model label; `changed` has the values
-    that fixes or the transform gave, by label, key and field name. Keys are text, as
-    `comparison.key_text` makes it. Neither counts as a difference.
-    Raises ConfigurationError if there is no target or it lacks tables, and UsageError for
-    options that make no sense.
+    The rows of `accounts` do not count as differences. Raises ConfigurationError if there is no
+    target or it lacks tables, and UsageError for options that make no sense.
     """
     begun = time.monotonic()
     check_options(options)
@@ -93,7 +89,7 @@ def verify(
     totals = {model: Table(model, connection_to(SOURCE)).count() for model in covered}
     listener(StageStarted("verify", sum(totals.values())))
     natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET))
-    accounts = Accounts(rejected or {}, changed or {})
+    accounts = accounts or Accounts()
     comparing = _Comparing(natural, accounts, options, listener, keeps_ids=manifest is not None)
     with comparing.begun(totals) as compared:
         findings = tuple(_findings(covered, manifest))

@@ -15,6 +15,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connections, transaction
 
+from fixturepipe.artifacts.accounts import Accounts
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
 from fixturepipe.databases.introspection import schema_of
@@ -341,9 +342,8 @@ def test_more_content_types_and_permissions_are_no_difference(planted: Endpoints
 
 def test_rejected_rows_are_accounted_for(planted: Endpoints) -> None:
     run("DELETE FROM everyfield_bytext WHERE name IN ('Z', 'zz top')")
-    result = verify(
-        planted, VerifyOptions(workers=1), ignore, rejected={"everyfield.bytext": {"Z"}}
-    )
+    accounts = Accounts(rejected={"everyfield.bytext": {"Z"}})
+    result = verify(planted, VerifyOptions(workers=1), ignore, accounts=accounts)
     assert found(result) == [("missing", "everyfield.bytext", "zz top", "")]
     (model,) = [each for each in result.models if each.model == "everyfield.bytext"]
     assert (model.rejected, model.missing, model.equal) == (1, 1, 3)
@@ -351,8 +351,8 @@ def test_rejected_rows_are_accounted_for(planted: Endpoints) -> None:
 
 def test_a_declared_change_is_accounted_for_and_no_other(planted: Endpoints) -> None:
     run("UPDATE everyfield_bytext SET value = 77 WHERE name IN ('a', 'b')")
-    changed = {"everyfield.bytext": {"a": {"value": 77}, "b": {"value": 78}}}
-    result = verify(planted, VerifyOptions(workers=1), ignore, changed=changed)
+    accounts = Accounts(changed={"everyfield.bytext": {"a": {"value": 77}, "b": {"value": 78}}})
+    result = verify(planted, VerifyOptions(workers=1), ignore, accounts=accounts)
     assert found(result) == [("value", "everyfield.bytext", "b", "value")]
 
 

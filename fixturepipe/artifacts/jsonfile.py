@@ -1,0 +1,49 @@
+"""JSON files of the run directory: written whole, read as a type, named where they are damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from fixturepipe.artifacts.rundir import atomic_file
+from fixturepipe.errors import RunDirectoryError
+
+T = TypeVar("T")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file that people can read, too."""
+    with atomic_file(path) as file:
+        file.write(json_text(value))
+
+
+def json_text(value: Any) -> bytes:
+    """JSON with a line for each field."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=1)
+
+
+def read_json(path: Path, kind: type[T], *, hint: str) -> T:
+    """Read a file as a type.
+
+    Raises FileNotFoundError, and RunDirectoryError with the hint for what cannot be read.
+    """
+    try:
+        return decoded(path, path.read_bytes(), kind, hint=hint)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{path} cannot be read: {error.strerror or error}", hint=hint
+        ) from error
+
+
+def decoded(path: Path, content: bytes, kind: type[T], *, hint: str) -> T:
+    """The content of a file, or a line of it, as a type. Raises RunDirectoryError."""
+    try:
+        # Not msgspec's own decoder, which has no lone surrogates and no integers of any size.
+        return msgspec.convert(json.loads(content), kind)
+    except (ValueError, msgspec.ValidationError, RecursionError) as error:
+        raise RunDirectoryError(f"{path} is damaged: {error}", hint=hint) from error
