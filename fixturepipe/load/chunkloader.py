@@ -36,6 +36,7 @@ from fixturepipe.load.objects.references import KeyResolver
 from fixturepipe.load.objects.rejection import reason_of, refused_chunk
 from fixturepipe.load.objects.rows import RowProblem
 from fixturepipe.load.objects.saver import ChunkSaver, SaverOptions
+from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.options import PAUSES
 from fixturepipe.load.server.servererrors import NO_SUCH_ROW, hint_for, is_transient, server_message
 from fixturepipe.load.server.session import LoadingSession
@@ -96,6 +97,7 @@ class ChunkLoader:
         alias: str,
         directory: RunDirectory,
         options: ChunkOptions,
+        notes: ValueNotes,
         notify: Callable[[str], None],
     ) -> None:
         self._alias = alias
@@ -105,7 +107,7 @@ class ChunkLoader:
         self._connection = connection_to(alias)
         self._session = LoadingSession(self._connection)
         self._ledger = Ledger(self._connection, options.run)
-        self._plans = ModelPlans(alias, options.saver.json_nulls)
+        self._plans = ModelPlans(alias, notes)
         self._resolver = KeyResolver(alias)
         self._reader = ChunkReader(self._plans)
         self._loaded = 0

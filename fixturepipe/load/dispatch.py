@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import zip_longest
 
 from fixturepipe.artifacts.manifest import Chunk, Manifest
@@ -16,6 +15,7 @@ from fixturepipe.databases.forks import start_method
 from fixturepipe.errors import FixturepipeError
 from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.load.objects.saver import SaverOptions
+from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.progress import LoadProgress
 from fixturepipe.load.workers import WorkerSetup, executor_for, loaded_in_parallel
@@ -40,6 +40,7 @@ class Dispatch:
         self._directory = directory
         self._endpoints = endpoints
         self._alias = alias
+        self._manifest = manifest
         self._options = options
         self._progress = progress
         self._chunk_options = _chunk_options(manifest, options, reload)
@@ -86,13 +87,12 @@ class Dispatch:
     def _load_in_parallel(self, pending: Sequence[Chunk], workers: int) -> int:
         objects = 0
         failures: list[tuple[Chunk, FixturepipeError]] = []
-        options = self._chunk_options
         setup = WorkerSetup(
             settings=os.environ["DJANGO_SETTINGS_MODULE"],
             path=tuple(sys.path),
             endpoints=self._endpoints,
             directory=self._directory.path.absolute(),
-            options=replace(options, saver=replace(options.saver, json_nulls={})),
+            options=self._chunk_options,
         )
         with executor_for(self._options.executor, workers) as executor:
             for chunk, report in loaded_in_parallel(executor, workers, setup, pending):
@@ -110,8 +110,13 @@ class Dispatch:
 
     def _load_one_by_one(self, pending: Sequence[Chunk]) -> int:
         objects = 0
-        options, warn = self._chunk_options, self._progress.warn
-        loader = ChunkLoader(self._alias, self._directory, options, warn)
+        loader = ChunkLoader(
+            self._alias,
+            self._directory,
+            self._chunk_options,
+            ValueNotes.of(self._manifest),
+            self._progress.warn,
+        )
         try:
             for chunk, then in zip_longest(pending, pending[1:]):
                 objects += self._loaded(chunk, self._load_chunk(loader, chunk, then))
@@ -151,7 +156,6 @@ def _chunk_options(
         keep_going=reject,
         signals=options.signals,
         fresh=options.existing != "update",
-        json_nulls=dict(manifest.json_nulls),
     )
     return ChunkOptions(
         run=manifest.run,

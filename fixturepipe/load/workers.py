@@ -26,7 +26,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import django
@@ -37,6 +37,7 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases import forks
 from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
+from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.schedule import Schedule
 
 _DASK = "dask:"
@@ -44,11 +45,7 @@ _DASK = "dask:"
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """All that a process needs to load chunks of a run.
-
-    `options` come without the JSON nulls, which may be many: each process reads them from the
-    manifest.
-    """
+    """All that a process needs to load chunks of a run; the rest it reads from the manifest."""
 
     settings: str
     path: tuple[str, ...]
@@ -75,12 +72,10 @@ class _Worker:
         self.notes: list[str] = []
         self._open = ExitStack()
         directory = RunDirectory(setup.directory)
-        nulls = read_manifest(directory).json_nulls
-        saver = replace(setup.options.saver, json_nulls=dict(nulls))
-        options = replace(setup.options, saver=saver)
+        notes = ValueNotes.of(read_manifest(directory))
         setup.endpoints.open()
         alias = self._open.enter_context(setup.endpoints.bound_to_target())
-        self._loader = ChunkLoader(alias, directory, options, self.notes.append)
+        self._loader = ChunkLoader(alias, directory, setup.options, notes, self.notes.append)
         # atexit knows nothing of forked processes.
         self._at_exit = multiprocessing.util.Finalize(None, self._close, exitpriority=1)
 

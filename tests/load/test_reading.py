@@ -17,6 +17,7 @@ from fixturepipe.load.objects.groups import Group
 from fixturepipe.load.objects.modelplan import ModelPlans
 from fixturepipe.load.objects.reading import ChunkReader
 from fixturepipe.load.objects.rows import RowProblem, Rows
+from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.server.statements import StatementWriter
 from tests.loading import a, chunk_path, column, load_into, make_run
 
@@ -57,7 +58,7 @@ CHUNKS = {
 @pytest.fixture
 def plans(shared_target: Endpoint, source: Endpoint) -> Iterator[ModelPlans]:
     Endpoints("default", source, shared_target).open()
-    yield ModelPlans(TARGET, {"loading.document": {"content": [1]}})
+    yield ModelPlans(TARGET, ValueNotes({"loading.document": {"content": [1]}}))
     connections[TARGET].close()
 
 

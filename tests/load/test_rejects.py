@@ -44,7 +44,7 @@ BAD = {
     "out of range": ({"small": 40000}, "small", "Out of range"),
     "null": ({"once": None}, "once", "cannot be null"),
     "against a check": ({"positive": 0}, "positive", "gt0"),
-    "pointing nowhere": ({"place": 99}, "place", "does not hold"),
+    "pointing nowhere": ({"place": 99}, "place", "is not in"),
     "no number": ({"small": "many"}, "small", "must be an integer"),
     "no decimal": ({"price": "abc"}, "price", "must be a decimal number"),
     "half a character": ({"once": "\ud800"}, "once", "surrogates not allowed"),

@@ -16,6 +16,7 @@ from fixturepipe.load.server.converters import (
     converter_for,
     general_converter,
     is_quick,
+    stored_converter,
 )
 from fixturepipe.load.server.fieldcode import AnyField, prepared_literal
 
@@ -101,11 +102,14 @@ class Column:
         return _Literal(prepared_literal(each, self.connection, each.get_default()))
 
 
-def column_of(field: AnyField, connection: BaseDatabaseWrapper) -> Column:
-    """The column of a concrete field."""
+def column_of(field: AnyField, connection: BaseDatabaseWrapper, *, stored: bool) -> Column:
+    """The column of a concrete field; `stored` says in which form its fixture values are."""
     name = field.column
     assert name is not None
-    convert, quick = converter_for(field, connection), is_quick(field)
+    if stored:
+        convert, quick = stored_converter(field, connection), True
+    else:
+        convert, quick = converter_for(field, connection), is_quick(field)
     if not isinstance(field, models.ForeignKey):
         return Column(field, name, connection, convert, quick)
     remote, to = field.remote_field.model, field.target_field.attname

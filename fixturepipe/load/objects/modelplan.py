@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.load.objects.columns import MISSING, Column, column_of
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
+from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.server.converters import JSON_NULL, is_read_as_stored
 from fixturepipe.load.server.fieldcode import AnyField
 
@@ -20,24 +21,22 @@ Model = type[models.Model]
 
 
 class ModelPlan:
-    """The columns of a model's own table (as a raw save writes them) and their statements.
-
-    `json_nulls` maps a JSON field to the keys whose null means JSON null, or to "all".
-    """
+    """The columns of a model's own table (as a raw save writes them) and their statements."""
 
     def __init__(
         self,
         model: Model,
         connection: BaseDatabaseWrapper,
-        json_nulls: dict[str, Any] | None = None,
+        notes: ValueNotes,
     ) -> None:
         meta = model._meta
         self.model = model
         self.label = meta.label_lower
         self.table = connection.ops.quote_name(meta.db_table)
         self._connection = connection
+        stored = notes.stored.get(self.label, ())
         self.columns = [
-            column_of(each, connection)
+            column_of(each, connection, stored=each.name in stored)
             for each in meta.local_concrete_fields
             if not getattr(each, "generated", False)
         ]
@@ -53,7 +52,7 @@ class ModelPlan:
         self._read_as_stored = all(is_read_as_stored(c.field) for c in self.columns)
         self._json_nulls = {
             name: keys if keys == "all" else {_comparable(key) for key in keys}
-            for name, keys in (json_nulls or {}).items()
+            for name, keys in notes.json_nulls.get(self.label, {}).items()
         }
         quote = connection.ops.quote_name
         self.insert = (
@@ -217,14 +216,11 @@ class ModelPlan:
 
 
 class ModelPlans:
-    """The plans of one load over the connection `alias`, made when first asked for.
+    """The plans of one load over the connection `alias`, made when first asked for."""
 
-    `json_nulls`: for each model's label and JSON field, the keys whose null means JSON null.
-    """
-
-    def __init__(self, alias: str, json_nulls: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, alias: str, notes: ValueNotes) -> None:
         self._alias = alias
-        self._json_nulls = json_nulls
+        self._notes = notes
         self._plans: dict[str, ModelPlan] = {}
 
     def plan(self, label: str) -> ModelPlan:
@@ -233,8 +229,7 @@ class ModelPlans:
         if found is None:
             named = apps.get_model(label)
             model: Model = named._meta.concrete_model or named
-            nulls = self._json_nulls.get(model._meta.label_lower, {})
-            found = self._plans[label] = ModelPlan(model, connection_to(self._alias), nulls)
+            found = self._plans[label] = ModelPlan(model, connection_to(self._alias), self._notes)
         return found
 
 

@@ -10,7 +10,7 @@ cycle they are checked for the chunk's own rows before its transaction ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.serializers import base
@@ -58,7 +58,6 @@ class SaverOptions:
     keep_going: bool = False
     signals: bool = False
     fresh: bool = False
-    json_nulls: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class ChunkSaver:

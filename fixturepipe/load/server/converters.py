@@ -23,7 +23,15 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Value
 
-from fixturepipe.load.server.fieldcode import AnyField, has_placeholder, is_plain, prepared_literal
+from fixturepipe.databases.endpoints import SOURCE, connection_to
+from fixturepipe.databases.fields import root_field
+from fixturepipe.load.server.fieldcode import (
+    AnyField,
+    as_django_made,
+    has_placeholder,
+    is_plain,
+    prepared_literal,
+)
 from fixturepipe.load.server.literals import NULL, literal, quoted, quoted_all, quoted_or_null
 
 Converter = Callable[[Sequence[Any]], list[str]]
@@ -46,6 +54,28 @@ def converter_for(field: AnyField, connection: BaseDatabaseWrapper) -> Converter
     general = general_converter(field, connection)
     make = _maker(field)
     return general if make is None else make(field, connection, general)
+
+
+def stored_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Converter:
+    """The converter of values in their stored form (see `dump/storedforms`).
+
+    They are written as Django's own field of the column's type writes them, or as they are where
+    Django has no such type. No code of the field's own is called, and NULL stays NULL.
+    """
+    root = root_field(field)
+    plain = as_django_made(root, connection_to(SOURCE))
+    if plain is not None:
+        return converter_for(plain, connection)
+    column = (root.db_type(connection) or "").lower()
+    return _raw_binaries if "blob" in column or "binary" in column else _raw
+
+
+def _raw(values: Sequence[Any]) -> list[str]:
+    return list(map(literal, values))
+
+
+def _raw_binaries(values: Sequence[Any]) -> list[str]:
+    return [NULL if v is None else f"x'{base64.b64decode(v).hex()}'" for v in values]
 
 
 def is_quick(field: AnyField) -> bool:
@@ -80,6 +110,8 @@ def general_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Conve
     wrapped = has_placeholder(field)
 
     def write(value: Any) -> str:
+        if value is None and field.null:
+            return NULL  # whatever the field's code makes of None
         if value is JSON_NULL:
             value = null
         elif value is not None or not isinstance(field, models.ForeignKey):

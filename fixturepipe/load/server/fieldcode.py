@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, TypeAlias
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.fields import BUILT_IN, has_built_in_column
 from fixturepipe.load.server.literals import literal
 
 AnyField: TypeAlias = "models.Field[Any, Any]"
@@ -20,6 +22,22 @@ def is_plain(field: AnyField, known: type) -> bool:
     own = type(field)
     names = _METHODS + _PLACEHOLDER_METHODS
     return all(getattr(own, name, None) is getattr(known, name, None) for name in names)
+
+
+def as_django_made(field: AnyField, source: BaseDatabaseWrapper) -> AnyField | None:
+    """Django's own field of the same column, without the code of the field's class.
+
+    None where the source's column is not one that a field of Django's has.
+    """
+    kind = field.get_internal_type()
+    if kind not in BUILT_IN or not has_built_in_column(field, source):
+        return None
+    plain: Any = copy.copy(field)
+    # A FileField would store '' for NULL.
+    plain.__class__ = models.CharField if kind == "FileField" else getattr(models, kind)
+    if kind == "JSONField":
+        plain.encoder = None
+    return plain  # type: ignore[no-any-return]
 
 
 def prepared_literal(field: AnyField, connection: BaseDatabaseWrapper, value: Any) -> str:
