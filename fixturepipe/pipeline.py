@@ -218,7 +218,7 @@ class Pipeline:
 
         Raises what the methods of the stages raise.
         """
-        from fixturepipe.check.stage import check
+        from fixturepipe.check.stage import check, check_tables
         from fixturepipe.dump.stage import check_options as check_dump_options
         from fixturepipe.dump.stage import dump
         from fixturepipe.load.stage import load, prepare_target
@@ -227,10 +227,15 @@ class Pipeline:
             _require_fixable(self._migrated_source(), dump_options.fix)
             check_dump_options(dump_options)
             endpoints = self._loadable_endpoints()
-            prepare_target(self.directory, endpoints, load_options, self._listener)
-            checked = check(endpoints, self._in_workdir(check_options), self._listener)
+            check_options = self._in_workdir(check_options)
+            checked = check(endpoints, check_options, self._listener)
             if not checked.ok:
                 return RunResult(checked)
+            prepare_target(self.directory, endpoints, load_options, self._listener)
+            if not checked.saw_tables:
+                checked = check_tables(endpoints, check_options, checked)
+                if not checked.ok:
+                    return RunResult(checked)
             repair = _repair(endpoints, dump_options)
             dumped = dump(self.directory, endpoints, dump_options, self._listener, repair)
             arranged = self._arrange((), arrange_options)

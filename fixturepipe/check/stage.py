@@ -7,7 +7,7 @@ consequence, and what to do about it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from django.apps import apps
@@ -44,17 +44,28 @@ class Estimate:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The findings, errors first. `ignored` counts the findings that the options leave out."""
+    """The findings, errors first. `ignored` counts the findings that the options leave out.
+
+    `saw_tables` says whether the target had tables to ask about; `check_tables` asks later.
+    """
 
     findings: tuple[Finding, ...]
     ignored: int
     seconds: float
     estimate: Estimate
+    saw_tables: bool = True
 
     @property
     def ok(self) -> bool:
         """Whether nothing will fail or change on the way, except by declared fixes."""
         return not any(finding.stands for finding in self.findings)
+
+    def plus(self, found: Sequence[Finding], options: CheckOptions) -> CheckResult:
+        """The result with further findings, but for those that the options leave out."""
+        kept = [_with_suggestions(f) for f in found if not _is_ignored(f, options)]
+        together = sorted([*self.findings, *kept], key=lambda f: LEVELS.index(f.level))
+        ignored = self.ignored + len(found) - len(kept)
+        return replace(self, findings=tuple(together), ignored=ignored)
 
 
 def check(endpoints: Endpoints, options: CheckOptions, listener: Listener) -> CheckResult:
@@ -77,12 +88,20 @@ def check(endpoints: Endpoints, options: CheckOptions, listener: Listener) -> Ch
     needed = _bytes_needed(totals)
     found += server.space(options.workdir, needed)
     found += findings_of_rows(totals, target, options.fix, listener)
-    kept = [_with_suggestions(f) for f in found if not _is_ignored(f, options)]
-    kept.sort(key=lambda finding: LEVELS.index(finding.level))
     seconds = time.monotonic() - begun
     listener(StageFinished("check", sum(totals.values()), seconds))
     estimate = Estimate(needed, seconds * RUN_TO_CHECK)
-    return CheckResult(tuple(kept), len(found) - len(kept), seconds, estimate)
+    saw_tables = target.has_tables or not target.is_server
+    return CheckResult((), 0, seconds, estimate, saw_tables).plus(found, options)
+
+
+def check_tables(endpoints: Endpoints, options: CheckOptions, before: CheckResult) -> CheckResult:
+    """Complete the result of a check on an empty target, now that the target has tables."""
+    endpoints.open()
+    with endpoints.bound_to_source() as alias:
+        covered = coverage(connection_to(SOURCE), alias).models
+    chosen = [m for m in covered if _is_asked_for(m._meta.label_lower, options)]
+    return before.plus(list(_findings_of_tables(chosen, TargetServer.registered())), options)
 
 
 def _findings_of_target(
@@ -101,6 +120,11 @@ def _findings_of_target(
         yield RULES["FP301"].finding("", "")
         yield from emptytarget.questions(endpoints, covered, target, fixes)
         return
+    yield from _findings_of_tables(covered, target)
+
+
+def _findings_of_tables(covered: list[Model], target: TargetServer) -> Iterator[Finding]:
+    """What only real tables can answer."""
     yield from schema.migrations(connection_to(SOURCE), target)
     yield from schema.columns(covered, target)
     yield from schema.tables(covered, target)

@@ -120,12 +120,16 @@ def totals(shop: Shop) -> Counter[str]:
     return counts
 
 
-def test_a_dirty_database_is_moved_as_declared(moved: Shop) -> None:
+def test_a_dirty_database_is_moved_as_declared(
+    moved: Shop, server: servers.Server, target_template: str, empty_target: Endpoint
+) -> None:
     ((packet,),) = moved.execute("SELECT @@max_allowed_packet")
     soil(packet)
     refused = moved.run("run", "--json")
     assert refused.returncode == 1
-    # Only now is the target migrated.
+    # Nothing is written before check is content.
+    assert moved.execute("SHOW TABLES") == ()
+    server.copy(target_template, str(empty_target.settings["NAME"]))
     round_floats(moved.execute)
     assert "dump" not in [path.name for path in moved.workdir.glob("*.json")]
     declare(moved, FIXES)
@@ -144,7 +148,7 @@ def test_a_dirty_database_is_moved_as_declared(moved: Shop) -> None:
     sums = totals(moved)
     assert sums["dumped"] == sums["arranged"] == sums["loaded"] == sums["verified"]
     assert (sums["changed"], sums["dropped"], sums["rejected"]) == (21, 3, 0)
-    assert "fixed_by by truncate" in moved.done("check", "--ignore", "FP307:dirty.Values")
+    assert "fixed by truncate" in moved.done("check", "--ignore", "FP307:dirty.Values")
     assert "dirty" in moved.json("run", "--ignore", "FP307:dirty.Values")["dump"]["skipped"]
     assert [tuple(change.values()) for change in changes(moved)] == found
 
@@ -222,4 +226,4 @@ def test_a_source_without_a_file_takes_no_fixes(moved: Shop) -> None:
     for command in ("check", "dump", "run"):
         refused = moved.run(command, *endpoints, "--fix", "dirty.Values.char=truncate")
         assert refused.returncode == 2
-        assert "a copy of a SQLite file" in refused.stderr
+        assert "Fixes need a SQLite source" in refused.stderr
