@@ -8,7 +8,7 @@
          │
     check/  dump/  arrange/  load/  verify/        the stages: strangers to each other
          │
-    databases/  fixes/  findings/  artifacts/  graph   shared, and strangers to every stage
+    databases/  fixes/  findings/  report/  artifacts/  graph   shared, strangers to every stage
          │
     config  errors  events  apps            single modules
 
@@ -28,7 +28,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ENTRIES = ("__main__", "management")
 STAGES = ("check", "dump", "arrange", "load", "verify")
-SHARED = ("databases", "fixes", "findings", "artifacts", "graph")
+SHARED = ("databases", "fixes", "findings", "report", "artifacts", "graph")
 SINGLE = ("config", "errors", "events", "apps")
 # From the top down; a module imports none above it.
 LAYERS = (ENTRIES, ("cli",), ("pipeline",), STAGES, SHARED, SINGLE)

@@ -23,7 +23,6 @@ from fixturepipe.artifacts.loadstatus import read_load_status
 from fixturepipe.artifacts.manifest import Chunk, Manifest, read_manifest
 from fixturepipe.artifacts.ranges import numbers_in
 from fixturepipe.artifacts.records import first_objects
-from fixturepipe.artifacts.report import PAGE, write_report
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
 from fixturepipe.cli import show
@@ -175,6 +174,9 @@ def _graph(manifest: Manifest, form: str) -> str:
 
 
 def _report(call: Call) -> int:
+    # The page is made by Django's templates, which no other command waits for.
+    from fixturepipe.report import PAGE, write_report
+
     report = write_report(call.directory)
     call.show(report, lambda: print(f"Wrote the report to {call.directory.path / PAGE}"))
     return DONE
