@@ -24,7 +24,9 @@ class Project:
     """Which project, which databases, and where the run's files go.
 
     `settings` and `pythonpath` are those of django-admin. `source` and `target` are an alias in
-    DATABASES or a URL; the target may also be "embedded", or None for the default.
+    DATABASES or a URL; the target may also be "embedded", or None for the default. A server that
+    sends nothing for `timeout` seconds is taken for lost; one statement over a large table may
+    need minutes.
     """
 
     settings: str | None = None
@@ -32,6 +34,7 @@ class Project:
     source: str = "default"
     target: str | None = None
     workdir: Path = Path("fixturepipe-run")
+    timeout: int = 900
 
 
 @dataclass(frozen=True)

@@ -292,7 +292,9 @@ class Pipeline:
         self._set_up()
         given = self._project.source
         source = resolve_endpoint(given)
-        endpoints = Endpoints("default" if "://" in given else given, source)
+        endpoints = Endpoints(
+            "default" if "://" in given else given, source, timeout=self._project.timeout
+        )
         endpoints.open()
         if needed:
             require_reachable(SOURCE, source)
@@ -330,7 +332,7 @@ class Pipeline:
             endpoints = self._source_endpoint(needed=source_needed)
             target = self._target_endpoint()
             _require_two_databases(endpoints.source, target)
-            self._ends = Endpoints(endpoints.alias, endpoints.source, target)
+            self._ends = replace(endpoints, target=target)
             self._ends.open()
             require_reachable(TARGET, target)
         return self._ends

@@ -196,7 +196,6 @@ class Candidates:
         """The first rows of the first groups."""
         self._target.query(f"DELETE FROM {_TEMPORARY}")
         self._fill(condition, as_text=_described)
-        self._target.query("SET SESSION group_concat_max_len = 1000000")
         rows = self._target.query(
             f"SELECT GROUP_CONCAT(shown__ ORDER BY number__ SEPARATOR '\n') FROM {self._asked}"
             f" GROUP BY {columns} HAVING COUNT(*) > 1 ORDER BY MIN(number__) LIMIT {EXAMPLES}"

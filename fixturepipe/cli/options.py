@@ -66,6 +66,9 @@ PROJECT = (
         metavar="DB",
     ),
     Option("workdir", "the run directory", Path, metavar="DIR"),
+    Option(
+        "timeout", "take a server that is silent for so long for lost", positive, metavar="SECONDS"
+    ),
 )
 _OUTPUT = (
     Option("json", "print the result as JSON on stdout", convert=None, default=False),

@@ -34,8 +34,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.models import Model
 from django.db.utils import ConnectionHandler, load_backend
 
-from fixturepipe.databases.mysql import speak_utf8mb4
-from fixturepipe.databases.postgresql import read_as_stored
+from fixturepipe.config import Project
+from fixturepipe.databases import mysql, postgresql
 from fixturepipe.databases.urls import is_url, shown_url
 from fixturepipe.errors import ConfigurationError
 
@@ -88,22 +88,30 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Source and target. `alias` names the source in the settings ("default" for a URL)."""
+    """Source and target. `alias` names the source in the settings ("default" for a URL).
+
+    `timeout` is how many seconds a server may be silent.
+    """
 
     alias: str
     source: Endpoint
     target: Endpoint | None = None
+    timeout: int = Project.timeout
 
     def open(self) -> None:
-        """Register SOURCE and TARGET as connections of their own."""
-        _register(SOURCE, _as_stored(self.source))
+        """Register SOURCE and TARGET as connections of their own.
+
+        Connections that are open already and were closed by the server are closed here too, and
+        open again when they are used.
+        """
+        _register(SOURCE, _as_stored(self.source, self._settings(self.source)))
         if self.target is not None:
-            _register(TARGET, self.target.settings)
+            _register(TARGET, self._settings(self.target))
 
     @contextmanager
     def bound_to_source(self) -> Iterator[str]:
         """While in the block, the source's alias is the source. Gives the alias."""
-        with _bound(self.alias, self.source.settings):
+        with _bound(self.alias, self._settings(self.source)):
             yield self.alias
 
     @contextmanager
@@ -111,8 +119,14 @@ class Endpoints:
         """While in the block, the source's alias is the target. Gives the alias."""
         if self.target is None:
             raise ConfigurationError("This command needs a target", hint="Name one with --target.")
-        with _bound(self.alias, self.target.settings):
+        with _bound(self.alias, self._settings(self.target)):
             yield self.alias
+
+    def _settings(self, endpoint: Endpoint) -> DatabaseSettings:
+        """The settings of our connections to an endpoint."""
+        if endpoint.vendor != "mysql":
+            return endpoint.settings
+        return mysql.with_timeouts(endpoint.settings, self.timeout)
 
 
 def resolve_endpoint(given: str) -> Endpoint:
@@ -164,20 +178,21 @@ def complete_settings(settings: DatabaseSettings) -> DatabaseSettings:
 def _set_up_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Receiver of `connection_created`, for the connections that are ours."""
     if connection.alias in (SOURCE, TARGET, *_bound_aliases):
-        read_as_stored(connection)
-        speak_utf8mb4(connection)
+        if connection.vendor == "mysql":
+            mysql.set_up_session(connection)
+        if connection.vendor == "postgresql":
+            postgresql.set_up_session(connection)
 
 
 connection_created.connect(_set_up_connection)
 
 
-def _as_stored(endpoint: Endpoint) -> DatabaseSettings:
+def _as_stored(endpoint: Endpoint, settings: DatabaseSettings) -> DatabaseSettings:
     """Settings that read SQLite's values as they are stored.
 
     Django's connection has sqlite3 convert values by the column's declared type: '' in a date
     column becomes None.
     """
-    settings = endpoint.settings
     if endpoint.vendor != "sqlite":
         return settings
     return {**settings, "OPTIONS": {**settings["OPTIONS"], "detect_types": 0}}
@@ -213,9 +228,17 @@ def _first_line(error: Exception) -> str:
 
 def _register(alias: str, settings: DatabaseSettings) -> None:
     if alias in connections.settings and connections.settings[alias] == settings:
+        _close_if_lost(connections[alias])
         return
     _forget(alias)
     connections.settings[alias] = copy.deepcopy(settings)
+
+
+def _close_if_lost(connection: BaseDatabaseWrapper) -> None:
+    """Close a connection that the server closed, as it does with idle ones between two stages."""
+    is_open = connection.connection is not None and not connection.in_atomic_block
+    if is_open and not connection.is_usable():
+        connection.close()
 
 
 def _forget(alias: str) -> None:

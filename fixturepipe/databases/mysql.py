@@ -1,27 +1,153 @@
-"""The character set of connections to MySQL and MariaDB: utf8mb4, which has every character.
+"""Sessions of MySQL and MariaDB: all connections of ours to the source or the target.
 
-Settings may ask for another ("utf8" means utf8mb3 to a server): then emoji are read as question
-marks, and characters that the driver's code page does not have cannot be sent.
+What a session has, whatever the server, `init_command` or the settings say:
+
+- the character set utf8mb4, on both sides: "utf8" is utf8mb3 to a server, which reads emoji as
+  question marks;
+- autocommit, where Django believes that it is on;
+- a strict `sql_mode`, so that a value that does not fit is an error, with NO_AUTO_VALUE_ON_ZERO, so
+  that a key of 0 arrives as 0, and without the modes that change literals or pad text
+  (https://dev.mysql.com/doc/refman/9.4/en/sql-mode.html); `sql_notes`, because the server cuts
+  trailing spaces and decimals with a mere note;
+- foreign and unique keys checked;
+- no limit on rows, joins and the time of a statement;
+- a year of patience with an idle connection, so that it lasts as long as a stage;
+- up-to-date figures in the catalog, which MySQL otherwise caches for a day.
+
+A connection also has timeouts and TCP keepalive, so that a silent network is an error. The server
+may not know that such a connection is lost, and keep its transaction and its locks: the next
+connection in its place kills it.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 EVERY_CHARACTER = "utf8mb4"
+_CONNECT_SECONDS = 30
+
+_WANTED = {"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES", "NO_AUTO_VALUE_ON_ZERO"}
+_UNWANTED = {"NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "PAD_CHAR_TO_FULL_LENGTH"}
+_SETTINGS = {
+    "sql_notes": 1,
+    "foreign_key_checks": 1,
+    "unique_checks": 1,
+    "sql_safe_updates": 0,
+    "sql_big_selects": 1,
+    "sql_select_limit": 18446744073709551615,
+    "group_concat_max_len": 1_000_000,
+    "wait_timeout": 31_536_000,
+    "net_read_timeout": 3600,
+    "net_write_timeout": 3600,
+}
+# MySQL alone reads the first comment, MariaDB alone the second
+# (https://mariadb.com/docs/server/reference/sql-structure/comment-syntax).
+_VARIANTS = (
+    "/*!80000 , SESSION information_schema_stats_expiry = 0, SESSION max_execution_time = 0 */"
+    "/*M!100300 , SESSION max_statement_time = 0, SESSION idle_transaction_timeout = 0 */"
+)
+# Seconds: a silent peer is asked after the first, each second one, and given up after the last.
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
+_USER_TIMEOUT_MS = 120_000
 
 
-def speak_utf8mb4(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Change both the driver and the server to utf8mb4, on a new connection."""
-    if connection.vendor == "mysql":
-        connection.connection.set_character_set(EVERY_CHARACTER)
+@dataclass(frozen=True)
+class _Session:
+    """A session on a server. `process` is ours: a fork inherits connections, but not sessions."""
+
+    number: int
+    host: str
+    max_allowed_packet: int
+    process: int
+    opened: float
+
+
+_last_sessions: WeakKeyDictionary[BaseDatabaseWrapper, _Session] = WeakKeyDictionary()
+
+
+def with_timeouts(settings: Mapping[str, Any], seconds: int) -> dict[str, Any]:
+    """Database settings with timeouts, unless the user has set others."""
+    timeouts = {
+        "connect_timeout": min(_CONNECT_SECONDS, seconds),
+        "read_timeout": seconds,
+        "write_timeout": seconds,
+    }
+    return {**settings, "OPTIONS": timeouts | settings["OPTIONS"]}
+
+
+def set_up_session(connection: BaseDatabaseWrapper) -> None:
+    """Set up a new connection, in two round trips."""
+    raw: Any = connection.connection
+    if raw.character_set_name() != EVERY_CHARACTER:
+        raw.set_character_set(EVERY_CHARACTER)
+    _keep_alive(raw.fileno())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT @@SESSION.sql_mode, CONNECTION_ID(), @@hostname, @@max_allowed_packet"
+        )
+        mode, number, host, packet = cursor.fetchone() or ("", 0, "", 0)
+        modes = (set(str(mode).split(",")) - {""} - _UNWANTED) | _WANTED
+        settings = "".join(f", SESSION {name} = {value}" for name, value in _SETTINGS.items())
+        autocommit = ", SESSION autocommit = 1" if connection.autocommit else ""
+        cursor.execute(
+            f"SET NAMES {EVERY_CHARACTER}, SESSION sql_mode = '{','.join(sorted(modes))}'"
+            f"{settings}{autocommit}{_VARIANTS}"
+        )
+    # Django remembers the modes that the server had, and refuses keys of 0 by them.
+    connection.__dict__["sql_mode"] = modes
+    session = _Session(int(number), str(host), int(packet), os.getpid(), time.monotonic())
+    _kill_last(connection, session)
+
+
+def _kill_last(connection: BaseDatabaseWrapper, session: _Session) -> None:
+    """Kill the session that this connection had before, if the server still has it."""
+    last = _last_sessions.get(connection)
+    _last_sessions[connection] = session
+    if last is None or (last.process, last.host) != (session.process, session.host):
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Uptime'")
+        found = cursor.fetchone()
+        # A server that has started since counts from 1 again: the number is another session's.
+        if found is None or int(found[1]) < session.opened - last.opened:
+            return
+        # It has usually ended.
+        with suppress(DatabaseError):
+            cursor.execute(f"KILL {last.number}")
+
+
+def packet_size(connection: BaseDatabaseWrapper) -> int:
+    """The most bytes that a statement may have."""
+    connection.ensure_connection()
+    # The packet's header counts as well.
+    return _last_sessions[connection].max_allowed_packet - 1024
 
 
 def asked_charset(options: Mapping[str, Any]) -> str:
     """The character set that OPTIONS of a database's settings ask for."""
     named = re.search(r"\bNAMES\s+['\"]?(\w+)", str(options.get("init_command", "")), re.IGNORECASE)
     return named[1] if named else str(options.get("charset", EVERY_CHARACTER))
+
+
+def _keep_alive(descriptor: int) -> None:
+    """Have the system notice that the server's host is gone; a Unix socket needs none of it."""
+    # A duplicate: the socket object closes its descriptor, and the driver needs its own.
+    with socket.socket(fileno=os.dup(descriptor)) as peer:
+        if peer.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in {**_KEEPALIVE, "TCP_USER_TIMEOUT": _USER_TIMEOUT_MS}.items():
+            # Each system has some of these options.
+            with suppress(AttributeError, OSError):
+                peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

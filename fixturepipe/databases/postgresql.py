@@ -17,13 +17,11 @@ from fixturepipe.errors import ConfigurationError
 _TYPES = ("date", "time", "timestamp", "timestamptz", "interval")
 
 
-def read_as_stored(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Set up a new connection.
+def set_up_session(connection: BaseDatabaseWrapper) -> None:
+    """Set up a new connection: no limit on the time of a statement, and lenient values.
 
     Raises ConfigurationError for psycopg2, which takes the last day of 9999 for infinity.
     """
-    if connection.vendor != "postgresql":
-        return
     from django.db.backends.postgresql.psycopg_any import (  # type: ignore[import-untyped]
         is_psycopg3,
     )
@@ -35,6 +33,8 @@ def read_as_stored(connection: BaseDatabaseWrapper, **_: Any) -> None:
         )
     from psycopg.pq import Format
 
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
     adapters = connection.connection.adapters
     for name in _TYPES:
         oid = adapters.types[name].oid

@@ -44,9 +44,6 @@ def next_keys(connection: BaseDatabaseWrapper) -> dict[str, int]:
     if connection.vendor != "mysql":
         return {}
     with connection.cursor() as cursor:
-        if not getattr(connection, "mysql_is_mariadb", True):
-            # MySQL answers from statistics that are up to a day old unless told otherwise.
-            cursor.execute("SET SESSION information_schema_stats_expiry = 0")
         # MySQL says NULL of a table that never had a row.
         cursor.execute(
             "SELECT t.TABLE_NAME, COALESCE(t.AUTO_INCREMENT, 1) FROM information_schema.TABLES t"
@@ -71,11 +68,13 @@ def reset_sequences(
             cursor.execute(statement)
     if connection.vendor != "mysql":
         return []
-    wanted = {m._meta.db_table: highest.get(m._meta.label_lower, 0) + 1 for m in tables}
+    # A server that ignores the case of table names may write them in lower case.
+    fold = str.lower if connection.features.ignores_table_name_case else str
+    wanted = {fold(m._meta.db_table): highest.get(m._meta.label_lower, 0) + 1 for m in tables}
     resets = [
-        SequenceReset(table, before, wanted[table])
+        SequenceReset(table, before, wanted[fold(table)])
         for table, before in next_keys(connection).items()
-        if wanted.get(table, 0) > before
+        if wanted.get(fold(table), 0) > before
     ]
     with connection.cursor() as cursor:
         for reset in resets:

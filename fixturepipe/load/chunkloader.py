@@ -28,6 +28,7 @@ from fixturepipe.artifacts.rejects import remove_rejects, write_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.ledger import Entry, Ledger
+from fixturepipe.databases.mysql import packet_size
 from fixturepipe.errors import ChunkFileError, LoadError, TransientLoadError
 from fixturepipe.load.objects.loaddata import FastCommand, StockCommand
 from fixturepipe.load.objects.modelplan import ModelPlans
@@ -39,7 +40,6 @@ from fixturepipe.load.objects.saver import ChunkSaver, SaverOptions
 from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.options import PAUSES
 from fixturepipe.load.server.servererrors import NO_SUCH_ROW, hint_for, is_transient, server_message
-from fixturepipe.load.server.session import LoadingSession
 
 # A chunk's objects hold no cycles, and to look for some takes a quarter of the loader's time.
 # What else is left behind in cycles, an error with its traceback, is collected now and then.
@@ -105,7 +105,6 @@ class ChunkLoader:
         self._options = options
         self._notify = notify
         self._connection = connection_to(alias)
-        self._session = LoadingSession(self._connection)
         self._ledger = Ledger(self._connection, options.run)
         self._plans = ModelPlans(alias, notes)
         self._resolver = KeyResolver(alias)
@@ -135,11 +134,6 @@ class ChunkLoader:
             rejects, lambda deferred: self._load_rejects_once(rejects, entry, deferred=deferred)
         )
 
-    def close(self) -> None:
-        """Put the session's settings back."""
-        if self._connection.connection is not None:
-            self._session.restore()
-
     def _persistently(self, chunk: Chunk, load: Callable[[bool], Outcome]) -> Outcome:
         """Try again after errors that are not the data's, with foreign keys off if need be."""
         deferred = chunk.cyclic
@@ -162,7 +156,6 @@ class ChunkLoader:
             self._resolver.forget()
 
     def _load_once(self, chunk: Chunk, *, deferred: bool) -> Outcome:
-        self._session.apply()
         started = time.monotonic()
         with _collector_at_rest(), transaction.atomic(using=self._alias):
             if chunk.number in self._options.reload:
@@ -183,7 +176,6 @@ class ChunkLoader:
         return Outcome(chunk.number, entry, edited=loaded.sha256 != chunk.sha256)
 
     def _load_rejects_once(self, chunk: Chunk, entry: Entry, *, deferred: bool) -> Outcome:
-        self._session.apply()
         with transaction.atomic(using=self._alias):
             loaded = self._load_rows(chunk, deferred=deferred)
             if loaded.problems and not self._options.reject:
@@ -222,7 +214,7 @@ class ChunkLoader:
             options = replace(self._options.saver, fresh=False) if look else self._options.saver
             return ChunkSaver(
                 self._alias,
-                self._session.packet_size(),
+                packet_size(self._connection),
                 self._resolver,
                 options,
                 deferred=deferred,

@@ -117,11 +117,8 @@ class Dispatch:
             ValueNotes.of(self._manifest),
             self._progress.warn,
         )
-        try:
-            for chunk, then in zip_longest(pending, pending[1:]):
-                objects += self._loaded(chunk, self._load_chunk(loader, chunk, then))
-        finally:
-            loader.close()
+        for chunk, then in zip_longest(pending, pending[1:]):
+            objects += self._loaded(chunk, self._load_chunk(loader, chunk, then))
         return objects
 
     def _load_chunk(self, loader: ChunkLoader, chunk: Chunk, then: Chunk | None) -> Outcome:

@@ -84,11 +84,10 @@ class _Worker:
         return self._loader.load(chunk, then)
 
     def close(self) -> None:
-        """Put the connection's settings back, as the end of the process does."""
+        """Close the connection, as the end of the process does."""
         self._at_exit()
 
     def _close(self) -> None:
-        self._loader.close()
         self._open.close()
 
 

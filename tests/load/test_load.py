@@ -529,20 +529,7 @@ def test_a_directory_without_chunks_is_refused(
         load_into(shared_target, source, directory)
 
 
-# ---- the session
-
-
-def test_the_sessions_settings_are_put_back(
-    source: Endpoint, shared_target: Endpoint, tmp_path: Path
-) -> None:
-    endpoints = Endpoints("default", source, shared_target)
-    with endpoints.bound_to_target() as alias:
-        with connections[alias].cursor() as cursor:
-            cursor.execute("SET SESSION sql_mode = ''")
-        load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
-        with connections[alias].cursor() as cursor:
-            cursor.execute("SELECT @@SESSION.sql_mode, @@SESSION.foreign_key_checks")
-            assert cursor.fetchone() == ("", 1)
+# ---- files
 
 
 def test_a_full_disk_does_not_stop_the_load(

@@ -30,8 +30,6 @@ class LoaderLock:
             return
         self._connection.close()
         with self._connection.cursor() as cursor:
-            # The longest time MySQL takes: the connection is idle while chunks load.
-            cursor.execute("SET SESSION wait_timeout = 31536000")
             cursor.execute("SELECT GET_LOCK(%s, %s)", [self._name, _LOCK_WAIT])
             if cursor.fetchone() == (1,):
                 return
