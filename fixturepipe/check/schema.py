@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.catalog import ColumnFacts
+from fixturepipe.databases.coverage import NO_MODEL, missing_columns, unknown_columns
 from fixturepipe.databases.endpoints import Endpoints, connection_to, table_name
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.migrations import applied_migrations, difference
@@ -31,10 +32,22 @@ def left_out(not_covered: Iterable[NotCovered], source: BaseDatabaseWrapper) -> 
     for each in not_covered:
         if each.name in labels:
             yield RULES["FP303"].finding(each.name, "", reason=each.reason)
-        elif each.reason == "no model has this table":
+        elif each.reason == NO_MODEL:
             rows = _rows(source, each.name)
             if rows:
                 yield RULES["FP304"].finding("", each.name, rows)
+
+
+def source_columns(chosen: Sequence[Model], source: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """FP324 for columns of the source that no field has, FP325 for fields without a column."""
+    for column in unknown_columns(source, chosen):
+        if column.rows:
+            label = column.model._meta.label_lower
+            rows = f"{column.rows:,}"
+            yield RULES["FP324"].finding(label, column.name, column.rows, rows=rows)
+    for field in missing_columns(source, chosen):
+        label = field.model._meta.label_lower
+        yield RULES["FP325"].finding(label, field.name, column=field.column, label=label)
 
 
 def _rows(connection: BaseDatabaseWrapper, table: str) -> int:

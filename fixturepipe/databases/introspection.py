@@ -1,29 +1,22 @@
-"""Which models a database holds, and what the pure stages need to know of each.
-
-Each table of the source is dumped, excluded by name, or named as not covered: this module
-decides which.
-"""
+"""What the pure stages need to know of the project's models, and of the rows of a database."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import models, router
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.recorder import MigrationRecorder
+from django.db import models
 
 from fixturepipe.artifacts.manifest import (
     GenericReference,
     ManyToMany,
     ModelSchema,
-    NotCovered,
     Reference,
 )
+from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import dumped_fields, field_at
 from fixturepipe.databases.naturalkeys import natural_key_dependencies, natural_key_paths
@@ -31,73 +24,6 @@ from fixturepipe.databases.plainquery import every_row
 
 # `migrate` makes these rows in every target, under keys that the target allocates.
 NATURAL_PRIMARY = ("contenttypes.contenttype", "auth.permission")
-
-LEDGER_PREFIX = "fixturepipe_"
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """The models to dump, in the order of INSTALLED_APPS, and what is left out."""
-
-    models: list[type[models.Model]]
-    not_covered: list[NotCovered]
-
-
-def coverage(connection: BaseDatabaseWrapper, alias: str) -> Coverage:
-    """Every concrete model that has a table here, through models included.
-
-    `alias` is the name by which the project's routers know this database.
-    """
-    with connection.cursor() as cursor:
-        found = connection.introspection.get_table_list(cursor)
-    tables = {info.name for info in found if info.type in ("t", "p")}
-    views = {info.name for info in found if info.type == "v"}
-    owners: dict[str, type[models.Model]] = {}
-    covered: list[type[models.Model]] = []
-    left_out: list[NotCovered] = []
-    candidates = [m for m in apps.get_models(include_auto_created=True) if not m._meta.proxy]
-    # A table that two models share belongs to the one that migrations made it for.
-    for model in sorted(candidates, key=lambda m: not m._meta.managed):
-        table, label = model._meta.db_table, model._meta.label_lower
-        if table in owners:
-            reason = f"its table {table} belongs to {owners[table]._meta.label_lower}"
-        elif not router.allow_migrate_model(alias, model):
-            reason = f"a database router excludes it from {alias!r}"
-        elif table in views:
-            reason = f"{table} is a view"
-        elif table not in tables:
-            reason = f"it has no table ({table}) in this database"
-        else:
-            owners[table] = model
-            covered.append(model)
-            continue
-        left_out.append(NotCovered(label, reason))
-    order = {model: position for position, model in enumerate(candidates)}
-    covered.sort(key=order.__getitem__)
-    left_out += _unknown_tables(tables - set(owners), _shadow_tables(connection))
-    return Coverage(covered, left_out)
-
-
-def _unknown_tables(tables: Iterable[str], shadows: Iterable[str]) -> list[NotCovered]:
-    known = dict.fromkeys(shadows, "SQLite keeps a virtual table in it")
-    known[MigrationRecorder.Migration._meta.db_table] = "each database records its migrations"
-    return [
-        NotCovered(table, known.get(table, "no model has this table"))
-        for table in sorted(tables)
-        if not table.startswith(LEDGER_PREFIX)
-    ]
-
-
-def _shadow_tables(connection: BaseDatabaseWrapper) -> list[str]:
-    """The tables that SQLite made for virtual ones, such as indexes of full text.
-
-    https://www.sqlite.org/vtab.html#the_xshadowname_method
-    """
-    if connection.vendor != "sqlite":
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA table_list")
-        return [name for _, name, kind, *_ in cursor.fetchall() if kind == "shadow"]
 
 
 def schema_of(model: type[models.Model]) -> ModelSchema:
@@ -136,10 +62,8 @@ def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> list[Any
     value of its field is not found.
     """
     model = apps.get_model(label)
-    connection = connection_to(alias)
-    with connection.cursor() as cursor:
-        if model._meta.db_table not in connection.introspection.table_names(cursor):
-            return None
+    if model._meta.db_table not in Tables(connection_to(alias)):
+        return None
     paths = natural_key_paths(model) if to == "natural key" else (to,)
     fields = [field_at(model, path) for path in paths]
     asked = {}

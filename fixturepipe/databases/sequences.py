@@ -34,7 +34,10 @@ def highest_keys(
         found = _postgresql_sequences(connection, columns)
     else:
         found = {table: key - 1 for table, key in next_keys(connection).items() if key > 1}
-    return {table: key for table, key in sorted(found.items()) if table in columns}
+    if connection.features.ignores_table_name_case:
+        found = {table.lower(): key for table, key in found.items()}
+        return {table: found[table.lower()] for table in sorted(columns) if table.lower() in found}
+    return {table: found[table] for table in sorted(columns) if table in found}
 
 
 def next_keys(connection: BaseDatabaseWrapper) -> dict[str, int]:

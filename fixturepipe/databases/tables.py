@@ -104,18 +104,34 @@ class Table:
         """Yield the rows in the order of their keys, as lists of at most `rows`.
 
         `fields` must begin with the key. `as_stored` yields SQLite's rows in the order of the
-        file, which is faster if the key is text. Each row then has its rowid as the last value.
+        file, which is faster if the key is text. Each row may then have its rowid as the last
+        value.
         """
-        by_rowid = as_stored and self.connection.vendor == "sqlite"
+        rowid = self._rowid() if as_stored else ""
         after = bounds.after
         limit = rows if not self._wide else min(rows, FIRST_WIDE_ROWS)
         while True:
-            page = self._page(after, bounds.upto, condition, limit, by_rowid)
+            page = self._page(after, bounds.upto, condition, limit, rowid)
             if not page:
                 return
             yield page
-            after = page[-1][-1:] if by_rowid else page[-1][: len(self.key)]
+            after = page[-1][-1:] if rowid else page[-1][: len(self.key)]
             limit = next_limit(limit, page, rows, self._wide)
+
+    def _rowid(self) -> str:
+        """What SQLite calls the row's number here; empty if the table has none.
+
+        https://www.sqlite.org/rowidtable.html: a column may take over any of the names.
+        """
+        if self.connection.vendor != "sqlite":
+            return ""
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA table_xinfo({self.quoted})")
+            columns = {name.lower() for _, name, *_ in cursor.fetchall()}
+            cursor.execute(f"PRAGMA table_list({self.quoted})")
+            (without,) = (row[4] for row in cursor.fetchall() if row[0] == "main")
+        names = [name for name in ("rowid", "_rowid_", "oid") if name not in columns]
+        return "" if without or not names else names[0]
 
     def with_keys(self, keys: Sequence[Key]) -> Iterator[list[Row]]:
         """Yield the rows that have one of the keys (values prepared for this connection)."""
@@ -159,16 +175,16 @@ class Table:
         upto: Key | None,
         condition: Condition | None,
         limit: int,
-        by_rowid: bool,
+        rowid: str,
     ) -> list[Row]:
-        order = ["rowid"] if by_rowid else [self.column(field) for field in self.key]
+        order = [rowid] if rowid else [self.column(field) for field in self.key]
         conditions = [condition] if condition else []
         if after is not None:
             conditions.append(_beyond(order, after, ">"))
         if upto is not None:
             conditions.append(_beyond(order, upto, "<", or_equal=True))
         where, parameters = _where(conditions)
-        select = self._select(", rowid" if by_rowid else "")
+        select = self._select(f", {rowid}" if rowid else "")
         query = f"{select}{where} ORDER BY {', '.join(order)} LIMIT {limit}"
         return self._read(query, parameters, limit)
 

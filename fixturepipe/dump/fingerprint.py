@@ -20,6 +20,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import Endpoints, connection_to
 from fixturepipe.dump.snapshot import Snapshot, backup
 
@@ -155,9 +156,9 @@ def _sqlite_tables(connection: BaseDatabaseWrapper) -> dict[str, list[Any]]:
 
 
 def _table_names(connection: BaseDatabaseWrapper) -> list[str]:
-    with connection.cursor() as cursor:
-        found = connection.introspection.get_table_list(cursor)
-    return sorted(table.name for table in found if table.type == "t")
+    """The site's own tables: what tools and extensions keep there may change at any time."""
+    tables = Tables(connection)
+    return sorted(t.name for t in tables if t.kind == "table" and not (t.made_by or t.partition_of))
 
 
 def _number(connection: BaseDatabaseWrapper, table: str) -> int:

@@ -18,7 +18,8 @@ from fixturepipe.artifacts.manifest import Dump, Manifest
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import remove_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.introspection import Coverage, schema_of
+from fixturepipe.databases.coverage import Coverage
+from fixturepipe.databases.introspection import schema_of
 from fixturepipe.dump.fingerprint import Fingerprint
 from fixturepipe.dump.rowplan import RowPlan
 from fixturepipe.dump.selection import Selection, select

@@ -10,7 +10,7 @@ from django.core.management.utils import parse_apps_and_model_labels
 from django.db import models
 
 from fixturepipe.artifacts.manifest import NotCovered
-from fixturepipe.databases.introspection import Coverage
+from fixturepipe.databases.coverage import Coverage
 from fixturepipe.errors import UsageError
 
 Model = type[models.Model]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -33,8 +33,9 @@ from fixturepipe.artifacts.manifest import (
     write_manifest,
 )
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.endpoints import Endpoints
-from fixturepipe.databases.introspection import coverage, schema_of
+from fixturepipe.databases.coverage import coverage, missing_columns, unknown_columns
+from fixturepipe.databases.endpoints import TARGET, Endpoints, connection_to
+from fixturepipe.databases.introspection import schema_of
 from fixturepipe.databases.migrations import applied_migrations
 from fixturepipe.databases.sequences import highest_keys
 from fixturepipe.dump.alterations import Alterations, Repair
@@ -50,7 +51,7 @@ from fixturepipe.dump.serializer import Problem
 from fixturepipe.dump.snapshot import snapshot_of
 from fixturepipe.dump.storedforms import StoredForms
 from fixturepipe.dump.transform import Transform
-from fixturepipe.errors import SourceDataError
+from fixturepipe.errors import ConfigurationError, SourceDataError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted, ignore
 from fixturepipe.fixes.fixes import Fixes
 
@@ -97,9 +98,9 @@ def dump(
 
     `repair` applies `options.fix`.
 
-    Raises UsageError for labels that name nothing, ConfigurationError for invalid fixes, and
-    SourceDataError for unserializable values if `on_error` is "stop": the files of the other
-    apps are complete then.
+    Raises UsageError for labels that name nothing, ConfigurationError for invalid fixes and for
+    columns that the source lacks, and SourceDataError for unserializable values if `on_error` is
+    "stop": the files of the other apps are complete then.
     """
     began = time.monotonic()
     alterations = Alterations(options.transform, repair)
@@ -108,10 +109,12 @@ def dump(
     with snapshot_of(directory, endpoints, options.snapshot) as snapshot:
         connection = snapshot.connection
         fingerprint |= snapshot_fingerprint(snapshot)
-        covered = coverage(connection, connection.alias)
+        target = connection_to(TARGET) if endpoints.target is not None else None
+        covered = coverage(connection, connection.alias, target)
         chosen = select_with_reused(
             directory, manifest, fingerprint, covered, options.labels, options.exclude, listener
         )
+        _require_columns(connection, chosen)
         # A key stays allocated even if a fix drops its row.
         manifest.sequences = highest_keys(connection, chosen.models)
         alterations.repair(snapshot, chosen.models, listener)
@@ -132,8 +135,28 @@ def _describe(
     manifest.settings = getattr(project_settings, "SETTINGS_MODULE", "")
     manifest.migrations = applied_migrations(connection)
     manifest.schema = [schema_of(model) for model in chosen.covered]
-    manifest.not_covered = list(chosen.not_covered)
+    manifest.not_covered = [*chosen.not_covered, *_columns_left_out(connection, chosen)]
     manifest.natural_references = sorted(choice.labels)
+
+
+def _columns_left_out(connection: BaseDatabaseWrapper, chosen: Selection) -> Iterator[NotCovered]:
+    for column in unknown_columns(connection, chosen.models):
+        name = f"{column.model._meta.db_table}.{column.name}"
+        yield NotCovered(name, f"no field has this column; {column.rows:,} rows have a value in it")
+
+
+def _require_columns(connection: BaseDatabaseWrapper, chosen: Selection) -> None:
+    """Raise ConfigurationError if a model's table lacks a column: SQLite would not."""
+    missing = missing_columns(connection, chosen.models)
+    if not missing:
+        return
+    model = missing[0].model._meta
+    fields = ", ".join(f"{f.model._meta.label_lower}.{f.name} ({f.column})" for f in missing)
+    raise ConfigurationError(
+        f"The source has no column for these fields: {fields}",
+        hint="A migration was recorded and not applied, as `migrate --fake` does. Add the columns "
+        f"to the source, or leave the model out: --exclude {model.label_lower}",
+    )
 
 
 class _DirtyAppError(Exception):
@@ -204,8 +227,9 @@ class _Dumping:
         source = self._manifest.source
         assert source is not None
         among = set(apps)
+        rows = {name.lower(): parts[0] for name, parts in source.fingerprint["tables"].items()}
         tables = [s.table for s in self._manifest.schema if s.label.partition(".")[0] in among]
-        return sum(source.fingerprint["tables"].get(table, [0])[0] for table in tables)
+        return sum(rows.get(table.lower(), 0) for table in tables)
 
     def _dump_app(self, app: str, plans: list[RowPlan], fingerprint: str, alias: str) -> None:
         try:

@@ -2,7 +2,7 @@
 
 The first digit of an id says what the finding is about:
 
-    FP1xx  values of the source            FP3xx  the target's schema
+    FP1xx  values of the source            FP3xx  tables and columns
     FP2xx  references and uniqueness       FP4xx  servers, privileges, space and time
     FP5xx  what the target holds after a load
 """

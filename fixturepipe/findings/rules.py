@@ -382,6 +382,19 @@ RULES = _rules(
         "Rename the column in a migration, or with db_column.",
     ),
     Rule(
+        "FP324",
+        "warning",
+        "No field of the model has this column of the source: values of {rows} rows are not moved.",
+        "If it is still in use, add a field for it, or copy it by other means.",
+    ),
+    Rule(
+        "FP325",
+        "error",
+        "The source's table has no column {column} for this field: a migration was recorded and"
+        " not applied, as `migrate --fake` does.",
+        "Add the column to the source, or leave the model out: --exclude {label}.",
+    ),
+    Rule(
         "FP401",
         "warning",
         "The server's sql_mode is not strict ({sql_mode}): it would silently truncate values that"

@@ -9,8 +9,8 @@ from django.apps import apps
 from django.db import models
 
 from fixturepipe.artifacts.manifest import Manifest, ModelSchema
+from fixturepipe.databases.coverage import coverage
 from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
-from fixturepipe.databases.introspection import coverage
 from fixturepipe.databases.ledger import refuse_other_runs
 from fixturepipe.databases.migrations import MigrationKey, applied_migrations
 from fixturepipe.errors import ConfigurationError

@@ -24,10 +24,10 @@ from django.utils import timezone
 
 from fixturepipe.artifacts.accounts import Accounts
 from fixturepipe.artifacts.manifest import Manifest
+from fixturepipe.databases.coverage import coverage
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to, table_name
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import UniqueIndexes
-from fixturepipe.databases.introspection import coverage
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.sequences import highest_keys
 from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Table
@@ -204,7 +204,7 @@ def check_options(options: VerifyOptions) -> None:
 def _models_to_compare(endpoints: Endpoints, manifest: Manifest | None) -> list[Model]:
     """The models that the source covers and, with a manifest, that were dumped."""
     with endpoints.bound_to_source() as alias:
-        covered = coverage(connection_to(SOURCE), alias).models
+        covered = coverage(connection_to(SOURCE), alias, connection_to(TARGET)).models
     dumped = {label for dump in manifest.dumps for label in dump.models} if manifest else set()
     if manifest is not None and manifest.arrangement is not None:
         dumped |= set(manifest.arrangement.models)

@@ -102,13 +102,6 @@ def test_a_table_that_no_model_has_is_named(source, dumped):
     assert {each.name for each in dumped.manifest.not_covered} == left_out.keys()
 
 
-def test_what_sqlite_keeps_a_virtual_table_in_is_named_as_that(source, dumped):
-    execute("CREATE VIRTUAL TABLE words USING fts5(a)")
-    left_out = {each.name: each.reason for each in dumped().not_covered}
-    assert left_out["words"] == "no model has this table"
-    assert left_out["words_data"] == "SQLite keeps a virtual table in it"
-
-
 def test_every_model_with_a_table_is_dumped_or_named(source, dumped):
     result = dumped(exclude=("auth.group", "sessions"))
     left_out = {each.name for each in result.not_covered}

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from fixturepipe.databases.introspection import LEDGER_PREFIX
+from fixturepipe.databases.coverage import LEDGER_PREFIX
 from fixturepipe.databases.migrations import MigrationKey
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.load.server.failedmigration import StatementLog, failed_operation
