@@ -6,7 +6,6 @@ The only module that knows the stages. It returns results and raises errors; it 
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import msgspec
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.artifacts.accounts import read_accounts
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
+from fixturepipe.artifacts.ownership import run_in
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Verification, write_verification
 from fixturepipe.check.options import CheckOptions
@@ -38,7 +38,7 @@ from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import require_migrated, require_reachable, require_server
 from fixturepipe.dump.fingerprint import what_moved
 from fixturepipe.dump.options import DumpOptions
-from fixturepipe.errors import ConfigurationError, RunDirectoryError, UsageError
+from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Listener, Notice, ignore
 from fixturepipe.fixes.declarations import Declaration, declared_in
 from fixturepipe.load.options import LoadOptions
@@ -242,18 +242,34 @@ class Pipeline:
             loaded = load(self.directory, endpoints, load_options, self._listener)
             return RunResult(checked, dumped, arranged, loaded, self.verify(verify_options))
 
-    def clean(self) -> None:
-        """Remove the run's ledger from the target, and the run directory's files."""
+    def clean(self, *, keep_ledger: bool = False) -> bool:
+        """Remove the run's ledger from the target, and the run directory's files.
+
+        Returns whether the directory is gone, too: it stays if other files are in it or if it is a
+        symbolic link. Raises RunDirectoryError if it is not a run directory or another command is
+        at work in it, and ConfigurationError if the target cannot be reached, unless
+        `keep_ledger` leaves the ledger there.
+        """
         if not self.directory.path.exists():
-            return
-        if not self.directory.manifest.exists() and any(self.directory.path.iterdir()):
-            self.directory.create()
-        with contextlib.suppress(RunDirectoryError):
-            manifest = read_manifest(self.directory)
+            return True
+        self.directory.require_ours()
+        with self.directory.locked():
+            run = run_in(self.directory.path)
+            if run is not None and not keep_ledger:
+                self._remove_ledger(run)
+            self.server.stop()
+            return self.directory.remove()
+
+    def _remove_ledger(self, run: str) -> None:
+        try:
             if not self._is_embedded():
-                remove_ledger(self._both_endpoints(), manifest.run)
-        self.server.stop()
-        shutil.rmtree(self.directory.path)
+                remove_ledger(self._both_endpoints(source_needed=False), run)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"The run's ledger in the target cannot be removed: {error.message}",
+                hint="`fixturepipe clean --keep-ledger` removes the files and leaves the ledger in"
+                " the target.",
+            ) from error
 
     def _in_workdir(self, options: CheckOptions) -> CheckOptions:
         return replace(options, workdir=self.directory.path)
@@ -278,9 +294,16 @@ class Pipeline:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        self.directory.create()
+        self._make_directory()
         with self.directory.locked():
             yield
+
+    def _make_directory(self) -> None:
+        self.directory.create()
+        owner = self.directory.other_owner
+        if owner is not None:
+            text = f"{self.directory.path} belongs to another user (id {owner}), who can change"
+            self._listener(Notice("warning", f"{text} what is in it."))
 
     def _set_up(self) -> None:
         set_up_project(self._project.settings, self._project.pythonpath)
@@ -351,7 +374,7 @@ class Pipeline:
     def _target_endpoint(self) -> Endpoint:
         if not self._is_embedded():
             return resolve_endpoint(self._project.target or default_target())
-        self.directory.create()
+        self._make_directory()
         self._open.callback(self.server.leave)
         self.server.start()
         return self.server.endpoint()

@@ -6,7 +6,6 @@ and a status that is behind it (after a crash) or missing is written again by th
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ import msgspec
 
 from fixturepipe.artifacts.jsonfile import json_text
 from fixturepipe.artifacts.ranges import Range, ranges
-from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
+from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 from fixturepipe.errors import FixturepipeError
 
 VERSION = 1
@@ -50,12 +49,8 @@ def write_load_status(directory: RunDirectory, load_status: LoadStatus) -> None:
 
     It is not forced to disk: after a power cut the ledger has it all.
     """
-    path = directory.path / NAME
-    temporary = path.with_name(f".{NAME}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
+    with atomic_file(directory.path / NAME, sync=False) as file:
         file.write(json_text(load_status))
-    temporary.rename(path)
 
 
 class LoadStatusWriter:

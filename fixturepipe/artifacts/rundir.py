@@ -15,6 +15,7 @@ password hashes and personal data.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -22,36 +23,54 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from fixturepipe.artifacts.ownership import DRAFT, LOCK, MANIFEST, is_ours, remove_files
 from fixturepipe.errors import RunDirectoryError
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
+# A symbolic link that somebody put in the place of a temporary file is not followed.
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file that takes `path`'s place when the block ends well.
+def atomic_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces `path` when the block ends well.
 
-    On any exception the temporary file is removed and `path` is as it was.
+    On any exception the temporary file is removed and `path` is as it was. An OSError names the
+    file. With `sync` the content is forced to disk.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, _NEW_FILE, FILE_MODE)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with _named(path), os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    if sync:
+        sync_directory(path.parent)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Give an OSError the file's name, which writing to a descriptor does not know."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def appended_file(path: Path) -> BinaryIO:
     """Open a file of the run directory at its end, made if there is none."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
-    return os.fdopen(descriptor, "wb")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    return os.fdopen(os.open(path, flags, FILE_MODE), "wb")
 
 
 def sync_file(path: Path) -> None:
@@ -77,38 +96,78 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.manifest = path / "manifest.json"
+        self.manifest = path / MANIFEST
         self.dumps = path / "1-dump"
         self.chunks = path / "2-chunks"
-        self.arranging = path / ".2-chunks.tmp"
+        self.arranging = path / DRAFT
         self.rejects = path / "rejects"
         self.server = path / "server"
 
     def create(self) -> None:
         """Make the run directory, or check that an existing one can be written.
 
-        Raises RunDirectoryError where it cannot, and where the path is a directory with
-        other things in it, which a later `clean` must not be asked to remove.
+        Nothing is made or changed before the directory is known as ours. Raises
+        RunDirectoryError where it is not, and where it cannot be written.
         """
-        try:
-            if self.path.is_dir() and not self.manifest.exists() and not self._is_ours():
-                raise RunDirectoryError(
-                    f"{self.path} is a directory with other things in it, not a run directory",
-                    hint="Choose an empty or new directory with --workdir.",
-                )
+        self.require_ours()
+        with self._refusals():
             for directory in (self.path, self.dumps, self.chunks, self.rejects):
                 directory.mkdir(mode=DIRECTORY_MODE, parents=directory == self.path, exist_ok=True)
                 directory.chmod(DIRECTORY_MODE)
+
+    def require_ours(self) -> None:
+        """Raise RunDirectoryError for a path that is neither free, nor empty, nor a run's."""
+        with self._refusals():
+            if not self.path.exists():
+                return
+            if not self.path.is_dir() or not is_ours(self.path):
+                raise RunDirectoryError(
+                    f"{self.path} is not a run directory: it has other files. Nothing was changed.",
+                    hint="Name an empty or new directory with --workdir.",
+                )
+            for directory in (self.dumps, self.chunks, self.arranging, self.rejects):
+                if directory.is_symlink():
+                    raise RunDirectoryError(
+                        f"{directory} is a symbolic link, which fixturepipe does not follow",
+                        hint=f"Remove the link. {self.path} itself may be one.",
+                    )
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise RunDirectoryError(
                 f"The run directory {self.path} cannot be written: {error.strerror or error}",
                 hint="Choose another one with --workdir, or fix its permissions.",
             ) from error
 
-    def _is_ours(self) -> bool:
-        ours = {"1-dump", "2-chunks", "rejects", "server"}
-        begun = {".lock", ".2-chunks.tmp", ".manifest.json.tmp"}
-        return all(entry.name in ours | begun for entry in self.path.iterdir())
+    @property
+    def other_owner(self) -> int | None:
+        """The user id of the directory's owner, if that is somebody else."""
+        try:
+            owner = self.path.stat().st_uid
+        except OSError:
+            return None
+        return None if owner == os.geteuid() else owner
+
+    def remove(self) -> bool:
+        """Remove all that fixturepipe made. Whether the directory is gone, too.
+
+        One that is a symbolic link stays, and so does one that holds other files. Raises
+        RunDirectoryError where a file cannot be removed.
+        """
+        with self._refusals():
+            remove_files(self.path)
+            if self.path.is_symlink():
+                return False
+            try:
+                self.path.rmdir()
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:
+                    raise
+                return False
+        return True
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -116,15 +175,22 @@ class RunDirectory:
 
         The lock belongs to the open file, so it is gone when its holder dies.
         """
-        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        path = self.path / LOCK
+        with self._refusals():
+            descriptor = os.open(path, flags, FILE_MODE)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                # `clean` may have removed the file between its opening and the lock.
+                is_current = os.path.samestat(os.fstat(descriptor), path.stat())
+            except (BlockingIOError, FileNotFoundError):
+                is_current = False
+            if not is_current:
                 raise RunDirectoryError(
                     f"Another fixturepipe command is at work in {self.path}",
                     hint="Wait for it to end, or give this one its own --workdir.",
-                ) from None
+                )
             yield
         finally:
             os.close(descriptor)

@@ -245,10 +245,15 @@ def _clean(call: Call) -> int:
     if not path.exists():
         print(f"There is no run directory {path}.")
         return DONE
-    call.ask(f"Remove {path} and the run's ledger in the target?")
+    call.directory.require_ours()
+    ledger = "" if call["keep_ledger"] else " and the run's ledger in the target"
+    call.ask(f"Remove fixturepipe's files in {path}{ledger}?")
+    keep_ledger = call["keep_ledger"]
     with call.pipeline() as pipeline:
-        pipeline.clean()
-    print(f"Removed {path}.")
+        is_gone = pipeline.clean(keep_ledger=keep_ledger)
+    print(f"Removed {path}." if is_gone else f"Removed fixturepipe's files from {path}.")
+    if keep_ledger:
+        print("The ledger, the table fixturepipe_ledger, stays in the target.")
     return DONE
 
 

@@ -267,7 +267,19 @@ COMMANDS = (
         arguments=(Argument("chunks", "the numbers of chunks to show"),),
     ),
     Command("report", "write one HTML page and report.json of the run into the run directory"),
-    Command("clean", "remove the run's files and its ledger, after asking", own=(_YES,)),
+    Command(
+        "clean",
+        "remove the run's files and its ledger, after asking",
+        own=(
+            _YES,
+            Option(
+                "keep-ledger",
+                "leave the ledger in the target, which need not be there",
+                convert=None,
+                default=False,
+            ),
+        ),
+    ),
     Command(
         "server",
         "start, stop or show the embedded server",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import NoReturn
 
 import pytest
 
+from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import ModelState, State
 from fixturepipe.cli import main, script, show
 from fixturepipe.cli.commands import COMMANDS as FUNCTIONS
@@ -195,11 +197,13 @@ def test_a_run_directory_that_cannot_be_made_is_refused(shop: Shop, tmp_path: Pa
 
 def test_somebody_elses_directory_is_refused(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
+    mode = (tmp_path / "photos").stat().st_mode & 0o777
     (tmp_path / "photos" / "cat.jpg").touch()
     message = refused(shop, "dump", "--workdir", tmp_path / "photos")
     assert "not a run directory" in message
     refused(shop, "clean", "--yes", "--workdir", tmp_path / "photos")
-    assert (tmp_path / "photos" / "cat.jpg").exists()
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.jpg"]
+    assert (tmp_path / "photos").stat().st_mode & 0o777 == mode
 
 
 def test_a_run_of_a_newer_version_is_refused(shop: Shop) -> None:
@@ -281,6 +285,36 @@ def test_clean_asks_before_it_removes(shop: Shop) -> None:
     assert shop.workdir.exists()
     shop.done("clean", "--yes", "--target", "embedded")
     assert not shop.workdir.exists()
+
+
+def test_clean_leaves_what_it_did_not_make(shop: Shop) -> None:
+    shop.done("dump", "sites")
+    (shop.workdir / "notes.txt").touch()
+    output = shop.done("clean", "--yes", "--keep-ledger")
+    assert "Removed fixturepipe's files from" in output
+    assert [path.name for path in shop.workdir.iterdir()] == ["notes.txt"]
+
+
+def test_clean_without_its_target_keeps_the_ledger_if_asked_to(shop: Shop) -> None:
+    shop.done("dump", "sites")
+    gone = replace(shop, target="mysql://nobody@127.0.0.1:1/gone")
+    assert "--keep-ledger" in refused(gone, "clean", "--yes")
+    assert (shop.workdir / "1-dump" / "sites.json").exists()
+    assert "stays in the target" in gone.done("clean", "--yes", "--keep-ledger")
+    assert not shop.workdir.exists()
+
+
+def test_clean_waits_for_no_other_command(shop: Shop) -> None:
+    shop.done("dump", "sites")
+    with RunDirectory(shop.workdir).locked():
+        assert "at work" in refused(shop, "clean", "--yes", "--keep-ledger")
+    assert (shop.workdir / "manifest.json").exists()
+
+
+def test_a_run_directory_of_another_user_is_a_warning(shop: Shop) -> None:
+    shop.workdir.mkdir()
+    os.chown(shop.workdir, 12345, -1)
+    assert "belongs to another user (id 12345)" in shop.run("dump", "sites").stderr
 
 
 def test_manage_py_has_the_same_commands(shop: Shop) -> None:
