@@ -402,14 +402,16 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
 
 
 def _repair(endpoints: Endpoints, options: DumpOptions) -> Repair | None:
-    """What applies the declared fixes, or None if none is declared."""
+    """What applies the declared fixes of values, or None if none is declared."""
     from fixturepipe.check.repair import Repair
 
-    return Repair(endpoints, options.fix) if options.fix else None
+    declared = [each for each in options.fix if not each.changes_schema]
+    return Repair(endpoints, declared) if declared else None
 
 
 def _require_fixable(endpoints: Endpoints, fixes: Sequence[Declaration]) -> None:
-    if fixes and endpoints.source.vendor != "sqlite":
+    changes_values = any(not each.changes_schema for each in fixes)
+    if changes_values and endpoints.source.vendor != "sqlite":
         raise UsageError(
             f"Fixes need a SQLite source, and {endpoints.source.name} is not one",
             hint="Use --transform, or correct the rows in the source.",

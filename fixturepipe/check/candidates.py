@@ -24,7 +24,8 @@ from fixturepipe.databases.fields import Field, key_fields
 from fixturepipe.databases.tables import Condition, Row, Table
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import shown
-from fixturepipe.findings.finding import EXAMPLES, Example, Finding
+from fixturepipe.findings.finding import Finding
+from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import Fixes
 
@@ -83,14 +84,14 @@ class Candidates:
             self._fill(condition)
             groups = f"SELECT COUNT(*) k FROM {self._asked} GROUP BY {columns} HAVING COUNT(*) > 1"
             ((number,),) = self._target.query(f"SELECT COALESCE(SUM(k), 0) FROM ({groups}) g")
-            examples = self._examples(condition, columns) if number else []
+            rows = collected(self._equal_rows(condition, columns)) if number else ()
         if number:
             fix = fixes.of("FP203", self._model, self._fields)
             yield RULES["FP203"].finding(
                 self._model._meta.label_lower,
                 names_of(self._fields),
                 int(number),
-                examples,
+                rows,
                 collation=", ".join(sorted({text.collation for text in self._texts.values()}))
                 or "by its expression",
                 fixed_by=fix.name if fix is not None else "",
@@ -152,7 +153,8 @@ class Candidates:
         columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
         self._target.query(f"DROP TEMPORARY TABLE IF EXISTS {_TEMPORARY}")
         self._target.query(
-            f"CREATE TEMPORARY TABLE {_TEMPORARY} (number__ BIGINT, shown__ LONGTEXT, {columns})"
+            f"CREATE TEMPORARY TABLE {_TEMPORARY}"
+            f" (number__ BIGINT PRIMARY KEY, shown__ LONGTEXT, {columns})"
         )
         try:
             yield ", ".join(compared)
@@ -192,16 +194,19 @@ class Candidates:
                 return False
         return True
 
-    def _examples(self, condition: Condition, columns: str) -> list[Example]:
-        """The first rows of the first groups."""
+    def _equal_rows(self, condition: Condition, columns: str) -> Iterator[Example]:
+        """All rows that are equal to another one, group by group."""
         self._target.query(f"DELETE FROM {_TEMPORARY}")
         self._fill(condition, as_text=_described)
-        rows = self._target.query(
-            f"SELECT GROUP_CONCAT(shown__ ORDER BY number__ SEPARATOR '\n') FROM {self._asked}"
-            f" GROUP BY {columns} HAVING COUNT(*) > 1 ORDER BY MIN(number__) LIMIT {EXAMPLES}"
+        groups = (
+            f"SELECT shown__, number__, COUNT(*) OVER (PARTITION BY {columns}) k,"
+            f" MIN(number__) OVER (PARTITION BY {columns}) first__ FROM {self._asked}"
         )
-        lines = [line for (joined,) in rows for line in str(joined).split("\n")]
-        return [Example(pk, value) for pk, value in map(json.loads, lines)]
+        rows = self._target.query(
+            f"SELECT shown__ FROM ({groups}) g WHERE k > 1 ORDER BY first__, number__"
+        )
+        for (text,) in rows:
+            yield Example(*json.loads(text))
 
 
 def _present(parts: Sequence[str]) -> str:

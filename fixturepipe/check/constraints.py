@@ -14,13 +14,14 @@ from django.db import DatabaseError, NotSupportedError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 
+from fixturepipe.check.candidates import shown_row
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.expressions import columns_in
 from fixturepipe.databases.fields import key_fields
-from fixturepipe.databases.integrity import rows_of
+from fixturepipe.databases.integrity import each_row
 from fixturepipe.databases.tables import Table
-from fixturepipe.databases.values import shown
-from fixturepipe.findings.finding import EXAMPLES, Example, Finding
+from fixturepipe.findings.finding import Finding
+from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES
 
 Model = type[models.Model]
@@ -47,34 +48,22 @@ def _broken(
         condition, parameters = where.as_sql(
             sql.Query(model).get_compiler(connection=source), source
         )
-        count, examples = _rows(
-            Table(model, source, (*key_fields(model), *columns)), condition, parameters
-        )
+        table = Table(model, source, (*key_fields(model), *columns))
+        rows = collected(_broken_rows(table, condition, parameters))
     except (DatabaseError, NotSupportedError) as error:
         yield RULES["FP210"].finding(label, fields, constraint=constraint.name, reason=error)
         return
-    if count:
-        yield RULES["FP209"].finding(label, fields, count, examples, constraint=constraint.name)
+    if rows:
+        yield RULES["FP209"].finding(label, fields, len(rows), rows, constraint=constraint.name)
 
 
-def _rows(table: Table, condition: str, parameters: Any) -> tuple[int, list[Example]]:
-    """The number of rows that break the condition, and the first of them in key order."""
-    rest = f"FROM {table.quoted} WHERE NOT ({condition})"
-    if not parameters:
-        rest %= ()  # Django doubles % for statements with parameters
-    ((count,),) = rows_of(table.connection, f"SELECT COUNT(*) {rest}", parameters)
-    if not count:
-        return 0, []
+def _broken_rows(table: Table, condition: str, parameters: Any) -> Iterator[Example]:
+    """The rows that break the condition, in the order of their keys."""
     width = len(table.key)
     columns = [table.column(field) for field in table.fields]
-    rows = rows_of(
-        table.connection,
-        f"SELECT {', '.join(columns)} {rest} ORDER BY {', '.join(columns[:width])}"
-        f" LIMIT {EXAMPLES}",
-        parameters,
-    )
-    return int(count), [Example(_shown(row[:width]), _shown(row[width:])) for row in rows]
-
-
-def _shown(values: tuple[Any, ...]) -> Any:
-    return shown(values[0]) if len(values) == 1 else [shown(value) for value in values]
+    rest = f"FROM {table.quoted} WHERE NOT ({condition}) ORDER BY {', '.join(columns[:width])}"
+    if not parameters:
+        rest %= ()  # Django doubles % for statements with parameters
+    statement = f"SELECT {', '.join(columns)} {rest}"
+    for row in each_row(table.connection, statement, parameters):
+        yield Example(shown_row(row[:width]), shown_row(row[width:]))

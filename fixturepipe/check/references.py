@@ -11,12 +11,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, key_fields, root_field
-from fixturepipe.databases.integrity import orphans, rows_of
+from fixturepipe.databases.integrity import each_row, orphan_examples, rows_of
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.keyproof import UnprovenError, prove
 from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
 from fixturepipe.databases.values import shown
-from fixturepipe.findings.finding import EXAMPLES, Example, Finding
+from fixturepipe.findings.finding import Finding
+from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import NO_FIXES, Fix, Fixes
 from fixturepipe.fixes.values import default
@@ -29,16 +30,16 @@ def dangling_keys(
 ) -> Iterator[Finding]:
     """FP201, FP202, FP207: foreign keys and many-to-many rows that dangle."""
     for rule, field in reference_rules(model, source):
-        count, examples = orphans(field, source)
-        if not count:
+        rows = collected(orphan_examples(field, source))
+        if not rows:
             continue
         fix = fixes.of(rule, model, (field,))
         covered = fix is not None and (fix.name != "default" or _is_there(fix, source))
         yield RULES[rule].finding(
             model._meta.label_lower,
             field.name,
-            count,
-            examples,
+            len(rows),
+            rows,
             remote=field.remote_field.model._meta.label,
             fixed_by=fix.name if fix is not None and covered else "",
         )
@@ -98,12 +99,9 @@ def dangling_generic_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator
         id_field = model._meta.get_field(private.fk_field)
         if type_field.model is not model or id_field.model is not model:
             continue
-        keys = _GenericKeys(model, type_field, id_field, source)
-        count, examples = keys.dangling()
-        if count:
-            yield RULES["FP204"].finding(
-                model._meta.label_lower, private.name, count, examples[:EXAMPLES]
-            )
+        rows = collected(_GenericKeys(model, type_field, id_field, source).dangling())
+        if rows:
+            yield RULES["FP204"].finding(model._meta.label_lower, private.name, len(rows), rows)
 
 
 class _GenericKeys:
@@ -122,31 +120,22 @@ class _GenericKeys:
         self._key = ", ".join(f"a.{quote(part.column)}" for part in key_fields(model))
         self._width = len(key_fields(model))
 
-    def dangling(self) -> tuple[int, list[Example]]:
-        count, examples = 0, []
+    def dangling(self) -> Iterator[Example]:
+        """The rows whose object does not exist."""
         for type_id, app, name in self._named_types():
-            found, first = self._dangling_to(type_id, app, name)
-            count += found
-            examples += first
-        return count, examples
+            statement = (
+                f"SELECT {self._key}, a.{self._id} FROM {self._table} a"
+                f" WHERE a.{self._type} = %s AND a.{self._id} IS NOT NULL{self._absent(app, name)}"
+            )
+            for row in each_row(self._source, statement, (type_id,)):
+                yield self._example(row, f"{app}.{name}")
 
     def _named_types(self) -> list[tuple[Any, str, str]]:
-        return self._rows(
+        return rows_of(
+            self._source,
             f"SELECT id, app_label, model FROM {self._types}"
-            f" WHERE id IN (SELECT DISTINCT {self._type} FROM {self._table})"
+            f" WHERE id IN (SELECT DISTINCT {self._type} FROM {self._table})",
         )
-
-    def _dangling_to(self, type_id: Any, app: str, name: str) -> tuple[int, list[Example]]:
-        rest = (
-            f"FROM {self._table} a WHERE a.{self._type} = %s AND a.{self._id} IS NOT NULL"
-            f"{self._absent(app, name)}"
-        )
-        ((count,),) = self._rows(f"SELECT COUNT(*) {rest}", type_id)
-        if not count:
-            return 0, []
-        rows = self._rows(f"SELECT {self._key}, a.{self._id} {rest} LIMIT {EXAMPLES}", type_id)
-        label = f"{app}.{name}"
-        return count, [self._example(row, label) for row in rows]
 
     def _example(self, row: tuple[Any, ...], label: str) -> Example:
         key = [shown(part) for part in row[: self._width]]
@@ -175,6 +164,3 @@ class _GenericKeys:
         if self._source.vendor == "postgresql" and self._id_field.get_internal_type() != kind:
             return f"{column}::text = {object_id}::text"
         return f"{column} = {object_id}"
-
-    def _rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        return rows_of(self._source, statement, parameters)

@@ -23,7 +23,8 @@ from fixturepipe.databases.fields import Field, key_fields, root_field, stored_f
 from fixturepipe.databases.integrity import constrained_keys
 from fixturepipe.databases.tables import Condition, Row, Table
 from fixturepipe.databases.values import shown
-from fixturepipe.findings.finding import EXAMPLES, Example, Finding
+from fixturepipe.findings.finding import Finding
+from fixturepipe.findings.rows import Example, RowCollector
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import NO_FIXES, Fixes
 from fixturepipe.fixes.values import FixedValue, Fixer, Verdict
@@ -95,10 +96,10 @@ class TableScan:
             yield RULES[rule].finding(
                 self._model._meta.label_lower,
                 field.name,
-                each.count,
-                each.examples,
+                len(each.rows),
+                each.rows.rows(),
                 limit=self._tests[field].limit,
-                fixed_by=fix.name if fix is not None and each.covered == each.count else "",
+                fixed_by=fix.name if fix is not None and each.covered == len(each.rows) else "",
             )
 
     def _conditions(self) -> dict[Field, str]:
@@ -163,15 +164,13 @@ class _Sum:
     """The values that one rule finds in one column of the table."""
 
     def __init__(self) -> None:
-        self.count = self.covered = 0
-        self.examples: list[Example] = []
+        self.covered = 0
+        self.rows = RowCollector()
 
     def add(self, wrong: WrongValue, covered: bool) -> None:
-        self.count += 1
         self.covered += covered
-        if len(self.examples) < EXAMPLES:
-            key = [shown(part) for part in wrong.key]
-            self.examples.append(Example(key[0] if len(key) == 1 else key, shown(wrong.raw)))
+        key = [shown(part) for part in wrong.key]
+        self.rows.add(Example(key[0] if len(key) == 1 else key, shown(wrong.raw)))
 
 
 def _is_fine(raws: Row, field: Field, test: ColumnTest) -> bool:

@@ -118,7 +118,7 @@ def _expected_types(fields: list[Field], target: TargetServer) -> list[str]:
     kinds = [_column_type(field, target.connection) for field in fields]
     columns = ", ".join(f"{n} {k}" for n, k in zip(names, kinds, strict=True) if k)
     try:
-        target.query(f"CREATE TEMPORARY TABLE {_TEMPORARY} ({columns})")
+        target.query(f"CREATE TEMPORARY TABLE {_TEMPORARY} (key__ INTEGER PRIMARY KEY, {columns})")
     except DatabaseError:
         return [""] * len(fields)
     try:

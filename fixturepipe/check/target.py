@@ -119,7 +119,7 @@ class TargetServer:
     def may_make_temporary_tables(self) -> bool:
         """Whether the user may: SHOW GRANTS does not show what roles allow."""
         try:
-            self.query(f"CREATE TEMPORARY TABLE {_TRIAL} (trial INTEGER)")
+            self.query(f"CREATE TEMPORARY TABLE {_TRIAL} (trial INTEGER PRIMARY KEY)")
         except DatabaseError:
             return False
         self.query(f"DROP TEMPORARY TABLE {_TRIAL}")

@@ -18,9 +18,10 @@ from fixturepipe.check.candidates import Candidates, names_of, shown_row
 from fixturepipe.check.target import TargetServer, TextColumn
 from fixturepipe.databases.expressions import UniqueExpressions, unique_expressions
 from fixturepipe.databases.fields import Field, key_fields, root_field
-from fixturepipe.databases.integrity import UniqueIndexes, rows_of, unique_sets
+from fixturepipe.databases.integrity import UniqueIndexes, each_row, rows_of, unique_sets
 from fixturepipe.databases.tables import Row, Table
-from fixturepipe.findings.finding import EXAMPLES, Example, Finding
+from fixturepipe.findings.finding import Finding
+from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import NO_FIXES, Fixes
 
@@ -105,17 +106,17 @@ def _texts(fields: Iterable[Field], target: TargetServer) -> dict[Field, TextCol
 def _exact_duplicates(
     model: Model, fields: Sequence[Field], source: BaseDatabaseWrapper, fixes: Fixes
 ) -> Finding | None:
-    width, number = len(key_fields(model)), 0
-    examples: list[Example] = []
-    for group in _exact_groups(model, fields, source):
-        number += len(group)
-        for row in group[: EXAMPLES - len(examples)]:
-            examples.append(Example(shown_row(row[:width]), shown_row(row[width:])))
-    if not number:
+    width = len(key_fields(model))
+    rows = collected(
+        Example(shown_row(row[:width]), shown_row(row[width:]))
+        for group in _exact_groups(model, fields, source)
+        for row in group
+    )
+    if not rows:
         return None
     label, fix = model._meta.label_lower, fixes.of("FP208", model, fields)
     fixed_by = fix.name if fix is not None else ""
-    return RULES["FP208"].finding(label, names_of(fields), number, examples, fixed_by=fixed_by)
+    return RULES["FP208"].finding(label, names_of(fields), len(rows), rows, fixed_by=fixed_by)
 
 
 def _exact_groups(
@@ -126,7 +127,7 @@ def _exact_groups(
     columns = [table.column(field) for field in table.fields]
     values = ", ".join(_value(field, table) for field in fields)
     present = " AND ".join(f"{column} IS NOT NULL" for column in columns[len(key) :])
-    rows = rows_of(
+    rows = each_row(
         source,
         f"SELECT {', '.join(columns)}, {values} FROM {table.quoted}"
         f" WHERE {present} AND ({values}) IN"

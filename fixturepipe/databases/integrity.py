@@ -7,6 +7,8 @@ other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from itertools import islice
 from typing import Any, TypeAlias
 
 from django.db import models
@@ -15,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.databases.catalog import Catalog
 from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, key_fields
-from fixturepipe.databases.tables import Row, any_text
+from fixturepipe.databases.tables import Row, any_text, undecodable_text
 from fixturepipe.databases.values import shown
 from fixturepipe.findings.finding import EXAMPLES, Example
 
@@ -36,22 +38,25 @@ def orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> tuple[int, li
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT COUNT(*) {_from_orphans(field, connection)}")
         count = int(cursor.fetchone()[0])
-    first = orphan_rows(field, connection, EXAMPLES) if count else []
-    return count, [_example(row[:-1], row[-1]) for row in first]
+    return count, list(islice(orphan_examples(field, connection), EXAMPLES)) if count else []
 
 
-def orphan_rows(
-    field: ForeignKey, connection: BaseDatabaseWrapper, at_most: int | None = None
-) -> list[Row]:
+def orphan_examples(field: ForeignKey, connection: BaseDatabaseWrapper) -> Iterator[Example]:
+    """The orphans, each with its dangling reference, in the order of their keys."""
+    for row in each_row(connection, _select_orphans(field, connection)):
+        yield _example(row[:-1], row[-1])
+
+
+def orphan_rows(field: ForeignKey, connection: BaseDatabaseWrapper) -> list[Row]:
     """The raw keys of the orphans, each followed by its dangling reference."""
+    return rows_of(connection, _select_orphans(field, connection))
+
+
+def _select_orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:
     quote = connection.ops.quote_name
     key = ", ".join(f"a.{quote(part.column)}" for part in key_fields(field.model))
-    limit = "" if at_most is None else f" LIMIT {at_most}"
-    return rows_of(
-        connection,
-        f"SELECT {key}, a.{quote(field.column)} {_from_orphans(field, connection)}"
-        f" ORDER BY {key}{limit}",
-    )
+    rest = _from_orphans(field, connection)
+    return f"SELECT {key}, a.{quote(field.column)} {rest} ORDER BY {key}"
 
 
 def rows_of(
@@ -65,6 +70,20 @@ def rows_of(
             return list(cursor.fetchall())
 
     return any_text(connection, ask)
+
+
+def each_row(
+    connection: BaseDatabaseWrapper, statement: str, parameters: Sequence[Any] = ()
+) -> Iterator[Row]:
+    """The rows of a statement, as `rows_of` gives them, of which SQLite holds few in memory.
+
+    The connection must do nothing else until the last row is given.
+    """
+    decoding = undecodable_text if connection.vendor == "sqlite" else nullcontext
+    with decoding(connection), connection.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+        while rows := cursor.fetchmany(1_000):
+            yield from rows
 
 
 def _from_orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:

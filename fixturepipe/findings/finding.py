@@ -10,7 +10,12 @@ The first digit of an id says what the finding is about:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from itertools import islice
+from typing import Literal
+
+from fixturepipe.findings.rows import Example, Rows
+
+__all__ = ["EXAMPLES", "LEVELS", "Example", "Finding", "Level"]
 
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
@@ -20,20 +25,13 @@ EXAMPLES = 5
 
 
 @dataclass(frozen=True)
-class Example:
-    """A row: its primary key and the wrong value, both as JSON shows them."""
-
-    pk: Any
-    value: Any = None
-
-
-@dataclass(frozen=True)
 class Finding:
     """One problem of one column, table or server.
 
     `level`: an error will fail or change on the way, a warning will behave differently, a note is
     worth knowing. `model` is a label, or empty; `field` may name several columns, joined by
-    commas. `count` is the number of rows, or 1 for a finding that is not about rows. `consequence`
+    commas. `count` is the number of rows, or 1 for a finding that is not about rows; `rows` has all
+    that `check` found, and the first that `verify` found. `consequence`
     says what happens if nothing is done, `hint` what to do. `fixed_by` is the declared fix that
     fixes all of its rows, or "".
     """
@@ -43,10 +41,15 @@ class Finding:
     model: str
     field: str
     count: int
-    examples: tuple[Example, ...]
+    rows: Rows
     consequence: str
     hint: str
     fixed_by: str = ""
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """The first rows."""
+        return tuple(islice(self.rows, EXAMPLES))
 
     @property
     def stands(self) -> bool:

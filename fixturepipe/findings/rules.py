@@ -5,11 +5,12 @@ A rule never changes its id or its meaning; a new one takes the next number of i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fixturepipe.findings.finding import EXAMPLES, Example, Finding, Level
+from fixturepipe.findings.finding import Finding, Level
+from fixturepipe.findings.rows import Example, SpooledRows
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Rule:
         model: str,
         field: str,
         count: int = 1,
-        examples: Sequence[Example] = (),
+        rows: Iterable[Example] = (),
         level: Level | None = None,
         fixed_by: str = "",
         **details: Any,
@@ -38,7 +39,7 @@ class Rule:
             model,
             field,
             count,
-            tuple(examples[:EXAMPLES]),
+            rows if isinstance(rows, (tuple, SpooledRows)) else tuple(rows),
             self.consequence.format(**details),
             self.hint.format(**details),
             fixed_by,

@@ -1,0 +1,36 @@
+"""`findings.jsonl`: every finding of the last check in the run directory, a row a line.
+
+    {"id": "FP101", "level": "error", "model": "shop.tag", "field": "name", "pk": 17, "value": "x"}
+
+A finding that is not about rows has one line, whose `value` is what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from fixturepipe.artifacts.rundir import atomic_file
+from fixturepipe.findings.finding import Finding
+
+NAME = "findings.jsonl"
+
+
+def write_findings(path: Path, findings: Iterable[Finding]) -> None:
+    """Replace the file by these findings."""
+    with atomic_file(path) as file:
+        for finding in findings:
+            where = {
+                "id": finding.id,
+                "level": finding.level,
+                "model": finding.model,
+                "field": finding.field,
+            }
+            if not finding.rows:
+                file.write(msgspec.json.encode(where | {"pk": None, "value": finding.consequence}))
+                file.write(b"\n")
+            for row in finding.rows:
+                line = where | {"pk": row.pk, "value": row.value}
+                file.write(msgspec.json.encode(line, enc_hook=str) + b"\n")
