@@ -5,6 +5,7 @@
         1-dump/              one fixture for each app
         2-chunks/            numbered fixtures in load order
         rejects/             objects that were left out, each with its reason
+        findings.jsonl       every row of every finding of the last check
         changes.jsonl        what declared fixes changed (see `changes`)
         server/              the embedded MariaDB, when it is the target
 

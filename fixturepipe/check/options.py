@@ -12,12 +12,14 @@ from fixturepipe.fixes.declarations import Declaration
 class CheckOptions:
     """What to look at, and which findings to leave out.
 
-    `ignore` holds finding ids, each alone or with a label ("FP203" or "FP203:shop.order").
+    `ignore` holds ids of findings to leave out, each alone or with a label ("FP203" or
+    "FP203:shop.order"); `only` holds those to report, all others being left out.
     `labels` and `exclude` name apps or models, as dumpdata takes them; no labels mean all.
     `fix` are the declared fixes. `workdir` is the run directory: its disk must have room.
     """
 
     ignore: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     workdir: Path = Path("fixturepipe-run")

@@ -43,8 +43,8 @@ def source_columns(chosen: Sequence[Model], source: BaseDatabaseWrapper) -> Iter
     for column in unknown_columns(source, chosen):
         if column.rows:
             label = column.model._meta.label_lower
-            rows = f"{column.rows:,}"
-            yield RULES["FP324"].finding(label, column.name, column.rows, rows=rows)
+            number = f"{column.rows:,}"
+            yield RULES["FP324"].finding(label, column.name, column.rows, number=number)
     for field in missing_columns(source, chosen):
         label = field.model._meta.label_lower
         yield RULES["FP325"].finding(label, field.name, column=field.column, label=label)

@@ -9,11 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from django.apps import apps
 from django.db import models
 
+from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.check import emptytarget, schema, server
+from fixturepipe.check.choice import is_asked_for, is_reported, require_known
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.check.rowfindings import findings_of_rows
 from fixturepipe.check.schema import left_out
@@ -21,8 +25,10 @@ from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.coverage import coverage
 from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
 from fixturepipe.databases.tables import Table
-from fixturepipe.events import Listener, StageFinished, StageStarted
+from fixturepipe.events import Listener, StageFinished, StageStarted, ignore
 from fixturepipe.findings.finding import LEVELS, Finding
+from fixturepipe.findings.record import NAME, write_findings
+from fixturepipe.findings.rows import spooled_in
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.declarations import FIXES_FOR
 from fixturepipe.fixes.fixes import Fixes, suggestions
@@ -46,7 +52,8 @@ class Estimate:
 class CheckResult:
     """The findings, errors first. `ignored` counts the findings that the options leave out.
 
-    `saw_tables` says whether the target had tables to ask about; `check_tables` asks later.
+    `saw_tables` says whether the target had tables to ask about; `check_tables` asks later. `file`
+    has every row of every finding.
     """
 
     findings: tuple[Finding, ...]
@@ -54,6 +61,7 @@ class CheckResult:
     seconds: float
     estimate: Estimate
     saw_tables: bool = True
+    file: Path = Path(NAME)
 
     @property
     def ok(self) -> bool:
@@ -61,51 +69,77 @@ class CheckResult:
         return not any(finding.stands for finding in self.findings)
 
     def plus(self, found: Sequence[Finding], options: CheckOptions) -> CheckResult:
-        """The result with further findings, but for those that the options leave out."""
-        kept = [_with_suggestions(f) for f in found if not _is_ignored(f, options)]
+        """The result with further findings, except those that the options leave out.
+
+        Replaces `findings.jsonl` in the run directory.
+        """
+        kept = [_with_suggestions(f) for f in found if is_reported(f, options)]
         together = sorted([*self.findings, *kept], key=lambda f: LEVELS.index(f.level))
+        file = options.workdir / NAME
+        written = write_findings(file, together)
         ignored = self.ignored + len(found) - len(kept)
-        return replace(self, findings=tuple(together), ignored=ignored)
+        return replace(self, findings=tuple(written), ignored=ignored, file=file)
 
 
 def check(endpoints: Endpoints, options: CheckOptions, listener: Listener) -> CheckResult:
-    """Look for everything that would go wrong. A target that is missing or empty is a note.
+    """Look for everything that would go wrong; `findings.jsonl` in the run directory has all rows.
 
-    Raises ConfigurationError for a fix that cannot apply.
+    A target that is missing or empty is a note. Raises ConfigurationError for a fix that cannot
+    apply, UsageError for a finding that does not exist, RunDirectoryError if the run directory
+    cannot be written.
     """
     begun = time.monotonic()
+    require_known(options)
     fixes = Fixes(options.fix)
+    RunDirectory(options.workdir).create()
     endpoints.open()
     source = connection_to(SOURCE)
     target = TargetServer.registered()
     with endpoints.bound_to_source() as alias:
         covered = coverage(source, alias, target.connection)
-    chosen = [m for m in covered.models if _is_asked_for(m._meta.label_lower, options)]
+    chosen = [m for m in covered.models if is_asked_for(m._meta.label_lower, options)]
     columns = list(schema.source_columns(chosen, source))
     unreadable = {f.model for f in columns if f.id == "FP325"}
     chosen = [model for model in chosen if model._meta.label_lower not in unreadable]
     totals = {model: Table(model, source).count() for model in chosen}
     listener(StageStarted("check", sum(totals.values())))
-    found = [f for f in left_out(covered.not_covered, source) if _is_asked_for(f.model, options)]
-    found += columns
-    found += _findings_of_target(endpoints, chosen, target, fixes)
     needed = _bytes_needed(totals)
-    found += server.space(options.workdir, needed)
-    found += findings_of_rows(totals, target, options.fix, listener)
-    seconds = time.monotonic() - begun
+    with TemporaryDirectory(prefix="fixturepipe-") as spool, spooled_in(Path(spool)):
+        found = [*columns, *findings_of_rows(totals, target, options.fix, listener)]
+        estimate = Estimate(needed, (time.monotonic() - begun) * RUN_TO_CHECK)
+        found += [
+            f for f in left_out(covered.not_covered, source) if is_asked_for(f.model, options)
+        ]
+        found += server.space(options.workdir, needed)
+        found += _findings_of_target(endpoints, chosen, target, fixes)
+        seconds = time.monotonic() - begun
+        saw_tables = target.has_tables or not target.is_server
+        result = CheckResult((), 0, seconds, estimate, saw_tables).plus(found, options)
     listener(StageFinished("check", sum(totals.values()), seconds))
-    estimate = Estimate(needed, seconds * RUN_TO_CHECK)
-    saw_tables = target.has_tables or not target.is_server
-    return CheckResult((), 0, seconds, estimate, saw_tables).plus(found, options)
+    return result
 
 
-def check_tables(endpoints: Endpoints, options: CheckOptions, before: CheckResult) -> CheckResult:
-    """Complete the result of a check on an empty target, now that the target has tables."""
+def check_tables(
+    endpoints: Endpoints, options: CheckOptions, before: CheckResult, listener: Listener = ignore
+) -> CheckResult:
+    """Complete the result of a check on an empty target, now that the target has tables.
+
+    Models whose columns have other types in the target than in the project, as migrations may make
+    them, are read a second time.
+    """
     endpoints.open()
+    source, target = connection_to(SOURCE), TargetServer.registered()
     with endpoints.bound_to_source() as alias:
-        covered = coverage(connection_to(SOURCE), alias).models
-    chosen = [m for m in covered if _is_asked_for(m._meta.label_lower, options)]
-    return before.plus(list(_findings_of_tables(chosen, TargetServer.registered())), options)
+        covered = coverage(source, alias).models
+    chosen = [m for m in covered if is_asked_for(m._meta.label_lower, options)]
+    found = list(_findings_of_tables(chosen, target))
+    differing = {f.model for f in found if f.id in ("FP307", "FP316")}
+    totals = {m: Table(m, source).count() for m in chosen if m._meta.label_lower in differing}
+    with TemporaryDirectory(prefix="fixturepipe-") as spool, spooled_in(Path(spool)):
+        found += findings_of_rows(totals, target, options.fix, listener)
+        old = [f for f in before.findings if not (f.model in differing and f.id < "FP300")]
+        kept = tuple(f for f in old if f.id != "FP301")
+        return replace(before, findings=kept).plus(found, options)
 
 
 def _findings_of_target(
@@ -150,15 +184,9 @@ def _bytes_needed(totals: dict[Model, int]) -> int:
     return needed
 
 
-def _is_asked_for(label: str, options: CheckOptions) -> bool:
-    names = {label, label.partition(".")[0]}
-    chosen = not options.labels or any(each.lower() in names for each in options.labels)
-    return chosen and not any(each.lower() in names for each in options.exclude)
-
-
 def _with_suggestions(finding: Finding) -> Finding:
     """The finding with the declarations that would fix it, named in its hint."""
-    if not finding.model or not finding.field or finding.id not in FIXES_FOR:
+    if finding.fixed_by or not finding.field or finding.id not in FIXES_FOR:
         return finding
     model = apps.get_model(finding.model)
     fields = [model._meta.get_field(name) for name in finding.field.split(", ")]
@@ -167,11 +195,3 @@ def _with_suggestions(finding: Finding) -> Finding:
         return finding
     text = f"{finding.hint} Or declare in [tool.fixturepipe.fix]: {' or '.join(found)}."
     return replace(finding, hint=text)
-
-
-def _is_ignored(finding: Finding, options: CheckOptions) -> bool:
-    for ignored in options.ignore:
-        rule, _, label = ignored.partition(":")
-        if rule.upper() == finding.id and label.lower() in ("", finding.model):
-            return True
-    return False

@@ -30,6 +30,7 @@ from fixturepipe.cli.options import PROJECT, Command, default_of
 from fixturepipe.config import Project, filled
 from fixturepipe.errors import UsageError
 from fixturepipe.events import Listener
+from fixturepipe.findings.rows import SpooledRows
 from fixturepipe.graph import ModelGraph, as_dot, as_text
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Call:
     def show(self, result: object, text: Callable[[], None]) -> None:
         """The result on stdout: JSON if asked for, else text."""
         if self["json"]:
-            content = msgspec.json.encode(result, enc_hook=str)
+            content = msgspec.json.encode(result, enc_hook=_encodable)
             sys.stdout.buffer.write(msgspec.json.format(content, indent=2) + b"\n")
             sys.stdout.flush()
         else:
@@ -290,3 +291,8 @@ COMMANDS: dict[str, Callable[[Call], int]] = {
     "clean": _clean,
     "server": _server,
 }
+
+
+def _encodable(value: object) -> object:
+    """What JSON has for a value that it has no type for."""
+    return list(value) if isinstance(value, SpooledRows) else str(value)

@@ -150,6 +150,9 @@ _VERIFY = (
 _IGNORE = Option(
     "ignore", "ignore a finding: FP203, FP203:shop.order (repeatable)", metavar="ID", many=True
 )
+_ONLY_IDS = Option(
+    "only", "report a finding alone: FP203, FP203:shop.order (repeatable)", metavar="ID", many=True
+)
 _FIX = Option(
     "fix",
     f"fix rows that check finds: shop.Product.name=truncate, FP203:shop.Product=drop, "
@@ -202,7 +205,7 @@ COMMANDS = (
         "check",
         "find what would fail or change on the way; reads only",
         (CheckOptions,),
-        (_IGNORE, _FIX, _EXCLUDE),
+        (_IGNORE, _ONLY_IDS, _FIX, _EXCLUDE),
     ),
     Command(
         "dump",

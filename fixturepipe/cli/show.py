@@ -34,6 +34,8 @@ def findings(result: CheckResult) -> None:
     """What `check` found, errors first."""
     for finding in result.findings:
         _finding(finding)
+        if finding.rows and (more := finding.count - len(finding.examples)) > 0:
+            print(f"    … and {counted(more, 'more row')}, in {result.file}")
     standing = [finding for finding in result.findings if not finding.fixed_by]
     counts: Counter[str] = Counter(finding.level for finding in standing)
     parts = [counted(counts[level], level) for level in ("error", "warning", "note")]

@@ -8,20 +8,24 @@ A finding that is not about rows has one line, whose `value` is what it says.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from fixturepipe.artifacts.rundir import atomic_file
 from fixturepipe.findings.finding import Finding
+from fixturepipe.findings.rows import SpooledRows
 
 NAME = "findings.jsonl"
 
 
-def write_findings(path: Path, findings: Iterable[Finding]) -> None:
-    """Replace the file by these findings."""
+def write_findings(path: Path, findings: Iterable[Finding]) -> list[Finding]:
+    """Replace the file by these findings; gives them with their many rows in this file."""
+    written = []
     with atomic_file(path) as file:
         for finding in findings:
+            begin = file.tell()
             where = {
                 "id": finding.id,
                 "level": finding.level,
@@ -34,3 +38,8 @@ def write_findings(path: Path, findings: Iterable[Finding]) -> None:
             for row in finding.rows:
                 line = where | {"pk": row.pk, "value": row.value}
                 file.write(msgspec.json.encode(line, enc_hook=str) + b"\n")
+            rows = finding.rows
+            if isinstance(rows, SpooledRows):
+                rows = SpooledRows(path, begin, len(rows))
+            written.append(replace(finding, rows=rows))
+    return written

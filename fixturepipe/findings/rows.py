@@ -1,7 +1,7 @@
 """The rows of a finding, all of them: few in memory, many in a file.
 
 `check` names every row that has a problem, and there may be millions. While `spooled_in` is open,
-a finding's rows beyond the first thousand wait in a file of its directory, which must outlive them.
+more than a thousand rows of a finding wait in a file of its directory, until `record` writes them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -33,21 +33,20 @@ class Example:
 
 @dataclass(frozen=True)
 class SpooledRows:
-    """Rows in a file, JSON a line, after those in memory."""
+    """Rows in a file, JSON with "pk" and "value" a line, from the byte `begin` on."""
 
-    first: tuple[Example, ...]
     file: Path
+    begin: int
     number: int
 
     def __len__(self) -> int:
         return self.number
 
     def __iter__(self) -> Iterator[Example]:
-        yield from self.first
-        decoder = msgspec.json.Decoder(tuple[Any, Any])
+        decoder = msgspec.json.Decoder(Example)
         with self.file.open("rb") as lines:
-            for line in lines:
-                yield Example(*decoder.decode(line))
+            lines.seek(self.begin)
+            yield from map(decoder.decode, islice(lines, self.number))
 
 
 Rows: TypeAlias = tuple[Example, ...] | SpooledRows
@@ -58,7 +57,6 @@ class RowCollector:
 
     def __init__(self) -> None:
         self._waiting: list[Example] = []
-        self._first: tuple[Example, ...] = ()
         self._file: Path | None = None
         self._number = 0
 
@@ -77,25 +75,23 @@ class RowCollector:
         if self._file is None:
             return tuple(self._waiting)
         self._write(self._file.parent)
-        return SpooledRows(self._first, self._file, self._number)
+        return SpooledRows(self._file, 0, self._number)
 
     def _write(self, directory: Path) -> None:
         if self._file is None:
-            descriptor, name = tempfile.mkstemp(dir=directory)  # private: mode 0600
+            descriptor, name = tempfile.mkstemp(dir=directory)  # with mode 0600
             os.close(descriptor)
             self._file = Path(name)
-            self._first = tuple(self._waiting)
-        else:
-            with self._file.open("ab") as file:
-                for row in self._waiting:
-                    file.write(msgspec.json.encode((row.pk, row.value), enc_hook=str) + b"\n")
+        with self._file.open("ab") as file:
+            for row in self._waiting:
+                file.write(msgspec.json.encode(row, enc_hook=str) + b"\n")
         self._waiting = []
 
 
 def collected(rows: Iterable[Example]) -> Rows:
     """All these rows."""
     collector = RowCollector()
-    for row in chain(rows):
+    for row in rows:
         collector.add(row)
     return collector.rows()
 

@@ -385,7 +385,8 @@ RULES = _rules(
     Rule(
         "FP324",
         "warning",
-        "No field of the model has this column of the source: values of {rows} rows are not moved.",
+        "No field of the model has this column of the source: values of {number} rows are not"
+        " moved.",
         "If it is still in use, add a field for it, or copy it by other means.",
     ),
     Rule(

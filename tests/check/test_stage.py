@@ -384,7 +384,7 @@ def test_duplicates_of_the_source_itself_are_named(both: Endpoints) -> None:
 
 def test_findings_can_be_ignored(both: Endpoints) -> None:
     values(8, char="'too long'", integer="'x'")
-    result = checked(both, ignore=("FP101", "FP107:dirty.other"))
+    result = checked(both, ignore=("FP101", "FP107:dirty.name"))
     assert ([rule for rule, *_ in row_findings(result)], result.ignored) == (["FP107"], 1)
     result = checked(both, ignore=("fp101:dirty.Values", "FP107"))
     assert (row_findings(result), result.ignored, result.ok) == ([], 2, True)
