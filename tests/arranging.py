@@ -9,14 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from fixturepipe.arrange.stage import ArrangeOptions, ArrangeResult, arrange
-from fixturepipe.artifacts.manifest import Arrangement, Chunk, ModelSchema, Reference, read_manifest
+from fixturepipe.artifacts.manifest import (
+    Arrangement,
+    Chunk,
+    KeyType,
+    ModelSchema,
+    Reference,
+    read_manifest,
+)
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.events import Listener, ignore
 
 Object = dict[str, Any]
 
 
-def schema(label: str, *fields: str, **references: str) -> ModelSchema:
+def schema(
+    label: str, *fields: str, key_types: dict[str, KeyType] | None = None, **references: str
+) -> ModelSchema:
     """A model; `parent="shop.category?"` is a reference that may be null.
 
     Field names that stand for themselves are in `fields`.
@@ -30,6 +39,7 @@ def schema(label: str, *fields: str, **references: str) -> ModelSchema:
             Reference(name, model.rstrip("?"), null=model.endswith("?"))
             for name, model in references.items()
         ),
+        key_types=key_types or {},
     )
 
 

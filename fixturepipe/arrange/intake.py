@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixturepipe.arrange.chunking import ModelStream
-from fixturepipe.arrange.keys import NATURAL, PK, Key, Kind, NaturalKeys, key_of
+from fixturepipe.arrange.keys import NATURAL, PK, Key, Kind, NaturalKeys, key_of, key_reader
 from fixturepipe.arrange.keysets import KeySet, KeyStore
 from fixturepipe.arrange.objects import ComponentObjects, FieldRef, KeyRef
 from fixturepipe.artifacts.catalog import lookup_key_of
@@ -34,9 +34,25 @@ class KeyIndex:
     number: int
     defined: KeySet
     referenced: KeySet
+    read: Callable[[Any], Key]
     is_open: bool = False
     followed: bool = False
     keyless: bool = False
+
+    def key_of(self, value: object) -> Key:
+        """A key's one form; that of a value which the field cannot read is no object's."""
+        try:
+            return self.read(value)
+        except ValueError:
+            return key_of(value)
+
+
+class KeyValueError(Exception):
+    """A primary key that its field cannot read."""
+
+    def __init__(self, label: str, pk: object, key_type: str) -> None:
+        name = {"integer": "whole number", "uuid": "UUID"}.get(key_type, key_type)
+        super().__init__(f"{label} has pk {pk!r}, which is no {name}")
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,7 @@ class Models:
         self, schemas: Mapping[str, ModelSchema], graph: ModelGraph, store: KeyStore
     ) -> None:
         self.natural_keys = NaturalKeys(schemas)
+        self._schemas = schemas
         self._store = store
         self._indexes: dict[Kind, KeyIndex] = {}
         pointers = {label: tuple(self._pointers(schemas[label], graph)) for label in graph.labels}
@@ -115,7 +132,9 @@ class Models:
         """The index of a kind, the same object whenever asked."""
         if kind not in self._indexes:
             number = len(self._indexes)
-            self._indexes[kind] = KeyIndex(kind, number, self._store.new(), self._store.new())
+            read = key_reader(self._schemas[kind.label].key_types.get(kind.to))
+            defined, referenced = self._store.new(), self._store.new()
+            self._indexes[kind] = KeyIndex(kind, number, defined, referenced, read)
         return self._indexes[kind]
 
     def key_indexes(self) -> list[KeyIndex]:
@@ -150,7 +169,7 @@ class Models:
         """Every key that an object defines, of the kinds that something may refer to."""
         found: list[tuple[KeyIndex, Key]] = []
         if pk is not None:
-            found.append((model.keys, key_of(pk)))
+            found.append((model.keys, model.keys.read(pk)))
         for index in model.others:
             if index.kind.to == NATURAL:
                 key = self.natural_keys.of(model.schema.label, pk, fields)
@@ -159,7 +178,7 @@ class Models:
                 else:
                     found.append((index, key))
             elif fields.get(index.kind.to) is not None:
-                found.append((index, key_of(fields[index.kind.to])))
+                found.append((index, index.key_of(fields[index.kind.to])))
         return found
 
     def take(
@@ -176,7 +195,7 @@ class Models:
         else:
             lookup_key = lookup_key_of(pk)
             if pk is not None:
-                model.note(key_of(pk))
+                model.note(self._primary_key(model, pk))
         uses = self._note_uses(model, pk, fields) if model.quick_pointers else []
         if line is None:
             line = object_line(model.schema.label, pk, fields)
@@ -184,6 +203,14 @@ class Models:
             model.stream.add(lookup_key, line)
         else:
             self._take_named(model, pk, fields, lookup_key, line, uses)
+
+    def _primary_key(self, model: Model, pk: object) -> Key:
+        """A primary key's one form. Raises KeyValueError for what its field cannot read."""
+        try:
+            return model.keys.read(pk)
+        except ValueError:
+            key_type = model.schema.key_types.get(PK, "")
+            raise KeyValueError(model.schema.label, pk, key_type) from None
 
     def _note_uses(self, model: Model, pk: object, fields: Mapping[str, Any]) -> list[FieldRef]:
         """Note the keys that an object refers to; those within its own component are given."""
@@ -196,7 +223,7 @@ class Models:
                 continue
             index = by_natural_key if type(value) is list else by_value
             if type(value) is not int or not _LEAST <= value <= _MOST:
-                value = key_of(value)
+                value = index.key_of(value)
             if constrained:
                 index.referenced.note(value)
             if inside:

@@ -7,15 +7,21 @@ keys compare within a kind. So that both ends of a reference meet, a key is brou
     5, "5"               5           loaddata reads both as the same key
     "red", uuid          "red"
     10**20, 1.5, [1, 2]  its JSON    (SQLite's integers, which hold keys on disk, have 64 bits)
+
+Where the type of the key's field is known, the form is that of the value which the field makes:
+true, 1.0, "01" and " 1" are the whole number 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from fixturepipe.artifacts.manifest import ModelSchema, Reference
+from fixturepipe.artifacts.manifest import KeyType, ModelSchema
 from fixturepipe.artifacts.records import encode_value
 
 PK = "pk"
@@ -34,7 +40,7 @@ class Kind:
 
 
 def key_of(value: object) -> Key:
-    """The one form of a key that is not None."""
+    """The one form of a key that is not None, where nothing is known of its field."""
     if type(value) is int:
         return value if -(1 << 63) <= value < 1 << 63 else str(value)
     if type(value) is str:
@@ -44,9 +50,58 @@ def key_of(value: object) -> Key:
     return encode_value(value).decode()
 
 
-def kind_of(reference: Reference, value: object) -> Kind:
-    """The kind of key that a reference's value is: a list is always a natural key."""
-    return Kind(reference.model, NATURAL if isinstance(value, list) else reference.to)
+def key_reader(key_type: KeyType | None) -> Callable[[Any], Key]:
+    """What brings a key of a type to its one form: that which the field's `to_python` makes.
+
+    The reader raises ValueError for a value that the field cannot read.
+    """
+    convert = _CONVERTERS.get(key_type) if key_type else None
+    if convert is None:
+        return key_of
+
+    def read(value: Any) -> Key:
+        try:
+            return key_of(convert(value))
+        except (TypeError, ArithmeticError, AttributeError) as error:
+            raise ValueError(str(error)) from error
+
+    return read
+
+
+def _integer(value: Any) -> object:
+    """As IntegerField does: true, 1.0, "01", " 1" and "٣" are whole numbers, "1.0" is none."""
+    if isinstance(value, Decimal) and value.adjusted() > _MOST_DIGITS:
+        raise ValueError("out of range")
+    return int(value)
+
+
+def _uuid(value: Any) -> object:
+    if type(value) is str and _CANONICAL_UUID.fullmatch(value):
+        return value
+    return str(UUID(int=value) if isinstance(value, int) else UUID(value))
+
+
+def _decimal(value: Any) -> object:
+    number = Decimal(str(value)).normalize()
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        raise ValueError("out of range")
+    return int(number) if number == number.to_integral_value() else f"{number:f}"
+
+
+def _text(value: Any) -> object:
+    if isinstance(value, bool | int | str | list | dict):
+        return str(value) if isinstance(value, bool) else value
+    return str(float(value))
+
+
+_CANONICAL_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOST_DIGITS = 100
+_CONVERTERS: dict[KeyType, Callable[[Any], object]] = {
+    "integer": _integer,
+    "text": _text,
+    "uuid": _uuid,
+    "decimal": _decimal,
+}
 
 
 class NaturalKeys:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fixturepipe.arrange.intake import KeyIndex, Model, Models, Pointer
-from fixturepipe.arrange.keys import NATURAL, PK, Key, key_of
+from fixturepipe.arrange.keys import NATURAL, PK, Key
 from fixturepipe.arrange.keysets import KeySet, KeyStore, batches
 from fixturepipe.arrange.options import OnOrphan
 from fixturepipe.artifacts.records import FixtureWriter, decode_object, encode_value, object_line
@@ -81,7 +81,7 @@ class MissingKeys:
 
     def has(self, index: KeyIndex, value: object) -> bool:
         found = self._sets.get(index.number)
-        return found is not None and key_of(value) in found
+        return found is not None and index.key_of(value) in found
 
 
 def _nobody(label: str, to: str, keys: Sequence[Any]) -> None:
@@ -98,7 +98,7 @@ def _not_found(index: KeyIndex, in_target: InTarget, made_by_target: bool) -> It
         answer = in_target(index.kind.label, index.kind.to, asked)
         if answer is None and made_by_target:
             return
-        found = {key_of(_listed(key)) for key in answer or ()}
+        found = {index.key_of(_listed(key)) for key in answer or ()}
         yield from (key for key in batch if key not in found)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fixturepipe.arrange.external import Normaliser, Plain, UnusableObjectError
-from fixturepipe.arrange.intake import KeyIndex
-from fixturepipe.arrange.keys import NATURAL, Key, key_of
+from fixturepipe.arrange.intake import KeyIndex, KeyValueError
+from fixturepipe.arrange.keys import NATURAL, Key
 from fixturepipe.arrange.workplace import Workplace
 from fixturepipe.artifacts.fixtures import FixtureFile
 from fixturepipe.artifacts.records import decode_object
@@ -63,20 +63,24 @@ class Reading:
         by_label = self._models.by_label
         take = self._models.take
         before = {label: model.objects for label, model in by_label.items()}
-        for number, (item, line) in enumerate(file.lines_and_objects(), 1):
-            label, fields = item["model"], item["fields"]
-            model = by_label.get(label)
-            if model is not None and fields.keys() <= model.plain:
-                take(model, item.get("pk"), fields, line)
-            else:
-                item = item if line is None else decode_object(line)
-                for count, plain in enumerate(self._plain(file, item, number)):
-                    take(by_label[plain.label], plain.pk, plain.fields)
-                    if count % _STEP == _STEP - 1:
-                        self._work.store.settle()
-            if number % _STEP == 0:
-                self._work.store.settle()
-                self._advance(label)
+        number = 0
+        try:
+            for number, (item, line) in enumerate(file.lines_and_objects(), 1):
+                label, fields = item["model"], item["fields"]
+                model = by_label.get(label)
+                if model is not None and fields.keys() <= model.plain:
+                    take(model, item.get("pk"), fields, line)
+                else:
+                    item = item if line is None else decode_object(line)
+                    for count, plain in enumerate(self._plain(file, item, number)):
+                        take(by_label[plain.label], plain.pk, plain.fields)
+                        if count % _STEP == _STEP - 1:
+                            self._work.store.settle()
+                if number % _STEP == 0:
+                    self._work.store.settle()
+                    self._advance(label)
+        except KeyValueError as error:
+            file.refuse(str(error), position=f"object {number:,}")
         self._advance(name)
         for label, model in by_label.items():
             if model.objects > before[label]:
@@ -130,4 +134,4 @@ class Reading:
         if index.kind.to == NATURAL:
             found = self._models.natural_keys.of(index.kind.label, pk, item["fields"])
             return pk is None and found == key
-        return pk is not None and key_of(pk) == key
+        return pk is not None and index.key_of(pk) == key

@@ -189,7 +189,8 @@ def _paths(directory: RunDirectory, manifest: Manifest, inputs: Sequence[Path]) 
     for path in named.values():
         if not path.is_file():
             hint = "" if inputs else "Make it again with `fixturepipe dump`."
-            raise FixtureError(path, "there is no such file", hint=hint)
+            problem = "it is not a file" if path.exists() else "there is no such file"
+            raise FixtureError(path, problem, hint=hint)
     return named
 
 

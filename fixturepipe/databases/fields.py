@@ -103,6 +103,11 @@ def is_custom(field: Field, connection: BaseDatabaseWrapper) -> bool:
     return declared_converter(field, connection) is not None
 
 
+def is_read_by_django(field: Field) -> bool:
+    """Whether Django's own code makes the field's value of what a fixture holds."""
+    return _is_djangos(type(field).to_python)
+
+
 def has_built_in_column(field: Field, connection: BaseDatabaseWrapper) -> bool:
     """Whether the column's type is that of Django's own field of the same internal type."""
     kind = field.get_internal_type()
