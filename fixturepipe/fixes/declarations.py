@@ -20,13 +20,16 @@ applies.
     drop-index  leaves out an index that the target refuses
     epoch       reads a number as a date or datetime: seconds since 1970 in UTC, milliseconds
                 from 1e11
+    number      reads text as a number, and 1.0 in an integer column as 1
+    boolean     reads True, t, yes, on, 1.0 … as true, and False, f, no, off, 0.0 … as false
+    utc         converts a datetime with a time zone to UTC without one, for USE_TZ = False
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 FixName = Literal[
     "truncate",
@@ -36,20 +39,13 @@ FixName = Literal[
     "rename",
     "replace",
     "epoch",
+    "number",
+    "boolean",
+    "utc",
     "prefix",
     "drop-index",
 ]
-FIX_NAMES: tuple[FixName, ...] = (
-    "truncate",
-    "null",
-    "drop",
-    "default",
-    "rename",
-    "replace",
-    "epoch",
-    "prefix",
-    "drop-index",
-)
+FIX_NAMES: tuple[FixName, ...] = get_args(FixName)
 # Fixes of the target's tables; all others change values.
 SCHEMA_FIXES: frozenset[str] = frozenset({"prefix", "drop-index"})
 
@@ -63,8 +59,8 @@ FIXES_FOR: Mapping[str, tuple[FixName, ...]] = {
     "FP104": _ANY,
     "FP105": _ANY,
     "FP106": _ANY,
-    "FP107": ("epoch", "replace", *_ANY),
-    "FP108": _ANY,
+    "FP107": ("number", "epoch", "replace", *_ANY),
+    "FP108": ("boolean", *_ANY),
     "FP109": _ANY,
     "FP110": _ANY,
     "FP111": ("replace", *_ANY),
@@ -76,7 +72,7 @@ FIXES_FOR: Mapping[str, tuple[FixName, ...]] = {
     "FP118": _ANY,
     "FP119": ("default", "drop"),
     "FP120": _ANY,
-    "FP121": _ANY,
+    "FP121": ("utc", *_ANY),
     "FP122": _ANY,
     "FP201": _ANY,
     "FP202": ("drop",),

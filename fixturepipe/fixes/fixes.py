@@ -15,7 +15,7 @@ from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
 
-from fixturepipe.databases.fields import TEXTS, Field, key_fields, root_field
+from fixturepipe.databases.fields import INTEGERS, TEXTS, Field, key_fields, root_field
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.declarations import FIX_NAMES, FIXES_FOR, MEANT_FOR, Declaration
@@ -222,6 +222,22 @@ def _is_text(field: Field) -> bool:
     return field.get_internal_type() in TEXTS and "IPAddress" not in field.get_internal_type()
 
 
+def _no_number(field: Field, _: Any) -> str:
+    numbers = (*INTEGERS, "DecimalField", "DurationField", "FloatField")
+    is_number = root_field(field).get_internal_type() in numbers
+    return "" if is_number else f"{field.name} is not a number"
+
+
+def _no_boolean(field: Field, _: Any) -> str:
+    is_boolean = field.get_internal_type() == "BooleanField"
+    return "" if is_boolean else f"{field.name} is not a boolean"
+
+
+def _no_utc(field: Field, _: Any) -> str:
+    is_datetime = field.get_internal_type() == "DateTimeField"
+    return "" if is_datetime else f"{field.name} is not a datetime"
+
+
 _MISFITS: Mapping[str, Callable[[Field, Any], str]] = {
     "truncate": _no_truncate,
     "null": _no_null,
@@ -229,6 +245,9 @@ _MISFITS: Mapping[str, Callable[[Field, Any], str]] = {
     "rename": _no_rename,
     "replace": _no_replace,
     "epoch": _no_epoch,
+    "number": _no_number,
+    "boolean": _no_boolean,
+    "utc": _no_utc,
     "prefix": _no_prefix,
 }
 

@@ -17,6 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.dateparse import parse_datetime
 
 from fixturepipe.databases.fields import Field, root_field
 from fixturepipe.findings.rules import RULES
@@ -121,6 +122,12 @@ class Fixer:
                 return readable(raw)
             case "epoch":
                 return self._stored(fix.field, since_epoch(fix.field, raw))
+            case "number":
+                return number(fix.field, raw)
+            case "boolean":
+                return boolean(raw)
+            case "utc":
+                return in_utc(raw)
         raise CannotFixError(fix.name)
 
     def _stored(self, field: Field, value: Any) -> Any:
@@ -146,7 +153,7 @@ def stored(field: Field, value: Any, source: BaseDatabaseWrapper) -> Any:
 
 def fewer_places(field: Field, raw: Any) -> float:
     """The number, cut to the field's decimal places."""
-    if type(raw) not in (int, float) or not math.isfinite(raw):
+    if not math.isfinite(_number(raw)):
         raise CannotFixError(raw)
     root: Any = root_field(field)
     read = decimal.Context(prec=15).create_decimal_from_float(raw)
@@ -162,13 +169,54 @@ def readable(raw: Any) -> str:
 
 def since_epoch(field: Field, raw: Any) -> datetime.datetime | datetime.date:
     """The datetime in UTC of a number of seconds since 1970; of milliseconds from 1e11."""
-    if type(raw) not in (int, float) or not math.isfinite(raw):
+    if not math.isfinite(_number(raw)):
         raise CannotFixError(raw)
     unit = "milliseconds" if abs(raw) >= MILLISECONDS_FROM else "seconds"
     value = _EPOCH + datetime.timedelta(**{unit: raw})
     if field.get_internal_type() == "DateField":
         return value.date()
     return value if settings.USE_TZ else value.replace(tzinfo=None)
+
+
+def number(field: Field, raw: Any) -> int | float:
+    """The number that text stands for; in a column of integers 1.0 is 1, and 1.5 stays."""
+    read = decimal.Decimal(raw.strip() if isinstance(raw, str) else _number(raw))
+    if not read.is_finite():
+        raise CannotFixError(raw)
+    if read == read.to_integral_value():
+        return int(read)
+    if root_field(field).get_internal_type() not in ("DecimalField", "FloatField"):
+        raise CannotFixError(raw)
+    return float(read)
+
+
+def boolean(raw: Any) -> int:
+    """1 or 0, for a word or a number that means true or false."""
+    written = raw.strip().casefold() if isinstance(raw, str) else f"{_number(raw):g}"
+    for value, words in _BOOLEANS.items():
+        if written in words:
+            return value
+    raise CannotFixError(raw)
+
+
+_BOOLEANS = {
+    1: ("true", "t", "yes", "y", "on", "1", "1.0"),
+    0: ("false", "f", "no", "n", "off", "0", "0.0"),
+}
+
+
+def in_utc(raw: Any) -> str:
+    """The datetime in UTC without a time zone, as SQLite stores it."""
+    value = parse_datetime(_text(raw))
+    if value is None or value.tzinfo is None:
+        raise CannotFixError(raw)
+    return str(value.astimezone(datetime.UTC).replace(tzinfo=None))
+
+
+def _number(raw: Any) -> int | float:
+    if type(raw) not in (int, float):
+        raise CannotFixError(raw)
+    return raw  # type: ignore[no-any-return]
 
 
 def _text(raw: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ from fixturepipe.errors import ConfigurationError, SourceDataError, UsageError
 from fixturepipe.events import Event, Notice, ignore
 from fixturepipe.fixes.declarations import Declaration, declared, declared_in
 from fixturepipe.fixes.fixes import Fixes
-from fixturepipe.fixes.values import readable
+from fixturepipe.fixes.values import CannotFixError, boolean, number, readable
 from tests.apps.dirty.models import Name, Values
 from tests.dirty import plant, unprotected, values
 from tests.dumping import Dumped
@@ -105,6 +106,8 @@ FIXED = {
         1577836800123,
         "2020-01-01T00:00:00.123000Z",
     ),
+    "digits that SQLite does not know are a number": ("integer", "'\uff17'", "number", "\uff17", 7),
+    "a letter is a boolean": ("boolean", "'f'", "boolean", "f", False),
     "seconds are a date": ("date", "1577836800", "epoch", 1577836800, "2020-01-01"),
 }
 
@@ -122,6 +125,48 @@ def test_a_fix_changes_the_value_and_records_it(dirty: FixedDumps, kind: str) ->
     assert dirty.fields(VALUE)[2][column] == new
     assert dirty.changes == [(VALUE, 2, column, old, new, rule)]
     assert dirty.notices == []
+
+
+@pytest.mark.parametrize(
+    ("column", "raw", "made"),
+    [
+        ("integer", 1.0, 1),
+        ("integer", " 7 ", 7),
+        ("integer", "1e3", 1000),
+        ("float", "1.5", 1.5),
+        ("decimal", "-0.25", -0.25),
+        ("duration", "5", 5),
+        ("integer", 1.5, None),
+        ("integer", "many", None),
+        ("integer", "NaN", None),
+        ("float", b"1", None),
+    ],
+)
+def test_number_makes_a_number_of_what_stands_for_one(column: str, raw: Any, made: Any) -> None:
+    field = Values._meta.get_field(column)
+    if made is None:
+        with pytest.raises((CannotFixError, ArithmeticError)):
+            number(field, raw)
+    else:
+        found = number(field, raw)
+        assert (found, type(found)) == (made, type(made))
+
+
+def test_boolean_knows_words_and_numbers() -> None:
+    assert [boolean(raw) for raw in ("True", "t", " YES", "on", 1.0, "1")] == [1] * 6
+    assert [boolean(raw) for raw in ("False", "f", "no", "OFF", 0.0, "0")] == [0] * 6
+    for raw in ("", "maybe", 2, b"1"):
+        with pytest.raises(CannotFixError):
+            boolean(raw)
+
+
+def test_utc_takes_the_time_zone_off(dirty: FixedDumps) -> None:
+    values(1, moment="'2024-01-02 03:04:05.000006+02:00'")
+    with override_settings(USE_TZ=False):
+        (finding,) = [f for f in dirty.checked("FP121=utc").findings if f.id < "FP300"]
+        dirty.fixed("FP121=utc")
+    assert (finding.id, finding.fixed_by) == ("FP121", "utc")
+    assert dirty.fields(VALUE)[1]["moment"] == "2024-01-02T01:04:05.000006"
 
 
 def test_nothing_is_changed_without_a_declaration(dirty: FixedDumps) -> None:
