@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from fixturepipe.arrange.stage import ArrangeResult
     from fixturepipe.check.repair import Repair
     from fixturepipe.check.stage import CheckResult
+    from fixturepipe.dump.rowtransform import RowTransform
     from fixturepipe.dump.stage import DumpResult
     from fixturepipe.load.stage import LoadResult
     from fixturepipe.verify.stage import VerifyResult
@@ -133,7 +134,8 @@ class Pipeline:
 
         _require_fixable(self._migrated_source(), options.fix)
         endpoints = self._loadable_endpoints()
-        return check(endpoints, self._in_workdir(options), self._listener)
+        transform = _row_transform(endpoints, options)
+        return check(endpoints, self._in_workdir(options), self._listener, transform)
 
     def dump(self, options: DumpOptions = DumpOptions()) -> DumpResult:
         """Write the dumps that do not exist yet, and return what all dumps hold.
@@ -228,12 +230,13 @@ class Pipeline:
             check_dump_options(dump_options)
             endpoints = self._loadable_endpoints()
             check_options = self._in_workdir(check_options)
-            checked = check(endpoints, check_options, self._listener)
+            transform = _row_transform(endpoints, check_options)
+            checked = check(endpoints, check_options, self._listener, transform)
             if not checked.ok:
                 return RunResult(checked)
             prepare_target(self.directory, endpoints, load_options, self._listener)
             if not checked.saw_tables:
-                checked = check_tables(endpoints, check_options, checked)
+                checked = check_tables(endpoints, check_options, checked, self._listener, transform)
                 if not checked.ok:
                     return RunResult(checked)
             repair = _repair(endpoints, dump_options)
@@ -407,6 +410,15 @@ def _repair(endpoints: Endpoints, options: DumpOptions) -> Repair | None:
 
     declared = [each for each in options.fix if not each.changes_schema]
     return Repair(endpoints, declared) if declared else None
+
+
+def _row_transform(endpoints: Endpoints, options: CheckOptions) -> RowTransform | None:
+    """What gives check the values that the transform makes; None without one."""
+    from fixturepipe.dump.rowtransform import RowTransform
+
+    if options.transform is None:
+        return None
+    return RowTransform(options.transform, options.natural_keys, endpoints.alias)
 
 
 def _require_fixable(endpoints: Endpoints, fixes: Sequence[Declaration]) -> None:

@@ -20,6 +20,19 @@ def upper(obj: Object) -> Object | None:
     return None if obj["pk"] == 2 else obj
 
 
+def from_csv(obj: Object) -> Object | None:
+    """Makes what a CSV import meant of what it wrote."""
+    if obj["model"] != "dirty.values":
+        return obj
+    fields = obj["fields"]
+    fields["integer"] = int(float(fields["integer"]))
+    if isinstance(fields["boolean"], str):
+        fields["boolean"] = fields["boolean"] == "wahr"
+    if fields["date"] == "never":
+        return None
+    return obj
+
+
 def other_reference(obj: Object) -> Object:
     """What referred to one tag by its natural key refers to another."""
     if obj["fields"].get("broader") == ["red"]:

@@ -15,7 +15,9 @@ class CheckOptions:
     `ignore` holds ids of findings to leave out, each alone or with a label ("FP203" or
     "FP203:shop.order"); `only` holds those to report, all others being left out.
     `labels` and `exclude` name apps or models, as dumpdata takes them; no labels mean all.
-    `fix` are the declared fixes. `workdir` is the run directory: its disk must have room.
+    `fix` are the declared fixes. `transform` names the callable that the dump passes objects to,
+    "module:name", and `natural_keys` says how the dump writes references. `workdir` is the run
+    directory: its disk must have room.
     """
 
     ignore: tuple[str, ...] = ()
@@ -24,3 +26,5 @@ class CheckOptions:
     exclude: tuple[str, ...] = ()
     workdir: Path = Path("fixturepipe-run")
     fix: tuple[Declaration, ...] = ()
+    transform: str | None = None
+    natural_keys: str = "auto"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from django.apps import apps
 from django.db import models
@@ -16,7 +17,7 @@ from django.db import models
 from fixturepipe.check.constraints import broken_checks
 from fixturepipe.check.parallel import second_process
 from fixturepipe.check.references import dangling_generic_keys, dangling_keys, unproven_natural_keys
-from fixturepipe.check.scan import TableScan
+from fixturepipe.check.scan import TableScan, Transform
 from fixturepipe.check.target import TargetServer
 from fixturepipe.check.uniqueness import duplicate_values
 from fixturepipe.databases.endpoints import SOURCE, connection_to
@@ -28,26 +29,39 @@ from fixturepipe.fixes.fixes import Fixes
 Model = type[models.Model]
 
 
+@dataclass(frozen=True)
+class Altering:
+    """What changes values on their way: the declared fixes, and the project's transform."""
+
+    fix: tuple[Declaration, ...] = ()
+    transform: Transform | None = None
+
+    def scan(self, model: Model, target: TargetServer) -> TableScan:
+        """The scan of a model's table, as this process's connection reads it."""
+        source = connection_to(SOURCE)
+        return TableScan(model, source, target, Fixes(self.fix), self.transform)
+
+
 def findings_of_rows(
     totals: dict[Model, int],
     target: TargetServer,
-    fix: tuple[Declaration, ...],
+    altering: Altering,
     listener: Listener,
 ) -> Iterator[Finding]:
     """The findings about these models' rows; `totals` has the number of rows of each."""
-    source, fixes, last_first = connection_to(SOURCE), Fixes(fix), list(reversed(totals))
+    last_first = list(reversed(totals))
     read: dict[Model, list[Finding]] = {}
     asked: dict[Model, list[Finding]] = {}
     with second_process() as pool:
-        answers = {m: pool.submit(_ask_elsewhere, m._meta.label, fix) for m in totals}
-        readings = {m: pool.submit(_read_elsewhere, m._meta.label, fix) for m in last_first}
+        answers = {m: pool.submit(_ask_elsewhere, m._meta.label, altering) for m in totals}
+        readings = {m: pool.submit(_read_elsewhere, m._meta.label, altering) for m in last_first}
         for model, rows in totals.items():
             if readings[model].cancel():
-                read[model] = list(TableScan(model, source, target, fixes).read())
+                read[model] = list(altering.scan(model, target).read())
                 listener(StageAdvanced("check", rows, model._meta.label_lower))
         for model in last_first:
             if answers[model].cancel():
-                asked[model] = _ask(model, target, fixes)
+                asked[model] = _ask(model, target, altering)
         for model, rows in totals.items():
             if model not in read:
                 read[model] = readings[model].result()
@@ -56,11 +70,11 @@ def findings_of_rows(
             yield from asked[model] if model in asked else answers[model].result()
 
 
-def _ask(model: Model, target: TargetServer, fixes: Fixes) -> list[Finding]:
+def _ask(model: Model, target: TargetServer, altering: Altering) -> list[Finding]:
     """What the databases find by themselves about a model."""
-    source = connection_to(SOURCE)
+    source, fixes = connection_to(SOURCE), Fixes(altering.fix)
     return [
-        *TableScan(model, source, target, fixes).ask(),
+        *altering.scan(model, target).ask(),
         *dangling_keys(model, source, fixes),
         *dangling_generic_keys(model, source),
         *unproven_natural_keys(model, source),
@@ -72,13 +86,12 @@ def _ask(model: Model, target: TargetServer, fixes: Fixes) -> list[Finding]:
 _elsewhere = threading.local()
 
 
-def _ask_elsewhere(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
-    return _ask(apps.get_model(label), _target_elsewhere(), Fixes(fix))
+def _ask_elsewhere(label: str, altering: Altering) -> list[Finding]:
+    return _ask(apps.get_model(label), _target_elsewhere(), altering)
 
 
-def _read_elsewhere(label: str, fix: tuple[Declaration, ...]) -> list[Finding]:
-    scan = TableScan(apps.get_model(label), connection_to(SOURCE), _target_elsewhere(), Fixes(fix))
-    return list(scan.read())
+def _read_elsewhere(label: str, altering: Altering) -> list[Finding]:
+    return list(altering.scan(apps.get_model(label), _target_elsewhere()).read())
 
 
 def _target_elsewhere() -> TargetServer:

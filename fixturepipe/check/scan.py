@@ -8,7 +8,7 @@ there every column is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -27,7 +27,9 @@ from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rows import Example, RowCollector
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import NO_FIXES, Fixes
-from fixturepipe.fixes.values import FixedValue, Fixer, Verdict
+from fixturepipe.fixes.values import FixedValue, Fixer, NewValue, Verdict
+
+Transform = Callable[[Field, Row], NewValue | None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class TableScan:
     """Judges the values of one table: `ask` judges numbers, `read` everything else.
 
     The two may run in different threads, each with its own scan and connection.
-    `fixes` are the declared fixes.
+    `fixes` are the declared fixes; `transform` gives what the project's transform makes of a
+    field's value in the row with a raw key, None if it leaves it alone.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class TableScan:
         source: BaseDatabaseWrapper,
         target: TargetServer,
         fixes: Fixes = NO_FIXES,
+        transform: Transform | None = None,
     ) -> None:
+        self._transform = transform
         self._model = model
         self._source = source
         self._target = target
@@ -87,20 +92,32 @@ class TableScan:
     def _findings(self, found: Iterable[WrongValue]) -> Iterator[Finding]:
         sums: dict[tuple[Field, str], _Sum] = {}
         for wrong in found:
-            fixed = self._fixer.fix(wrong.field, wrong.raw, wrong.verdict)
+            fixed = self._fixed(wrong)
             for rule in wrong.verdict:
                 sums.setdefault((wrong.field, rule), _Sum()).add(wrong, fixed.covers(rule))
         order = {field: number for number, field in enumerate(self._fields)}
         for (field, rule), each in sorted(sums.items(), key=lambda i: (order[i[0][0]], i[0][1])):
             fix = self._fixes.of(rule, self._model, (field,))
+            by = fix.name if fix is not None else "transform"
             yield RULES[rule].finding(
                 self._model._meta.label_lower,
                 field.name,
                 len(each.rows),
                 each.rows.rows(),
                 limit=self._tests[field].limit,
-                fixed_by=fix.name if fix is not None and each.covered == len(each.rows) else "",
+                fixed_by=by if each.covered == len(each.rows) else "",
             )
+
+    def _fixed(self, wrong: WrongValue) -> FixedValue:
+        """What the fixes make of a value, and the transform of what they leave."""
+        fixed = self._fixer.fix(wrong.field, wrong.raw, wrong.verdict)
+        if self._transform is None or not (fixed.after or not fixed.steps):
+            return fixed
+        new = self._transform(wrong.field, wrong.key)
+        if new is None:
+            return fixed
+        after = FINE if new.dropped else self._verdict(wrong.field, new.raw)
+        return FixedValue(wrong.verdict, fixed.steps, after)
 
     def _conditions(self) -> dict[Field, str]:
         """The conditions that select suspect rows, by column."""

@@ -19,7 +19,8 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.check import emptytarget, schema, server
 from fixturepipe.check.choice import is_asked_for, is_reported, require_known
 from fixturepipe.check.options import CheckOptions
-from fixturepipe.check.rowfindings import findings_of_rows
+from fixturepipe.check.rowfindings import Altering, findings_of_rows
+from fixturepipe.check.scan import Transform
 from fixturepipe.check.schema import left_out
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.coverage import coverage
@@ -81,12 +82,19 @@ class CheckResult:
         return replace(self, findings=tuple(written), ignored=ignored, file=file)
 
 
-def check(endpoints: Endpoints, options: CheckOptions, listener: Listener) -> CheckResult:
+def check(
+    endpoints: Endpoints,
+    options: CheckOptions,
+    listener: Listener,
+    transform: Transform | None = None,
+) -> CheckResult:
     """Look for everything that would go wrong; `findings.jsonl` in the run directory has all rows.
 
+    `transform` is what `options.transform` names, ready to be asked about single values.
+
     A target that is missing or empty is a note. Raises ConfigurationError for a fix that cannot
-    apply, UsageError for a finding that does not exist, RunDirectoryError if the run directory
-    cannot be written.
+    apply and as the transform does, UsageError for a finding that does not exist,
+    RunDirectoryError if the run directory cannot be written.
     """
     begun = time.monotonic()
     require_known(options)
@@ -104,8 +112,9 @@ def check(endpoints: Endpoints, options: CheckOptions, listener: Listener) -> Ch
     totals = {model: Table(model, source).count() for model in chosen}
     listener(StageStarted("check", sum(totals.values())))
     needed = _bytes_needed(totals)
+    altering = Altering(options.fix, transform)
     with TemporaryDirectory(prefix="fixturepipe-") as spool, spooled_in(Path(spool)):
-        found = [*columns, *findings_of_rows(totals, target, options.fix, listener)]
+        found = [*columns, *findings_of_rows(totals, target, altering, listener)]
         estimate = Estimate(needed, (time.monotonic() - begun) * RUN_TO_CHECK)
         found += [
             f for f in left_out(covered.not_covered, source) if is_asked_for(f.model, options)
@@ -120,7 +129,11 @@ def check(endpoints: Endpoints, options: CheckOptions, listener: Listener) -> Ch
 
 
 def check_tables(
-    endpoints: Endpoints, options: CheckOptions, before: CheckResult, listener: Listener = ignore
+    endpoints: Endpoints,
+    options: CheckOptions,
+    before: CheckResult,
+    listener: Listener = ignore,
+    transform: Transform | None = None,
 ) -> CheckResult:
     """Complete the result of a check on an empty target, now that the target has tables.
 
@@ -136,7 +149,8 @@ def check_tables(
     differing = {f.model for f in found if f.id in ("FP307", "FP316")}
     totals = {m: Table(m, source).count() for m in chosen if m._meta.label_lower in differing}
     with TemporaryDirectory(prefix="fixturepipe-") as spool, spooled_in(Path(spool)):
-        found += findings_of_rows(totals, target, options.fix, listener)
+        altering = Altering(options.fix, transform)
+        found += findings_of_rows(totals, target, altering, listener)
         old = [f for f in before.findings if not (f.model in differing and f.id < "FP300")]
         kept = tuple(f for f in old if f.id != "FP301")
         return replace(before, findings=kept).plus(found, options)

@@ -205,7 +205,7 @@ COMMANDS = (
         "check",
         "find what would fail or change on the way; reads only",
         (CheckOptions,),
-        (_IGNORE, _ONLY_IDS, _FIX, _EXCLUDE),
+        (_IGNORE, _ONLY_IDS, _FIX, _TRANSFORM, _NATURAL, _EXCLUDE),
     ),
     Command(
         "dump",

@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.duration import duration_string
 
+from fixturepipe.databases.text import printable
+
 Values: TypeAlias = Sequence[Any]
 
 
@@ -47,6 +49,14 @@ class _LosslessEncoder(DjangoJSONEncoder):
         if isinstance(o, (bytes, memoryview)):
             return b64encode(o).decode()
         return super().default(o)
+
+
+def text_of_raw(raw: Any) -> str:
+    """The JSON text of any raw value, also of one that a fixture cannot hold."""
+    try:
+        return json_of_value(printable(raw) if isinstance(raw, str) else raw)
+    except (TypeError, ValueError):
+        return json_of_value(str(raw))
 
 
 json_of_value = _LosslessEncoder(ensure_ascii=False, allow_nan=False).encode

@@ -59,10 +59,7 @@ class Alterations:
     def keep_natural_keys(self, choice: KeyChoice) -> None:
         """Forbid the transform to change the fields that references are written by."""
         if self.transform is not None:
-            self.transform.fixed = {
-                model._meta.label_lower: [path.partition(LOOKUP_SEP)[0] for path in paths]
-                for model, paths in choice.models.items()
-            }
+            keep_natural_keys(self.transform, choice)
 
     def changes_of(self, app: str) -> list[Change]:
         """What the fixes have changed in an app's rows."""
@@ -73,3 +70,11 @@ class Alterations:
         """Everything that decides which values are changed; empty if nothing changes any."""
         transform = [self.transform.fingerprint] if self.transform is not None else []
         return transform + (self._repair.fingerprint_parts if self._repair is not None else [])
+
+
+def keep_natural_keys(transform: Transform, choice: KeyChoice) -> None:
+    """Forbid the transform to change the fields that references are written by."""
+    transform.fixed = {
+        model._meta.label_lower: [path.partition(LOOKUP_SEP)[0] for path in paths]
+        for model, paths in choice.models.items()
+    }

@@ -16,7 +16,7 @@ from fixturepipe.artifacts.records import FixtureWriter, fixture_writer
 from fixturepipe.artifacts.rejects import Reason, rejects_path
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.dump.alterations import Alterations
-from fixturepipe.dump.serializer import Problem
+from fixturepipe.dump.serializer import Problem, Refused
 from fixturepipe.events import Listener, StageAdvanced
 
 KEPT_PROBLEMS = 1_000
@@ -54,11 +54,31 @@ class AppFile:
         read = len(lines)
         if self._transform is not None:
             lines = [line for each in lines if (line := self._transformed(each)) is not None]
-        self._writer.write(lines)
-        self._models[label] += len(lines)
+        self._write(label, lines)
         self._notify(StageAdvanced("dump", read, label))
 
-    def refuse_object(self, line: bytes, problems: Sequence[Problem]) -> None:
+    def refuse_object(self, refused: Refused) -> None:
+        label = refused.problems[0].model
+        if not self._is_transformed(label, refused):
+            self._reject(refused.line, refused.problems)
+        self._notify(StageAdvanced("dump", 1, label))
+
+    def _is_transformed(self, label: str, refused: Refused) -> bool:
+        """Whether the transform makes values of all those that a fixture cannot hold."""
+        if self._transform is None:
+            return False
+        made = self._transform(refused.line, refused.raws)
+        if made.unchanged:
+            return False
+        self.changes += made.changes
+        self._write(label, [] if made.line is None else [made.line])
+        return True
+
+    def _write(self, label: str, lines: Sequence[bytes]) -> None:
+        self._writer.write(lines)
+        self._models[label] += len(lines)
+
+    def _reject(self, line: bytes, problems: Sequence[Problem]) -> None:
         if self._rejects is None:
             path = rejects_path(self._directory, f"dump-{self.app}.json")
             self._rejects = self._open(path), self._open(path.with_suffix(".reasons.json"))
@@ -67,7 +87,6 @@ class AppFile:
         reasons.write([msgspec.json.encode(_reason(problems))])
         self.rejected[problems[0].model] += 1
         self.problems += islice(problems, KEPT_PROBLEMS - len(self.problems))
-        self._notify(StageAdvanced("dump", 1, problems[0].model))
 
     def record(self, labels: Sequence[str], fingerprint: str) -> Dump:
         """The manifest's entry of the finished file; `labels` are all models of the dump."""
@@ -87,9 +106,9 @@ class AppFile:
 
     def _transformed(self, line: bytes) -> bytes | None:
         assert self._transform is not None
-        new, changes = self._transform(line)
-        self.changes += changes
-        return new
+        made = self._transform(line)
+        self.changes += made.changes
+        return made.line
 
     def _open(self, path: Path) -> FixtureWriter:
         return self._files.enter_context(fixture_writer(path))

@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.artifacts.changes import Change
 from fixturepipe.artifacts.records import object_text
 from fixturepipe.databases.fields import Field, dumped_fields, key_fields
-from fixturepipe.dump.serializer import as_it_is
+from fixturepipe.databases.jsontext import text_of_raw
 from fixturepipe.dump.storedforms import StoredForms
 from fixturepipe.fixes.rowchange import RowChange
 
@@ -42,7 +42,7 @@ class _Texts:
             (text,) = self._forms.encoder(field)([raw])
             text.encode()
         except Exception:  # noqa: BLE001  (check has reported what is wrong with it)
-            return as_it_is(raw)
+            return text_of_raw(raw)
         return text
 
     def listed(self, change: RowChange) -> str:

@@ -132,6 +132,15 @@ class RowPlan:
                 found[field.name] = form
         return found | dict.fromkeys(self._null_files, "altered")
 
+    def row(self, key: Sequence[Any]) -> tuple[Any, ...] | None:
+        """What `lines` takes of the row with a raw key, as one value each; None if it is gone."""
+        query, parameters = self._query.as_subquery()
+        parts = " AND ".join(f"col{i + 1} = %s" for i in range(len(key)))
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {query} k WHERE {parts}", (*parameters, *key))
+            found: tuple[Any, ...] | None = cursor.fetchone()
+        return found
+
     def shares(self, row: Sequence[Any]) -> Iterator[tuple[Part, Columns]]:
         """Each part of one row with its raw values, as columns of length one."""
         return zip(self.parts, self._shares([(value,) for value in row]), strict=True)

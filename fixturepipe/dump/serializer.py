@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from django.core import serializers
 from django.core.serializers import base
 
-from fixturepipe.databases.jsontext import UnserializableError, json_of_value
-from fixturepipe.databases.text import is_utf8, printable
+from fixturepipe.databases.jsontext import UnserializableError, text_of_raw
+from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import shown
 from fixturepipe.dump.rowplan import Columns, Part, RowPlan
 from fixturepipe.dump.rowquery import Rows
@@ -38,14 +38,26 @@ class Problem:
         return f"{self.model} pk={self.pk}, {self.field}: {self.raw!r}: {self.reason}"
 
 
+@dataclass(frozen=True)
+class Refused:
+    """An object with unserializable values, which its line has as far as JSON allows.
+
+    `raws` are these values as they are stored, by field; "pk" for the primary key.
+    """
+
+    line: bytes
+    problems: list[Problem]
+    raws: dict[str, Any]
+
+
 class Sink(Protocol):
     """Where objects go."""
 
     def write_objects(self, label: str, lines: Sequence[bytes]) -> None:
         """Take objects of a model."""
 
-    def refuse_object(self, line: bytes, problems: Sequence[Problem]) -> None:
-        """Take an object with unserializable values, which are written as far as JSON allows."""
+    def refuse_object(self, refused: Refused) -> None:
+        """Take an object with unserializable values."""
 
 
 class Serializer(base.Serializer):
@@ -56,39 +68,45 @@ class Serializer(base.Serializer):
         for rows in queryset:
             try:
                 lines = rows.plan.lines(rows.columns)
-            except Exception:  # noqa: BLE001  (the fields' own code; `_fit` finds the value)
-                lines = list(self._fit(rows, stream))
+            except Exception:  # noqa: BLE001  (the fields' own code; one by one shows the value)
+                lines = self._write_one_by_one(rows, stream)
             stream.write_objects(rows.plan.label, lines)
 
     def getvalue(self) -> None:
         """Nothing: all has been written to the stream."""
 
-    def _fit(self, rows: Rows, sink: Sink) -> Iterable[bytes]:
+    def _write_one_by_one(self, rows: Rows, sink: Sink) -> list[bytes]:
+        """Write a batch in order, and return the objects after the last one that is refused."""
+        lines: list[bytes] = []
         for row in zip(*rows.columns, strict=True):
             try:
-                yield from rows.plan.lines([(value,) for value in row])
+                lines += rows.plan.lines([(value,) for value in row])
             except Exception as error:
-                line, problems = _taken_apart(rows.plan, row)
-                if not problems:
+                refused = refusal_of(rows.plan, row)
+                if not refused.problems:
                     raise error
-                sink.refuse_object(line, problems)
+                sink.write_objects(rows.plan.label, lines)
+                sink.refuse_object(refused)
+                lines = []
+        return lines
 
 
-def _taken_apart(plan: RowPlan, row: Sequence[Any]) -> tuple[bytes, list[Problem]]:
+def refusal_of(plan: RowPlan, row: Sequence[Any]) -> Refused:
     """The object with its unserializable values, and what is wrong with each of these."""
-    texts, problems = [], []
+    texts, problems, raws = [], [], {}
     pk: Any = None
     for part, columns in plan.shares(row):
         try:
             text = _checked(part, columns)
         except Exception as error:  # noqa: BLE001  (see `Serializer.serialize`)
-            text = as_it_is(columns[0][0])
+            text = text_of_raw(columns[0][0])
             problems.append((part.name, shown(columns[0][0]), _reason(error)))
+            raws[part.name] = columns[0][0]
         texts.append(text)
         if part.name == "pk" and pk is None:
             pk = shown(columns[0][0]) if part.width == 1 else [shown(c[0]) for c in columns]
     found = [Problem(plan.label, pk, name, raw, reason) for name, raw, reason in problems]
-    return plan.line(texts), found
+    return Refused(plan.line(texts), found, raws)
 
 
 def _checked(part: Part, columns: Columns) -> str:
@@ -98,14 +116,6 @@ def _checked(part: Part, columns: Columns) -> str:
     if not is_utf8(text):
         raise UnserializableError("it contains a lone surrogate, which is no character")
     return text
-
-
-def as_it_is(raw: Any) -> str:
-    """The JSON text of a raw value that a fixture cannot hold."""
-    try:
-        return json_of_value(printable(raw) if isinstance(raw, str) else raw)
-    except (TypeError, ValueError):
-        return json_of_value(str(raw))
 
 
 def _reason(error: Exception) -> str:

@@ -6,27 +6,43 @@
         return obj
 
 It takes an object in fixture form, after all declared fixes, and returns it, changed or not, or
-None to leave it out. The primary key must stay the same, and so must natural keys that references
-to the object are written by. Content types and permissions, which have no primary key in a
-fixture, are not passed to it.
+None to leave it out. A value that a fixture cannot hold, such as text in a column of dates, is
+passed as it is stored, and the object is refused unless the function replaces it. The primary key
+must stay the same, and so must natural keys that references to the object are written by. Content
+types and permissions, which have no primary key in a fixture, are not passed to it.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fixturepipe.artifacts.changes import Change
 from fixturepipe.artifacts.records import object_text
-from fixturepipe.databases.jsontext import json_of_value
+from fixturepipe.databases.jsontext import json_of_value, text_of_raw
 from fixturepipe.errors import ConfigurationError
 
 RULE = "transform"
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """What the transform made of an object: its line, or None if it is left out, and the changes.
+
+    `unchanged` are fields whose values a fixture cannot hold, and which it did not replace.
+    """
+
+    line: bytes | None
+    changes: Sequence[Change] = ()
+    unchanged: frozenset[str] = frozenset()
 
 
 class Transform:
@@ -48,28 +64,32 @@ class Transform:
         content = Path(path).read_bytes() if path else b""
         return f"{self._name} {hashlib.sha256(content).hexdigest()}"
 
-    def __call__(self, line: bytes) -> tuple[bytes | None, list[Change]]:
-        """The line to write, or None to leave the object out, and the changes.
+    def __call__(self, line: bytes, raws: Mapping[str, Any] = MappingProxyType({})) -> Transformed:
+        """What the callable makes of an object. `raws` are stored values to pass instead of the
+        line's, by field.
 
         Raises ConfigurationError, naming the object, for an error in the callable and for a
         change that is not allowed.
         """
         before = json.loads(line)
-        if "pk" not in before:
-            return line, []
+        if "pk" not in before or "pk" in raws:
+            return Transformed(line, unchanged=frozenset(raws))
+        before["fields"].update(raws)
         try:
-            after = self._call(json.loads(line))
+            after = self._call(json.loads(line) if not raws else copy.deepcopy(before))
         except Exception as error:
             raise self._refusal(before, f"{type(error).__name__}: {error}") from error
         if after is None:
             pk, old = json_of_value(before["pk"]), line.decode()
-            return None, [Change(before["model"], pk, None, old, "null", RULE)]
+            return Transformed(None, [Change(before["model"], pk, None, old, "null", RULE)])
         if after == before and repr(after) == repr(before):
-            return line, []
-        return self._changed(before, after)
-
-    def _changed(self, before: dict[str, Any], after: Any) -> tuple[bytes, list[Change]]:
+            return Transformed(line, unchanged=frozenset(raws))
         self._require_same_object(before, after)
+        fields = after["fields"]
+        unchanged = frozenset(n for n, raw in raws.items() if repr(fields[n]) == repr(raw))
+        return Transformed(line, (), unchanged) if unchanged else self._changed(before, after)
+
+    def _changed(self, before: dict[str, Any], after: dict[str, Any]) -> Transformed:
         label, pk = before["model"], json_of_value(before["pk"])
         try:
             texts = {name: json_of_value(value) for name, value in after["fields"].items()}
@@ -78,10 +98,10 @@ class Transform:
         changes = [
             Change(label, pk, name, old, texts[name], RULE)
             for name, value in before["fields"].items()
-            if (old := json_of_value(value)) != texts[name]
+            if (old := text_of_raw(value)) != texts[name]
         ]
         ordered = {name: texts[name] for name in before["fields"]}
-        return object_text(label, pk, ordered).encode(), changes
+        return Transformed(object_text(label, pk, ordered).encode(), changes)
 
     def _require_same_object(self, before: dict[str, Any], after: Any) -> None:
         if not isinstance(after, dict) or not isinstance(after.get("fields"), dict):

@@ -66,6 +66,14 @@ class FixedValue:
         return finding not in self.after and not any(RULES[r].level == "error" for r in new)
 
 
+@dataclass(frozen=True)
+class NewValue:
+    """The raw value that the project's transform makes of a value, unless it drops the row."""
+
+    raw: Any
+    dropped: bool = False
+
+
 class Fixer:
     """Applies the declared fixes to values of a source's columns; writes nothing.
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fixturepipe.errors import ConfigurationError
+from fixturepipe.artifacts.changes import read_changes
+from fixturepipe.databases.endpoints import Endpoints
+from fixturepipe.errors import ConfigurationError, SourceDataError
 from tests.apps.dirty.models import Tag, Values
+from tests.dirty import unprotected, values
 from tests.dumping import Dumped
 
 
@@ -52,6 +55,29 @@ def test_what_references_are_written_by_must_stay(dumped):
         dumped("dirty", transform="tests.transforms:other_word")
     dumped("dirty", transform="tests.transforms:other_word", natural_keys="none")
     assert dumped.fields("dirty.tag")[2] == {"word": "changed", "broader": 1}
+
+
+def test_a_transform_replaces_values_that_a_fixture_cannot_hold(dumped):
+    Endpoints("default", dumped.source).open()
+    unprotected()
+    values(1)
+    values(2, boolean="'wahr'", integer="x'37'")
+    values(3, date="'never'")
+    values(4, boolean="'wahr'", time="'25:00'")
+    with pytest.raises(SourceDataError, match="1 objects") as refused:
+        dumped("dirty", transform="tests.transforms:from_csv")
+    assert "dirty.values pk=4, time: '25:00'" in refused.value.message
+    result = dumped("dirty", transform="tests.transforms:from_csv", on_error="reject")
+    fields = dumped.fields("dirty.values")
+    assert list(fields) == [1, 2]
+    assert (fields[2]["boolean"], fields[2]["integer"]) == (True, 7)
+    assert (result.rejected, result.dropped) == ({"dirty.values": 1}, {"dirty.values": 1})
+    changes = [(each.pk, each.field, each.new) for each in read_changes(dumped.directory)]
+    assert sorted(changes, key=str) == [
+        (2, "boolean", True),
+        (2, "integer", 7),
+        (3, None, None),
+    ]
 
 
 def test_a_transform_that_changes_nothing_leaves_every_byte(dumped):

@@ -19,6 +19,7 @@ from fixturepipe.check.scan import TableScan
 from fixturepipe.check.stage import CheckOptions, CheckResult, check
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
+from fixturepipe.dump.rowtransform import RowTransform
 from fixturepipe.dump.stage import DumpOptions, DumpResult, dump
 from fixturepipe.errors import ConfigurationError, SourceDataError, UsageError
 from fixturepipe.events import Event, Notice, ignore
@@ -167,6 +168,21 @@ def test_utc_takes_the_time_zone_off(dirty: FixedDumps) -> None:
         dirty.fixed("FP121=utc")
     assert (finding.id, finding.fixed_by) == ("FP121", "utc")
     assert dirty.fields(VALUE)[1]["moment"] == "2024-01-02T01:04:05.000006"
+
+
+def test_check_asks_the_transform_about_wrong_values(dirty: FixedDumps) -> None:
+    values(1)
+    values(2, boolean="'wahr'", integer="x'37'", char="'sixsix'")
+    values(3, date="'never'")
+    transform = RowTransform("tests.transforms:from_csv", "auto", "default")
+    result = check(dirty.endpoints, CheckOptions(labels=("dirty",)), ignore, transform)
+    found = {(f.id, f.field): f.fixed_by for f in result.findings if f.id < "FP300"}
+    assert found == {
+        ("FP101", "char"): "",
+        ("FP105", "date"): "transform",
+        ("FP107", "integer"): "transform",
+        ("FP108", "boolean"): "transform",
+    }
 
 
 def test_nothing_is_changed_without_a_declaration(dirty: FixedDumps) -> None:

@@ -1,0 +1,91 @@
+"""What the project's transform would make of single rows of the source, for `check`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from django.db import models
+
+from fixturepipe.databases.coverage import coverage
+from fixturepipe.databases.endpoints import SOURCE, connection_to
+from fixturepipe.databases.fields import Field, is_custom, root_field
+from fixturepipe.dump.alterations import keep_natural_keys
+from fixturepipe.dump.keychoice import choose_keys
+from fixturepipe.dump.rowplan import RowPlan
+from fixturepipe.dump.serializer import refusal_of
+from fixturepipe.dump.storedforms import StoredForms
+from fixturepipe.dump.transform import Transform, Transformed
+from fixturepipe.fixes.values import NewValue, stored
+
+Model = type[models.Model]
+
+
+@dataclass(frozen=True)
+class RowTransform:
+    """Gives the value that the transform makes of one; it may be sent to other processes.
+
+    `alias` is the source's own. Raises ConfigurationError as `Transform` does.
+    """
+
+    name: str
+    natural_keys: str
+    alias: str
+
+    def __call__(self, field: Field, key: Sequence[Any]) -> NewValue | None:
+        """The raw value of the row with this raw key; None if the transform leaves it alone."""
+        made = self._rows.transformed(field.model, tuple(key))
+        if made is None or field.name in made.unchanged:
+            return None
+        if made.line is None:
+            return NewValue(None, dropped=True)
+        found = json.loads(made.line)
+        value = found["fields"].get(field.name, found.get("pk"))
+        return None if isinstance(value, list) else NewValue(_as_stored(field, value))
+
+    @cached_property
+    def _rows(self) -> _Rows:
+        return _Rows(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_rows"}
+
+
+def _as_stored(field: Field, value: Any) -> Any:
+    """What the source would store for a fixture's value; the value itself if it is not one."""
+    root, source = root_field(field), connection_to(SOURCE)
+    if value is None or is_custom(root, source):
+        return value
+    try:
+        return stored(field, root.to_python(value), source)
+    except Exception:  # noqa: BLE001  (check judges the value)
+        return value
+
+
+class _Rows:
+    """Rows of the source, read and transformed as the dump does."""
+
+    def __init__(self, options: RowTransform) -> None:
+        self._transform = Transform(options.name)
+        self._source = connection_to(SOURCE)
+        self._forms = StoredForms(self._source)
+        covered = coverage(self._source, options.alias).models
+        self._choice = choose_keys(covered, self._source, options.natural_keys)
+        keep_natural_keys(self._transform, self._choice)
+        self._plans: dict[Model, RowPlan] = {}
+        # One row may have several wrong values.
+        self.transformed = lru_cache(maxsize=256)(self._transformed)
+
+    def _transformed(self, model: Model, key: tuple[Any, ...]) -> Transformed | None:
+        """None if the row is gone."""
+        if model not in self._plans:
+            self._plans[model] = RowPlan(model, self._source, self._choice, self._forms)
+        plan = self._plans[model]
+        row = plan.row(key)
+        if row is None:
+            return None
+        refused = refusal_of(plan, row)
+        return self._transform(refused.line, refused.raws)
