@@ -213,10 +213,10 @@ class _Load:
         # The server has nothing else to do, however few processes there were.
         require_no_dangling_rows(self.alias, self.covered, worthwhile_processes(self.chunks))
         schemas = {schema.table: schema for schema in self.manifest.schema}
-        marks = {s: n for table, n in self.manifest.sequences.items() if (s := schemas.get(table))}
-        highest = {schema.label: key for schema, key in marks.items()}
+        allocated = {t: key for t, key in self.manifest.sequences.items() if t in schemas}
+        highest = {schemas[table].label: key for table, key in allocated.items()}
         # A table whose rows are all gone has no chunk, but it did allocate keys.
-        tables = dict.fromkeys([*self.covered, *models_of(list(marks))])
+        tables = dict.fromkeys([*self.covered, *models_of([schemas[table] for table in allocated])])
         sequences = reset_sequences(self.target.connection, list(tables), highest)
         self.target.ledger.mark_finished()
         progress.finished()
