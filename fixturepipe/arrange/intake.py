@@ -17,7 +17,7 @@ from fixturepipe.arrange.keysets import KeySet, KeyStore
 from fixturepipe.arrange.objects import ComponentObjects, FieldRef, KeyRef
 from fixturepipe.artifacts.catalog import lookup_key_of
 from fixturepipe.artifacts.manifest import ModelSchema, Reference
-from fixturepipe.artifacts.records import object_line
+from fixturepipe.artifacts.records import encode_value, object_line
 from fixturepipe.graph import ModelGraph
 
 
@@ -52,7 +52,9 @@ class KeyValueError(Exception):
 
     def __init__(self, label: str, pk: object, key_type: str) -> None:
         name = {"integer": "whole number", "uuid": "UUID"}.get(key_type, key_type)
-        super().__init__(f"{label} has pk {pk!r}, which is no {name}")
+        text = encode_value(pk).decode()
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        super().__init__(f"{label} has pk {shown}, which is not a {name}")
 
 
 @dataclass(frozen=True)
@@ -263,4 +265,5 @@ class Models:
                     yield index, key
 
 
+_SHOWN = 80
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fixturepipe.arrange.external import Normaliser, Plain, UnusableObjectError
+from fixturepipe.arrange.identities import Identities, NaturalIds
 from fixturepipe.arrange.intake import KeyIndex, KeyValueError
 from fixturepipe.arrange.keys import NATURAL, Key
 from fixturepipe.arrange.workplace import Workplace
@@ -39,6 +40,19 @@ class Reading:
             ignorenonexistent=ignorenonexistent,
         )
 
+        self._identities = Identities(
+            work.schemas,
+            [label for component in work.graph.components for label in component.labels],
+            work.models.natural_keys,
+            self._normaliser.label_of,
+        )
+        self._numbered: set[str] = set()
+
+    @property
+    def natural_ids(self) -> NaturalIds:
+        """The numbers that the fixtures have for content types and permissions."""
+        return self._identities.natural_ids
+
     @property
     def ignored(self) -> dict[str, int]:
         """Objects and fields that the project does not have, by label and field."""
@@ -50,6 +64,12 @@ class Reading:
         Raises FixtureError for a file that is no fixture, for what the project does not have
         and for the same key twice.
         """
+        self._identities.read(self._files.values())
+        self._numbered = {
+            label
+            for label, schema in self._work.schemas.items()
+            if self._identities.concerns(schema)
+        }
         for name, file in self._files.items():
             self._read(name, file)
         for index, key in self._models.repeated():
@@ -68,7 +88,11 @@ class Reading:
             for number, (item, line) in enumerate(file.lines_and_objects(), 1):
                 label, fields = item["model"], item["fields"]
                 model = by_label.get(label)
-                if model is not None and fields.keys() <= model.plain:
+                if (
+                    model is not None
+                    and fields.keys() <= model.plain
+                    and label not in self._numbered
+                ):
                     take(model, item.get("pk"), fields, line)
                 else:
                     item = item if line is None else decode_object(line)
@@ -101,7 +125,7 @@ class Reading:
 
     def _plain(self, file: FixtureFile, item: Mapping[str, Any], number: int) -> Iterator[Plain]:
         try:
-            yield from self._normaliser.plain(item)
+            yield from map(self._identities.named, self._normaliser.plain(item))
         except UnusableObjectError as error:
             pk = item.get("pk")
             what = f"object {number:,} ({item['model']}{'' if pk is None else f' {pk}'})"
@@ -128,10 +152,10 @@ class Reading:
 
     def _has(self, item: Mapping[str, Any], index: KeyIndex, key: Key) -> bool:
         """Whether an object has this key; a natural key counts where it has no primary key."""
-        if self._normaliser.label_of(item["model"]) != index.kind.label:
+        label = self._normaliser.label_of(item["model"])
+        if label != index.kind.label:
             return False
-        pk = item.get("pk")
+        _, pk, fields = self._identities.named(Plain(label, item.get("pk"), item["fields"]))
         if index.kind.to == NATURAL:
-            found = self._models.natural_keys.of(index.kind.label, pk, item["fields"])
-            return pk is None and found == key
+            return pk is None and self._models.natural_keys.of(label, pk, fields) == key
         return pk is not None and index.key_of(pk) == key

@@ -17,7 +17,8 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from decimal import InvalidOperation
 from itertools import islice
 from pathlib import Path
@@ -42,13 +43,30 @@ class FixtureFile:
 
     def __init__(self, path: Path, *, trusted: bool = False) -> None:
         self.path = path
-        self._trusted = trusted
+        self.trusted = trusted
         suffixes = [suffix.lower() for suffix in path.suffixes]
         self.compressed = suffixes.pop() if suffixes and suffixes[-1] in _OPENERS else ""
         kind = suffixes[-1] if suffixes else ""
         if kind not in (".json", ".jsonl"):
             self.refuse("its name does not say that it is JSON", hint=_NAMES)
         self.lines = kind == ".jsonl"
+
+    def mentions(self, labels: Iterable[str]) -> bool:
+        """Whether the text has one of these labels, as far as it can be read: a quick look.
+
+        A file that is known to be ours counts as not: it has no objects by number.
+        """
+        wanted = [f'"{label}"'.encode() for label in labels]
+        longest = max(map(len, wanted), default=0)
+        if not wanted or self.trusted:
+            return False
+        with suppress(*_UNREADABLE), self._open() as file:
+            text = b""
+            while block := file.read(_BLOCK):
+                text = text[-longest:] + block
+                if any(label in text for label in wanted):
+                    return True
+        return False
 
     def lines_and_objects(self) -> Iterator[tuple[dict[str, Any], bytes | None]]:
         """Each object, and its line where the file has it in our spelling.
@@ -59,7 +77,7 @@ class FixtureFile:
         done = 0
         try:
             with self._open() as file:
-                for item, line in plain_lines(file, lines=self.lines, trusted=self._trusted):
+                for item, line in plain_lines(file, lines=self.lines, trusted=self.trusted):
                     yield item, line
                     done += 1
         except (OtherFormError, *_UNREADABLE):

@@ -91,5 +91,5 @@ def test_a_reference_finds_its_object_however_it_is_written(tmp_path) -> None:
 @pytest.mark.parametrize("key", ["red", {"a": 1}, [1, [2]]])
 def test_a_key_that_the_field_cannot_read_is_refused_with_its_object(tmp_path, key: Any) -> None:
     objects = [a("a.tag", 1, slug="a"), a("a.tag", key, slug="b")]
-    with pytest.raises(FixtureError, match=r"object 2: a.tag has pk .* which is no whole number"):
+    with pytest.raises(FixtureError, match=r"object 2: a.tag has pk .*not a whole number"):
         arranged(tmp_path, NUMBERED, objects)
