@@ -223,7 +223,7 @@ class Pipeline:
         from fixturepipe.check.stage import check, check_tables
         from fixturepipe.dump.stage import check_options as check_dump_options
         from fixturepipe.dump.stage import dump
-        from fixturepipe.load.stage import load, prepare_target
+        from fixturepipe.load.stage import Chosen, load, prepare_target
 
         with self._writing():
             _require_fixable(self._migrated_source(), dump_options.fix)
@@ -234,7 +234,8 @@ class Pipeline:
             checked = check(endpoints, check_options, self._listener, transform)
             if not checked.ok:
                 return RunResult(checked)
-            prepare_target(self.directory, endpoints, load_options, self._listener)
+            chosen = Chosen(dump_options.labels, dump_options.exclude)
+            prepare_target(self.directory, endpoints, load_options, self._listener, chosen)
             if not checked.saw_tables:
                 checked = check_tables(endpoints, check_options, checked, self._listener, transform)
                 if not checked.ok:

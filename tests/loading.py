@@ -138,6 +138,15 @@ class Log:
         return "\n".join(e.text for e in self.events if hasattr(e, "text"))
 
 
+def execute(end: Endpoint, statement: str) -> list[tuple[Any, ...]]:
+    Endpoints("default", end, end).open()
+    with connections[TARGET].cursor() as cursor:
+        cursor.execute(statement)
+        found = list(cursor.fetchall() or ())
+    connections[TARGET].close()
+    return found
+
+
 def read_applied(endpoints: Endpoints, run: str) -> dict[int, Entry]:
     """The chunks of a run that the target has."""
     endpoints.open()

@@ -186,6 +186,8 @@ class Manifest(msgspec.Struct, kw_only=True):
     `stored` maps label and field to "same" or "altered" if the dumps hold the field's values in
     the form that the database stores: `load` writes them without the field's code. Stock loaddata
     would change or refuse some of those that are "altered" (see `dump/storedforms`).
+    `natural_ids` maps the label of a model whose objects have no primary key in a fixture (content
+    types, permissions) to pairs of natural key and id in the source.
     `natural_references` are the models that the dumps refer to by natural key.
     """
 
@@ -200,6 +202,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     sequences: dict[str, int] = {}
     json_nulls: dict[str, dict[str, Literal["all"] | list[Any]]] = {}
     stored: dict[str, dict[str, Literal["same", "altered"]]] = {}
+    natural_ids: dict[str, list[tuple[list[Any], int]]] = {}
     natural_references: list[str] = []
     dumps: list[Dump] = []
     arrangement: Arrangement | None = None

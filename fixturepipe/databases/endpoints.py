@@ -281,7 +281,7 @@ def _rebind(alias: str, settings: DatabaseSettings) -> None:
     _forget(alias)
     connections.settings[alias] = copy.deepcopy(settings)
     _name_tables_for(connections[alias])
-    _clear_row_caches()
+    clear_row_caches()
     _forget_migrations()
 
 
@@ -326,7 +326,7 @@ def _made_up_table_name(model: type[Model], limit: int | None) -> str:
     return truncate_name(f"{strip_quotes(name)}_{field}", limit)
 
 
-def _clear_row_caches() -> None:
+def clear_row_caches() -> None:
     """Clear the cache of content types: it is by alias, and holds the other database's keys."""
     if apps.is_installed("django.contrib.contenttypes"):
         from django.contrib.contenttypes.models import ContentType

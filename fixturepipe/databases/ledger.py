@@ -14,6 +14,9 @@ from models that no migration knows, so that a project's own migration history s
 from __future__ import annotations
 
 import functools
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +40,8 @@ def _tables() -> tuple[type[models.Model], type[models.Model]]:
         run = models.CharField(max_length=32, primary_key=True)
         was_empty = models.BooleanField()
         migrated = models.BooleanField()
-        cleared = models.BooleanField(default=False)
+        written = models.JSONField(default=list)
+        keeps_ids = models.BooleanField(null=True)
         finished = models.BooleanField(default=False)
 
         class Meta:
@@ -86,13 +90,16 @@ class Entry:
 class RunState:
     """What a run found. `was_empty`: the database had no table when the run came.
 
-    `migrated`: the run's own `migrate` is complete. `cleared`: the rows that were not the
-    run's own have been dealt with. `finished`: its last chunk was in once.
+    `written`: the tables that the run's own `migrate` wrote rows into. `migrated`: that `migrate`
+    is complete, and the rows that it wrote are cleared. `keeps_ids`: content types and permissions
+    get the ids of the source, because their tables were empty; None before the first chunk.
+    `finished`: the run's last chunk was in once.
     """
 
     was_empty: bool
     migrated: bool
-    cleared: bool
+    written: frozenset[str]
+    keeps_ids: bool | None
     finished: bool
 
 
@@ -129,7 +136,13 @@ class Ledger:
         found = self._runs.filter(run=self.run).first()
         if found is None:
             return None
-        return RunState(found.was_empty, found.migrated, found.cleared, found.finished)
+        return RunState(
+            found.was_empty,
+            found.migrated,
+            frozenset(found.written),
+            found.keeps_ids,
+            found.finished,
+        )
 
     def unfinished_others(self) -> list[str]:
         """Runs that put chunks into this database and did not get to their end."""
@@ -161,13 +174,38 @@ class Ledger:
         assert state is not None
         return state
 
+    @contextmanager
+    def recording_writes(self) -> Iterator[Callable[[str], None]]:
+        """Gives a function that records a table which `migrate` is about to write.
+
+        It commits at once, on a connection of its own, so that a transaction that is open
+        elsewhere cannot take the record back. What an earlier attempt recorded is dropped.
+        """
+        self._runs.filter(run=self.run).update(written=[])
+        connection = self._connection.copy()
+        tables: list[str] = []
+
+        def record(table: str) -> None:
+            if table not in tables:
+                tables.append(table)
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        f"UPDATE {RUNS} SET written = %s WHERE run = %s",
+                        [json.dumps(tables), self.run],
+                    )
+
+        try:
+            yield record
+        finally:
+            connection.close()
+
     def mark_migrated(self) -> None:
-        """The run's own `migrate` is complete."""
+        """The run's own `migrate` is complete; part of the transaction that clears its rows."""
         self._runs.filter(run=self.run).update(migrated=True)
 
-    def mark_cleared(self) -> None:
-        """The rows that were not the run's own are dealt with; part of that transaction."""
-        self._runs.filter(run=self.run).update(cleared=True)
+    def mark_keeps_ids(self, keeps_ids: bool) -> None:
+        """Whether content types and permissions get the ids of the source."""
+        self._runs.filter(run=self.run).update(keeps_ids=keeps_ids)
 
     def mark_finished(self) -> None:
         """Every chunk of the run is in."""

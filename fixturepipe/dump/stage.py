@@ -43,6 +43,7 @@ from fixturepipe.dump.appfile import KEPT_PROBLEMS, AppFile
 from fixturepipe.dump.dumpdata import dump_models
 from fixturepipe.dump.fingerprint import file_fingerprint, snapshot_fingerprint
 from fixturepipe.dump.keychoice import KeyChoice, choose_keys
+from fixturepipe.dump.naturalids import natural_ids
 from fixturepipe.dump.options import DumpOptions
 from fixturepipe.dump.reuse import app_fingerprint, keep_valid, select_with_reused
 from fixturepipe.dump.rowplan import RowPlan
@@ -136,6 +137,7 @@ def _describe(
     manifest.migrations = applied_migrations(connection)
     manifest.schema = [schema_of(model) for model in chosen.covered]
     manifest.not_covered = [*chosen.not_covered, *_columns_left_out(connection, chosen)]
+    manifest.natural_ids = natural_ids(chosen.models, connection.alias)
     manifest.natural_references = sorted(choice.labels)
 
 

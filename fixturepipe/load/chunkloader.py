@@ -50,6 +50,7 @@ _CHUNKS_BETWEEN_COLLECTIONS = 50
 class ChunkOptions:
     """How the chunks of a load are loaded.
 
+    `keeps_ids`: content types and permissions get the ids of the source.
     `reload` are chunks that the ledger has and that are to be loaded again (edited since).
     `dry_run`: the caller holds a transaction around all chunks, and rolls it back.
     """
@@ -60,6 +61,7 @@ class ChunkOptions:
     dry_run: bool = False
     saver: SaverOptions = field(default_factory=SaverOptions)
     reload: frozenset[int] = frozenset()
+    keeps_ids: bool = False
     pauses: tuple[float, ...] = PAUSES
 
 

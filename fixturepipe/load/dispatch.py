@@ -36,6 +36,8 @@ class Dispatch:
         options: LoadOptions,
         reload: frozenset[int],
         progress: LoadProgress,
+        *,
+        keeps_ids: bool,
     ) -> None:
         self._directory = directory
         self._endpoints = endpoints
@@ -43,7 +45,7 @@ class Dispatch:
         self._manifest = manifest
         self._options = options
         self._progress = progress
-        self._chunk_options = _chunk_options(manifest, options, reload)
+        self._chunk_options = _chunk_options(manifest, options, reload, keeps_ids)
         assert manifest.arrangement is not None
         self._chunks = manifest.arrangement.chunks
 
@@ -114,7 +116,7 @@ class Dispatch:
             self._alias,
             self._directory,
             self._chunk_options,
-            ValueNotes.of(self._manifest),
+            ValueNotes.of(self._manifest, keeps_ids=self._chunk_options.keeps_ids),
             self._progress.warn,
         )
         for chunk, then in zip_longest(pending, pending[1:]):
@@ -146,13 +148,14 @@ def worthwhile_processes(chunks: Sequence[Chunk]) -> int:
 
 
 def _chunk_options(
-    manifest: Manifest, options: LoadOptions, reload: frozenset[int]
+    manifest: Manifest, options: LoadOptions, reload: frozenset[int], keeps_ids: bool
 ) -> ChunkOptions:
     reject = options.on_error == "reject"
     saver = SaverOptions(
         keep_going=reject,
         signals=options.signals,
         fresh=options.existing != "update",
+        overwrite=options.existing == "delete",
     )
     return ChunkOptions(
         run=manifest.run,
@@ -161,5 +164,6 @@ def _chunk_options(
         dry_run=options.dry_run,
         saver=saver,
         reload=reload,
+        keeps_ids=keeps_ids,
         pauses=options.pauses,
     )

@@ -31,9 +31,13 @@ def prepare(
     listener: Listener,
     *,
     options: LoadOptions,
+    replaced: list[type[models.Model]] | None = None,
     before_check: bool = False,
 ) -> None:
-    """Migrate an empty target; refuse one that cannot take the run, which holds these models.
+    """Migrate an empty target; refuse one that cannot take the run, which has these models.
+
+    Rows that the run's own `migrate` writes are deleted from the tables of `replaced` models,
+    by default of all.
 
     Raises ConfigurationError with the list of what is wrong.
     """
@@ -48,6 +52,7 @@ def prepare(
     expected = _expected_migrations(endpoints, manifest)
     if not state.migrated:
         _make_tables(target, tables, options.schema, expected, listener)
+        target.clear_migrated(covered if replaced is None else replaced)
     target.require_migrations(expected)
     if state.was_empty:
         tables.make_unmanaged(covered)
@@ -68,8 +73,7 @@ def _make_tables(
     listener(Notice("info", f"The target {target.name} is empty: {how}"))
     started = time.monotonic()
     listener(StageStarted("migrate"))
-    tables.make(schema, expected)
-    target.ledger.mark_migrated()
+    tables.make(schema, expected, target.ledger)
     if schema == "models" and (left := operations_not_run(expected)):
         shown = [f"  {operation}" for operation in left[:_SHOWN]]
         more = [f"  and {len(left) - _SHOWN} more"] if len(left) > _SHOWN else []

@@ -20,7 +20,7 @@ from fixturepipe.databases.sequences import SequenceReset, reset_sequences
 from fixturepipe.errors import LoadError, RunDirectoryError, TransientLoadError, UsageError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
 from fixturepipe.load.dispatch import Dispatch, worthwhile_processes
-from fixturepipe.load.existing import make_room
+from fixturepipe.load.existing import ExistingRows
 from fixturepipe.load.loadplan import LoadPlan
 from fixturepipe.load.objects.receivers import has_receivers, hear_every_model
 from fixturepipe.load.options import LoadOptions
@@ -29,7 +29,8 @@ from fixturepipe.load.progress import LoadProgress
 from fixturepipe.load.server.constraints import require_no_dangling_rows
 from fixturepipe.load.server.lock import loader_lock
 from fixturepipe.load.server.servererrors import hint_for, is_transient, server_message
-from fixturepipe.load.server.target import LoadTarget
+from fixturepipe.load.server.tablemaker import row_counts
+from fixturepipe.load.server.target import LoadTarget, own_rows_matter
 
 __all__ = ["LoadOptions", "LoadResult", "load", "prepare_target"]
 
@@ -77,10 +78,29 @@ def load(
             return work.run()
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The apps and models that are to be dumped, all without `labels`, less `exclude`."""
+
+    labels: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+    def __contains__(self, model: type[models.Model]) -> bool:
+        names = {model._meta.app_label, model._meta.label_lower}
+        wanted, unwanted = ({each.lower() for each in n} for n in (self.labels, self.exclude))
+        return not names & unwanted and (not wanted or bool(names & wanted))
+
+
 def prepare_target(
-    directory: RunDirectory, endpoints: Endpoints, options: LoadOptions, listener: Listener
+    directory: RunDirectory,
+    endpoints: Endpoints,
+    options: LoadOptions,
+    listener: Listener,
+    chosen: Chosen = Chosen(),
 ) -> None:
     """Make the target ready for this run: migrate it if it is empty, refuse it if it is another's.
+
+    What `migrate` writes into the tables of the chosen models is replaced.
 
     Raises ConfigurationError with the list of what is wrong.
     """
@@ -93,7 +113,7 @@ def prepare_target(
                 target,
                 endpoints,
                 manifest,
-                list(covered),
+                [model for model in covered if model in chosen],
                 listener,
                 options=options,
                 before_check=True,
@@ -122,6 +142,8 @@ class _Load:
         self.target = LoadTarget(alias, _name(endpoints), manifest.run)
         self.chunks = manifest.arrangement.chunks
         self.covered = list(models_of(_loaded_schemas(manifest)))
+        # A table that is empty in the source is to be empty in the target.
+        self.replaced = [*models_of(_dumped_schemas(manifest))] or self.covered
 
     def run(self) -> LoadResult:
         """All of it, in order."""
@@ -134,6 +156,7 @@ class _Load:
             self.covered,
             self.listener,
             options=options,
+            replaced=self.replaced,
         )
         progress = LoadProgress(
             self.directory, self.manifest, self.target, self.listener, dry_run=options.dry_run
@@ -146,8 +169,11 @@ class _Load:
         if pending and not options.dry_run:
             forget_verification(self.directory)
         with self._rolled_back_if_dry():
+            existing = ExistingRows(
+                self.directory, self.target, self.replaced, self.chunks, options
+            )
             if pending and not options.rejects:
-                make_room(self.target, self.covered, progress.models, options.existing)
+                existing.deal_with(progress.entries)
             objects = Dispatch(
                 self.directory,
                 self.endpoints,
@@ -156,7 +182,10 @@ class _Load:
                 options,
                 plan.reload,
                 progress,
+                keeps_ids=self._keeps_ids(),
             ).load(pending)
+            if pending and self._complete(progress) and not options.dry_run:
+                existing.deal_with(progress.entries)
             sequences = self._finish(progress)
         seconds = time.monotonic() - started
         self.listener(StageFinished("load", objects, seconds))
@@ -171,6 +200,18 @@ class _Load:
             complete=self._complete(progress),
             dry_run=options.dry_run,
         )
+
+    def _keeps_ids(self) -> bool:
+        """Whether content types and permissions get the source's ids; decided once for a run."""
+        state = self.target.ledger.state()
+        assert state is not None
+        if state.keeps_ids is None:
+            own = [model._meta.db_table for model in self.covered if not own_rows_matter(model)]
+            fast = self.options.loader == "fast" and not self.options.signals
+            keeps_ids = fast and not row_counts(self.target.connection, own)
+            self.target.ledger.mark_keeps_ids(keeps_ids)
+            return keeps_ids
+        return state.keeps_ids
 
     def _pending(self, plan: LoadPlan) -> list[Chunk]:
         if edited := plan.edited():
@@ -270,6 +311,16 @@ def _loaded_schemas(manifest: Manifest) -> list[ModelSchema]:
     return [known[label] for label in manifest.arrangement.models if label in known] or list(
         known.values()
     )
+
+
+def _dumped_schemas(manifest: Manifest) -> list[ModelSchema]:
+    """The models of our own dumps that the chunks were made of, those without a row too."""
+    left_out = {each.name for each in manifest.not_covered}
+    dumps = {dump.file for dump in manifest.dumps}
+    inputs = manifest.arrangement.inputs if manifest.arrangement else {}
+    if not inputs or not set(inputs) <= dumps:
+        return []
+    return [schema for schema in manifest.schema if schema.label not in left_out]
 
 
 def _model(label: str) -> type[models.Model] | None:

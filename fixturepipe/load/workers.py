@@ -72,7 +72,7 @@ class _Worker:
         self.notes: list[str] = []
         self._open = ExitStack()
         directory = RunDirectory(setup.directory)
-        notes = ValueNotes.of(read_manifest(directory))
+        notes = ValueNotes.of(read_manifest(directory), keeps_ids=setup.options.keeps_ids)
         setup.endpoints.open()
         alias = self._open.enter_context(setup.endpoints.bound_to_target())
         self._loader = ChunkLoader(alias, directory, setup.options, notes, self.notes.append)

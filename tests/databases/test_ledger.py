@@ -80,11 +80,11 @@ def test_what_a_run_found_first_stays(ledger: Ledger) -> None:
 
 
 def test_marks_are_kept(ledger: Ledger) -> None:
-    ledger.mark_cleared()
+    ledger.mark_keeps_ids(True)
     ledger.mark_finished()
     state = ledger.state()
     assert state is not None
-    assert (state.cleared, state.finished) == (True, True)
+    assert (state.keeps_ids, state.finished) == (True, True)
 
 
 def test_only_unfinished_runs_with_chunks_are_in_the_way(

@@ -12,9 +12,7 @@ from django.db.models.signals import post_save, pre_migrate, pre_save
 
 from fixturepipe.artifacts.loadstatus import read_load_status
 from fixturepipe.artifacts.manifest import read_manifest, write_manifest
-from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
-from fixturepipe.databases.ledger import RUNS
 from fixturepipe.errors import (
     ChunkFileError,
     ConfigurationError,
@@ -24,20 +22,21 @@ from fixturepipe.errors import (
 )
 from fixturepipe.events import Event, Notice, StageAdvanced
 from fixturepipe.load.server.lock import LoaderLock
-from fixturepipe.load.stage import LoadOptions, prepare_target
 from tests.apps.loading import models
-from tests.loading import RUN, Log, a, chunk_path, column, load_into, make_run, read_applied, rows
+from tests.loading import (
+    RUN,
+    Log,
+    a,
+    chunk_path,
+    column,
+    execute,
+    load_into,
+    make_run,
+    read_applied,
+    rows,
+)
 
 SHADES = [a("shade", 1, slug="red"), a("shade", 2, slug="blue")]
-
-
-def execute(end: Endpoint, statement: str) -> list[tuple[Any, ...]]:
-    Endpoints("default", end, end).open()
-    with connections[TARGET].cursor() as cursor:
-        cursor.execute(statement)
-        found = list(cursor.fetchall() or ())
-    connections[TARGET].close()
-    return found
 
 
 # ---- nothing is lost
@@ -351,101 +350,7 @@ def test_chunks_that_the_server_confirmed_and_lost_are_loaded_again(
     assert "lost chunks that it had confirmed: 1." in log.text
 
 
-# ---- what is not the run's
-
-
-def test_rows_of_others_are_refused_with_their_counts(
-    tmp_path: Path, source: Endpoint, shared_target: Endpoint
-) -> None:
-    execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (7, 'mine'), (8, 'too')")
-    with pytest.raises(
-        ConfigurationError, match=r"rows that this run did not write:\n  loading.Shade: 2"
-    ):
-        load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
-
-
-def test_existing_rows_are_updated_by_their_key(
-    tmp_path: Path, source: Endpoint, shared_target: Endpoint
-) -> None:
-    execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (2, 'old'), (8, 'kept')")
-    load_into(shared_target, source, make_run(tmp_path / "run", SHADES), existing="update")
-    assert column(shared_target, "shade", "slug") == ["red", "blue", "kept"]
-
-
-def test_a_row_that_is_the_same_is_not_written_again(
-    tmp_path: Path, source: Endpoint, shared_target: Endpoint
-) -> None:
-    """The trigger would refuse it."""
-    execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (1, 'red'), (2, 'Blue')")
-    execute(
-        shared_target,
-        "CREATE TRIGGER no_change BEFORE UPDATE ON loading_shade FOR EACH ROW"
-        " SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'written'",
-    )
-    try:
-        with pytest.raises(LoadError, match=r"loading.shade pk 2: written") as raised:
-            load_into(shared_target, source, make_run(tmp_path / "run", SHADES), existing="update")
-        assert "pk 1" not in str(raised.value)
-    finally:
-        execute(shared_target, "DROP TRIGGER no_change")
-
-
-def test_an_update_never_reaches_another_row_through_a_unique_column(
-    tmp_path: Path, source: Endpoint, shared_target: Endpoint
-) -> None:
-    execute(shared_target, "INSERT INTO loading_product (id, number) VALUES (5, 'n')")
-    directory = make_run(tmp_path / "run", [a("product", 6, number="n")])
-    with pytest.raises(LoadError, match="pk 6, field number = 'n': Duplicate"):
-        load_into(shared_target, source, directory, existing="update")
-    assert column(shared_target, "product", "id") == [5]
-
-
-def test_existing_rows_are_deleted_first(
-    tmp_path: Path, source: Endpoint, shared_target: Endpoint
-) -> None:
-    execute(shared_target, "INSERT INTO loading_shade (id, slug) VALUES (2, 'old'), (8, 'gone')")
-    load_into(shared_target, source, make_run(tmp_path / "run", SHADES), existing="delete")
-    assert column(shared_target, "shade", "slug") == ["red", "blue"]
-
-
-def test_deleting_happens_once(tmp_path: Path, source: Endpoint, shared_target: Endpoint) -> None:
-    directory = make_run(tmp_path / "run", SHADES, [a("spot", 1, x=1, y=1)])
-    load_into(shared_target, source, directory, existing="delete", only=1)
-    load_into(shared_target, source, directory, existing="delete")
-    assert column(shared_target, "shade", "slug") == ["red", "blue"]
-
-
-def test_an_empty_database_is_migrated_and_what_migrate_made_is_replaced(
-    tmp_path: Path, source: Endpoint, empty_target: Endpoint
-) -> None:
-    directory = make_run(tmp_path / "run", SHADES)
-    prepare_target(directory, Endpoints("default", source, empty_target), LoadOptions(), Log())
-    execute(empty_target, "INSERT INTO loading_shade (id, slug) VALUES (8, 'of a migration')")
-    load_into(empty_target, source, directory)
-    assert column(empty_target, "shade", "slug") == ["red", "blue"]
-
-
-def test_a_target_that_was_prepared_before_the_dump_is_the_runs(
-    tmp_path: Path, source: Endpoint, empty_target: Endpoint
-) -> None:
-    directory = RunDirectory(tmp_path / "run")
-    endpoints = Endpoints("default", source, empty_target)
-    endpoints.open()
-    prepare_target(directory, endpoints, LoadOptions(), Log())
-    run = read_manifest(directory).run
-    execute(empty_target, "INSERT INTO loading_shade (id, slug) VALUES (8, 'of a migration')")
-    load_into(empty_target, source, make_run(tmp_path / "run", SHADES, run=run))
-    assert column(empty_target, "shade", "slug") == ["red", "blue"]
-
-
-def test_a_migrate_that_was_killed_begins_anew(
-    tmp_path: Path, source: Endpoint, empty_target: Endpoint
-) -> None:
-    directory = make_run(tmp_path / "run", SHADES)
-    prepare_target(directory, Endpoints("default", source, empty_target), LoadOptions(), Log())
-    execute(empty_target, f"UPDATE {RUNS} SET migrated = 0")
-    execute(empty_target, "DELETE FROM django_migrations WHERE app = 'auth'")
-    assert load_into(empty_target, source, directory).complete
+# ---- what the target must be
 
 
 def test_a_connection_lost_in_migrate_is_no_fault_of_the_project(

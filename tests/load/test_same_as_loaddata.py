@@ -89,7 +89,6 @@ HAZARDS: dict[str, list[list[Object]]] = {
     ],
     "an object that comes twice": [
         [a("shade", 1, slug="first"), a("shade", 2, slug="x"), a("shade", 1, slug="second")],
-        [a("shade", 2, slug="again")],
     ],
     "objects without a key": [
         [a("shade", None, slug="red"), a("shade", None, slug="blue")],

@@ -25,9 +25,11 @@ def test_a_key_that_is_the_same_but_for_case_is_refused_and_overwrites_nothing(
     assert rows(shared_target, LABEL) == {LABEL: [("ab", 1)]}
 
 
-def test_a_key_that_is_there_already_is_updated(
+def test_a_key_that_another_chunk_has_loaded_is_updated_only_when_asked(
     tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", [a("odd", "ab", share=1)], [a("odd", "ab", share=2)])
-    load_into(shared_target, source, directory)
+    with pytest.raises(LoadError, match="pk 'ab': the target already has a row with this key"):
+        load_into(shared_target, source, directory)
+    load_into(shared_target, source, directory, existing="update")
     assert rows(shared_target, LABEL) == {LABEL: [("ab", 2)]}

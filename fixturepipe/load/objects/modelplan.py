@@ -50,6 +50,7 @@ class ModelPlan:
         self.generated = {f.name for f in meta.local_fields if getattr(f, "generated", False)}
         self.lists = {f.name: f for f in meta.many_to_many}
         self._read_as_stored = all(is_read_as_stored(c.field) for c in self.columns)
+        self.kept_ids = notes.natural_ids.get(self.label, {})
         self._json_nulls = {
             name: keys if keys == "all" else {_comparable(key) for key in keys}
             for name, keys in notes.json_nulls.get(self.label, {}).items()
@@ -177,6 +178,13 @@ class ModelPlan:
                 text = column.described(value, error)
                 return RowProblem(each, text, column.field.name, value, hint)
         return None
+
+    def keys_in(self, objects: Sequence[FixtureObject]) -> list[str]:
+        """The primary keys of fixture objects, as `Rows.keys` has them."""
+        cells = self.cells(objects, set(map(tuple, map(itemgetter("fields"), objects))))
+        parts = zip(self.columns, cells, strict=True)
+        keys = [column.literals(values) for column, values in parts if column in self.key_columns]
+        return self._together(keys)
 
     # ---- what the database holds
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from django.db import Error as DatabaseError
+
 from fixturepipe.artifacts.rejects import Reason
 from fixturepipe.errors import LoadError
 from fixturepipe.load.objects.modelplan import ModelPlan
@@ -12,6 +14,15 @@ from fixturepipe.load.server.servererrors import code_of, hint_for, server_messa
 
 _SHOWN = 5
 _LONGEST = 80
+
+
+class ExistingRowError(DatabaseError):
+    """The server has a row under the key of one that was to be inserted."""
+
+    hint = (
+        "Rows of others are never changed unasked: --existing update writes objects over those with"
+        " the same key, --existing delete replaces them."
+    )
 
 
 def shortened(value: object) -> str:
@@ -64,6 +75,9 @@ def problem_of(
     plan: ModelPlan, each: FixtureObject, error: Exception, columns: Collection[str]
 ) -> RowProblem:
     """What an error says of an object, `columns` being those that it speaks of."""
+    if isinstance(error, ExistingRowError):
+        text = "the target already has a row with this key, which this chunk did not write"
+        return RowProblem(each, text, hint=ExistingRowError.hint, code=code_of(error))
     named = [c.field.name for c in plan.columns if c.name in columns]
     values = [
         each.get("pk") if name == plan.pk.name else each["fields"].get(name) for name in named

@@ -25,11 +25,11 @@ from fixturepipe.load.objects.columns import MISSING
 from fixturepipe.load.objects.groups import Group
 from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.naturalmatch import NaturalMatcher
-from fixturepipe.load.objects.ownkeys import OwnKeys
+from fixturepipe.load.objects.ownkeys import OwnKeys, natural_key_in
 from fixturepipe.load.objects.reading import ReadChunk
 from fixturepipe.load.objects.receivers import has_receivers
 from fixturepipe.load.objects.references import KeyResolver, References
-from fixturepipe.load.objects.rejection import problem_of
+from fixturepipe.load.objects.rejection import ExistingRowError, problem_of
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
 from fixturepipe.load.server.literals import NULL
 from fixturepipe.load.server.servererrors import DUPLICATE, code_of, columns_in_error, stops_chunk
@@ -52,12 +52,14 @@ class SaverOptions:
 
     `keep_going`: go on after a refused object, to report them all. `signals`: save the objects
     of models that have receivers of `pre_save` or `post_save` as Django does. `fresh`: take rows
-    with a primary key for new, and look whether they exist only when the server says so.
+    with a primary key for new. `overwrite`: where the server says that a key is not new after
+    all, update the row; otherwise the object is refused, since the row is not this run's.
     """
 
     keep_going: bool = False
     signals: bool = False
     fresh: bool = False
+    overwrite: bool = False
 
 
 class ChunkSaver:
@@ -186,6 +188,9 @@ class ChunkSaver:
         meant = matcher.match(without, group.objects, group.cells)
         for row, found in zip(without, meant, strict=True):
             keys[row] = found
+            if plan.kept_ids and (found is None or found is MISSING):
+                natural_key = natural_key_in(group.objects[row], plan.model)
+                keys[row] = plan.kept_ids.get(natural_key or (), found)
         return True
 
     # ---- rows that exist
@@ -231,7 +236,10 @@ class ChunkSaver:
         """A single row that the server does not take."""
         plan = row.plan
         if code_of(error) in DUPLICATE and self._exists_after_all(plan, row):
-            return
+            if self._options.overwrite or self._writer.has_left_rows:
+                self._update(plan, row)
+                return
+            error = ExistingRowError(*error.args)
         self.models[plan.label] -= 1
         if isinstance(error, UnicodeEncodeError):
             columns = tuple(
@@ -246,14 +254,11 @@ class ChunkSaver:
             raise _EnoughError
 
     def _exists_after_all(self, plan: ModelPlan, row: Rows) -> bool:
-        """A key that was thought to be new: the row is updated, as loaddata would.
+        """Whether the table has a row under a key that was thought to be new.
 
-        One that the table's collation merely takes for the same is another row's.
+        A key that the table's collation merely considers equal is another row's.
         """
-        if not self._options.fresh or row.keys[0] not in self._held(plan, row):
-            return False
-        self._update(plan, row)
-        return True
+        return self._options.fresh and row.keys[0] in self._held(plan, row)
 
     # ---- what is done object by object
 

@@ -65,7 +65,8 @@ class StatementWriter(Generic[_Rows]):
     `refused` is called with each single row that the server refuses, and its error. With
     `keep_going`, statements are undone one by one, so that what follows a refused row can stay.
     Errors that are not the rows' fault are raised. `meanwhile` is called again and again while
-    the server is at work, as long as it gives True.
+    the server is at work, as long as it gives True. `has_left_rows` says that a statement which
+    gave a warning was not undone, so that its rows are in the way when they are sent again.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class StatementWriter(Generic[_Rows]):
         self._keep_going = keep_going
         self._meanwhile = meanwhile
         self._waiting: _Rows | None = None
+        self.has_left_rows = False
 
     def insert(self, rows: _Rows) -> None:
         """Send rows, in as many statements as the server's packet size asks for."""
@@ -214,6 +216,8 @@ class StatementWriter(Generic[_Rows]):
                 continue
             if self._keep_going:
                 raw.query(b"ROLLBACK TO SAVEPOINT fixturepipe_statement")
+            else:
+                self.has_left_rows = True
             text = words.decode() if isinstance(words, bytes) else words
             raise ServerWarning(int(code), text)
 

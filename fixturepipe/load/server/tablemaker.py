@@ -20,11 +20,13 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.databases.coverage import LEDGER_PREFIX
+from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.migrations import MigrationKey
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.load.server.failedmigration import StatementLog, failed_operation
 from fixturepipe.load.server.modeltables import create_model_tables
 from fixturepipe.load.server.servererrors import is_transient, server_message
+from fixturepipe.load.server.writtentables import WrittenTables
 
 Schema = Literal["migrate", "models"]
 
@@ -34,6 +36,19 @@ def tables_of(connection: BaseDatabaseWrapper) -> set[str]:
     with connection.cursor() as cursor:
         found = connection.introspection.table_names(cursor)
     return {name for name in found if not name.startswith(LEDGER_PREFIX)}
+
+
+def row_counts(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> dict[str, int]:
+    """The number of rows of each of these tables that has any."""
+    found: dict[str, int] = {}
+    with connection.cursor() as cursor:
+        for table in sorted(tables):
+            quoted = connection.ops.quote_name(table)
+            cursor.execute(f"SELECT 1 FROM {quoted} LIMIT 1")
+            if cursor.fetchone():
+                cursor.execute(f"SELECT COUNT(*) FROM {quoted}")
+                found[table] = int((cursor.fetchone() or (0,))[0])
+    return found
 
 
 class TableMaker:
@@ -47,13 +62,21 @@ class TableMaker:
         self._name = name
         self._statements = StatementLog()
 
-    def make(self, schema: Schema, recorded: Iterable[MigrationKey]) -> None:
+    def make(self, schema: Schema, recorded: Iterable[MigrationKey], ledger: Ledger) -> None:
         """Make all tables that Django manages; `recorded` are the migrations of the source.
+
+        The ledger gets the tables that rows are inserted into.
 
         Raises ConfigurationError, which says where it failed, or TransientLoadError.
         """
-        self._drop_half_made_tables()
-        with self._failures_explained(schema), self._connection.execute_wrapper(self._statements):
+        state = ledger.state()
+        self._drop_half_made_tables(state.written if state else frozenset())
+        with (
+            self._failures_explained(schema),
+            ledger.recording_writes() as record,
+            self._connection.execute_wrapper(WrittenTables(record)),
+            self._connection.execute_wrapper(self._statements),
+        ):
             if schema == "models":
                 create_model_tables(self._connection, recorded)
             else:
@@ -135,13 +158,24 @@ class TableMaker:
                 editor.create_model(model)
             return execute(sql, params, many, context)
 
-    def _drop_half_made_tables(self) -> None:
-        """Tables of the project that an interrupted attempt of this run left behind."""
+    def _drop_half_made_tables(self, written: Collection[str]) -> None:
+        """Tables of the project that an interrupted attempt of this run left behind.
+
+        Raises ConfigurationError for rows in tables that the attempt never wrote.
+        """
         project = {m._meta.db_table for m in apps.get_models(include_auto_created=True)}
         project.add(MigrationRecorder.Migration._meta.db_table)
         half_made = tables_of(self._connection) & project
         if not half_made:
             return
+        own = {table.lower() for table in written}
+        if found := row_counts(self._connection, (t for t in half_made if t.lower() not in own)):
+            counts = [f"  {table}: {n:,}" for table, n in found.items()]
+            raise ConfigurationError(
+                "\n".join([f"{self._name} has rows that this run did not write:", *counts]),
+                hint="They were written after an attempt to migrate was interrupted. Save them,"
+                " then drop all tables, or use an empty database.",
+            )
         quote = self._connection.ops.quote_name
         with self._connection.constraint_checks_disabled(), self._connection.cursor() as cursor:
             for table in sorted(half_made):

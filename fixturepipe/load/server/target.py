@@ -6,12 +6,14 @@ killed in the middle of `migrate` knows, when it comes again, that the half-made
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
+from django.apps import apps
 from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.endpoints import connection_to
+from fixturepipe.databases.endpoints import clear_row_caches, connection_to
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.ledger import Ledger, RunState
 from fixturepipe.databases.migrations import (
@@ -21,7 +23,7 @@ from fixturepipe.databases.migrations import (
     pending_migrations,
 )
 from fixturepipe.errors import ConfigurationError
-from fixturepipe.load.server.tablemaker import tables_of
+from fixturepipe.load.server.tablemaker import row_counts, tables_of
 
 Migrations = Sequence[tuple[str, str]]
 _SHOWN = 20
@@ -101,30 +103,58 @@ class LoadTarget:
                 hint="Change each of them: ALTER TABLE name ENGINE=InnoDB.",
             )
 
-    def rows_found(self, covered: Iterable[type[models.Model]]) -> dict[type[models.Model], int]:
-        """The models whose tables hold rows, and how many."""
-        found = {}
-        quote = self.connection.ops.quote_name
-        with self.connection.cursor() as cursor:
-            for model in covered:
-                table = quote(model._meta.db_table)
-                cursor.execute(f"SELECT 1 FROM {table} LIMIT 1")
-                if cursor.fetchone():
-                    cursor.execute(f"SELECT COUNT(*) FROM {table}")
-                    found[model] = int((cursor.fetchone() or (0,))[0])
-        return found
+    def clear_migrated(self, covered: Iterable[type[models.Model]]) -> None:
+        """Delete what the run's own `migrate` wrote into the tables of covered models.
 
-    def clear(self, cleared: Iterable[type[models.Model]]) -> None:
-        """Delete the rows of these models, and write down that it is done, in one transaction."""
+        The ledger says in the same transaction that it is done: rows that appear later are
+        not the run's.
+        """
+        state = self.ledger.state()
+        written = {table.lower() for table in state.written} if state else set()
+        chosen = {model for model in covered if model._meta.db_table.lower() in written}
+        chosen -= self._needed_by_others(chosen)
+        with transaction.atomic(using=self.alias):
+            self.delete_rows(chosen)
+            self.ledger.mark_migrated()
+        clear_row_caches()
+
+    def delete_rows(self, chosen: Iterable[type[models.Model]]) -> None:
+        """Delete all rows of these models."""
         quote = self.connection.ops.quote_name
-        with (
-            transaction.atomic(using=self.alias),
-            self.connection.constraint_checks_disabled(),
-            self.connection.cursor() as cursor,
-        ):
-            for model in cleared:
+        with self.connection.constraint_checks_disabled(), self.connection.cursor() as cursor:
+            for model in chosen:
                 cursor.execute(f"DELETE FROM {quote(model._meta.db_table)}")
-            self.ledger.mark_cleared()
+
+    def delete_where(self, model: type[models.Model], condition: str) -> None:
+        """Delete the rows of one model that meet a condition (SQL, without parameters)."""
+        table = self.connection.ops.quote_name(model._meta.db_table)
+        with self.connection.constraint_checks_disabled(), self.connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {table} WHERE {condition}")
+
+    def _needed_by_others(self, chosen: Collection[type[models.Model]]) -> set[type[models.Model]]:
+        """Those of the models that rows refer to which are not to be deleted."""
+        needed: set[type[models.Model]] = set()
+        others = set(apps.get_models(include_auto_created=True)) - set(chosen)
+        while True:
+            found = {
+                remote
+                for model in others
+                if (remotes := _referenced(model) & set(chosen) - needed)
+                and row_counts(self.connection, [model._meta.db_table])
+                for remote in remotes
+            }
+            if not found:
+                return needed
+            needed |= found
+            others |= found
+
+
+def _referenced(model: type[models.Model]) -> set[Any]:
+    return {
+        field.related_model._meta.concrete_model
+        for field in model._meta.concrete_fields
+        if isinstance(field.related_model, type)
+    }
 
 
 def own_rows_matter(model: type[models.Model]) -> bool:
