@@ -223,13 +223,19 @@ class Pipeline:
         from fixturepipe.check.stage import check, check_tables
         from fixturepipe.dump.stage import check_options as check_dump_options
         from fixturepipe.dump.stage import dump
-        from fixturepipe.load.stage import Chosen, load, prepare_target
+        from fixturepipe.load.stage import (
+            Chosen,
+            drop_half_made_tables,
+            load,
+            prepare_target,
+        )
 
         with self._writing():
             _require_fixable(self._migrated_source(), dump_options.fix)
             check_dump_options(dump_options)
             endpoints = self._loadable_endpoints()
             check_options = self._in_workdir(check_options)
+            drop_half_made_tables(self.directory, endpoints)
             transform = _row_transform(endpoints, check_options)
             checked = check(endpoints, check_options, self._listener, transform)
             if not checked.ok:

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import models
 
 from fixturepipe.artifacts.manifest import Manifest, ModelSchema
-from fixturepipe.databases.coverage import coverage
+from fixturepipe.databases.coverage import coverage, models_of_virtual_tables
 from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
 from fixturepipe.databases.ledger import refuse_other_runs
 from fixturepipe.databases.migrations import MigrationKey, applied_migrations
@@ -51,7 +51,8 @@ def prepare(
     tables = TableMaker(target.connection, target.name)
     expected = _expected_migrations(endpoints, manifest)
     if not state.migrated:
-        _make_tables(target, tables, options.schema, expected, listener)
+        left_out = set() if manifest.schema else models_of_virtual_tables(connection_to(SOURCE))
+        _make_tables(target, tables, options.schema, expected, left_out, listener)
         target.clear_migrated(covered if replaced is None else replaced)
     target.require_migrations(expected)
     if state.was_empty:
@@ -67,13 +68,14 @@ def _make_tables(
     tables: TableMaker,
     schema: Schema,
     expected: list[MigrationKey],
+    left_out: set[type[models.Model]],
     listener: Listener,
 ) -> None:
     how = "making its tables from the models" if schema == "models" else "migrating it"
     listener(Notice("info", f"The target {target.name} is empty: {how}"))
     started = time.monotonic()
     listener(StageStarted("migrate"))
-    tables.make(schema, expected, target.ledger)
+    tables.make(schema, expected, target.ledger, left_out)
     if schema == "models" and (left := operations_not_run(expected)):
         shown = [f"  {operation}" for operation in left[:_SHOWN]]
         more = [f"  and {len(left) - _SHOWN} more"] if len(left) > _SHOWN else []

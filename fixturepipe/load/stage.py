@@ -12,6 +12,7 @@ from django.db import Error as DatabaseError
 from django.db import models, transaction
 
 from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, open_run, read_manifest
+from fixturepipe.artifacts.ownership import run_in
 from fixturepipe.artifacts.ranges import format_ranges
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import forget_verification
@@ -29,7 +30,7 @@ from fixturepipe.load.progress import LoadProgress
 from fixturepipe.load.server.constraints import require_no_dangling_rows
 from fixturepipe.load.server.lock import loader_lock
 from fixturepipe.load.server.servererrors import hint_for, is_transient, server_message
-from fixturepipe.load.server.tablemaker import row_counts
+from fixturepipe.load.server.tablemaker import TableMaker, row_counts
 from fixturepipe.load.server.target import LoadTarget, own_rows_matter
 
 __all__ = ["LoadOptions", "LoadResult", "load", "prepare_target"]
@@ -118,6 +119,20 @@ def prepare_target(
                 options=options,
                 before_check=True,
             )
+
+
+def drop_half_made_tables(directory: RunDirectory, endpoints: Endpoints) -> None:
+    """Empty the target if this run found it empty and did not get to the end of `migrate`.
+
+    Raises ConfigurationError for rows in tables that this run never wrote.
+    """
+    run = run_in(directory.path)
+    if run is None:
+        return
+    with endpoints.bound_to_target() as alias:
+        target = LoadTarget(alias, _name(endpoints), run)
+        with _server_errors_described(), loader_lock(target.connection):
+            TableMaker(target.connection, target.name).drop_half_made(target.ledger)
 
 
 class _Load:

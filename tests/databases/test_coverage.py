@@ -11,6 +11,7 @@ from fixturepipe.databases.coverage import (
     Tables,
     coverage,
     missing_columns,
+    models_of_virtual_tables,
     unknown_columns,
 )
 from fixturepipe.databases.tables import Table
@@ -72,8 +73,14 @@ def test_tables_that_are_no_data_of_the_site_are_named_as_what_they_are(source):
 
 
 def test_a_model_over_a_virtual_table_that_the_target_lacks_is_left_out(source):
-    execute("CREATE VIRTUAL TABLE hidden_legacy USING fts5(id, name)")
+    execute(
+        "CREATE VIRTUAL TABLE hidden_legacy USING fts5(id, name)",
+        "DROP TABLE hidden_ghost",
+        "CREATE VIRTUAL TABLE hidden_ghost USING fts5(name)",
+    )
     assert "virtual table of SQLite" in reasons()["hidden.legacy"]
+    assert "virtual table of SQLite" in reasons()["hidden.ghost"]
+    assert models_of_virtual_tables(connections["default"]) == {Ghost, Legacy}
 
 
 def test_columns_that_no_field_has_are_named_with_the_rows_that_hold_something(source, tmp_path):

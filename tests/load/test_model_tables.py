@@ -21,6 +21,8 @@ class Legacy(models.Model):
     class Meta:
         managed = False
         db_table = "legacy"
+class Word(models.Model):
+    item = models.OneToOneField(Item, models.CASCADE, primary_key=True, db_column="rowid")
 """
 INITIAL = """
 class Migration(migrations.Migration):
@@ -37,6 +39,11 @@ class Migration(migrations.Migration):
             "Legacy", [("id", models.BigAutoField(primary_key=True))],
             options={"managed": False, "db_table": "legacy"},
         ),
+        migrations.CreateModel("Word", [
+            ("item", models.OneToOneField(
+                "shop.Item", models.CASCADE, primary_key=True, db_column="rowid"
+            )),
+        ]),
     ]
 """
 # SQLite's own dialect, which MySQL and MariaDB refuse.
@@ -48,6 +55,9 @@ class Migration(migrations.Migration):
     )]
 """
 ROWS = """
+DROP TABLE shop_word;
+CREATE VIRTUAL TABLE shop_word USING fts5(text);
+INSERT INTO shop_word (rowid, text) VALUES (7, 'lamp');
 CREATE TABLE legacy (id integer PRIMARY KEY);
 INSERT INTO legacy VALUES (3);
 INSERT INTO shop_box (id) VALUES (1);
@@ -86,6 +96,7 @@ def test_a_failed_migration_is_named_and_the_models_are_the_way_through(stuck: P
     )
     recorded = stuck.execute("SELECT name FROM django_migrations WHERE app = 'shop' ORDER BY name")
     assert recorded == (("0001_initial",), ("0002_trigger",))
+    assert not stuck.execute("SHOW TABLES LIKE 'shop_word'")
 
 
 @pytest.mark.parametrize(

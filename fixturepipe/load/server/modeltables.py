@@ -9,7 +9,7 @@ models are fine. The rows come from the source in any case; what only a migratio
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.apps import apps
@@ -49,17 +49,23 @@ class OperationNotRun:
         return f"{self.app}.{self.migration}: {self.kind}{made}"
 
 
-def create_model_tables(connection: BaseDatabaseWrapper, recorded: Iterable[MigrationKey]) -> None:
+def create_model_tables(
+    connection: BaseDatabaseWrapper,
+    recorded: Iterable[MigrationKey],
+    left_out: Container[type[models.Model]] = (),
+) -> None:
     """Create the table of every managed model, then record the source's migrations as applied.
 
     Content types and permissions are made by Django's own signal handlers, as after `migrate`.
-    `recorded` are the migrations that the source records, in its order.
+    `recorded` are the migrations that the source records, in its order. Models in `left_out` get
+    no table.
     """
     alias = connection.alias
     emit_pre_migrate_signal(0, False, alias)
     with connection.schema_editor() as editor:
         for model in models_to_create(alias):
-            editor.create_model(model)
+            if model not in left_out:
+                editor.create_model(model)
     recorder = MigrationRecorder(connection)
     recorder.ensure_schema()
     for app, name in recorded:

@@ -7,7 +7,7 @@ starts from an empty database.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -62,15 +62,21 @@ class TableMaker:
         self._name = name
         self._statements = StatementLog()
 
-    def make(self, schema: Schema, recorded: Iterable[MigrationKey], ledger: Ledger) -> None:
+    def make(
+        self,
+        schema: Schema,
+        recorded: Iterable[MigrationKey],
+        ledger: Ledger,
+        left_out: Container[type[models.Model]] = (),
+    ) -> None:
         """Make all tables that Django manages; `recorded` are the migrations of the source.
 
-        The ledger gets the tables that rows are inserted into.
+        The ledger gets the tables that rows are inserted into. Models in `left_out` get no table
+        from "models".
 
         Raises ConfigurationError, which says where it failed, or TransientLoadError.
         """
-        state = ledger.state()
-        self._drop_half_made_tables(state.written if state else frozenset())
+        self.drop_half_made(ledger)
         with (
             self._failures_explained(schema),
             ledger.recording_writes() as record,
@@ -78,7 +84,7 @@ class TableMaker:
             self._connection.execute_wrapper(self._statements),
         ):
             if schema == "models":
-                create_model_tables(self._connection, recorded)
+                create_model_tables(self._connection, recorded, left_out)
             else:
                 self._migrate()
 
@@ -158,17 +164,20 @@ class TableMaker:
                 editor.create_model(model)
             return execute(sql, params, many, context)
 
-    def _drop_half_made_tables(self, written: Collection[str]) -> None:
-        """Tables of the project that an interrupted attempt of this run left behind.
+    def drop_half_made(self, ledger: Ledger) -> None:
+        """Drop the tables of the project that an interrupted attempt of this run left behind.
 
         Raises ConfigurationError for rows in tables that the attempt never wrote.
         """
+        state = ledger.state()
+        if state is None or state.migrated:
+            return
         project = {m._meta.db_table for m in apps.get_models(include_auto_created=True)}
         project.add(MigrationRecorder.Migration._meta.db_table)
         half_made = tables_of(self._connection) & project
         if not half_made:
             return
-        own = {table.lower() for table in written}
+        own = {table.lower() for table in state.written}
         if found := row_counts(self._connection, (t for t in half_made if t.lower() not in own)):
             counts = [f"  {table}: {n:,}" for table, n in found.items()]
             raise ConfigurationError(
