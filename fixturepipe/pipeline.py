@@ -29,13 +29,14 @@ from fixturepipe.databases.endpoints import (
     TARGET,
     Endpoint,
     Endpoints,
-    default_target,
     resolve_endpoint,
 )
 from fixturepipe.databases.introspection import project_schemas, rows_found
 from fixturepipe.databases.ledger import remove_ledger
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import require_migrated, require_reachable, require_server
+from fixturepipe.databases.runtarget import AskPassword, choose_target, record_target
+from fixturepipe.databases.urls import is_url
 from fixturepipe.dump.fingerprint import what_moved
 from fixturepipe.dump.options import DumpOptions
 from fixturepipe.errors import ConfigurationError, UsageError
@@ -111,9 +112,14 @@ class Pipeline:
     cannot.
     """
 
-    def __init__(self, project: Project, listener: Listener = ignore) -> None:
+    def __init__(
+        self, project: Project, listener: Listener = ignore, ask_password: AskPassword = None
+    ) -> None:
+        """`ask_password` is called for the password of the run's target, which is not stored."""
         self._project = project
         self._listener = listener
+        self._ask_password = ask_password
+        self._target = ""
         self._open = contextlib.ExitStack()
         self._ends: Endpoints | None = None
         self.directory = RunDirectory(project.workdir)
@@ -181,6 +187,7 @@ class Pipeline:
             if again is not None:
                 self._arrange((), again)
             endpoints = self._loadable_endpoints(source_needed=False)
+            record_target(self.directory, self._target_name())
             self._warn_of_changes(manifest, endpoints, reached=False)
             return load(self.directory, endpoints, options, self._listener)
 
@@ -240,6 +247,7 @@ class Pipeline:
             checked = check(endpoints, check_options, self._listener, transform)
             if not checked.ok:
                 return RunResult(checked)
+            record_target(self.directory, self._target_name())
             chosen = Chosen(dump_options.labels, dump_options.exclude)
             prepare_target(self.directory, endpoints, load_options, self._listener, chosen)
             if not checked.saw_tables:
@@ -274,7 +282,7 @@ class Pipeline:
         try:
             if not self._is_embedded():
                 remove_ledger(self._both_endpoints(source_needed=False), run)
-        except ConfigurationError as error:
+        except UsageError as error:
             raise ConfigurationError(
                 f"The run's ledger in the target cannot be removed: {error.message}",
                 hint="`fixturepipe clean --keep-ledger` removes the files and leaves the ledger in"
@@ -326,7 +334,7 @@ class Pipeline:
         given = self._project.source
         source = resolve_endpoint(given)
         endpoints = Endpoints(
-            "default" if "://" in given else given, source, timeout=self._project.timeout
+            "default" if is_url(given) else given, source, timeout=self._project.timeout
         )
         endpoints.open()
         if needed:
@@ -378,12 +386,20 @@ class Pipeline:
         return endpoints
 
     def _is_embedded(self) -> bool:
-        self._set_up()
-        return (self._project.target or default_target()) == EMBEDDED
+        return self._target_name() == EMBEDDED
+
+    def _target_name(self) -> str:
+        """The run's target as it is given, recorded or the default, asked for once."""
+        if not self._target:
+            self._set_up()
+            has_run = self.directory.manifest.exists()
+            manifest = read_manifest(self.directory) if has_run else None
+            self._target = choose_target(manifest, self._project.target, self._ask_password)
+        return self._target
 
     def _target_endpoint(self) -> Endpoint:
         if not self._is_embedded():
-            return resolve_endpoint(self._project.target or default_target())
+            return resolve_endpoint(self._target_name())
         self._make_directory()
         self._open.callback(self.server.leave)
         self.server.start()

@@ -188,6 +188,8 @@ class Manifest(msgspec.Struct, kw_only=True):
     would change or refuse some of those that are "altered" (see `dump/storedforms`).
     `natural_ids` maps the label of a model whose objects have no primary key in a fixture (content
     types, permissions) to pairs of natural key and id in the source.
+    `target` is the run's target, an alias or a URL without password and options, "" until a
+    command fills one; `target_needs` names the parts of its URL that are not written.
     `natural_references` are the models that the dumps refer to by natural key.
     """
 
@@ -196,6 +198,8 @@ class Manifest(msgspec.Struct, kw_only=True):
     created: str
     settings: str = ""
     source: Source | None = None
+    target: str = ""
+    target_needs: list[str] = []
     migrations: list[tuple[str, str]] = []
     schema: list[ModelSchema] = []
     not_covered: list[NotCovered] = []

@@ -83,7 +83,7 @@ def read_state(directory: RunDirectory) -> State:
     return State(
         run=manifest.run,
         source=manifest.source.name if manifest.source else "",
-        target=load_status.target if load_status else "",
+        target=load_status.target if load_status else manifest.target,
         models=tuple(_models(manifest, load_status, verification)),
         dumps=len(manifest.dumps),
         chunks=chunks,

@@ -15,10 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from fixturepipe.cli.failures import failure_of
+from fixturepipe.cli.interrupts import handled
+from fixturepipe.cli.nextcommand import NextCommand, next_command
 from fixturepipe.cli.options import Command, all_options, build_parser, command_named
 from fixturepipe.cli.progress import Progress
+from fixturepipe.cli.terminal import flush_stdout, forget_stdout, say, set_up_streams
 from fixturepipe.config import read_file, resolve
-from fixturepipe.errors import FixturepipeError
 
 INTERRUPTED = 130
 TRACEBACKS = 3
@@ -28,22 +31,29 @@ TRACEBACKS = 3
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
-def script() -> NoReturn:
+def script(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") -> NoReturn:
     """The program: run `main`, and exit with its status."""
+    set_up_streams()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    repeated = next_command(prog, arguments, os.environ)
     try:
-        status = main()
+        with handled(lambda: _say_interrupted(repeated)):
+            status = main(arguments, prog)
     except KeyboardInterrupt:
-        status = _interrupted()
+        _say_interrupted(repeated)
+        status = INTERRUPTED
     # The process ends, and all objects with it: looking for cycles among them takes 0.1 s.
     gc.freeze()
     sys.exit(status)
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") -> int:
-    """Run one command, and return its exit status."""
+    """Run one command, and return its exit status. Raises KeyboardInterrupt."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    arguments = sys.argv[1:] if arguments is None else arguments
     flags = vars(build_parser(prog).parse_args(arguments))
     command = command_named(flags.pop("command"))
+    next_ = next_command(prog, arguments, os.environ)
     # Until the environment and the file are read there is only the flag.
     verbosity = int(flags.get("verbosity", 1))
     try:
@@ -52,30 +62,15 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") -> i
         # Imported late: `--help` and wrong use must not wait for it.
         from fixturepipe.cli.commands import COMMANDS, Call
 
-        with Progress(verbosity, quiet=values.get("no_progress", False)) as progress:
-            return COMMANDS[command.name](Call(command, values, progress, prog))
-    except FixturepipeError as error:
+        quiet = values.get("no_progress", False)
+        with Progress(verbosity, next_, quiet=quiet) as progress:
+            status = COMMANDS[command.name](Call(command, values, progress, next_))
+        flush_stdout()
+        return status
+    except Exception as error:  # noqa: BLE001  (a user gets a sentence, whatever happened)
         if verbosity >= TRACEBACKS:
             traceback.print_exc()
-        _print_error(error)
-        return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output is gone, as in `inspect | head`: nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        # A full disk, a directory that was removed: each file is complete or absent.
-        return _print_unexpected(error, verbosity, "Correct that, then repeat the command.")
-    except Exception as error:  # noqa: BLE001  (a user gets a sentence, whatever happened)
-        hint = "This is a fault of fixturepipe. Please report it with the traceback (-v 3)."
-        return _print_unexpected(error, verbosity, hint)
-    except KeyboardInterrupt:
-        return _interrupted()
-
-
-def _interrupted() -> int:
-    print("Interrupted. The same command continues from here.", file=sys.stderr)
-    return INTERRUPTED
+        return _say_failure(error, next_)
 
 
 def _values(command: Command, flags: dict[str, Any]) -> dict[str, Any]:
@@ -85,14 +80,16 @@ def _values(command: Command, flags: dict[str, Any]) -> dict[str, Any]:
     return resolve(command.all_options, flags, os.environ, file) | arguments
 
 
-def _print_error(error: FixturepipeError) -> None:
-    print(f"error: {error.message}", file=sys.stderr)
-    if error.hint:
-        print(f"  next: {error.hint}", file=sys.stderr)
+def _say_failure(error: Exception, next_: NextCommand) -> int:
+    failure = failure_of(error)
+    if isinstance(error, OSError):
+        # Perhaps it is stdout that is full: what it still holds must not fail again at the end.
+        forget_stdout()
+    say(f"error: {next_.completed(failure.message)}")
+    if failure.hint:
+        say(f"  next: {next_.completed(failure.hint)}")
+    return failure.exit_code
 
 
-def _print_unexpected(error: Exception, verbosity: int, hint: str) -> int:
-    if verbosity >= TRACEBACKS:
-        traceback.print_exc()
-    _print_error(FixturepipeError(f"{type(error).__name__}: {error}", hint=hint))
-    return FixturepipeError.exit_code
+def _say_interrupted(repeated: NextCommand) -> None:
+    say(f"Interrupted. The same command continues from here: {repeated.repeated}")

@@ -6,6 +6,9 @@ read files alone and answer at once.
 
 from __future__ import annotations
 
+import contextlib
+import getpass
+import io
 import json
 import re
 import shutil
@@ -14,7 +17,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
@@ -26,7 +29,9 @@ from fixturepipe.artifacts.records import first_objects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
 from fixturepipe.cli import show
+from fixturepipe.cli.nextcommand import NextCommand
 from fixturepipe.cli.options import PROJECT, Command, default_of
+from fixturepipe.cli.terminal import flush_stdout, printable
 from fixturepipe.config import Project, filled
 from fixturepipe.errors import UsageError
 from fixturepipe.events import Listener
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     from fixturepipe.pipeline import Pipeline
 
 DONE, PROBLEMS = 0, 1
+_ARRANGE_FIRST = "There are no chunks yet. Make them with `fixturepipe arrange`."
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Call:
     command: Command
     values: Mapping[str, Any]
     listener: Listener
-    prog: str
+    next: NextCommand
 
     def __getitem__(self, name: str) -> Any:
         """The value of an option or argument that the command itself reads."""
@@ -71,7 +77,8 @@ class Call:
         """The pipeline over the project."""
         from fixturepipe.pipeline import Pipeline
 
-        return Pipeline(self.project, self.listener)
+        ask = getpass.getpass if _is_terminal(sys.stdin) else None
+        return Pipeline(self.project, self.listener, ask)
 
     def options(self, **arguments: Any) -> list[Any]:
         """The options classes that the command fills, filled."""
@@ -83,22 +90,32 @@ class Call:
         """The result on stdout: JSON if asked for, else text."""
         if self["json"]:
             content = msgspec.json.encode(result, enc_hook=_encodable)
-            sys.stdout.buffer.write(msgspec.json.format(content, indent=2) + b"\n")
-            sys.stdout.flush()
+            flush_stdout(msgspec.json.format(content, indent=2) + b"\n")
         else:
+            self.show_text(text)
+
+    def show_text(self, text: Callable[[], None]) -> None:
+        """What `text` prints, on stdout."""
+        with contextlib.redirect_stdout(io.StringIO()) as lines:
             text()
+        encoding = sys.stdout.encoding or "utf-8"
+        flush_stdout(printable(lines.getvalue()).encode(encoding, "backslashreplace"))
 
     def ask(self, question: str) -> None:
         """Raises UsageError if there is no one to ask, and if the answer is not yes."""
         if self["yes"]:
             return
-        if not sys.stdin or not sys.stdin.isatty():
+        if not _is_terminal(sys.stdin):
             raise UsageError(
                 question, hint="Not a terminal, so there is no one to ask. Pass --yes to confirm."
             )
         print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise UsageError("Nothing was done")
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _check(call: Call) -> int:
@@ -111,7 +128,7 @@ def _check(call: Call) -> int:
 def _dump(call: Call) -> int:
     with call.pipeline() as pipeline:
         result = pipeline.dump(*call.options(labels=call["labels"]))
-    call.show(result, lambda: show.dumped(result, call.directory, call.prog))
+    call.show(result, lambda: show.dumped(result, call.directory, call.next))
     return PROBLEMS if result.problems else DONE
 
 
@@ -119,7 +136,7 @@ def _arrange(call: Call) -> int:
     files = [Path(name) for name in call["files"]]
     with call.pipeline() as pipeline:
         result = pipeline.arrange(files, *call.options())
-    call.show(result, lambda: show.arranged(result, call.directory, call.prog))
+    call.show(result, lambda: show.arranged(result, call.directory, call.next))
     return PROBLEMS if result.problems else DONE
 
 
@@ -127,7 +144,7 @@ def _load(call: Call) -> int:
     _ask_before_deleting(call)
     with call.pipeline() as pipeline:
         result = pipeline.load(*call.options())
-    call.show(result, lambda: show.loaded(result, call.directory, call.prog))
+    call.show(result, lambda: show.loaded(result, call.directory, call.next))
     return PROBLEMS if result.rejected else DONE
 
 
@@ -142,16 +159,17 @@ def _run(call: Call) -> int:
     _ask_before_deleting(call)
     with call.pipeline() as pipeline:
         result = pipeline.run(*call.options())
-    call.show(result, lambda: show.ran(result, call.directory, call.prog))
+    call.show(result, lambda: show.ran(result, call.directory, call.next))
     return DONE if result.ok else PROBLEMS
 
 
 def _status(call: Call) -> int:
     if call["graph"]:
-        print(_graph(read_manifest(call.directory), call["graph"]), end="")
+        graph = _graph(read_manifest(call.directory), call["graph"])
+        call.show_text(lambda: print(graph, end=""))
         return DONE
     state = read_state(call.directory)
-    call.show(state, lambda: show.status(state, call.prog))
+    call.show(state, lambda: show.status(state, call.next))
     return DONE
 
 
@@ -212,9 +230,8 @@ def _inspect_chunks(call: Call, manifest: Manifest, names: Sequence[str]) -> int
         chunk = by_number.get(int(digits.group())) if digits else None
         if chunk is None:
             last = max(by_number, default=0)
-            raise UsageError(
-                f"There is no chunk {name}", hint=f"The chunks are numbered 1 to {last}."
-            )
+            hint = f"The chunks are numbered 1 to {last}." if last else _ARRANGE_FIRST
+            raise UsageError(f"There is no chunk {name}", hint=hint)
         limit = call["objects"]
         content = first_objects(call.directory.path / chunk.file, limit)
         call.show(content, lambda content=content: show.objects(content))  # type: ignore[misc]

@@ -313,6 +313,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         parents=[common],
+        allow_abbrev=False,
         description="Moves a Django application's data to MySQL or MariaDB through fixtures, "
         "and proves that nothing was lost.",
         epilog="Each option can also be set by the environment variable FIXTUREPIPE_<NAME> and in "
@@ -324,7 +325,11 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
         sub = commands.add_parser(
-            command.name, parents=[common], help=command.help, description=command.help
+            command.name,
+            parents=[common],
+            help=command.help,
+            description=command.help,
+            allow_abbrev=False,
         )
         for argument in command.arguments:
             if argument.choices:

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fixturepipe.cli.nextcommand import NextCommand
+from fixturepipe.cli.terminal import printable, say
 from fixturepipe.events import Event, Notice, StageAdvanced, StageFinished, StageStarted
 
 if TYPE_CHECKING:
@@ -20,8 +22,9 @@ _LEVELS = {"debug": 2, "info": 1, "warning": 0}
 class Progress:
     """A listener that shows stages counted in objects, with rate and estimate, on stderr."""
 
-    def __init__(self, verbosity: int, *, quiet: bool = False) -> None:
+    def __init__(self, verbosity: int, next_command: NextCommand, *, quiet: bool = False) -> None:
         self._verbosity = verbosity
+        self._next = next_command
         self._quiet = quiet or verbosity == 0
         self._stream: TextIO = sys.stderr
         self._bars = self._stream.isatty() and not self._quiet
@@ -102,7 +105,8 @@ class Progress:
 
     def _notice(self, event: Notice) -> None:
         if _LEVELS[event.level] <= self._verbosity:
-            self._say(event.text if event.level == "info" else f"{event.level}: {event.text}")
+            text = self._next.completed(event.text)
+            self._say(text if event.level == "info" else f"{event.level}: {text}")
 
     def _line(self, text: str) -> None:
         if not self._quiet:
@@ -110,6 +114,6 @@ class Progress:
 
     def _say(self, text: str) -> None:
         if self._bar is not None:
-            self._bar.write(text, file=self._stream)
+            self._bar.write(printable(text), file=self._stream)
         else:
-            print(text, file=self._stream, flush=True)
+            say(text)

@@ -11,6 +11,7 @@ from fixturepipe.artifacts.manifest import Chunk, NotCovered
 from fixturepipe.artifacts.ranges import ranges_text
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import ModelState, State, read_state
+from fixturepipe.cli.nextcommand import NextCommand
 from fixturepipe.cli.tables import table
 
 if TYPE_CHECKING:
@@ -54,22 +55,22 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def dumped(result: DumpResult, directory: RunDirectory, prog: str) -> None:
+def dumped(result: DumpResult, directory: RunDirectory, next_command: NextCommand) -> None:
     """The table of models, what is not covered, the next command."""
     _models(read_state(directory))
     _not_covered(result.not_covered)
     _first(result.problems)
-    print(f"Dumped into {directory.dumps}. Next: {prog} load")
+    print(f"Dumped into {directory.dumps}.")
+    print(f"Next: {next_command.line('load')}")
 
 
-def arranged(result: ArrangeResult, directory: RunDirectory, prog: str) -> None:
+def arranged(result: ArrangeResult, directory: RunDirectory, next_command: NextCommand) -> None:
     """The table of models and the next command."""
     state = read_state(directory)
     _models(state)
     _first(result.problems)
-    print(
-        f"Arranged into {counted(state.chunks, 'chunk')} in {directory.chunks}. Next: {prog} load"
-    )
+    print(f"Arranged into {counted(state.chunks, 'chunk')} in {directory.chunks}.")
+    print(f"Next: {next_command.line('load')}")
 
 
 def chunks(arranged_chunks: Sequence[Chunk], loaded_chunks: Collection[int]) -> None:
@@ -96,17 +97,15 @@ def found(places: Iterable[Mapping[str, Any]]) -> None:
         objects([place["object"]])
 
 
-def loaded(result: LoadResult, directory: RunDirectory, prog: str) -> None:
+def loaded(result: LoadResult, directory: RunDirectory, next_command: NextCommand) -> None:
     """The table of models and the next command."""
     state = read_state(directory)
     _models(state)
     into = "the embedded server" if state.target == "embedded" else state.target
-    print(
-        f"Loaded {state.loaded_chunks:,} of {counted(state.chunks, 'chunk')} into {into}.", end=" "
-    )
+    print(f"Loaded {state.loaded_chunks:,} of {counted(state.chunks, 'chunk')} into {into}.")
     if result.rejected:
-        print(f"Rejected objects are in {directory.rejects}.", end=" ")
-    print(f"Next: {prog} {state.next or 'verify'}")
+        print(f"Rejected objects are in {directory.rejects}.")
+    print(f"Next: {next_command.line(state.next or 'verify')}")
 
 
 def verified(result: VerifyResult) -> None:
@@ -130,11 +129,13 @@ def verified(result: VerifyResult) -> None:
     print(f"verify: {', '.join(parts)}; {end}")
 
 
-def ran(result: RunResult, directory: RunDirectory, prog: str) -> None:
+def ran(result: RunResult, directory: RunDirectory, next_command: NextCommand) -> None:
     """The findings of check, the table of models, the differences."""
     findings(result.check)
     if not result.check.ok:
-        print(f"Nothing was moved. Fix the errors, or ignore them: {prog} run --ignore ID")
+        ids = sorted({finding.id for finding in result.check.findings if finding.stands})
+        ignoring = " ".join([next_command.repeated, *(f"--ignore {each}" for each in ids)])
+        print(f"Nothing was moved. Fix the errors; or ignore them: {ignoring}")
         return
     state = read_state(directory)
     _models(state)
@@ -145,7 +146,7 @@ def ran(result: RunResult, directory: RunDirectory, prog: str) -> None:
         verified(result.verify)
 
 
-def status(state: State, prog: str) -> None:
+def status(state: State, next_command: NextCommand) -> None:
     """Where the run stands."""
     _models(state)
     print(f"run {state.run}: {state.source} -> {state.target or '(no target yet)'}")
@@ -159,11 +160,12 @@ def status(state: State, prog: str) -> None:
         where = f" at chunk {state.failed}" if state.failed is not None else ""
         print(f"last error{where}: {state.error}")
         if state.hint:
-            print(f"  {state.hint}")
+            print(f"  {next_command.completed(state.hint)}")
     rejected = sum(model.rejected for model in state.models)
     if rejected:
-        print(f"{rejected:,} rejected: correct them in rejects/, then run `{prog} load --rejects`")
-    print(f"Next: {prog} {state.next}" if state.next else "Everything is done.")
+        correct = next_command.line("load --rejects")
+        print(f"{rejected:,} rejected: correct them in rejects/, then run `{correct}`")
+    print(f"Next: {next_command.line(state.next)}" if state.next else "Everything is done.")
 
 
 def server(state: Mapping[str, Any]) -> None:

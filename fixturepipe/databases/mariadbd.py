@@ -250,7 +250,8 @@ class Mariadbd:
                     )
                 time.sleep(_POLL_SECONDS)
         except BaseException:
-            process.terminate()
+            # It has answered nobody, so nothing is lost; SIGTERM hangs a server that starts.
+            process.kill()
             process.wait(STOP_SECONDS)
             _reap()
             raise

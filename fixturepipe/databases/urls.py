@@ -11,7 +11,7 @@ parts. Of a URL that is not clearly made of these parts only the scheme is shown
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, quote, unquote, urlencode
+from urllib.parse import parse_qs, quote, urlencode
 
 _SCHEME = re.compile(r"[a-z][a-z0-9]*(-[a-z]+)?(?=:)", re.IGNORECASE)
 _SERVER = re.compile(
@@ -79,12 +79,6 @@ def with_password(shown: str, password: str) -> str:
     """A URL that has a user and no password, with this password."""
     head, at, tail = shown.partition("@")
     return f"{head}:{quote(password, safe='')}{at}{tail}"
-
-
-def has_user(shown: str) -> bool:
-    """Whether a URL as it is shown names a user."""
-    url = _SERVER.fullmatch(shown)
-    return url is not None and bool(unquote(url["user"] or ""))
 
 
 def _query(text: str | None) -> dict[str, str]:

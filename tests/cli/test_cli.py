@@ -15,6 +15,7 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import ModelState, State
 from fixturepipe.cli import main, script, show
 from fixturepipe.cli.commands import COMMANDS as FUNCTIONS
+from fixturepipe.cli.nextcommand import NextCommand
 from fixturepipe.cli.options import COMMANDS, COMMON, all_options, build_parser
 from tests import servers
 from tests.shop import ROOT, Shop
@@ -224,7 +225,7 @@ def test_a_damaged_manifest_is_refused(shop: Shop) -> None:
 
 def test_a_directory_without_a_run_is_refused(shop: Shop) -> None:
     for command in ("status", "load", "inspect"):
-        assert "fixturepipe dump" in refused(shop, command)
+        assert " dump`" in refused(shop, command)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +257,7 @@ def test_a_dump_that_was_cut_off_is_refused(shop: Shop) -> None:
 
 def test_status_says_what_to_do_with_rejected_objects(capsys: pytest.CaptureFixture[str]) -> None:
     models = (ModelState("a.b", 9, 9, 7, rejected=2), ModelState("a.c", 1, 1, 0, rejected=1))
-    show.status(State("0", "a", "b", models, 1, 1, 1, 0, "verify"), "fixturepipe")
+    show.status(State("0", "a", "b", models, 1, 1, 1, 0, "verify"), NextCommand("fixturepipe", {}))
     assert "3 rejected: correct them in rejects/, then run `fixturepipe load --rejects`" in (
         capsys.readouterr().out
     )

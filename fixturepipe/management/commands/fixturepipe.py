@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from django.core.management.base import BaseCommand
 
-from fixturepipe.cli import main
+from fixturepipe.cli import script
 from fixturepipe.cli.options import build_parser
 
 
@@ -16,7 +14,7 @@ class Command(BaseCommand):
     help = "Moves this project's data to MySQL or MariaDB through fixtures."
 
     def run_from_argv(self, argv: list[str]) -> None:
-        sys.exit(main(argv[2:], prog=f"{argv[0]} {argv[1]}"))
+        script(argv[2:], prog=f"{argv[0]} {argv[1]}")
 
     def print_help(self, prog_name: str, subcommand: str) -> None:
         build_parser(f"{prog_name} {subcommand}").print_help()

@@ -1,0 +1,143 @@
+"""Ctrl-C, SIGTERM and SIGHUP end a command within a second, without a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.shop import Shop, command
+
+READY = 'print("ready", flush=True)'
+PROGRAM = """
+    import os, signal, sys, time
+    from fixturepipe.cli.interrupts import handled
+
+    def forced():
+        print("forced", flush=True)
+
+    try:
+        with handled(forced):
+    {work}
+    except KeyboardInterrupt:
+        print("noticed", flush=True)
+        sys.exit(130)
+"""
+
+
+def interrupted(number: signal.Signals, work: str) -> tuple[int, str, str, float]:
+    """Send a signal to a program at work: its status, outputs, and seconds until it ended."""
+    program = textwrap.dedent(PROGRAM)
+    code = program.format(work=textwrap.indent(textwrap.dedent(work), " " * 8))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    before = ""
+    while (line := process.stdout.readline()) != "ready\n":
+        assert line, process.communicate()
+        before += line
+    time.sleep(0.3)  # the work is begun
+    began = time.monotonic()
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=30)
+    return process.returncode, before + output, errors, time.monotonic() - began
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_work_in_python_is_interrupted(number: signal.Signals) -> None:
+    assert interrupted(number, f"{READY}; time.sleep(60)")[:3] == (130, "noticed\n", "")
+
+
+def test_work_that_does_not_notice_is_ended() -> None:
+    # A lock of C that Python's signal handlers wait for.
+    query = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    work = f"{READY}; import sqlite3; sqlite3.connect(':memory:').execute('{query}').fetchall()"
+    status, output, errors, seconds = interrupted(signal.SIGINT, work)
+    assert (status, output, errors) == (130, "forced\n", "")
+    assert seconds < 5  # a second, and what a busy machine adds
+
+
+def test_a_second_signal_ends_what_the_first_began() -> None:
+    work = f"""
+    {READY}
+    try:
+        time.sleep(60)
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)"""
+    assert interrupted(signal.SIGINT, work)[:3] == (130, "forced\n", "")
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    setup = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    before, after = PROGRAM.split("    try:\n", 1)
+    code = textwrap.dedent(f"{before}    {setup}\n    try:\n{after}").format(
+        work=f"        {READY}; time.sleep(1)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_a_forked_worker_is_ended_by_sigterm() -> None:
+    work = f"""
+    import multiprocessing
+    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    worker.start()
+    worker.terminate()
+    worker.join()
+    print(worker.exitcode)
+    {READY}
+    time.sleep(60)"""
+    assert interrupted(signal.SIGINT, work)[:3] == (130, "-15\nnoticed\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_run_says_how_it_continues_and_leaves_no_server(
+    shop: Shop, number: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        command("run", "--no-progress"),
+        cwd=shop.workdir.parent,
+        env=shop.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (shop.workdir / "server" / "mariadbd.sock").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=90)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1].startswith("Interrupted. The same command continues from here:")
+    assert "Traceback" not in errors
+    assert not servers_in(shop.workdir)
+    shop.done("run")
+
+
+def servers_in(directory: Path) -> list[str]:
+    """The processes that name the directory in their arguments."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                arguments = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"mariadbd" in arguments and os.fsencode(directory) in arguments:
+                found.append(entry.name)
+    return found
