@@ -21,7 +21,7 @@ from pathlib import Path
 
 from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Chunk, Manifest
-from fixturepipe.artifacts.records import object_lines
+from fixturepipe.artifacts.records import line_object, object_lines
 from fixturepipe.artifacts.rundir import RunDirectory
 
 FILE = ".catalog"
@@ -108,29 +108,46 @@ def find_object(
 
     More than one where it is loaded first with a key null and whole later. None where there is
     no such object or no arrangement. A key may be given as text, as a user types it: a UUID
-    without dashes, a key of several columns as JSON.
+    without dashes, a key of several columns as JSON. Without a catalog that can be read all chunks
+    of the model are read. Raises ChunkFileError for a damaged chunk.
     """
-    catalog = directory.chunks / FILE
-    if manifest.arrangement is None or not catalog.exists():
+    if manifest.arrangement is None:
         return
-    chunks = {chunk.number: chunk for chunk in manifest.arrangement.chunks}
     pk = _as_written(pk)
     wanted = key_text(pk)
-    with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
-        query = "SELECT file FROM origin WHERE label = ? ORDER BY rowid"
-        origins = tuple(row[0] for row in connection.execute(query, (label,)))
-        for number in _candidates(connection, label, lookup_key_of(pk)):
-            path = directory.path / chunks[number].file
-            for line in object_lines(path):
-                found = json.loads(line)
-                if found["model"] == label and key_text(found.get("pk")) == wanted:
-                    yield Found(chunks[number], line.decode(), origins)
+    numbers, origins = _looked_up(directory, manifest, label, pk)
+    for chunk in manifest.arrangement.chunks:
+        if label not in chunk.models or (numbers is not None and chunk.number not in numbers):
+            continue
+        path = directory.path / chunk.file
+        for line in object_lines(path):
+            found = line_object(path, line)
+            if found.get("model") == label and key_text(found.get("pk")) == wanted:
+                yield Found(chunk, line.decode(), origins)
+
+
+def _looked_up(
+    directory: RunDirectory, manifest: Manifest, label: str, pk: object
+) -> tuple[set[int] | None, tuple[str, ...]]:
+    """The chunks that may have the object, and the fixtures that have objects of its model.
+
+    None, and all fixtures, where the catalog is missing or damaged.
+    """
+    assert manifest.arrangement is not None
+    catalog = directory.chunks / FILE
+    try:
+        with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
+            query = "SELECT file FROM origin WHERE label = ? ORDER BY rowid"
+            origins = tuple(row[0] for row in connection.execute(query, (label,)))
+            return set(_candidates(connection, label, lookup_key_of(pk))), origins
+    except (sqlite3.Error, ValueError):
+        return None, tuple(manifest.arrangement.inputs)
 
 
 def _candidates(connection: sqlite3.Connection, label: str, lookup_key: int) -> Iterator[int]:
     query = (
         "SELECT chunk.number, lookup_keys FROM content JOIN chunk USING (draft)"
-        " WHERE label = ? AND first <= ? AND last >= ? ORDER BY chunk.number"
+        " WHERE label = ? AND first <= ? AND last >= ?"
     )
     for number, blob in connection.execute(query, (label, lookup_key, lookup_key)):
         lookup_keys = array("q")

@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fixturepipe.artifacts.rundir import atomic_file
+from fixturepipe.errors import ChunkFileError
 
+_SHOWN = 80
 _OPEN, _BETWEEN, _CLOSE = b"[\n", b",\n", b"\n]\n"
 
 
@@ -138,6 +140,19 @@ def object_lines(path: Path) -> Iterator[bytes]:
                 yield line.rstrip(b",\n")
 
 
+def line_object(path: Path, line: bytes) -> dict[str, Any]:
+    """The object of a line of a file. Raises ChunkFileError where the line is none."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        shown = line[:_SHOWN].decode(errors="backslashreplace")
+        raise ChunkFileError(path, f"it has a line that is not an object: {shown}") from error
+    return found if isinstance(found, dict) else {}
+
+
 def first_objects(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
-    """The first objects of a file in our form, at most `limit`."""
-    return [json.loads(line) for line in islice(object_lines(path), limit)]
+    """The first objects of a file in our form, at most `limit`.
+
+    Raises ChunkFileError for a damaged file.
+    """
+    return [line_object(path, line) for line in islice(object_lines(path), limit)]

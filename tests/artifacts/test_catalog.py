@@ -1,7 +1,6 @@
 """Finding an object among many: the chunk it is in, its line, the fixture it came from."""
 
 import json
-import time
 import uuid
 from array import array
 
@@ -9,11 +8,13 @@ import pytest
 
 from fixturepipe.artifacts.catalog import (
     CatalogWriter,
+    _looked_up,
     find_object,
     lookup_key_of,
 )
 from fixturepipe.artifacts.manifest import read_manifest
 from fixturepipe.artifacts.records import first_objects, object_lines
+from fixturepipe.errors import ChunkFileError
 from tests.arranging import a, arranged, schema, schemas, write
 
 MODELS = schemas(
@@ -98,7 +99,7 @@ def test_the_first_objects_of_a_chunk_are_read(tmp_path):
     assert len(list(object_lines(path))) == 10
 
 
-def test_finding_one_among_ten_million_reads_a_few_chunks_only(tmp_path, monkeypatch):
+def test_finding_one_among_ten_million_reads_a_few_chunks_only(tmp_path):
     """The catalog of two thousand chunks, of which one is there to be read."""
     found = arranged(tmp_path, MODELS, [a("a.tag", 7_000_001, slug="it")])
     catalog = found.directory.chunks / ".catalog"
@@ -112,11 +113,34 @@ def test_finding_one_among_ten_million_reads_a_few_chunks_only(tmp_path, monkeyp
     writer.number("1.draft", 1)
     writer.finish()
     manifest = read_manifest(found.directory)
-    monkeypatch.setattr("fixturepipe.artifacts.catalog.object_lines", lambda path: iter(()))
-    begun = time.monotonic()
-    with pytest.raises(KeyError):
-        list(find_object(found.directory, manifest, "a.tag", 7_000_001))
-    assert time.monotonic() - begun < 2
+    numbers, _ = _looked_up(found.directory, manifest, "a.tag", 7_000_001)
+    assert numbers == {1, 1001 + 1000}
+    (hit,) = find(found, "a.tag", 7_000_001)
+    assert hit.chunk.number == 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no database" * 99])
+def test_without_a_catalog_all_chunks_are_read(tmp_path, content):
+    objects = [a("a.tag", n, slug="") for n in range(10)]
+    found = arranged(tmp_path, MODELS, objects, chunk_objects=3)
+    catalog = found.directory.chunks / ".catalog"
+    catalog.unlink()
+    if content is not None:
+        catalog.write_bytes(content)
+    (hit,) = find(found, "a.tag", 7)
+    assert (json.loads(hit.line), hit.origins) == (objects[7], (str(tmp_path / "given.json"),))
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"model": "a.tag", "pk": 0,,', b"{\xff", b'{"n": ' + b"[" * 9999]
+)
+def test_a_damaged_chunk_is_named(tmp_path, line):
+    found = arranged(tmp_path, MODELS, [a("a.tag", 0, slug="")])
+    path = found.directory.path / found.chunks[0].file
+    path.write_bytes(b"[\n" + line + b"\n]\n")
+    for read in (lambda: first_objects(path), lambda: find(found, "a.tag", 0)):
+        with pytest.raises(ChunkFileError, match="it has a line that is not an object"):
+            read()
 
 
 def test_a_proxys_label_finds_what_is_its_models(shop):
@@ -129,7 +153,7 @@ def test_a_proxys_label_finds_what_is_its_models(shop):
     assert found["object"] == first
 
 
-def test_what_is_the_same_key_has_one_mark():
+def test_what_is_the_same_key_has_one_lookup_key():
     assert lookup_key_of(17) == lookup_key_of("17") == 17
     assert lookup_key_of(None) == 0
     assert lookup_key_of(10**30) == lookup_key_of(str(10**30))
