@@ -52,6 +52,10 @@ def _parsed(path: Path, content: bytes) -> Any:
         raise ChunkFileError(path, "it is not UTF-8", position=f"byte {error.start}") from error
     except json.JSONDecodeError as error:
         raise ChunkFileError(path, error.msg, position=f"line {error.lineno}") from error
+    except RecursionError as error:
+        raise ChunkFileError(path, "it is nested too deep") from error
+    except ValueError as error:  # Python reads no whole number of more digits
+        raise ChunkFileError(path, "it has a number of more than 4,300 digits") from error
 
 
 def _checked(path: Path, objects: Any) -> list[dict[str, Any]]:
