@@ -24,7 +24,7 @@ from fixturepipe.check.columntest import (
     TargetColumn,
     Values,
 )
-from fixturepipe.databases.fields import Field, root_field
+from fixturepipe.databases.fields import Field, has_own_code, root_field
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.fixes.values import Verdict
 
@@ -35,6 +35,8 @@ _PLAIN_ADDRESSES = re.compile(r"(?:[0-9.]+\n)*")
 def address(field: Field, column: TargetColumn) -> ColumnTest:
     """IP addresses: text that the field does not change when it is loaded."""
     root, as_text = root_field(field), text(field, column)
+    if has_own_code(root):
+        return as_text  # loaded as it is stored
 
     def fine(raws: Values) -> bool:
         if not as_text.fine(raws):

@@ -96,11 +96,14 @@ def is_integer(field: Field) -> bool:
 
 def is_custom(field: Field, connection: BaseDatabaseWrapper) -> bool:
     """Whether code that is not Django's takes part in reading or writing the field."""
+    return has_own_code(field) or declared_converter(field, connection) is not None
+
+
+def has_own_code(field: Field) -> bool:
+    """Whether the field's class is not Django's, or changes how its values are read or written."""
     if field.get_internal_type() not in BUILT_IN:
         return True
-    if any(not _is_djangos(getattr(type(field), name, None)) for name in _DECIDING):
-        return True
-    return declared_converter(field, connection) is not None
+    return any(not _is_djangos(getattr(type(field), name, None)) for name in _DECIDING)
 
 
 def is_read_by_django(field: Field) -> bool:
@@ -116,6 +119,25 @@ def has_built_in_column(field: Field, connection: BaseDatabaseWrapper) -> bool:
     if kind == "DecimalField" and not isinstance(field, models.DecimalField):
         return False  # without places and digits
     return field.db_type(connection) == models.Field.db_type(field, connection)
+
+
+def without_code(field: Field, connection: BaseDatabaseWrapper) -> Field | None:
+    """The field at the end of a chain of foreign keys, to convert values past a custom one's code.
+
+    For a custom field it is Django's own of the same internal type, or None if the column has
+    another type: its values are used as they are.
+    """
+    root = root_field(field)
+    if not is_custom(root, connection):
+        return root
+    if not has_built_in_column(root, connection):
+        return None
+    kind = getattr(models, root.get_internal_type())
+    if isinstance(root, models.DecimalField):
+        decimal: Field = kind(max_digits=root.max_digits, decimal_places=root.decimal_places)
+        return decimal
+    plain: Field = kind()
+    return plain
 
 
 def _is_djangos(method: object) -> bool:

@@ -23,11 +23,14 @@ from fixturepipe.databases.fields import (
     INTEGERS,
     dumped_fields,
     field_at,
+    is_custom,
     is_read_by_django,
     root_field,
+    without_code,
 )
 from fixturepipe.databases.naturalkeys import natural_key_dependencies, natural_key_paths
 from fixturepipe.databases.plainquery import every_row
+from fixturepipe.databases.tables import Table
 
 # `migrate` makes these rows in every target, under keys that the target allocates.
 NATURAL_PRIMARY = ("contenttypes.contenttype", "auth.permission")
@@ -82,6 +85,8 @@ def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> list[Any
         return None
     paths = natural_key_paths(model) if to == "natural key" else (to,)
     fields = [field_at(model, path) for path in paths]
+    if to != "natural key" and is_custom(fields[0], connection_to(alias)):
+        return _stored_values(Table(model, connection_to(alias), fields, key=fields), keys)
     asked = {}
     for key in keys:
         with contextlib.suppress(ValidationError, ValueError, TypeError):
@@ -94,6 +99,18 @@ def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> list[Any
         any_of |= models.Q(**dict(zip(paths, wanted, strict=True)))
     rows: Any = every_row(model, alias).filter(any_of).values_list(*paths)
     return [asked[row] for row in set(rows) if row in asked]
+
+
+def _stored_values(table: Table, keys: Sequence[Any]) -> list[Any]:
+    """Which of these values a custom field's column holds, in their stored form."""
+    plain = without_code(table.key[0], table.connection)
+    asked = {}
+    for key in keys:
+        value = key if plain is None else plain.to_python(key)
+        raw = value if plain is None else plain.get_db_prep_value(value, table.connection)
+        asked[raw] = key
+    found = {row[0] for page in table.with_keys([(raw,) for raw in asked]) for row in page}
+    return [key for raw, key in asked.items() if raw in found]
 
 
 def _proxies(model: type[models.Model]) -> Iterable[str]:

@@ -12,7 +12,7 @@ from django.db import models
 
 from fixturepipe.databases.coverage import coverage
 from fixturepipe.databases.endpoints import SOURCE, connection_to
-from fixturepipe.databases.fields import Field, is_custom, root_field
+from fixturepipe.databases.fields import Field, without_code
 from fixturepipe.dump.alterations import keep_natural_keys
 from fixturepipe.dump.keychoice import choose_keys
 from fixturepipe.dump.rowplan import RowPlan
@@ -56,11 +56,12 @@ class RowTransform:
 
 def _as_stored(field: Field, value: Any) -> Any:
     """What the source would store for a fixture's value; the value itself if it is not one."""
-    root, source = root_field(field), connection_to(SOURCE)
-    if value is None or is_custom(root, source):
+    source = connection_to(SOURCE)
+    plain = without_code(field, source)
+    if value is None or plain is None:
         return value
     try:
-        return stored(field, root.to_python(value), source)
+        return stored(plain, plain.to_python(value), source)
     except Exception:  # noqa: BLE001  (check judges the value)
         return value
 

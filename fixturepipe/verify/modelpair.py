@@ -20,7 +20,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
 
 from fixturepipe.artifacts.accounts import Accounts
 from fixturepipe.artifacts.keytext import key_text
-from fixturepipe.databases.fields import Field, key_fields, root_field, stored_fields
+from fixturepipe.databases.fields import Field, key_fields, root_field, stored_fields, without_code
 from fixturepipe.databases.tables import Key, Row, Table, reads_as_text
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import (
@@ -227,7 +227,8 @@ class ModelPair:
                 manager: Any = field.remote_field.model._default_manager
                 rows = manager.db_manager(self.target.connection.alias)
                 return getattr(rows.get_by_natural_key(*new), field.target_field.attname)
-            value = field.to_python(new)
+            plain = without_code(field, self.target.connection)
+            value = new if plain is None else plain.to_python(new)
         except Exception:  # noqa: BLE001  (natural keys and fields are the project's own code)
             return Unreadable(new)
         return value.tobytes() if isinstance(value, memoryview) else value
@@ -300,8 +301,13 @@ def _with_integers(keys: list[int], table: Table) -> list[Row]:
 
 
 def _prepared(key: Key, table: Table) -> Key:
-    pairs = zip(table.key, key, strict=True)
-    return tuple(field.get_db_prep_value(value, table.connection) for field, value in pairs)
+    """The key as a query takes it, past the code of custom fields."""
+    connection = table.connection
+    plain = [without_code(field, connection) for field in table.key]
+    return tuple(
+        value if field is None else field.get_db_prep_value(value, connection)
+        for field, value in zip(plain, key, strict=True)
+    )
 
 
 def _is_unusable(key: Key) -> bool:
