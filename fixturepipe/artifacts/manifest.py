@@ -10,6 +10,8 @@ A *label* is "app_label.model_name" in lower case, as fixtures write it.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -177,6 +179,24 @@ class Source(msgspec.Struct, frozen=True):
     fingerprint: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class SchemaChange:
+    """What a table of the target has in place of what its model asks for.
+
+    `fields` are names; `index` is the name of the index or constraint. `fix` is "prefix",
+    "drop-index" or "key-type"; `statement` makes what is there, and is empty for nothing.
+    `migration` is the operation that the project's own migrations need, in Python.
+    """
+
+    model: str
+    fields: tuple[str, ...]
+    index: str
+    unique: bool
+    fix: str
+    statement: str
+    migration: str
+
+
 class Manifest(msgspec.Struct, kw_only=True):
     """The record of one run. `run` is its id (32 hex digits), which the ledger repeats.
 
@@ -191,6 +211,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     `target` is the run's target, an alias or a URL without password and options, "" until a
     command fills one; `target_needs` names the parts of its URL that are not written.
     `natural_references` are the models that the dumps refer to by natural key.
+    `schema_changes` are what declared fixes changed in the target's tables.
     """
 
     version: int = VERSION
@@ -210,6 +231,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     natural_references: list[str] = []
     dumps: list[Dump] = []
     arrangement: Arrangement | None = None
+    schema_changes: list[SchemaChange] = []
 
     def schemas(self) -> dict[str, ModelSchema]:
         """The models by label."""
@@ -228,6 +250,14 @@ class _Versioned(msgspec.Struct):
 def write_manifest(directory: RunDirectory, manifest: Manifest) -> None:
     """Write the manifest, whole."""
     write_json(directory.manifest, manifest)
+
+
+def record_schema_changes(directory: RunDirectory, changes: Sequence[SchemaChange]) -> None:
+    """Write down what the target's tables have in place of what the models ask for."""
+    manifest = open_run(directory)
+    if manifest.schema_changes != list(changes):
+        manifest.schema_changes = list(changes)
+        write_manifest(directory, manifest)
 
 
 def open_run(directory: RunDirectory) -> Manifest:

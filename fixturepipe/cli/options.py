@@ -227,7 +227,7 @@ COMMANDS = (
         "load",
         "load the chunks that the target does not hold yet",
         (LoadOptions,),
-        (*_LOAD, *_LOAD_ONLY, _ON_ERROR),
+        (*_LOAD, *_LOAD_ONLY, _ON_ERROR, _FIX),
         (_YES,),
     ),
     Command(

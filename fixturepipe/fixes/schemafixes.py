@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
@@ -25,6 +24,7 @@ from django.db import DatabaseError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.writer import MigrationWriter
 
+from fixturepipe.artifacts.manifest import SchemaChange
 from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.tablesql import (
@@ -54,24 +54,6 @@ _PREFIXES = (768, 512, 384, 255, 191, 100, 50)
 _NOT_REFUSED = frozenset({1061, 1062, 1205, 1213})
 _INCOMPATIBLE = frozenset({1005, 1215, 3780})
 _NO_SUCH_INDEX = 1091
-
-
-@dataclass(frozen=True)
-class SchemaChange:
-    """What a table has in place of what its model asks for.
-
-    `fields` are names; `index` is the name of the index or constraint. `fix` is "prefix",
-    "drop-index" or "key-type"; `statement` makes what is there, and is empty for nothing.
-    `migration` is the operation that the project's own migrations need, in Python.
-    """
-
-    model: str
-    fields: tuple[str, ...]
-    index: str
-    unique: bool
-    fix: str
-    statement: str
-    migration: str
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fixturepipe.fixes.declarations import Declaration
+
 # Seconds before each further try: about half a minute in all, as long as a server restarts.
 PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 16.0)
 
@@ -21,7 +23,8 @@ class LoadOptions:
     "update" those with the same key, or "delete" all. `signals` calls save receivers. `dry_run`
     loads and rolls back. `changed` reloads chunks whose files were edited since; `rejects` loads
     the files in rejects/ instead of the chunks. `executor` is "dask:ADDRESS", or None for
-    processes. `pauses` are the seconds before each further try where the server is away.
+    processes. `pauses` are the seconds before each further try where the server is away. `fix` are
+    the declared fixes; those of indexes apply while tables are made.
     """
 
     workers: int = 0
@@ -36,4 +39,5 @@ class LoadOptions:
     changed: bool = False
     rejects: bool = False
     executor: str | None = None
+    fix: tuple[Declaration, ...] = ()
     pauses: tuple[float, ...] = PAUSES

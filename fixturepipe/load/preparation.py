@@ -8,7 +8,13 @@ from collections.abc import Iterable, Iterator
 from django.apps import apps
 from django.db import models
 
-from fixturepipe.artifacts.manifest import Manifest, ModelSchema
+from fixturepipe.artifacts.manifest import (
+    Manifest,
+    ModelSchema,
+    SchemaChange,
+    record_schema_changes,
+)
+from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.coverage import coverage, models_of_virtual_tables
 from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
 from fixturepipe.databases.ledger import refuse_other_runs
@@ -24,6 +30,7 @@ _SHOWN = 20
 
 
 def prepare(
+    directory: RunDirectory,
     target: LoadTarget,
     endpoints: Endpoints,
     manifest: Manifest,
@@ -48,11 +55,11 @@ def prepare(
         )
     refuse_other_runs(target.ledger, target.name)
     state = target.register_run()
-    tables = TableMaker(target.connection, target.name)
+    tables = TableMaker(target.connection, target.name, options.fix)
     expected = _expected_migrations(endpoints, manifest)
     if not state.migrated:
         left_out = set() if manifest.schema else models_of_virtual_tables(connection_to(SOURCE))
-        _make_tables(target, tables, options.schema, expected, left_out, listener)
+        _make_tables(directory, target, tables, options.schema, expected, left_out, listener)
         target.clear_migrated(covered if replaced is None else replaced)
     target.require_migrations(expected)
     if state.was_empty:
@@ -64,6 +71,7 @@ def prepare(
 
 
 def _make_tables(
+    directory: RunDirectory,
     target: LoadTarget,
     tables: TableMaker,
     schema: Schema,
@@ -75,13 +83,33 @@ def _make_tables(
     listener(Notice("info", f"The target {target.name} is empty: {how}"))
     started = time.monotonic()
     listener(StageStarted("migrate"))
-    tables.make(schema, expected, target.ledger, left_out)
+    changes = tables.make(schema, expected, target.ledger, left_out)
+    # Before the tables are marked as made: without the mark they are made a second time.
+    record_schema_changes(directory, changes)
+    if changes:
+        done = [f"  {_described(change)}" for change in changes[:_SHOWN]]
+        text = (
+            "These tables are not as the models ask for; the manifest has the migrations to write:"
+        )
+        listener(Notice("warning", "\n".join([text, *done])))
     if schema == "models" and (left := operations_not_run(expected)):
         shown = [f"  {operation}" for operation in left[:_SHOWN]]
         more = [f"  and {len(left) - _SHOWN} more"] if len(left) > _SHOWN else []
         text = "The tables come from the models. These operations of migrations did not run:"
         listener(Notice("warning", "\n".join([text, *shown, *more])))
     listener(StageFinished("migrate", 0, time.monotonic() - started))
+
+
+def _described(change: SchemaChange) -> str:
+    where = f"{change.model} {', '.join(change.fields)}"
+    kind = "unique constraint" if change.unique else "index"
+    match change.fix:
+        case "drop-index":
+            return f"{where}: the {kind} {change.index} was not made"
+        case "prefix":
+            return f"{where}: the index {change.index} covers the first characters"
+        case _:
+            return f"{where}: the column has the type of the key that it refers to"
 
 
 def models_of_source(endpoints: Endpoints) -> list[type[models.Model]]:

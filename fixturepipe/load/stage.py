@@ -111,6 +111,7 @@ def prepare_target(
         target = LoadTarget(alias, _name(endpoints), manifest.run)
         with _server_errors_described(), loader_lock(target.connection):
             prepare(
+                directory,
                 target,
                 endpoints,
                 manifest,
@@ -165,6 +166,7 @@ class _Load:
         started = time.monotonic()
         options = self.options
         prepare(
+            self.directory,
             self.target,
             self.endpoints,
             self.manifest,

@@ -260,9 +260,11 @@ def _findings(covered: list[Model], manifest: Manifest | None) -> Iterator[Findi
     source, target = connection_to(SOURCE), connection_to(TARGET)
     yield from soundness.missing_foreign_keys(covered, target)
     indexes = UniqueIndexes(target)
+    changes = manifest.schema_changes if manifest is not None else ()
+    unguarded = {(c.model, c.fields) for c in changes if c.unique and not c.statement}
     for model in covered:
         yield from soundness.dangling_references(model, target)
-        yield from soundness.missing_uniqueness(model, target, indexes)
+        yield from soundness.missing_uniqueness(model, target, indexes, unguarded)
     highest = manifest.sequences if manifest is not None else highest_keys(source, covered)
     # `load` promises the next keys; rows that another tool moved can be equal without them.
     level: Level = "error" if Ledger(target, "").exists() else "warning"

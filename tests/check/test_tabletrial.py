@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,3 +104,44 @@ def test_a_rehearsal_names_what_only_mysql_refuses(pages: Shop) -> None:
     found = json.loads(checked.stdout)["findings"]
     warned = {(f["model"], f["field"]) for f in found if f["id"] == "FP320"}
     assert {(model, field) for _, model, field in REFUSED_BY_MYSQL} <= warned
+
+
+@pytest.fixture
+def long_indexes(server: servers.Server, tmp_path: Path) -> Iterator[Shop]:
+    with server.database() as endpoint:
+        made = project("longindexes", tmp_path)
+        url = server.url(str(endpoint.settings["NAME"]))
+        yield Shop(made.database, tmp_path / "run", url, "project", PROJECT)
+
+
+FIXES = (
+    *("--fix", "longindexes.Page.title=prefix"),
+    *("--fix", "longindexes.Page=drop-index"),
+)
+
+
+@pytest.mark.parametrize("schema", ["migrate", "models"])
+def test_run_makes_the_tables_as_declared(long_indexes: Shop, schema: str) -> None:
+    shop, app = long_indexes, {"PROJECT_APP": "longindexes"}
+    with sqlite3.connect(shop.database) as source:
+        source.execute(
+            "INSERT INTO longindexes_page (slug, title, text, short) VALUES ('a','b','c','d')"
+        )
+    if is_mysql(shop):
+        assert shop.run("run", "--schema", schema, **app).returncode == 1
+        assert shop.execute("SHOW TABLES") == ()
+    output = shop.done("run", "--schema", schema, *FIXES, **app)
+    assert "nothing differs" in output
+    indexes = {(row[2], row[7]) for row in shop.execute("SHOW INDEX FROM longindexes_page")}
+    lengths = [length for name, length in indexes if name.startswith("longindexes_page_title")]
+    changes = json.loads((shop.workdir / "manifest.json").read_text())["schema_changes"]
+    if is_mysql(shop):
+        assert lengths == [768]
+        assert {(c["fields"][0], c["fix"]) for c in changes} == {
+            ("title", "prefix"),
+            ("slug", "drop-index"),
+            ("text", "drop-index"),
+        }
+        assert output.count("FP502 warning") == 2
+    else:
+        assert changes == []

@@ -7,7 +7,7 @@ starts from an empty database.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -19,10 +19,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from fixturepipe.artifacts.manifest import SchemaChange
 from fixturepipe.databases.coverage import LEDGER_PREFIX
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.migrations import MigrationKey
 from fixturepipe.errors import ConfigurationError, TransientLoadError
+from fixturepipe.fixes.declarations import Declaration
+from fixturepipe.fixes.schemafixes import schema_fixes
 from fixturepipe.load.server.failedmigration import StatementLog, failed_operation
 from fixturepipe.load.server.modeltables import create_model_tables
 from fixturepipe.load.server.servererrors import is_transient, server_message
@@ -54,12 +57,15 @@ def row_counts(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> dict[s
 class TableMaker:
     """Makes the tables of one target, which was empty when the run first saw it.
 
-    `name` is how the user named the target.
+    `name` is how the user named the target; `fixes` are the declared ones.
     """
 
-    def __init__(self, connection: BaseDatabaseWrapper, name: str) -> None:
+    def __init__(
+        self, connection: BaseDatabaseWrapper, name: str, fixes: Sequence[Declaration] = ()
+    ) -> None:
         self._connection = connection
         self._name = name
+        self._fixes = fixes
         self._statements = StatementLog()
 
     def make(
@@ -68,11 +74,11 @@ class TableMaker:
         recorded: Iterable[MigrationKey],
         ledger: Ledger,
         left_out: Container[type[models.Model]] = (),
-    ) -> None:
+    ) -> list[SchemaChange]:
         """Make all tables that Django manages; `recorded` are the migrations of the source.
 
         The ledger gets the tables that rows are inserted into. Models in `left_out` get no table
-        from "models".
+        from "models". Gives what the fixes changed in the tables.
 
         Raises ConfigurationError, which says where it failed, or TransientLoadError.
         """
@@ -82,11 +88,13 @@ class TableMaker:
             ledger.recording_writes() as record,
             self._connection.execute_wrapper(WrittenTables(record)),
             self._connection.execute_wrapper(self._statements),
+            schema_fixes(self._connection, self._fixes) as changes,
         ):
             if schema == "models":
                 create_model_tables(self._connection, recorded, left_out)
             else:
                 self._migrate()
+        return changes
 
     def make_unmanaged(self, covered: Iterable[type[models.Model]]) -> None:
         """Make the tables of covered models that no migration makes."""
