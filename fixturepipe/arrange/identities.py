@@ -25,6 +25,7 @@ from fixturepipe.arrange.keys import PK, Key, NaturalKeys, key_of
 from fixturepipe.artifacts.fixtures import FixtureFile
 from fixturepipe.artifacts.manifest import ModelSchema
 
+# As the manifest has them: an empty target keeps the numbers.
 NaturalIds = dict[str, list[tuple[list[Any], int]]]
 
 

@@ -128,6 +128,8 @@ def arrange(
         )
         work.become_chunks()
     manifest.arrangement = arrangement
+    if not manifest.dumps:
+        manifest.natural_ids = reading.natural_ids
     write_manifest(directory, manifest)
     seconds = time.monotonic() - begun
     listener(StageFinished("arrange", arrangement.objects, seconds))
