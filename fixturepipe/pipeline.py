@@ -81,15 +81,16 @@ def migrate(
     *,
     pythonpath: str | None = None,
     workdir: str | Path = Project.workdir,
+    timeout: int = Project.timeout,
     listener: Listener = ignore,
     **options: Any,
 ) -> RunResult:
     """Check, migrate the target, dump, arrange, load and verify, as `fixturepipe run` does.
 
-    `settings`, `source`, `target`, `pythonpath` and `workdir` are those of `Project`; `listener`
-    is called with each event. `options` are fields of the stages' options classes: each goes to
-    every stage that has it (`exclude` to check and dump, `workers` to load and verify). `fix`
-    may be a mapping, as [tool.fixturepipe.fix] in pyproject.toml is one.
+    `settings`, `source`, `target`, `pythonpath`, `workdir` and `timeout` are those of `Project`;
+    `listener` is called with each event. `options` are fields of the stages' options classes: each
+    goes to every stage that has it (`exclude` to check and dump, `workers` to load and verify).
+    `fix` may be a mapping, as [tool.fixturepipe.fix] in pyproject.toml is one.
 
     Returns the results of all stages; `result.ok` says whether everything was moved and is
     equal. Where `check` finds errors, nothing is moved and `result.verify` is None.
@@ -99,7 +100,8 @@ def migrate(
     if isinstance(options.get("fix"), Mapping):
         options["fix"] = tuple(declared_in(options["fix"]))
     chosen = filled(_OPTIONS, options)
-    with Pipeline(Project(settings, pythonpath, source, target, Path(workdir)), listener) as run:
+    project = Project(settings, pythonpath, source, target, Path(workdir), timeout)
+    with Pipeline(project, listener) as run:
         return run.run(*chosen)
 
 

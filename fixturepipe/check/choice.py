@@ -14,7 +14,7 @@ from fixturepipe.findings.rules import RULES
 
 def require_known(options: CheckOptions) -> None:
     """Raises UsageError for a finding or a model that does not exist."""
-    for option, chosen in (("--ignore", options.ignore), ("--only", options.only)):
+    for option, chosen in (("--ignore", options.ignore), ("--only", options.only_findings)):
         for each in chosen:
             rule, _, label = each.partition(":")
             if rule.upper() not in RULES:
@@ -31,7 +31,7 @@ def require_known(options: CheckOptions) -> None:
 
 def is_reported(finding: Finding, options: CheckOptions) -> bool:
     """Whether the options leave the finding in."""
-    only = not options.only or _is_among(finding, options.only)
+    only = not options.only_findings or _is_among(finding, options.only_findings)
     return only and not _is_among(finding, options.ignore)
 
 

@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from fixturepipe.check import mysqllimits
+from fixturepipe.check.schema import postgresql_fields
 from fixturepipe.check.tabletrial import TableTrial
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import EMBEDDED, Endpoints
@@ -49,9 +50,12 @@ def questions(
 def _models_made(
     alias: str, connection: BaseDatabaseWrapper, covered: Sequence[Model]
 ) -> Iterator[Model]:
-    """The models whose tables `run` makes: by migrations, without them, and unmanaged ones."""
+    """The models whose tables `run` makes: by migrations, without them, and unmanaged ones.
+
+    FP315 names those that only PostgreSQL has columns for.
+    """
     for model in apps.get_models(include_auto_created=True):
-        if model._meta.proxy or model._meta.swapped:
+        if model._meta.proxy or model._meta.swapped or postgresql_fields(model):
             continue
         if router.allow_migrate_model(alias, model) and (
             model._meta.can_migrate(connection) or model in covered

@@ -13,7 +13,7 @@ class CheckOptions:
     """What to look at, and which findings to leave out.
 
     `ignore` holds ids of findings to leave out, each alone or with a label ("FP203" or
-    "FP203:shop.order"); `only` holds those to report, all others being left out.
+    "FP203:shop.order"); `only_findings` holds those to report, all others being left out.
     `labels` and `exclude` name apps or models, as dumpdata takes them; no labels mean all.
     `fix` are the declared fixes. `transform` names the callable that the dump passes objects to,
     "module:name", and `natural_keys` says how the dump writes references. `workdir` is the run
@@ -21,7 +21,7 @@ class CheckOptions:
     """
 
     ignore: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
+    only_findings: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     workdir: Path = Path("fixturepipe-run")

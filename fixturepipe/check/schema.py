@@ -91,11 +91,20 @@ def columns(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]
 def postgresql_kinds(covered: Iterable[Model]) -> Iterator[Finding]:
     """FP315: fields of django.contrib.postgres, and of classes made from them."""
     for model in covered:
-        for field in model._meta.local_concrete_fields:
-            modules = [kind.__module__ for kind in type(field).__mro__]
-            if any(name.startswith("django.contrib.postgres.") for name in modules):
-                label, kind = model._meta.label_lower, type(field).__name__
-                yield RULES["FP315"].finding(label, field.name, kind=kind)
+        for field in postgresql_fields(model):
+            kind = type(field).__name__
+            yield RULES["FP315"].finding(model._meta.label_lower, field.name, kind=kind)
+
+
+def postgresql_fields(model: Model) -> list[Field]:
+    """The fields for which only PostgreSQL has a column type."""
+    return [
+        field
+        for field in model._meta.local_concrete_fields
+        if any(
+            kind.__module__.startswith("django.contrib.postgres.") for kind in type(field).__mro__
+        )
+    ]
 
 
 def _types(

@@ -151,7 +151,11 @@ _IGNORE = Option(
     "ignore", "ignore a finding: FP203, FP203:shop.order (repeatable)", metavar="ID", many=True
 )
 _ONLY_IDS = Option(
-    "only", "report a finding alone: FP203, FP203:shop.order (repeatable)", metavar="ID", many=True
+    "only",
+    "report a finding alone: FP203, FP203:shop.order (repeatable)",
+    metavar="ID",
+    many=True,
+    field="only_findings",
 )
 _FIX = Option(
     "fix",

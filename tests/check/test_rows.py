@@ -46,7 +46,9 @@ def test_every_row_of_every_finding_is_in_the_run_directory(
     Name.objects.using(SOURCE).bulk_create(
         Name(pk=n, name=f"{'Aa'[n % 2]}-{n // 2}") for n in range(1, 2_501)
     )
-    options = CheckOptions(labels=("dirty",), only=("FP101", "fp203"), workdir=tmp_path / "run")
+    options = CheckOptions(
+        labels=("dirty",), only_findings=("FP101", "fp203"), workdir=tmp_path / "run"
+    )
     result = check(both, options, ignore)
     found = {finding.id: finding for finding in result.findings}
     assert {f.id: f.count for f in result.findings} == {"FP101": 2500, "FP203": 2498}
@@ -68,7 +70,9 @@ def test_every_row_of_every_finding_is_in_the_run_directory(
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("options", [{"ignore": ("FP999",)}, {"only": ("FP203:dirty.nothing",)}])
+@pytest.mark.parametrize(
+    "options", [{"ignore": ("FP999",)}, {"only_findings": ("FP203:dirty.nothing",)}]
+)
 def test_an_unknown_finding_or_model_is_refused(
     both: Endpoints, tmp_path: Path, options: dict[str, tuple[str, ...]]
 ) -> None:
