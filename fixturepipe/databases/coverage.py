@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,6 +82,7 @@ def coverage(
     tables = Tables(connection)
     owners: dict[TableInfo, Model] = {}
     left_out: list[NotCovered] = []
+    named: set[TableInfo | None] = set()
     candidates = [m for m in apps.get_models(include_auto_created=True) if not m._meta.proxy]
     # A table that two models share belongs to the one that migrations made it for.
     for model in sorted(candidates, key=lambda m: not m._meta.managed):
@@ -91,10 +92,11 @@ def coverage(
             reason = f"{table.name} is a virtual table of SQLite, which the target does not have"
         if table is None or reason:
             left_out.append(NotCovered(model._meta.label_lower, reason))
+            named.add(table)
         else:
             owners[table] = model
     order = {model: position for position, model in enumerate(candidates)}
-    left_out += _other_tables(tables, owners)
+    left_out += _other_tables(tables, owners, named)
     return Coverage(sorted(owners.values(), key=order.__getitem__), left_out)
 
 
@@ -131,11 +133,15 @@ def models_of_virtual_tables(connection: BaseDatabaseWrapper) -> set[Model]:
     return {model for model, table in found.items() if table and table.kind == "virtual"}
 
 
-def _other_tables(tables: Tables, owners: Mapping[TableInfo, Model]) -> Iterator[NotCovered]:
-    """The tables that no model covers, and why."""
+def _other_tables(
+    tables: Tables, owners: Mapping[TableInfo, Model], named: Container[TableInfo | None]
+) -> Iterator[NotCovered]:
+    """The tables that no model covers, and why; without those `named` with a model left out."""
     known = _djangos_tables()
     for table in sorted(tables, key=lambda table: table.name):
-        if table in owners or table.kind == "view" or table.name.startswith(LEDGER_PREFIX):
+        if table in owners or table in named:
+            continue
+        if table.kind == "view" or table.name.startswith(LEDGER_PREFIX):
             continue
         reason = known.get(table.name) or table.made_by or NO_MODEL
         if tables.get(table.partition_of) in owners:

@@ -80,6 +80,7 @@ def test_a_model_over_a_virtual_table_that_the_target_lacks_is_left_out(source):
     )
     assert "virtual table of SQLite" in reasons()["hidden.legacy"]
     assert "virtual table of SQLite" in reasons()["hidden.ghost"]
+    assert "hidden_ghost" not in reasons()
     assert models_of_virtual_tables(connections["default"]) == {Ghost, Legacy}
 
 
