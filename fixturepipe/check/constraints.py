@@ -17,7 +17,7 @@ from django.db.models import sql
 from fixturepipe.check.candidates import shown_row
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.expressions import columns_in
-from fixturepipe.databases.fields import key_fields
+from fixturepipe.databases.fields import condition_of, key_fields
 from fixturepipe.databases.integrity import each_row
 from fixturepipe.databases.tables import Table
 from fixturepipe.findings.finding import Finding
@@ -41,7 +41,7 @@ def _broken(
 ) -> Iterator[Finding]:
     label, fields = model._meta.label_lower, ""
     try:
-        checked: Any = constraint.condition
+        checked = condition_of(constraint)
         where = sql.Query(model, alias_cols=False).build_where(checked)
         columns = tuple(dict.fromkeys(columns_in(where)))
         fields = ", ".join(field.name for field in columns)

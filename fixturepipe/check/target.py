@@ -146,7 +146,8 @@ class TargetServer:
             there = self._facts(field)
             return there.type if there is not None else field.db_type(self.connection)
         root = root_field(field)
-        types: dict[str, str] = MySQLWrapper._data_types  # type: ignore[attr-defined]
+        # A property of the instance since Django 5.0.
+        types: dict[str, str] = getattr(MySQLWrapper, "_data_types", MySQLWrapper.data_types)
         pattern = types.get(root.get_internal_type())
         return None if pattern is None else pattern % vars(root)
 

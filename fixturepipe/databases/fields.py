@@ -1,4 +1,7 @@
-"""Fields of models as columns: which columns a table has, and of which kind."""
+"""Fields of models as columns: which columns a table has, and of which kind.
+
+What only newer versions of Django have is asked here, so that the others need not know it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any, TypeAlias
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import LOOKUP_SEP
+from django.db.models.fields import NOT_PROVIDED
 
 Field: TypeAlias = "models.Field[Any, Any]"
 
@@ -43,7 +47,23 @@ _KNOWN_DECLARATIONS = frozenset({"BOOL", "DATE", "TIME", "DATETIME", "TIMESTAMP"
 
 def key_fields(model: type[models.Model]) -> tuple[Field, ...]:
     """The columns that make up the primary key, in order."""
-    return tuple(model._meta.pk_fields)
+    # Composite keys came with Django 5.2.
+    return tuple(getattr(model._meta, "pk_fields", None) or (model._meta.pk,))
+
+
+def has_composite_key(model: type[models.Model]) -> bool:
+    """Whether the primary key is a CompositePrimaryKey."""
+    return bool(getattr(model._meta, "is_composite_pk", False))
+
+
+def condition_of(constraint: models.CheckConstraint) -> Any:
+    """The condition of a CHECK constraint; the attribute was `check` before Django 5.1."""
+    return getattr(constraint, "condition", None) or getattr(constraint, "check", None)
+
+
+def has_db_default(field: Field) -> bool:
+    """Whether the database has a default of its own for the column (Django 5.0 and later)."""
+    return getattr(field, "db_default", NOT_PROVIDED) is not NOT_PROVIDED
 
 
 def stored_fields(model: type[models.Model]) -> tuple[Field, ...]:

@@ -177,7 +177,9 @@ def _is_plain(constraint: models.UniqueConstraint) -> bool:
     """Whether a constraint covers every row, by plain columns, so that MySQL creates it."""
     included = getattr(constraint, "include", ())
     special = (constraint.condition, constraint.deferrable, included)
-    return bool(constraint.fields) and not any(special) and constraint.nulls_distinct is not False
+    # NULLs that count as equal came with Django 5.0.
+    nulls_equal = getattr(constraint, "nulls_distinct", None) is False
+    return bool(constraint.fields) and not any(special) and not nulls_equal
 
 
 def _example(key: tuple[Any, ...], value: Any) -> Example:

@@ -134,6 +134,23 @@ def packet_size(connection: BaseDatabaseWrapper) -> int:
     return _last_sessions[connection].max_allowed_packet - 1024
 
 
+def further_connections(connection: BaseDatabaseWrapper, wanted: int) -> int:
+    """How many of `wanted` further connections the account may have, by its limit.
+
+    https://dev.mysql.com/doc/refman/9.4/en/user-resources.html: the variable holds the account's
+    own limit in a session, or else the server's; 0 is none.
+    """
+    if connection.vendor != "mysql":
+        return wanted
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT @@SESSION.max_user_connections, COUNT(*) FROM information_schema.PROCESSLIST"
+            " WHERE USER = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)"
+        )
+        limit, used = cursor.fetchone() or (0, 0)
+    return wanted if not limit else max(0, min(wanted, int(limit) - int(used)))
+
+
 def asked_charset(options: Mapping[str, Any]) -> str:
     """The character set that OPTIONS of a database's settings ask for."""
     named = re.search(r"\bNAMES\s+['\"]?(\w+)", str(options.get("init_command", "")), re.IGNORECASE)

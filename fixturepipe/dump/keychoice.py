@@ -15,7 +15,7 @@ from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.fields import Field, root_field
+from fixturepipe.databases.fields import Field, has_composite_key, key_fields, root_field
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.jsontext import Values
 from fixturepipe.databases.keyproof import UnprovenError, prove
@@ -165,7 +165,7 @@ def _renumbered(dumped: Iterable[Model]) -> Iterator[str]:
             lender = end.model._meta.label_lower
             if end is field or lender not in NATURAL_PRIMARY or not end.primary_key:
                 continue
-            in_composite = model._meta.is_composite_pk and field in model._meta.pk_fields
+            in_composite = has_composite_key(model) and field in key_fields(model)
             if in_composite or field.related_model is not end.model:
                 yield (
                     f"{model._meta.label_lower}.{field.name} holds keys of {lender}, which may "

@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from django.db.models.sql.constants import CURSOR
 
+from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.pages import (
     FIRST_WIDE_ROWS,
     PAGE_ROWS,
@@ -133,7 +134,7 @@ def _pages(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iter
 def _beyond(query: sql.Query, row: Sequence[Any]) -> models.Q:
     """The rows after this one in the query's order."""
     assert query.model is not None
-    width = len(query.model._meta.pk_fields)
+    width = len(key_fields(query.model))
     by_key = models.Q(pk__gt=row[0] if width == 1 else row[:width])
     if not _has_own_order(query):
         return by_key

@@ -92,11 +92,21 @@ def _copy(directory: RunDirectory, endpoints: Endpoints) -> Iterator[Snapshot]:
 
 
 @contextmanager
+def _reading_only(connection: Any) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = 1")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA query_only = 0")
+
+
+@contextmanager
 def _sqlite_transaction(endpoints: Endpoints) -> Iterator[Snapshot]:
-    options = _raw(endpoints)
-    options["init_command"] = f"{options.get('init_command', '')};PRAGMA query_only=1"
     with (
-        _bound(endpoints, {"OPTIONS": options}) as connection,
+        _bound(endpoints, {"OPTIONS": _raw(endpoints)}) as connection,
+        _reading_only(connection),
         transaction.atomic(connection.alias),
     ):
         with connection.cursor() as cursor:

@@ -21,6 +21,7 @@ from django.core.management import call_command
 from django.core.serializers.base import DeserializationError
 from django.db import Error as DatabaseError
 from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.records import file_sha256
@@ -39,6 +40,7 @@ from fixturepipe.load.objects.rows import RowProblem
 from fixturepipe.load.objects.saver import ChunkSaver, SaverOptions
 from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.options import PAUSES
+from fixturepipe.load.server.blocker import blocker_of
 from fixturepipe.load.server.servererrors import NO_SUCH_ROW, hint_for, is_transient, server_message
 
 # A chunk's objects hold no cycles, and to look for some takes a quarter of the loader's time.
@@ -151,7 +153,7 @@ class ChunkLoader:
                 self._connection.close()
                 pause = next(pauses, None)
                 if pause is None:
-                    raise _gave_up(chunk, error) from error
+                    raise _gave_up(chunk, error, self._connection) from error
                 self._notify(f"{chunk.file}: {server_message(error)}; trying again in {pause} s")
                 time.sleep(pause)
             # What was found in a transaction that is rolled back may be gone.
@@ -270,10 +272,12 @@ def _refused(chunk: Chunk, error: Exception) -> LoadError:
     )
 
 
-def _gave_up(chunk: Chunk, error: Exception) -> TransientLoadError:
+def _gave_up(chunk: Chunk, error: Exception, connection: BaseDatabaseWrapper) -> TransientLoadError:
+    blocker = blocker_of(error, connection)
+    hint = "Then" if blocker else "When the server is back,"
     return TransientLoadError(
         f"{chunk.file} was not loaded: {server_message(error)}",
-        hint="When the server is back, continue with `fixturepipe load`.",
+        hint=f"{blocker} {hint} continue with `fixturepipe load`.".lstrip(),
         chunk=chunk.file,
     )
 

@@ -10,8 +10,9 @@ from itertools import zip_longest
 from fixturepipe.artifacts.manifest import Chunk, Manifest
 from fixturepipe.artifacts.ranges import format_ranges
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.endpoints import Endpoints
+from fixturepipe.databases.endpoints import Endpoints, connection_to
 from fixturepipe.databases.forks import start_method
+from fixturepipe.databases.mysql import further_connections
 from fixturepipe.errors import FixturepipeError
 from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.load.objects.saver import SaverOptions
@@ -84,7 +85,8 @@ class Dispatch:
         options = self._options
         if options.dry_run or options.rejects or not os.environ.get("DJANGO_SETTINGS_MODULE"):
             return 1
-        return min(options.workers, len(pending)) or worthwhile_processes(pending)
+        wanted = min(options.workers, len(pending)) or worthwhile_processes(pending)
+        return max(1, further_connections(connection_to(self._alias), wanted))
 
     def _load_in_parallel(self, pending: Sequence[Chunk], workers: int) -> int:
         objects = 0

@@ -17,6 +17,7 @@ from fixturepipe.artifacts.ranges import format_ranges
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import forget_verification
 from fixturepipe.databases.endpoints import Endpoints
+from fixturepipe.databases.mysql import further_connections
 from fixturepipe.databases.sequences import SequenceReset, reset_sequences
 from fixturepipe.errors import LoadError, RunDirectoryError, TransientLoadError, UsageError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
@@ -269,7 +270,9 @@ class _Load:
         if not self._complete(progress) or self.options.dry_run:
             return []
         # The server has nothing else to do, however few processes there were.
-        require_no_dangling_rows(self.alias, self.covered, worthwhile_processes(self.chunks))
+        wanted = worthwhile_processes(self.chunks)
+        threads = max(1, further_connections(self.target.connection, wanted))
+        require_no_dangling_rows(self.alias, self.covered, threads)
         schemas = {schema.table: schema for schema in self.manifest.schema}
         allocated = {t: key for t, key in self.manifest.sequences.items() if t in schemas}
         highest = {schemas[table].label: key for table, key in allocated.items()}

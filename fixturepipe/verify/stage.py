@@ -29,6 +29,7 @@ from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connectio
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.ledger import Ledger
+from fixturepipe.databases.mysql import further_connections
 from fixturepipe.databases.sequences import highest_keys
 from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Table
 from fixturepipe.databases.threads import connected_threads
@@ -125,11 +126,14 @@ class _Comparing:
     def begun(self, totals: Mapping[Model, int]) -> Iterator[list[ModelComparison]]:
         """Give the list that holds the comparisons, model by model, when the block ends."""
         compared: list[ModelComparison] = []
-        if self._options.threads == 1:
+        wanted = self._options.threads
+        # Each thread has a connection to both.
+        threads = min(further_connections(connection_to(a), wanted) for a in (SOURCE, TARGET))
+        if threads <= 1:
             yield compared
             compared += [self._whole(model, [self._part(model, EVERYTHING)]) for model in totals]
             return
-        with connected_threads(self._options.threads) as pool:
+        with connected_threads(threads) as pool:
             parts = {
                 model: [
                     pool.submit(self._part, model, bounds) for bounds in self._ranges(model, rows)

@@ -16,6 +16,7 @@ from fixturepipe.findings.finding import Finding
 from fixturepipe.fixes.declarations import Declaration
 from tests.apps.loading.models import Strict
 from tests.dirty import plant, unprotected
+from tests.django_versions import CONDITION
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def constrained(
     both: Endpoints, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[Endpoints]:
     """Strict has one more constraint, with the condition given, in the target only."""
-    constraint = models.CheckConstraint(condition=request.param, name="one_more")
+    constraint = models.CheckConstraint(**{CONDITION: request.param}, name="one_more")
     monkeypatch.setattr(Strict._meta, "constraints", [*Strict._meta.constraints, constraint])
     with connections[TARGET].schema_editor() as editor:
         editor.add_constraint(Strict, constraint)
@@ -123,7 +124,7 @@ def test_a_condition_that_the_source_cannot_judge_is_a_warning(
 ) -> None:
     strict(1)
     condition = models.expressions.RawSQL("no_such_function(short)", (), models.BooleanField())
-    constraint = models.CheckConstraint(condition=condition, name="gt0")
+    constraint = models.CheckConstraint(**{CONDITION: condition}, name="gt0")
     monkeypatch.setattr(Strict._meta, "constraints", [constraint])
     (finding,) = found(both)
     assert (finding.id, finding.level) == ("FP210", "warning")

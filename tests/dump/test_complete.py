@@ -7,6 +7,7 @@ from django.db import connections
 from fixturepipe.databases.endpoints import TARGET
 from fixturepipe.errors import UsageError
 from tests.apps.hidden.models import Ghost, House, Poltergeist, Stay
+from tests.django_versions import needs_composite_keys
 from tests.dumping import Dumped, noted_queries, rows
 
 LINKS = {
@@ -78,6 +79,7 @@ def test_fields_that_are_not_to_be_serialized_are_and_generated_ones_are_not(hau
     assert "doubled" not in fields
 
 
+@needs_composite_keys
 def test_a_composite_key_is_a_list_and_its_columns_are_fields(haunted, dumped):
     stay = Stay.objects.create(house=haunted, note="wet")
     dumped("hidden.stay")

@@ -14,6 +14,7 @@ from django.db import connections
 from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from tests import servers
 from tests.dirty import plant, plant_all, round_floats, unprotected, values
+from tests.django_versions import needs_native_uuids
 from tests.shop import ROOT, Shop
 
 FIXES = """
@@ -120,6 +121,7 @@ def totals(shop: Shop) -> Counter[str]:
     return counts
 
 
+@needs_native_uuids
 def test_a_dirty_database_is_moved_as_declared(
     moved: Shop, server: servers.Server, target_template: str, empty_target: Endpoint
 ) -> None:

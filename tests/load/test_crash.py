@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -228,6 +229,16 @@ def test_a_lock_that_is_not_given_is_waited_for_again(
         load_into(impatient, source, run, log=log)
     assert "Lock wait timeout" in log.text
     assert outcome(shared_target) == undisturbed
+
+
+def test_a_lock_that_is_never_given_names_the_transaction_that_has_it(
+    run: RunDirectory, source: Endpoint, shared_target: Endpoint, server: servers.Server
+) -> None:
+    patience = {"init_command": "SET innodb_lock_wait_timeout = 1"}
+    impatient = replace(shared_target, settings={**shared_target.settings, "OPTIONS": patience})
+    with _held_row(server, shared_target), pytest.raises(TransientLoadError) as caught:
+        load_into(impatient, source, run, pauses=())
+    assert re.search(r"has a transaction with locks open since .*: KILL \d+;", caught.value.hint)
 
 
 @contextmanager

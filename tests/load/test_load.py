@@ -23,6 +23,7 @@ from fixturepipe.errors import (
 from fixturepipe.events import Event, Notice, StageAdvanced
 from fixturepipe.load.server.lock import LoaderLock
 from tests.apps.loading import models
+from tests.django_versions import needs_generated_fields
 from tests.loading import (
     RUN,
     Log,
@@ -126,6 +127,7 @@ def test_references_by_natural_key_go_to_later_objects_of_the_chunk(
     assert column(shared_target, "node", "parent_id") == [2, 3, None]
 
 
+@needs_generated_fields
 def test_fields_that_an_object_does_not_give_get_their_defaults(
     tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:

@@ -19,6 +19,7 @@ from fixturepipe.load.objects.reading import ChunkReader
 from fixturepipe.load.objects.rows import RowProblem, Rows
 from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.server.statements import StatementWriter
+from tests.django_versions import HAS_COMPOSITE_KEYS
 from tests.loading import a, chunk_path, column, load_into, make_run
 
 FIRST = [a("shade", 1, slug="red")]
@@ -53,6 +54,8 @@ CHUNKS = {
     "lists": [a("person", 1, name="Ada", born=None, shades=[["red"]]), a("person", 2, name="Bo")],
     "many rows": [a("shade", key, slug=f"s{key}" * (key % 3)) for key in range(1, 2_600)],
 }
+if not HAS_COMPOSITE_KEYS:
+    del CHUNKS["composite keys"]
 
 
 @pytest.fixture

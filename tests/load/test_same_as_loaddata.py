@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fixturepipe.databases.endpoints import Endpoint
+from tests.django_versions import HAS_COMPOSITE_KEYS, HAS_DB_DEFAULTS
 from tests.loading import Object, a, load_into, make_run, rows
 
 PEOPLE = [
@@ -135,6 +136,10 @@ HAZARDS: dict[str, list[list[Object]]] = {
         ]
     ],
 }
+if not HAS_COMPOSITE_KEYS:
+    del HAZARDS["composite keys"]
+if not HAS_DB_DEFAULTS:
+    del HAZARDS["defaults"]
 
 
 @pytest.mark.parametrize("hazard", HAZARDS)

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import NOT_PROVIDED
 
+from fixturepipe.databases.fields import has_db_default
 from fixturepipe.load.server.converters import (
     Converter,
     converter_for,
@@ -96,8 +97,8 @@ class Column:
 
     def _default(self) -> _Literal:
         """What a new object has in a field that it is not given."""
-        each: Any = self.field  # the stubs know no database defaults
-        if each.has_db_default() and each.default is NOT_PROVIDED:
+        each = self.field
+        if has_db_default(each) and each.default is NOT_PROVIDED:
             return _Literal("DEFAULT")
         return _Literal(prepared_literal(each, self.connection, each.get_default()))
 

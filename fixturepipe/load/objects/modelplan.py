@@ -11,6 +11,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import connection_to
+from fixturepipe.databases.fields import has_composite_key, key_fields
 from fixturepipe.load.objects.columns import MISSING, Column, column_of
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
 from fixturepipe.load.objects.valuenotes import ValueNotes
@@ -42,8 +43,9 @@ class ModelPlan:
         ]
         pk: Any = meta.pk
         self.pk: AnyField = pk
-        self.key_columns = [c for c in self.columns if c.field in meta.pk_fields]
-        self.composite = meta.is_composite_pk
+        key = key_fields(model)
+        self.key_columns = [c for c in self.columns if c.field in key]
+        self.composite = has_composite_key(model)
         self.names = frozenset(c.field.name for c in self.columns if c.field is not pk)
         # A key that is that of a content type may stand among the fields, as a natural key.
         self.lent = frozenset(c.field.name for c in self.key_columns if c.remote is not None)
@@ -63,7 +65,7 @@ class ModelPlan:
         self.assignments = [
             (index, f"{quote(column.name)} = ")
             for index, column in enumerate(self.columns)
-            if column.field not in meta.pk_fields
+            if column.field not in key
         ]
 
     # ---- from objects to rows

@@ -29,8 +29,9 @@ class _NoModel:
 
 
 def _receivers(signal: Any, model: type[Any]) -> list[Any]:
-    called, awaited = signal._live_receivers(model)
-    return [*called, *awaited]
+    live = signal._live_receivers(model)
+    # Since Django 5.0 those that are called and those that are awaited.
+    return list(live) if isinstance(live, list) else [each for part in live for each in part]
 
 
 def _is_the_projects(receiver: Any) -> bool:

@@ -14,6 +14,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import connection_to
+from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.threads import connected_threads
 from fixturepipe.errors import LoadError
 
@@ -60,7 +61,7 @@ def dangling_rows(
 ) -> Iterator[DanglingRow]:
     """The rows of the model's whole table that point at nothing."""
     quote = connection.ops.quote_name
-    keys = [f"child.{quote(field.column or '')}" for field in model._meta.pk_fields]
+    keys = [f"child.{quote(field.column or '')}" for field in key_fields(model)]
     for each in constraints:
         column = f"child.{quote(each.column)}"
         sql = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -33,13 +34,14 @@ class LoaderLock:
             cursor.execute("SELECT GET_LOCK(%s, %s)", [self._name, _LOCK_WAIT])
             if cursor.fetchone() == (1,):
                 return
-            cursor.execute("SELECT IS_USED_LOCK(%s)", [self._name])
-            (holder,) = cursor.fetchone() or (None,)
+            cursor.execute(
+                "SELECT ID, HOST, TIME FROM information_schema.PROCESSLIST"
+                " WHERE ID = IS_USED_LOCK(%s)",
+                [self._name],
+            )
+            holder = cursor.fetchone()
         self._connection.close()
-        raise LoadError(
-            f"Another `fixturepipe load` is at work in this database (connection {holder})",
-            hint="Wait until it ends; then continue with `fixturepipe load`.",
-        )
+        raise _taken(holder)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -65,6 +67,17 @@ def loader_lock(connection: BaseDatabaseWrapper) -> Iterator[LoaderLock]:
         yield lock
     finally:
         lock.release()
+
+
+def _taken(holder: tuple[Any, ...] | None) -> LoadError:
+    """`holder` is the connection that has the lock, if the server still shows it."""
+    message = "Another `fixturepipe load` is at work in this database"
+    hint = "Wait until it ends; then continue with `fixturepipe load`."
+    if holder is not None:
+        number, host, seconds = holder
+        message += f" (connection {number} from {host}, which has been idle for {seconds:,} s)"
+        hint += f" If its machine is gone, free the lock on the server: KILL {number};"
+    return LoadError(message, hint=hint)
 
 
 # Seconds: so long a busy server may take to notice that the lock's holder was killed.

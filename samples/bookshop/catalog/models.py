@@ -135,7 +135,7 @@ class Authorship(models.Model):
 
     author = models.ForeignKey(Author, on_delete=models.CASCADE)
     book = models.ForeignKey(Book, on_delete=models.CASCADE)
-    role = models.CharField(max_length=12, choices=Role)
+    role = models.CharField(max_length=12, choices=Role.choices)
     position = models.PositiveSmallIntegerField()
     royalty = models.DecimalField(max_digits=5, decimal_places=4)
 

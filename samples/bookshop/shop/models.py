@@ -2,9 +2,13 @@
 
 import uuid
 
+import django
 from catalog.models import PresentManager, Product
 from django.conf import settings
 from django.db import models
+
+# Django 5.1 renamed the argument.
+CONDITION = "condition" if django.VERSION >= (5, 1) else "check"
 
 
 class ShippingMethodManager(models.Manager):
@@ -94,7 +98,7 @@ class Order(models.Model):
     )
     shipping_method = models.ForeignKey(ShippingMethod, on_delete=models.PROTECT)
     warehouse = models.ForeignKey(Warehouse, on_delete=models.PROTECT)
-    status = models.CharField(max_length=10, choices=Status)
+    status = models.CharField(max_length=10, choices=Status.choices)
     placed_at = models.DateTimeField(db_index=True)
     paid_at = models.DateTimeField(null=True, blank=True)
     ip_address = models.GenericIPAddressField(null=True, blank=True)
@@ -123,7 +127,9 @@ class OrderLine(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(quantity__gt=0), name="shop_orderline_some")
+            models.CheckConstraint(
+                **{CONDITION: models.Q(quantity__gt=0)}, name="shop_orderline_some"
+            )
         ]
 
     def __str__(self):

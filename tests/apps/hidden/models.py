@@ -5,6 +5,8 @@ import uuid
 from django.db import models
 from django.db.models import F
 
+from tests.django_versions import HAS_COMPOSITE_KEYS, HAS_GENERATED_FIELDS
+
 
 class Shown(models.Manager):
     def get_queryset(self):
@@ -40,9 +42,10 @@ class House(models.Model):
     next_to = models.ManyToManyField("self")
     # Stock dumpdata leaves it out.
     secret = models.CharField(max_length=20, default="none", serialize=False)
-    doubled = models.GeneratedField(
-        expression=F("number") * 2, output_field=models.IntegerField(), db_persist=True
-    )
+    if HAS_GENERATED_FIELDS:
+        doubled = models.GeneratedField(
+            expression=F("number") * 2, output_field=models.IntegerField(), db_persist=True
+        )
     number = models.IntegerField(default=0)
     changed = models.DateTimeField(auto_now=True)
 
@@ -50,7 +53,8 @@ class House(models.Model):
 class Stay(models.Model):
     """A composite primary key, part of it a reference, part a UUID."""
 
-    pk = models.CompositePrimaryKey("house", "number")
+    if HAS_COMPOSITE_KEYS:
+        pk = models.CompositePrimaryKey("house", "number")
     house = models.ForeignKey(House, models.CASCADE)
     number = models.UUIDField(default=uuid.uuid4)
     note = models.CharField(max_length=20)

@@ -5,6 +5,8 @@ import datetime
 from django.db import models
 from django.db.models.functions import Upper
 
+from tests.django_versions import CONDITION, HAS_COMPOSITE_KEYS, HAS_GENERATED_FIELDS
+
 
 class Shade(models.Model):
     """The natural key is one field."""
@@ -149,16 +151,18 @@ class Defaults(models.Model):
     name = models.CharField(max_length=20)
     python = models.IntegerField(default=7)
     called = models.DateField(default=_leap_day)
-    database = models.IntegerField(db_default=9)
-    upper = models.GeneratedField(
-        expression=Upper("name"), output_field=models.CharField(max_length=20), db_persist=True
-    )
+    if HAS_GENERATED_FIELDS:
+        database = models.IntegerField(db_default=9)
+        upper = models.GeneratedField(
+            expression=Upper("name"), output_field=models.CharField(max_length=20), db_persist=True
+        )
 
 
 class Seat(models.Model):
     """The primary key is of two columns."""
 
-    pk = models.CompositePrimaryKey("row", "number")
+    if HAS_COMPOSITE_KEYS:
+        pk = models.CompositePrimaryKey("row", "number")
     row = models.CharField(max_length=2)
     number = models.IntegerField()
     taken = models.BooleanField(default=False)
@@ -263,7 +267,7 @@ class Strict(models.Model):
     place = models.ForeignKey(Place, models.CASCADE, null=True)
 
     class Meta:
-        constraints = (models.CheckConstraint(condition=models.Q(positive__gt=0), name="gt0"),)
+        constraints = (models.CheckConstraint(**{CONDITION: models.Q(positive__gt=0)}, name="gt0"),)
 
 
 class StrictNote(models.Model):

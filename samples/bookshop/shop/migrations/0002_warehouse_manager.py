@@ -1,5 +1,9 @@
+import django
 import django.db.models.deletion
 from django.db import migrations, models
+
+# Django 5.1 renamed the argument.
+CONDITION = "condition" if django.VERSION >= (5, 1) else "check"
 
 
 class Migration(migrations.Migration):
@@ -39,7 +43,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="orderline",
             constraint=models.CheckConstraint(
-                condition=models.Q(("quantity__gt", 0)), name="shop_orderline_some"
+                **{CONDITION: models.Q(("quantity__gt", 0))}, name="shop_orderline_some"
             ),
         ),
         migrations.AlterUniqueTogether(

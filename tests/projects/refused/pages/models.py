@@ -1,7 +1,11 @@
 """A model for each thing that a server refuses, and one that all take."""
 
+import django
 from django.db import models
 from django.db.models.functions import Lower
+
+# Django 5.1 renamed the argument.
+CONDITION = "condition" if django.VERSION >= (5, 1) else "check"
 
 
 class LongIndex(models.Model):
@@ -67,6 +71,8 @@ class Fine(models.Model):
         unique_together = (("page", "day"),)
         indexes = (models.Index(fields=["-amount", "day"], name="pages_amount_day"),)
         constraints = (
-            models.CheckConstraint(condition=models.Q(amount__gte=0), name="pages_not_negative"),
+            models.CheckConstraint(
+                **{CONDITION: models.Q(amount__gte=0)}, name="pages_not_negative"
+            ),
             models.UniqueConstraint(Lower("name"), name="pages_lower_name"),
         )
