@@ -247,6 +247,7 @@ class Pipeline:
             drop_half_made_tables(self.directory, endpoints)
             transform = _row_transform(endpoints, check_options)
             checked = check(endpoints, check_options, self._listener, transform)
+            endpoints.close()
             if not checked.ok:
                 return RunResult(checked)
             record_target(self.directory, self._target_name())
@@ -254,6 +255,7 @@ class Pipeline:
             prepare_target(self.directory, endpoints, load_options, self._listener, chosen)
             if not checked.saw_tables:
                 checked = check_tables(endpoints, check_options, checked, self._listener, transform)
+                endpoints.close()
                 if not checked.ok:
                     return RunResult(checked)
             repair = _repair(endpoints, dump_options)

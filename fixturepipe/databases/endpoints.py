@@ -108,6 +108,15 @@ class Endpoints:
         if self.target is not None:
             _register(TARGET, self._settings(self.target))
 
+    def close(self) -> None:
+        """Close the connections SOURCE and TARGET to servers; they open again when used.
+
+        Between two stages they only count against the account's limit.
+        """
+        for alias, endpoint in ((SOURCE, self.source), (TARGET, self.target)):
+            if endpoint is not None and endpoint.vendor != "sqlite":
+                connections[alias].close()
+
     @contextmanager
     def bound_to_source(self) -> Iterator[str]:
         """While in the block, the source's alias is the source. Gives the alias."""
