@@ -36,10 +36,11 @@ from fixturepipe.databases.ledger import remove_ledger
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import require_migrated, require_reachable, require_server
 from fixturepipe.databases.runtarget import AskPassword, choose_target, record_target
+from fixturepipe.databases.sqlitefile import readable
 from fixturepipe.databases.urls import is_url
 from fixturepipe.dump.fingerprint import what_moved
 from fixturepipe.dump.options import DumpOptions
-from fixturepipe.errors import ConfigurationError, UsageError
+from fixturepipe.errors import ConfigurationError, SourceDataError, UsageError
 from fixturepipe.events import Listener, Notice, ignore
 from fixturepipe.fixes.declarations import Declaration, declared_in
 from fixturepipe.load.options import LoadOptions
@@ -143,7 +144,8 @@ class Pipeline:
         _require_fixable(self._migrated_source(), options.fix)
         endpoints = self._loadable_endpoints()
         transform = _row_transform(endpoints, options)
-        return check(endpoints, self._in_workdir(options), self._listener, transform)
+        with readable(endpoints.source):
+            return check(endpoints, self._in_workdir(options), self._listener, transform)
 
     def dump(self, options: DumpOptions = DumpOptions()) -> DumpResult:
         """Write the dumps that do not exist yet, and return what all dumps hold.
@@ -159,9 +161,9 @@ class Pipeline:
             if options.fix:
                 # What is to be fixed is what the target does not take.
                 endpoints = self._both_endpoints()
-            return dump(
-                self.directory, endpoints, options, self._listener, _repair(endpoints, options)
-            )
+            repair = _repair(endpoints, options)
+            with readable(endpoints.source):
+                return dump(self.directory, endpoints, options, self._listener, repair)
 
     def arrange(
         self, files: Sequence[Path] = (), options: ArrangeOptions = ArrangeOptions()
@@ -203,11 +205,13 @@ class Pipeline:
 
         endpoints = self._both_endpoints()
         if not self.directory.manifest.exists():
-            return verify(endpoints, options, self._listener)
+            with readable(endpoints.source):
+                return verify(endpoints, options, self._listener)
         manifest = read_manifest(self.directory)
         self._warn_of_changes(manifest, endpoints, reached=True)
         accounts = read_accounts(self.directory, manifest)
-        result = verify(endpoints, options, self._listener, manifest, accounts)
+        with readable(endpoints.source):
+            result = verify(endpoints, options, self._listener, manifest, accounts)
         equal = {each.model: each.equal + each.changed for each in result.models}
         differences = msgspec.to_builtins(result.differences, enc_hook=str)
         findings = msgspec.to_builtins(result.findings, enc_hook=str)
@@ -246,7 +250,8 @@ class Pipeline:
             check_options = self._in_workdir(check_options)
             drop_half_made_tables(self.directory, endpoints)
             transform = _row_transform(endpoints, check_options)
-            checked = check(endpoints, check_options, self._listener, transform)
+            with readable(endpoints.source):
+                checked = check(endpoints, check_options, self._listener, transform)
             endpoints.close()
             if not checked.ok:
                 return RunResult(checked)
@@ -259,7 +264,8 @@ class Pipeline:
                 if not checked.ok:
                     return RunResult(checked)
             repair = _repair(endpoints, dump_options)
-            dumped = dump(self.directory, endpoints, dump_options, self._listener, repair)
+            with readable(endpoints.source):
+                dumped = dump(self.directory, endpoints, dump_options, self._listener, repair)
             arranged = self._arrange((), arrange_options)
             loaded = load(self.directory, endpoints, load_options, self._listener)
             return RunResult(checked, dumped, arranged, loaded, self.verify(verify_options))
@@ -357,7 +363,7 @@ class Pipeline:
             if not reached:
                 require_reachable(SOURCE, endpoints.source)
             moved = what_moved(source.fingerprint, self.directory, endpoints)
-        except ConfigurationError as error:
+        except (ConfigurationError, SourceDataError) as error:
             text = f"Could not tell whether the source has changed since its dump: {error}"
             self._listener(Notice("info", text))
             return

@@ -42,6 +42,8 @@ from fixturepipe.errors import ConfigurationError
 SOURCE = "fixturepipe_source"
 TARGET = "fixturepipe_target"
 EMBEDDED = "embedded"
+# How long the lock of a process that writes to a SQLite source is waited for.
+LOCK_SECONDS = 60
 
 # Aliases of the project that are bound now, innermost last.
 _bound_aliases: list[str] = []
@@ -200,11 +202,13 @@ def _as_stored(endpoint: Endpoint, settings: DatabaseSettings) -> DatabaseSettin
     """Settings that read SQLite's values as they are stored.
 
     Django's connection has sqlite3 convert values by the column's declared type: '' in a date
-    column becomes None.
+    column becomes None. The lock of a writer is waited for.
     """
     if endpoint.vendor != "sqlite":
         return settings
-    return {**settings, "OPTIONS": {**settings["OPTIONS"], "detect_types": 0}}
+    options = settings["OPTIONS"]
+    wait = max(LOCK_SECONDS, options.get("timeout", 0))
+    return {**settings, "OPTIONS": {**options, "detect_types": 0, "timeout": wait}}
 
 
 _WRITE_URLS_SO = (

@@ -10,6 +10,7 @@ from django.db.utils import Error as DatabaseError
 
 from fixturepipe.databases.endpoints import Endpoint
 from fixturepipe.databases.migrations import applied_migrations, pending_migrations
+from fixturepipe.databases.sqlitefile import locked
 from fixturepipe.errors import ConfigurationError
 
 # https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html and its client part.
@@ -54,6 +55,8 @@ def require_reachable(alias: str, endpoint: Endpoint) -> None:
             hint="Correct the options after `?` in its URL, or OPTIONS in DATABASES.",
         ) from error
     except DatabaseError as error:
+        if "database is locked" in str(error):
+            raise locked(Path(name)) from error
         code = error.args[0] if error.args else None
         message = error.args[1] if len(error.args) > 1 else error
         hint = _HINTS.get(code, "Check the database's settings.")

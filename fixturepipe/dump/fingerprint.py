@@ -22,6 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import Endpoints, connection_to
+from fixturepipe.databases.sqlitefile import readable
 from fixturepipe.dump.snapshot import Snapshot, backup
 
 Fingerprint = dict[str, Any]
@@ -52,12 +53,13 @@ def file_fingerprint(endpoints: Endpoints) -> Fingerprint:
 def what_moved(then: Fingerprint, directory: RunDirectory, endpoints: Endpoints) -> list[str]:
     """What has changed in the source since the fingerprint `then`, in words; empty if nothing.
 
-    Reads the whole source only if the cheap parts do not decide.
+    Reads the whole source only if the cheap parts do not decide. Raises ConfigurationError if the
+    source is locked, SourceDataError if it is damaged.
     """
     now = file_fingerprint(endpoints)
     if now and now["file"] == then.get("file"):
         return []
-    with endpoints.bound_to_source() as alias:
+    with readable(endpoints.source), endpoints.bound_to_source() as alias:
         now |= _table_parts(connection_to(alias))
     changes = _differences(then, now)
     if changes or "content" not in then:

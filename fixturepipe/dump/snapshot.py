@@ -24,13 +24,19 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
-from fixturepipe.databases.endpoints import DatabaseSettings, Endpoint, Endpoints, connection_to
+from fixturepipe.databases.endpoints import (
+    LOCK_SECONDS,
+    DatabaseSettings,
+    Endpoint,
+    Endpoints,
+    connection_to,
+)
+from fixturepipe.databases.sqlitefile import locked
 from fixturepipe.dump.options import SnapshotKind
 from fixturepipe.errors import ConfigurationError, UsageError
 
 STEP_PAGES = 4_096
 RESTARTS = 3
-BUSY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ def backup(directory: RunDirectory, endpoints: Endpoints) -> Iterator[Path]:
             connection = connection_to(alias)
             connection.ensure_connection()
             try:
-                _back_up(connection.connection, path)
+                _back_up(connection.connection, path, Path(str(endpoints.source.settings["NAME"])))
             except (sqlite3.Error, OSError) as error:
                 raise ConfigurationError(
                     f"The source cannot be copied to {path}: {error}",
@@ -165,15 +171,15 @@ class _TornError(Exception):
     """The source was written to while it was copied, too often."""
 
 
-def _back_up(source: sqlite3.Connection, path: Path) -> None:
+def _back_up(source: sqlite3.Connection, path: Path, file: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
     copy = sqlite3.connect(path, isolation_level=None)
     try:
         copy.execute("PRAGMA synchronous=OFF")
         try:
-            source.backup(copy, pages=STEP_PAGES, progress=_Watch(), sleep=0.01)
+            source.backup(copy, pages=STEP_PAGES, progress=_Watch(file), sleep=0.01)
         except _TornError:
-            source.backup(copy, pages=-1, progress=_Watch(), sleep=0.01)
+            source.backup(copy, pages=-1, progress=_Watch(file), sleep=0.01)
         # The copy of a source in WAL mode is in WAL mode, which wants files of its own.
         copy.execute("PRAGMA journal_mode=DELETE").fetchall()
     finally:
@@ -183,18 +189,16 @@ def _back_up(source: sqlite3.Connection, path: Path) -> None:
 class _Watch:
     """Progress of a backup: how often it started over, and how long it has been blocked."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path) -> None:
+        self._file = file
         self._left: int | None = None
         self._restarts = 0
         self._moved = time.monotonic()
 
     def __call__(self, status: int, remaining: int, _total: int) -> None:
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            if time.monotonic() - self._moved > BUSY_SECONDS:
-                raise ConfigurationError(
-                    f"The source stayed locked for {BUSY_SECONDS:.0f} seconds",
-                    hint="End the process that keeps its transaction open, and try again.",
-                )
+            if time.monotonic() - self._moved > LOCK_SECONDS:
+                raise locked(self._file)
             return
         self._moved = time.monotonic()
         if self._left is not None and remaining >= self._left:
@@ -231,4 +235,5 @@ def _in_memory(endpoints: Endpoints) -> bool:
 
 
 def _raw(endpoints: Endpoints) -> dict[str, Any]:
-    return {**endpoints.source.settings.get("OPTIONS", {}), "detect_types": 0}
+    options = endpoints.source.settings.get("OPTIONS", {})
+    return {**options, "detect_types": 0, "timeout": max(LOCK_SECONDS, options.get("timeout", 0))}
