@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -193,6 +194,7 @@ class Pipeline:
             endpoints = self._loadable_endpoints(source_needed=False)
             record_target(self.directory, self._target_name())
             self._warn_of_changes(manifest, endpoints, reached=False)
+            self._replace_migrated_rows(endpoints, options)
             return load(self.directory, endpoints, options, self._listener)
 
     def verify(self, options: VerifyOptions = VerifyOptions()) -> VerifyResult:
@@ -258,6 +260,7 @@ class Pipeline:
             record_target(self.directory, self._target_name())
             chosen = Chosen(dump_options.labels, dump_options.exclude)
             prepare_target(self.directory, endpoints, load_options, self._listener, chosen)
+            self._replace_migrated_rows(endpoints, load_options)
             if not checked.saw_tables:
                 checked = check_tables(endpoints, check_options, checked, self._listener, transform)
                 endpoints.close()
@@ -287,6 +290,11 @@ class Pipeline:
                 self._remove_ledger(run)
             self.server.stop()
             return self.directory.remove()
+
+    def _replace_migrated_rows(self, endpoints: Endpoints, options: LoadOptions) -> None:
+        from fixturepipe.load.stage import replace_migrated_rows
+
+        replace_migrated_rows(self.directory, endpoints, options, self._listener, _fresh_database)
 
     def _remove_ledger(self, run: str) -> None:
         try:
@@ -435,6 +443,18 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
         on_orphan=arrangement.on_orphan,
         ignorenonexistent=arrangement.ignorenonexistent,
     )
+
+
+@contextmanager
+def _fresh_database() -> Iterator[Endpoint]:
+    """An empty database of a private server, which is gone afterwards."""
+    with TemporaryDirectory(prefix="fixturepipe-") as directory:
+        server = EmbeddedServer(Path(directory) / "server")
+        server.start()
+        try:
+            yield server.endpoint()
+        finally:
+            server.leave()
 
 
 def _repair(endpoints: Endpoints, options: DumpOptions) -> Repair | None:

@@ -13,11 +13,15 @@ from pathlib import Path
 from tests.shop import Shop
 
 SETTINGS = """
+import os
+import dj_database_url
 SECRET_KEY = "test"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "shop"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": r"%s"}}
+if "TARGET_URL" in os.environ:
+    DATABASES["target"] = dj_database_url.parse(os.environ["TARGET_URL"])
 """
 
 
@@ -27,7 +31,8 @@ class Project(Shop):
 
     def django(self, *arguments: str) -> None:
         """Run a command of Django's that must end well."""
-        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": self.settings}
+        given = {"DJANGO_SETTINGS_MODULE": self.settings, "TARGET_URL": self.target}
+        environment = {**os.environ, **given}
         subprocess.run(
             [sys.executable, "-m", "django", *arguments],
             cwd=self.pythonpath,

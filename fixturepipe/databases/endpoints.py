@@ -100,6 +100,11 @@ class Endpoints:
     target: Endpoint | None = None
     timeout: int = Project.timeout
 
+    @property
+    def target_name(self) -> str:
+        """The target as the user named it; empty without one."""
+        return "" if self.target is None else self.target.name
+
     def open(self) -> None:
         """Register SOURCE and TARGET as connections of their own.
 

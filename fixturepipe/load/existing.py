@@ -34,7 +34,10 @@ _NAMED_KEYS = 5
 
 
 class ExistingRows:
-    """Looks at the tables of the covered models, content types and permissions left out."""
+    """Looks at the tables of the covered models, content types and permissions left out.
+
+    `models` are those of the covered models that have a table here.
+    """
 
     def __init__(
         self,
@@ -47,7 +50,7 @@ class ExistingRows:
         self._directory = directory
         self._target = target
         tables = {table.lower() for table in target.tables()}
-        self._models = [
+        self.models = [
             m for m in covered if own_rows_matter(m) and m._meta.db_table.lower() in tables
         ]
         self._chunks = chunks
@@ -68,12 +71,16 @@ class ExistingRows:
         else:
             raise self._refusal(counts, entries)
 
+    def delete_all(self) -> None:
+        """Delete all rows of the models."""
+        self._target.delete_rows(self.models)
+
     def _counts(self, entries: Mapping[int, Entry]) -> dict[Model, int]:
         """How many rows each table has beyond those that the ledger counts."""
         loaded = _rows_loaded(entries)
         # Receivers of the project's write rows that no chunk counts.
         project_writes = self._options.signals or self._options.loader == "stock"
-        looked_at = [m for m in self._models if not (project_writes and loaded[m])]
+        looked_at = [m for m in self.models if not (project_writes and loaded[m])]
         found = row_counts(self._target.connection, (m._meta.db_table for m in looked_at))
         beyond = {m: found.get(m._meta.db_table, 0) - loaded[m] for m in looked_at}
         return {model: count for model, count in beyond.items() if count > 0}

@@ -24,6 +24,7 @@ from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
 from fixturepipe.load.dispatch import Dispatch, worthwhile_processes
 from fixturepipe.load.existing import ExistingRows
 from fixturepipe.load.loadplan import LoadPlan
+from fixturepipe.load.migratedrows import replace_migrated_rows
 from fixturepipe.load.objects.receivers import has_receivers, hear_every_model
 from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.preparation import models_of, models_of_source, prepare
@@ -34,7 +35,7 @@ from fixturepipe.load.server.servererrors import hint_for, is_transient, server_
 from fixturepipe.load.server.tablemaker import TableMaker, row_counts
 from fixturepipe.load.server.target import LoadTarget, own_rows_matter
 
-__all__ = ["LoadOptions", "LoadResult", "load", "prepare_target"]
+__all__ = ["LoadOptions", "LoadResult", "load", "prepare_target", "replace_migrated_rows"]
 
 # So many models are named in a warning.
 _NAMED = 10
@@ -109,7 +110,7 @@ def prepare_target(
     manifest = open_run(directory)
     covered = models_of(manifest.schema) if manifest.schema else models_of_source(endpoints)
     with endpoints.bound_to_target() as alias:
-        target = LoadTarget(alias, _name(endpoints), manifest.run)
+        target = LoadTarget(alias, endpoints.target_name, manifest.run)
         with _server_errors_described(), loader_lock(target.connection):
             prepare(
                 directory,
@@ -132,7 +133,7 @@ def drop_half_made_tables(directory: RunDirectory, endpoints: Endpoints) -> None
     if run is None:
         return
     with endpoints.bound_to_target() as alias:
-        target = LoadTarget(alias, _name(endpoints), run)
+        target = LoadTarget(alias, endpoints.target_name, run)
         with _server_errors_described(), loader_lock(target.connection):
             TableMaker(target.connection, target.name).drop_half_made(target.ledger)
 
@@ -156,7 +157,7 @@ class _Load:
         self.manifest = manifest
         self.options = options
         self.listener = listener
-        self.target = LoadTarget(alias, _name(endpoints), manifest.run)
+        self.target = LoadTarget(alias, endpoints.target_name, manifest.run)
         self.chunks = manifest.arrangement.chunks
         self.covered = list(models_of(_loaded_schemas(manifest)))
         # A table that is empty in the source is to be empty in the target.
@@ -318,10 +319,6 @@ def _require_sense(options: LoadOptions) -> None:
         )
     if options.only is not None and options.start is not None:
         raise UsageError("--only and --from exclude each other", hint="Give one of them.")
-
-
-def _name(endpoints: Endpoints) -> str:
-    return "" if endpoints.target is None else endpoints.target.name
 
 
 def _loaded_schemas(manifest: Manifest) -> list[ModelSchema]:
