@@ -20,7 +20,7 @@ DRAFT = ".2-chunks.tmp"
 
 _MANIFEST_BEGINS = re.compile(rb'\{\s*"version":\s*\d+,\s*"run":\s*"([0-9a-f]{32})"')
 _FILES = re.compile(
-    r"manifest\.json|changes\.jsonl|findings\.jsonl|load\.json|verify\.json|report\.(html|json)"
+    r"manifest\.json|changes\.jsonl|findings\.jsonl(\.\d+)?|load\.json|verify\.json|report\.(html|json)"
     r"|\.lock|snapshot\.sqlite3(-journal|-wal|-shm)?"
 )
 _SERVER = re.compile(

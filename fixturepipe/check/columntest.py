@@ -7,6 +7,7 @@ UUIDs), only the target knows (`ASK`).
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,7 @@ TOO_LONG, OUT_OF_RANGE, NEGATIVE, TOO_MANY_DIGITS = "FP101", "FP102", "FP103", "
 UNREADABLE, EARLY, OTHER_CLASS, NO_BOOLEAN, NO_JSON = "FP105", "FP106", "FP107", "FP108", "FP109"
 NOT_FINITE, NOT_UTF8, REFUSED_UUID, NUL, TOO_LARGE = "FP110", "FP111", "FP112", "FP113", "FP114"
 ZERO, ROUNDED, BIG_IN_JSON, REFUSED_JSON, NULL = "FP115", "FP116", "FP117", "FP118", "FP119"
-SINGLE, ZONED, OTHER_ADDRESS = "FP120", "FP121", "FP122"
+SINGLE, ZONED, OTHER_ADDRESS, LOST_HOUR = "FP120", "FP121", "FP122", "FP123"
 
 # What the target's refusal means, by the type of the field.
 REFUSED: Mapping[str, str] = {"JSONField": REFUSED_JSON, "UUIDField": REFUSED_UUID}
@@ -50,10 +51,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class TargetColumn:
-    """A column of the target: its type in SQL, None if unknown, and its server's limits."""
+    """A column of the target: its type in SQL, None if unknown, and its server's limits.
+
+    `zones` are the time zones in which the source's connection reads a datetime without one, and
+    the target's stores it; None if they are the same.
+    """
 
     type: str | None = None
     limits: Limits = Limits()
+    zones: tuple[datetime.tzinfo, datetime.tzinfo] | None = None
 
 
 @dataclass(frozen=True)

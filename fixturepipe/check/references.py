@@ -50,7 +50,9 @@ def reference_rules(
 ) -> Iterator[tuple[str, models.ForeignKey[Any, Any]]]:
     """The model's foreign keys, each after the id of the finding for its orphans."""
     for field in model._meta.local_concrete_fields:
-        if not isinstance(field, models.ForeignKey) or not _has_table(field, source):
+        if not isinstance(field, models.ForeignKey) or not _is_table_of(
+            field.remote_field.model, source
+        ):
             continue
         rule = "FP202" if model._meta.auto_created else "FP201"
         yield rule if getattr(field, "db_constraint", True) else "FP207", field
@@ -69,25 +71,41 @@ def _is_there(fix: Fix, source: BaseDatabaseWrapper) -> bool:
         return cursor.fetchone() is not None
 
 
-def _has_table(field: models.ForeignKey[Any, Any], source: BaseDatabaseWrapper) -> bool:
+def _is_table_of(model: Model, source: BaseDatabaseWrapper) -> bool:
+    """Whether the model has a table in the source."""
     with source.cursor() as cursor:
         names = source.introspection.table_names(cursor)
-    return table_name(field.remote_field.model, source) in names
+    return table_name(model, source) in names
 
 
 def unproven_natural_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:
     """FP205: a natural key that others refer by, and that does not find its row."""
     label = model._meta.label_lower
-    referred_to = any(
-        relation.auto_created and not relation.concrete
-        for relation in model._meta.get_fields(include_hidden=True)
-    )
-    if label in NATURAL_PRIMARY or not referred_to or not has_natural_key(model):
+    if label in NATURAL_PRIMARY or not has_natural_key(model) or not _is_referred_to(model, source):
         return
     try:
         prove(model, natural_key_paths(model), source)
     except UnprovenError as unproven:
         yield RULES["FP205"].finding(label, "", reason=unproven)
+
+
+def _is_referred_to(model: Model, source: BaseDatabaseWrapper) -> bool:
+    """Whether any row refers to the model, other than as its multi-table child."""
+    quote = source.ops.quote_name
+    for relation in model._meta.get_fields(include_hidden=True):
+        field: Any = getattr(relation, "field", None)
+        is_key = isinstance(field, models.ForeignKey) and not relation.concrete
+        if not is_key or getattr(field.remote_field, "parent_link", False):
+            continue
+        if field not in field.model._meta.local_concrete_fields or not _is_table_of(
+            field.model, source
+        ):
+            continue
+        table = quote(table_name(field.model, source))
+        column = quote(field.column)
+        if rows_of(source, f"SELECT 1 FROM {table} WHERE {column} IS NOT NULL LIMIT 1"):
+            return True
+    return False
 
 
 def dangling_generic_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:

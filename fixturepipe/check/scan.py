@@ -65,7 +65,10 @@ class TableScan:
         self._fields = stored_fields(model)
         self._references: set[Field] = set(constrained_keys(model))
         self._tests = {
-            field: column_test(field, TargetColumn(target.column_type(field), target.limits))
+            field: column_test(
+                field,
+                TargetColumn(target.column_type(field), target.limits, target.zones(source)),
+            )
             for field in self._fields
         }
         lengths = {field: test.length for field, test in self._tests.items()}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage
 from django.db import DatabaseError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -16,7 +14,7 @@ from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.catalog import ColumnFacts
 from fixturepipe.databases.coverage import NO_MODEL, missing_columns, unknown_columns
-from fixturepipe.databases.endpoints import Endpoints, connection_to, table_name
+from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.migrations import applied_migrations, difference
 from fixturepipe.findings.finding import Example, Finding
@@ -204,41 +202,19 @@ def collations(covered: Sequence[Model], target: TargetServer) -> Iterator[Findi
         yield RULES["FP314"].finding("", "", collation=collation)
 
 
-def promises(endpoints: Endpoints) -> Iterator[Finding]:
-    """FP312: what Django's own checks report for the target and not for the source."""
-    with endpoints.bound_to_source() as alias:
-        at_source = {_identity(message) for message in _messages(alias)}
-    with endpoints.bound_to_target() as alias:
-        for message in _messages(alias):
-            if _identity(message) not in at_source:
-                yield _promise(message)
+def percent_signs(covered: Iterable[Model]) -> Iterator[Finding]:
+    """FP323: Django does not escape a % in a column's name where MySQL's drivers need it."""
+    for model in covered:
+        for field in model._meta.local_concrete_fields:
+            if "%" in field.column:
+                yield RULES["FP323"].finding(model._meta.label_lower, field.name)
 
 
-def _messages(alias: str) -> list[CheckMessage]:
-    found: list[CheckMessage] = [
-        message
-        for model in apps.get_models(include_auto_created=True)
-        if model._meta.managed
-        for message in model.check(databases=[alias])
-    ]
-    return found + list(connection_to(alias).validation.check(databases=[alias]))
-
-
-def _identity(message: CheckMessage) -> tuple[Any, ...]:
-    return message.id, str(message.obj), message.msg
-
-
-def _promise(message: CheckMessage) -> Finding:
-    subject = message.obj
-    model = subject.model if isinstance(subject, models.Field) else subject
-    is_model = isinstance(model, type) and issubclass(model, models.Model)
-    return RULES["FP312"].finding(
-        model._meta.label_lower if is_model else "",
-        subject.name if isinstance(subject, models.Field) else "",
-        level="error" if message.is_serious() else "warning",
-        message=f"{message.msg} ({message.id})",
-        hint=message.hint or "Enforce it in the project's own code.",
-    )
+def other_copier(target: TargetServer) -> Iterator[Finding]:
+    """FP327: a target that a general copier filled, whose datetimes are text."""
+    applied = target.catalog.columns.get("django_migrations", {}).get("applied")
+    if applied is not None and not applied.type.lower().startswith(("datetime", "timestamp")):
+        yield RULES["FP327"].finding("", "", actual=applied.type)
 
 
 def time_zones(target: TargetServer) -> Iterator[Finding]:

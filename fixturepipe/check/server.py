@@ -6,6 +6,9 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import Endpoint
@@ -24,7 +27,6 @@ _NEEDED = (
     "DROP",
     "INDEX",
     "REFERENCES",
-    "CREATE TEMPORARY TABLES",
 )
 
 
@@ -45,16 +47,47 @@ def connection_charset(end: Endpoint) -> Iterator[Finding]:
 def privileges(target: TargetServer) -> Iterator[Finding]:
     """FP402: what the user may not do. A user with roles may have more than is shown."""
     grants = [str(row[0]) for row in target.query("SHOW GRANTS")]
-    ((database, user),) = target.query("SELECT DATABASE(), CURRENT_USER()")
+    database, account = _database_and_account(target)
     if any(" ON " not in grant.split(" TO ")[0] for grant in grants):
         return
-    held = granted(grants, str(database))
+    held = granted(grants, database.strip("`"))
     missing = [each for each in _NEEDED if each not in held and "ALL PRIVILEGES" not in held]
     if missing:
-        account = "@".join(f"'{part}'" for part in str(user).rsplit("@", 1))
         yield RULES["FP402"].finding(
-            "", "", missing=", ".join(missing), database=f"`{database}`", user=account
+            "", "", missing=", ".join(missing), database=database, user=account
         )
+
+
+def temporary_tables(target: TargetServer) -> Iterator[Finding]:
+    """FP322: without temporary tables the target cannot be asked."""
+    if not target.may_make_temporary_tables:
+        database, account = _database_and_account(target)
+        yield RULES["FP322"].finding("", "", database=database, user=account)
+
+
+def default_charset(target: TargetServer) -> Iterator[Finding]:
+    """FP405: tables that migrate would make in a character set that lacks characters."""
+    ((charset, database),) = target.query(
+        "SELECT DEFAULT_CHARACTER_SET_NAME, SCHEMA_NAME FROM information_schema.SCHEMATA"
+        " WHERE SCHEMA_NAME = DATABASE()"
+    )
+    if charset != EVERY_CHARACTER:
+        yield RULES["FP405"].finding("", "", charset=charset, database=f"`{database}`")
+
+
+def driver(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """FP406: a driver other than mysqlclient, whose connections load cannot use."""
+    module: Any = getattr(connection, "Database", None)
+    name = str(getattr(module, "__name__", ""))
+    if name != "MySQLdb" or not hasattr(module, "_mysql"):
+        known = {"pymysql": "PyMySQL", "mysql": "MySQL Connector/Python"}
+        yield RULES["FP406"].finding("", "", driver=known.get(name.partition(".")[0], name))
+
+
+def _database_and_account(target: TargetServer) -> tuple[str, str]:
+    """Both as GRANT takes them."""
+    ((database, user),) = target.query("SELECT DATABASE(), CURRENT_USER()")
+    return f"`{database}`", "@".join(f"'{part}'" for part in str(user).rsplit("@", 1))
 
 
 def granted(grants: list[str], database: str) -> set[str]:

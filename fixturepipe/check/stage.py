@@ -16,7 +16,7 @@ from django.apps import apps
 from django.db import models
 
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.check import emptytarget, schema, server
+from fixturepipe.check import emptytarget, promises, schema, server
 from fixturepipe.check.choice import is_asked_for, is_reported, require_known
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.check.rowfindings import Altering, findings_of_rows
@@ -24,7 +24,7 @@ from fixturepipe.check.scan import Transform
 from fixturepipe.check.schema import left_out
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.coverage import coverage
-from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
+from fixturepipe.databases.endpoints import EMBEDDED, SOURCE, Endpoints, connection_to
 from fixturepipe.databases.tables import Table
 from fixturepipe.events import Listener, StageFinished, StageStarted, ignore
 from fixturepipe.findings.finding import LEVELS, Finding
@@ -165,11 +165,18 @@ def _findings_of_target(
     yield from server.privileges(target)
     if endpoints.target is not None:
         yield from server.connection_charset(endpoints.target)
-    yield from schema.time_zones(target)
-    yield from schema.promises(endpoints)
+    if endpoints.target is not None and endpoints.target.name != EMBEDDED:
+        yield from schema.time_zones(target)
+    assert target.connection is not None
+    yield from server.driver(target.connection)
+    yield from server.temporary_tables(target)
+    yield from promises.lost(covered, target.connection)
+    yield from promises.django_checks(endpoints)
+    yield from schema.percent_signs(covered)
     yield from schema.postgresql_kinds(covered)
     if not target.has_tables:
         yield RULES["FP301"].finding("", "")
+        yield from server.default_charset(target)
         yield from emptytarget.questions(endpoints, covered, target, fixes)
         return
     yield from _findings_of_tables(covered, target)
@@ -177,6 +184,9 @@ def _findings_of_target(
 
 def _findings_of_tables(covered: list[Model], target: TargetServer) -> Iterator[Finding]:
     """What only real tables can answer."""
+    if others := list(schema.other_copier(target)):
+        yield from others
+        return
     yield from schema.migrations(connection_to(SOURCE), target)
     yield from schema.columns(covered, target)
     yield from schema.tables(covered, target)

@@ -6,6 +6,7 @@ and questions that only a server can answer stay open.
 
 from __future__ import annotations
 
+import datetime
 import re
 import uuid
 from collections.abc import Sequence
@@ -79,6 +80,15 @@ class TargetServer:
             json_doubles=not self.is_mariadb,
             native_uuid=bool(self._server.features.has_native_uuid_field),
         )
+
+    def zones(self, source: BaseDatabaseWrapper) -> tuple[datetime.tzinfo, datetime.tzinfo] | None:
+        """The time zones of both connections (TIME_ZONE in DATABASES); None if they are the same
+        or USE_TZ is off.
+        """
+        if self.connection is None:
+            return None
+        ours, theirs = source.timezone, self.connection.timezone
+        return None if ours is None or theirs is None or ours == theirs else (ours, theirs)
 
     def variable(self, name: str) -> str:
         """A global variable of the server, as text; empty if it has none of that name."""

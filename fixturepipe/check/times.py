@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.utils.dateparse import parse_date, parse_datetime, parse_time
 from fixturepipe.check.columntest import (
     EARLY,
     FINE,
+    LOST_HOUR,
     OTHER_CLASS,
     UNREADABLE,
     ZONED,
@@ -33,9 +35,27 @@ def time(_: Field, __: TargetColumn) -> ColumnTest:
     return _test(datetime.time, parse_time)
 
 
-def date_time(_: Field, __: TargetColumn) -> ColumnTest:
+def date_time(_: Field, column: TargetColumn) -> ColumnTest:
     """Datetimes, which have a time zone only while USE_TZ is on."""
-    return _test(datetime.datetime, parse_datetime)
+    test = _test(datetime.datetime, parse_datetime)
+    if column.zones is None:
+        return test
+    ours, theirs = column.zones
+
+    def is_kept(raw: Any) -> bool:
+        """Whether the target's local time names the same instant as the source's."""
+        value: Any = parse_datetime(raw) if isinstance(raw, str) else raw
+        instant = (value if value.tzinfo else value.replace(tzinfo=ours)).astimezone(datetime.UTC)
+        local = instant.astimezone(theirs).replace(tzinfo=None, fold=0)
+        return bool(local.replace(tzinfo=theirs).astimezone(datetime.UTC) == instant)
+
+    def fine(raws: Values) -> bool:
+        return test.fine(raws) and all(map(is_kept, raws))
+
+    def judge(raw: Any) -> Verdict:
+        return test.judge(raw) or (FINE if is_kept(raw) else (LOST_HOUR,))
+
+    return replace(test, fine=fine, judge=judge)
 
 
 def _test(kind: type, parse: Callable[[str], Any]) -> ColumnTest:

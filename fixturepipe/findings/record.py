@@ -7,6 +7,7 @@ A finding that is not about rows has one line, whose `value` is what it says.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,9 @@ NAME = "findings.jsonl"
 def write_findings(path: Path, findings: Iterable[Finding]) -> list[Finding]:
     """Replace the file by these findings; gives them with their many rows in this file."""
     written = []
-    with atomic_file(path) as file:
+    # Two checks may write at the same time.
+    own = path.with_name(f"{path.name}.{os.getpid()}")
+    with atomic_file(own) as file:
         for finding in findings:
             begin = file.tell()
             where = {
@@ -42,4 +45,5 @@ def write_findings(path: Path, findings: Iterable[Finding]) -> list[Finding]:
             if isinstance(rows, SpooledRows):
                 rows = SpooledRows(path, begin, len(rows))
             written.append(replace(finding, rows=rows))
+    own.replace(path)
     return written

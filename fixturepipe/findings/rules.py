@@ -189,6 +189,13 @@ RULES = _rules(
         "Write it as Django does: without spaces, IPv6 shortened and in lower case.",
     ),
     Rule(
+        "FP123",
+        "error",
+        "The target's connection stores datetimes in its TIME_ZONE, where this instant is in the"
+        " hour that the clock repeats: it would change by an hour.",
+        "Remove TIME_ZONE from the target's settings in DATABASES: it then stores UTC.",
+    ),
+    Rule(
         "FP201",
         "error",
         "These rows refer to rows of {remote} that do not exist: the target refuses them.",
@@ -378,8 +385,8 @@ RULES = _rules(
     ),
     Rule(
         "FP323",
-        "error",
-        "The column's name has a %, which Django cannot write to on MySQL and MariaDB.",
+        "warning",
+        "The column's name has a %: on MySQL and MariaDB Django cannot query or save the model.",
         "Rename the column in a migration, or with db_column.",
     ),
     Rule(
@@ -395,6 +402,21 @@ RULES = _rules(
         "The source's table has no column {column} for this field: a migration was recorded and"
         " not applied, as `migrate --fake` does.",
         "Add the column to the source, or leave the model out: --exclude {label}.",
+    ),
+    Rule(
+        "FP326",
+        "warning",
+        "The target does not have the unique constraint {name}, because {reason}: nothing keeps"
+        " these values unique there.",
+        "Enforce it in the project's own code, or with a unique field that has a value only where"
+        " the constraint applies.",
+    ),
+    Rule(
+        "FP327",
+        "error",
+        "Another program made the target's tables: its django_migrations.applied is {actual}."
+        " Django cannot work with such tables.",
+        "Use an empty database: `fixturepipe run` makes the tables with the project's migrations.",
     ),
     Rule(
         "FP401",
@@ -421,6 +443,20 @@ RULES = _rules(
         "The target's settings use {charset} for connections: the site would read emoji as question"
         " marks. fixturepipe itself uses utf8mb4.",
         "Remove it from OPTIONS, or change it to utf8mb4.",
+    ),
+    Rule(
+        "FP405",
+        "error",
+        "The target's tables would be made in its default character set {charset}, which lacks"
+        " characters such as emoji.",
+        "ALTER DATABASE {database} CHARACTER SET utf8mb4",
+    ),
+    Rule(
+        "FP406",
+        "error",
+        "The target's settings connect through {driver}, which fixturepipe cannot load with.",
+        "pip install mysqlclient, and use the engine django.db.backends.mysql without"
+        " pymysql.install_as_MySQLdb(), at least for the move.",
     ),
     Rule(
         "FP501",

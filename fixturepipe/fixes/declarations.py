@@ -74,6 +74,7 @@ FIXES_FOR: Mapping[str, tuple[FixName, ...]] = {
     "FP120": _ANY,
     "FP121": ("utc", *_ANY),
     "FP122": _ANY,
+    "FP123": _ANY,
     "FP201": _ANY,
     "FP202": ("drop",),
     "FP203": ("rename", "null", "drop"),

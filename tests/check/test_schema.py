@@ -16,9 +16,10 @@ from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
 from fixturepipe.events import ignore
 from fixturepipe.findings.finding import Finding
 from tests import servers
-from tests.apps.dirty.models import Name
+from tests.apps.dirty.models import Name, Values
+from tests.dirty import values
 
-EXPECTED = {"FP303", "FP304", "FP312", "FP313", "FP314"}
+EXPECTED = {"FP303", "FP304", "FP312", "FP313", "FP314", "FP326"}
 
 
 @pytest.fixture
@@ -214,7 +215,7 @@ def test_a_database_of_another_character_set_is_checked_too(
     endpoints = Endpoints("default", both.source, empty_target)
     try:
         Name.objects.using(SOURCE).create(name="emoji 🎉")
-        assert [f.id for f in unexpected(checked(endpoints))] == ["FP301"]
+        assert [f.id for f in unexpected(checked(endpoints))] == ["FP405", "FP301"]
         MigrationRecorder(connections[TARGET]).ensure_schema()
         with connections[TARGET].cursor() as cursor:
             cursor.execute("CREATE TABLE dirty_name (id BIGINT, name VARCHAR(20) UNIQUE)")
@@ -276,18 +277,18 @@ def test_a_user_who_may_not_load_learns_what_is_missing(
     try:
         for name in ("Zed", "zed"):  # unique, so that the server is asked
             Name.objects.using(SOURCE).create(name=name)
-        (finding,) = unexpected(checked(endpoints))
+        missing, temporary = unexpected(checked(endpoints))
         connections[TARGET].close()
-        server.execute(finding.hint)
+        for finding in (missing, temporary):
+            server.execute(finding.hint)
         assert {f.id for f in unexpected(checked(endpoints))} == {"FP203"}
     finally:
         Name.objects.using(SOURCE).all().delete()
         connections[TARGET].close()
         for host in ("%", "localhost"):
             server.execute(f"DROP USER '{database}'@'{host}'")
-    assert finding.id == "FP402"
-    missing = "DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, CREATE TEMPORARY TABLES"
-    assert missing in finding.consequence
+    assert (missing.id, temporary.id) == ("FP402", "FP322")
+    assert "DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES" in missing.consequence
 
 
 @pytest.mark.parametrize(
@@ -337,8 +338,70 @@ def test_a_lax_sql_mode_is_named(both: Endpoints, server: servers.Server) -> Non
 
 
 def test_a_constraint_that_the_target_does_not_enforce_is_named(both: Endpoints) -> None:
-    (finding,) = [f for f in checked(both).findings if f.id == "FP312"]
+    (finding,) = [f for f in checked(both).findings if f.id == "FP326"]
     assert (finding.level, finding.model) == ("warning", "dirty.limited")
-    assert "does not support unique constraints with conditions. (models.W036)" in (
-        finding.consequence
+    assert "because it has a condition" in finding.consequence
+
+
+def test_a_default_character_set_that_lacks_characters_is_named(
+    both: Endpoints, empty_target: Endpoint, server: servers.Server
+) -> None:
+    name = empty_target.settings["NAME"]
+    server.execute(f"ALTER DATABASE `{name}` CHARACTER SET latin1")
+    (finding,) = [
+        f
+        for f in checked(Endpoints("default", both.source, empty_target)).findings
+        if f.id == "FP405"
+    ]
+    assert finding.hint == f"ALTER DATABASE `{name}` CHARACTER SET utf8mb4"
+    server.execute(finding.hint)
+    result = checked(Endpoints("default", both.source, empty_target))
+    assert "FP405" not in {f.id for f in result.findings}
+
+
+def test_a_target_of_another_copier_is_named_and_nothing_else(
+    both: Endpoints, empty_target: Endpoint, server: servers.Server
+) -> None:
+    server.execute(
+        "CREATE TABLE django_migrations (id INTEGER, app TEXT, name TEXT, applied TEXT)",
+        empty_target.settings["NAME"],
     )
+    result = checked(Endpoints("default", both.source, empty_target))
+    assert [(f.id, f.level) for f in unexpected(result)] == [("FP327", "error")]
+
+
+def test_questions_stay_open_without_temporary_tables(
+    both: Endpoints, empty_target: Endpoint, server: servers.Server
+) -> None:
+    user, name = "fixturepipe_no_temp", empty_target.settings["NAME"]
+    privileges = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES"
+    server.execute(f"CREATE USER {user} IDENTIFIED BY 'p'")
+    try:
+        server.execute(f"GRANT {privileges} ON `{name}`.* TO {user}")
+        settings = {**empty_target.settings, "USER": user, "PASSWORD": "p"}
+        endpoints = Endpoints("default", both.source, Endpoint("target", settings))
+        result = checked(endpoints)
+    finally:
+        connections[TARGET].close()
+        server.execute(f"DROP USER {user}")
+    assert [(f.id, f.level) for f in unexpected(result)] == [
+        ("FP322", "warning"),
+        ("FP301", "note"),
+    ]
+
+
+@pytest.mark.parametrize("time_zone", ["Europe/Berlin", None])
+def test_an_hour_that_the_targets_clock_repeats_is_named(
+    both: Endpoints, empty_target: Endpoint, time_zone: str | None
+) -> None:
+    settings = {**empty_target.settings, "TIME_ZONE": time_zone}
+    endpoints = Endpoints("default", both.source, Endpoint("target", settings))
+    endpoints.open()
+    for pk, moment in enumerate(("00:30:00", "01:30:00", "03:30:00"), 1):
+        values(pk, moment=f"'2024-10-27 {moment}'")
+    try:
+        found = [f for f in checked(endpoints).findings if f.id == "FP123"]
+    finally:
+        Values.objects.using(SOURCE).all().delete()
+        connections[TARGET].close()
+    assert [[e.pk for e in f.examples] for f in found] == ([[2]] if time_zone else [])

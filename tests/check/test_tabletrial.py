@@ -145,3 +145,15 @@ def test_run_makes_the_tables_as_declared(long_indexes: Shop, schema: str) -> No
         assert output.count("FP502 warning") == 2
     else:
         assert changes == []
+
+
+def test_what_the_target_does_not_create_is_named_once_each(empty: Shop) -> None:
+    checked = empty.run("check", "--json", PROJECT_APP="pages")
+    found = [f for f in json.loads(checked.stdout)["findings"] if f["model"] == "pages.partial"]
+    assert [(f["id"], f["level"], f["field"]) for f in found] == [
+        ("FP326", "warning", "name"),
+        ("FP312", "warning", "day"),
+        ("FP323", "warning", "share"),
+    ]
+    assert "pages_current, because it has a condition" in found[0]["consequence"]
+    assert "index pages_some" in found[1]["consequence"]

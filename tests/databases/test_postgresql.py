@@ -47,7 +47,7 @@ def errors(findings):
 
 def move(path, endpoints):
     """All stages in order; gives how many rows are equal, by model."""
-    assert errors(check(endpoints, CheckOptions(), ignore).findings) == []
+    assert errors(check(endpoints, CheckOptions(workdir=path), ignore).findings) == []
     directory = RunDirectory(path)
     dump(directory, endpoints, DumpOptions())
     arrange(directory, read_manifest(directory).schemas())
@@ -121,7 +121,8 @@ def test_values_that_the_target_cannot_have_are_named(endpoints, tmp_path, colum
         cursor.execute(
             f'UPDATE everyfield_everything SET "{column}" = %s WHERE id = %s', [value, row.pk]
         )
-    (found,) = errors(check(endpoints, CheckOptions(), ignore).findings)
+    options = CheckOptions(workdir=tmp_path / "run")
+    (found,) = errors(check(endpoints, options, ignore).findings)
     assert (found.id, found.model, found.field) == (finding, "everyfield.everything", column)
     assert [each.pk for each in found.examples] == [row.pk]
     dumped = Dumped(tmp_path / "run", endpoints.source)

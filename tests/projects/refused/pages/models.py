@@ -76,3 +76,28 @@ class Fine(models.Model):
             ),
             models.UniqueConstraint(Lower("name"), name="pages_lower_name"),
         )
+
+
+class Check(models.Model):
+    """Its automatic through table has a field called check, which hides `Model.check`."""
+
+    fine = models.ManyToManyField(Fine)
+
+
+class Partial(models.Model):
+    name = models.CharField(max_length=20)
+    day = models.DateField(null=True)
+    share = models.IntegerField(db_column="share_%")
+
+    class Meta:
+        indexes = (
+            models.Index(fields=["day"], name="pages_some", condition=models.Q(day__isnull=False)),
+        )
+        constraints = (
+            models.UniqueConstraint(
+                fields=["name"], name="pages_current", condition=models.Q(day__isnull=True)
+            ),
+            models.UniqueConstraint(
+                fields=["day"], name="pages_later", deferrable=models.Deferrable.DEFERRED
+            ),
+        )
