@@ -129,6 +129,10 @@ class Ledger:
         rows = self._chunks.filter(run=self.run).order_by("number").values_list(*names)
         return {row[0]: Entry(*row) for row in rows}
 
+    def numbers(self) -> set[int]:
+        """The numbers of this run's chunks that are in. The tables have to be there."""
+        return set(self._chunks.filter(run=self.run).values_list("number", flat=True))
+
     def state(self) -> RunState | None:
         """What this run found when it came, or None before it came."""
         if not self.exists():

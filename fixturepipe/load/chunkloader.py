@@ -24,6 +24,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.manifest import Chunk
+from fixturepipe.artifacts.ranges import numbers_in
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import remove_rejects, write_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
@@ -54,6 +55,7 @@ class ChunkOptions:
 
     `keeps_ids`: content types and permissions get the ids of the source.
     `reload` are chunks that the ledger has and that are to be loaded again (edited since).
+    `absent` are chunks that are not in and are not to be loaded.
     `dry_run`: the caller holds a transaction around all chunks, and rolls it back.
     """
 
@@ -64,16 +66,22 @@ class ChunkOptions:
     saver: SaverOptions = field(default_factory=SaverOptions)
     reload: frozenset[int] = frozenset()
     keeps_ids: bool = False
+    absent: frozenset[int] = frozenset()
     pauses: tuple[float, ...] = PAUSES
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a chunk. `present`: another process had loaded it meanwhile."""
+    """What became of a chunk.
+
+    `present`: another process had loaded it meanwhile. `waits`: it was not begun, because the
+    server has lost chunks that it needs.
+    """
 
     number: int
     entry: Entry
     present: bool = False
+    waits: bool = False
     edited: bool = False
 
 
@@ -114,6 +122,8 @@ class ChunkLoader:
         self._resolver = KeyResolver(alias)
         self._reader = ChunkReader(self._plans)
         self._loaded = 0
+        # The connection on which the ledger was looked at.
+        self._seen: object = None
 
     def load(self, chunk: Chunk, then: Chunk | None = None) -> Outcome:
         """Load a chunk, exactly once. `then` is the one that will probably be next.
@@ -161,6 +171,8 @@ class ChunkLoader:
 
     def _load_once(self, chunk: Chunk, *, deferred: bool) -> Outcome:
         started = time.monotonic()
+        if not self._has_predecessors(chunk):
+            return Outcome(chunk.number, Entry(chunk.number, chunk.sha256), waits=True)
         with _collector_at_rest(), transaction.atomic(using=self._alias):
             if chunk.number in self._options.reload:
                 self._ledger.forget(chunk.number)
@@ -178,6 +190,21 @@ class ChunkLoader:
         if not self._options.dry_run and not loaded.problems:
             remove_rejects(self._directory, Path(chunk.file).name)
         return Outcome(chunk.number, entry, edited=loaded.sha256 != chunk.sha256)
+
+    def _has_predecessors(self, chunk: Chunk) -> bool:
+        """Whether the chunks that this one needs are in.
+
+        Asked on each new connection: the server may have crashed, and lost chunks that it had
+        confirmed (innodb_flush_log_at_trx_commit other than 1).
+        """
+        self._connection.ensure_connection()
+        if self._options.dry_run or self._seen is self._connection.connection:
+            return True
+        needed = numbers_in(chunk.after) - self._options.absent
+        if needed and not needed <= self._ledger.numbers():
+            return False
+        self._seen = self._connection.connection
+        return True
 
     def _load_rejects_once(self, chunk: Chunk, entry: Entry, *, deferred: bool) -> Outcome:
         with transaction.atomic(using=self._alias):

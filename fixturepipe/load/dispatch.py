@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import zip_longest
 
 from fixturepipe.artifacts.manifest import Chunk, Manifest
@@ -15,6 +16,7 @@ from fixturepipe.databases.forks import start_method
 from fixturepipe.databases.mysql import further_connections
 from fixturepipe.errors import FixturepipeError
 from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
+from fixturepipe.load.loadplan import LoadPlan
 from fixturepipe.load.objects.saver import SaverOptions
 from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.options import LoadOptions
@@ -26,7 +28,7 @@ _WORTH_A_PROCESS = {"fork": 5_000, "spawn": 50_000}
 
 
 class Dispatch:
-    """Loads the chunks of one call of `load`. `reload` are those that are to be loaded again."""
+    """Loads the chunks of one call of `load`, after its `plan`."""
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class Dispatch:
         alias: str,
         manifest: Manifest,
         options: LoadOptions,
-        reload: frozenset[int],
+        plan: LoadPlan,
         progress: LoadProgress,
         *,
         keeps_ids: bool,
@@ -45,26 +47,34 @@ class Dispatch:
         self._alias = alias
         self._manifest = manifest
         self._options = options
+        self._plan = plan
         self._progress = progress
-        self._chunk_options = _chunk_options(manifest, options, reload, keeps_ids)
+        self._chunk_options = _chunk_options(manifest, options, plan, keeps_ids)
         assert manifest.arrangement is not None
         self._chunks = manifest.arrangement.chunks
+        # The objects that this call loaded, by chunk.
+        self._objects: dict[int, int] = {}
 
     def load(self, pending: Sequence[Chunk]) -> int:
         """Load these chunks; gives the number of objects that they brought.
 
         Raises LoadError, TransientLoadError or ChunkFileError for the chunk that stops the load.
         """
-        objects = self._load(pending)
-        while lost := self._lost():
-            objects += self._load(lost)
-        return objects
+        todo = list(pending)
+        self._chunk_options = replace(self._chunk_options, absent=self._plan.absent(pending))
+        while todo:
+            self._load(todo)
+            lost = {chunk.number for chunk in self._lost()}
+            waiting = {chunk.number for chunk in todo} - self._objects.keys()
+            todo = [chunk for chunk in self._chunks if chunk.number in lost | waiting]
+        return sum(self._objects.values())
 
-    def _load(self, pending: Sequence[Chunk]) -> int:
+    def _load(self, pending: Sequence[Chunk]) -> None:
         workers = self._workers(pending)
         if workers > 1 or self._options.executor:
-            return self._load_in_parallel(pending, workers)
-        return self._load_one_by_one(pending)
+            self._load_in_parallel(pending, workers)
+        else:
+            self._load_one_by_one(pending)
 
     def _lost(self) -> list[Chunk]:
         """Chunks that were confirmed and are not in: a server that is set up to lose its last
@@ -88,8 +98,7 @@ class Dispatch:
         wanted = min(options.workers, len(pending)) or worthwhile_processes(pending)
         return max(1, further_connections(connection_to(self._alias), wanted))
 
-    def _load_in_parallel(self, pending: Sequence[Chunk], workers: int) -> int:
-        objects = 0
+    def _load_in_parallel(self, pending: Sequence[Chunk], workers: int) -> None:
         failures: list[tuple[Chunk, FixturepipeError]] = []
         setup = WorkerSetup(
             settings=os.environ["DJANGO_SETTINGS_MODULE"],
@@ -105,15 +114,13 @@ class Dispatch:
                 if report.failure is not None:
                     failures.append((chunk, report.failure))
                 elif report.outcome is not None:
-                    objects += self._loaded(chunk, report.outcome)
+                    self._loaded(chunk, report.outcome)
         if failures:
             chunk, error = min(failures, key=lambda failure: failure[0].number)
             self._progress.failed(chunk, error)
             raise error
-        return objects
 
-    def _load_one_by_one(self, pending: Sequence[Chunk]) -> int:
-        objects = 0
+    def _load_one_by_one(self, pending: Sequence[Chunk]) -> None:
         loader = ChunkLoader(
             self._alias,
             self._directory,
@@ -122,8 +129,10 @@ class Dispatch:
             self._progress.warn,
         )
         for chunk, then in zip_longest(pending, pending[1:]):
-            objects += self._loaded(chunk, self._load_chunk(loader, chunk, then))
-        return objects
+            outcome = self._load_chunk(loader, chunk, then)
+            self._loaded(chunk, outcome)
+            if outcome.waits:
+                return
 
     def _load_chunk(self, loader: ChunkLoader, chunk: Chunk, then: Chunk | None) -> Outcome:
         try:
@@ -134,12 +143,13 @@ class Dispatch:
             self._progress.failed(chunk, error)
             raise
 
-    def _loaded(self, chunk: Chunk, outcome: Outcome) -> int:
+    def _loaded(self, chunk: Chunk, outcome: Outcome) -> None:
+        if outcome.waits:
+            return
         before = self._progress.entries.get(chunk.number)
         self._progress.loaded(chunk, outcome)
-        if outcome.present:
-            return 0
-        return outcome.entry.objects - (before.objects if before and self._options.rejects else 0)
+        recovered_before = before.objects if before and self._options.rejects else 0
+        self._objects[chunk.number] = outcome.entry.objects - recovered_before
 
 
 def worthwhile_processes(chunks: Sequence[Chunk]) -> int:
@@ -150,7 +160,7 @@ def worthwhile_processes(chunks: Sequence[Chunk]) -> int:
 
 
 def _chunk_options(
-    manifest: Manifest, options: LoadOptions, reload: frozenset[int], keeps_ids: bool
+    manifest: Manifest, options: LoadOptions, plan: LoadPlan, keeps_ids: bool
 ) -> ChunkOptions:
     reject = options.on_error == "reject"
     saver = SaverOptions(
@@ -165,7 +175,7 @@ def _chunk_options(
         reject=reject,
         dry_run=options.dry_run,
         saver=saver,
-        reload=reload,
+        reload=plan.reload,
         keeps_ids=keeps_ids,
         pauses=options.pauses,
     )

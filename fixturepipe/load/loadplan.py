@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from fixturepipe.artifacts.manifest import Chunk
-from fixturepipe.artifacts.ranges import format_ranges
+from fixturepipe.artifacts.ranges import format_ranges, numbers_in
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ledger import Entry
@@ -83,11 +83,11 @@ class LoadPlan:
             and (start is None or chunk.number >= start)
         ]
 
-    def absent(self, pending: Collection[Chunk]) -> set[int]:
+    def absent(self, pending: Collection[Chunk]) -> frozenset[int]:
         """The numbers of chunks that the pending ones need, and that are neither in nor pending."""
         there = {chunk.number for chunk in pending} | self._entries.keys()
         spans = {span for chunk in pending for span in chunk.after}
-        return {n for first, last in spans for n in range(first, last + 1)} - there
+        return frozenset(numbers_in(spans) - there)
 
     def with_rejects(self) -> list[Chunk]:
         """The chunks that are in but for the objects in rejects/. Raises UsageError without any."""

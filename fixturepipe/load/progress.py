@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable
+
+from django.db import Error as DatabaseError
 
 from fixturepipe.artifacts.loadstatus import LoadStatusWriter
 from fixturepipe.artifacts.manifest import Chunk, Manifest
@@ -12,13 +15,15 @@ from fixturepipe.databases.ledger import Entry
 from fixturepipe.errors import FixturepipeError
 from fixturepipe.events import Listener, Notice, StageAdvanced
 from fixturepipe.load.chunkloader import Outcome
+from fixturepipe.load.options import LoadOptions
+from fixturepipe.load.server.servererrors import is_transient
 from fixturepipe.load.server.target import LoadTarget
 
 
 class LoadProgress:
     """The chunks that are in (`entries`, by number), reported to the listener and in load.json.
 
-    With `dry_run` nothing is written.
+    In a dry run nothing is written.
     """
 
     def __init__(
@@ -27,12 +32,11 @@ class LoadProgress:
         manifest: Manifest,
         target: LoadTarget,
         listener: Listener,
-        *,
-        dry_run: bool,
+        options: LoadOptions,
     ) -> None:
         self._target = target
         self._listener = listener
-        self._dry_run = dry_run
+        self._options = options
         self._status = LoadStatusWriter(directory, manifest.run, target.name, self.warn)
         self.entries: dict[int, Entry] = target.ledger.applied()
 
@@ -70,7 +74,17 @@ class LoadProgress:
         self._write(finished=True)
 
     def read_ledger(self) -> None:
-        """Take the entries from the ledger again."""
+        """Take the entries from the ledger again, over a new connection if the last one ended."""
+        connection = self._target.connection
+        for pause in self._options.pauses:
+            try:
+                self.entries = self._target.ledger.applied()
+                return
+            except DatabaseError as error:
+                if connection.in_atomic_block or not is_transient(error):
+                    raise
+                connection.close()
+                time.sleep(pause)
         self.entries = self._target.ledger.applied()
 
     def warn(self, text: str) -> None:
@@ -80,7 +94,7 @@ class LoadProgress:
     def _write(
         self, failed: tuple[int, FixturepipeError] | None = None, *, finished: bool = False
     ) -> None:
-        if not self._dry_run:
+        if not self._options.dry_run:
             self._status.write(
                 loaded=self.entries,
                 models=self.models,

@@ -177,9 +177,7 @@ class _Load:
             options=options,
             replaced=self.replaced,
         )
-        progress = LoadProgress(
-            self.directory, self.manifest, self.target, self.listener, dry_run=options.dry_run
-        )
+        progress = LoadProgress(self.directory, self.manifest, self.target, self.listener, options)
         plan = LoadPlan(self.directory, self.chunks, progress.entries, changed=options.changed)
         pending = self._pending(plan)
         present = len(progress.entries)
@@ -199,7 +197,7 @@ class _Load:
                 self.alias,
                 self.manifest,
                 options,
-                plan.reload,
+                plan,
                 progress,
                 keeps_ids=self._keeps_ids(),
             ).load(pending)

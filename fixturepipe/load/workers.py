@@ -114,15 +114,16 @@ def loaded_in_parallel(
 ) -> Iterator[tuple[Chunk, Report]]:
     """Load chunks as their predecessors allow; gives each with its report as it ends.
 
-    After a failure no further chunk is begun; those under way are waited for and given too.
+    After a failure, or a chunk that waits for one that the server lost, no further chunk is begun;
+    those under way are waited for and given too.
     Raises TransientLoadError where a worker dies.
     """
     schedule = Schedule(chunks)
     running: dict[Future[Report], Chunk] = {}
-    failed = False
+    stopped = False
     try:
         while True:
-            if not failed:
+            if not stopped:
                 # One more than there are workers: none waits for us between two chunks.
                 for chunk in schedule.take(workers + 1 - len(running)):
                     running[executor.submit(load_in_worker, setup, chunk)] = chunk
@@ -131,8 +132,9 @@ def loaded_in_parallel(
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 chunk, report = running.pop(future), future.result()
-                failed = failed or report.failure is not None
-                if report.failure is None:
+                waits = report.outcome is not None and report.outcome.waits
+                stopped = stopped or report.failure is not None or waits
+                if not stopped:
                     schedule.loaded(chunk.number)
                 yield chunk, report
     except BrokenExecutor as error:

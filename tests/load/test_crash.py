@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import MySQLdb
 import pytest
 
 from fixturepipe.artifacts.rundir import RunDirectory
@@ -27,6 +28,7 @@ from fixturepipe.databases.embedded import EmbeddedServer
 from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Event, StageAdvanced
+from fixturepipe.load.options import LoadOptions
 from tests import servers
 from tests.conftest import delete_rows, sqlite_endpoint
 from tests.loading import RUN, Log, Object, a, column, load_into, make_run, read_applied, rows
@@ -212,6 +214,52 @@ def test_a_killed_connection_is_answered_with_another_try(
     load_into(shared_target, source, run, log=kill_now_and_then)
     assert "trying again" in log.text
     assert outcome(shared_target) == undisturbed
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_chunks_that_a_crash_took_back_come_before_those_that_need_them(
+    workers: int,
+    run: RunDirectory,
+    source: Endpoint,
+    shared_target: Endpoint,
+    server: servers.Server,
+    undisturbed: dict[str, Any],
+) -> None:
+    """As innodb_flush_log_at_trx_commit=0 may do: all is gone, and so are the connections."""
+    log, database = Log(), str(shared_target.settings["NAME"])
+
+    def lose_all(event: Event) -> None:
+        first = "0006-" not in str(log.events)
+        log(event)
+        if isinstance(event, StageAdvanced) and "0006-" in event.label and first:
+            lose_rows_and_connections(server, database)
+
+    options = LoadOptions(workers=workers, on_error="reject")
+    result = load_into(shared_target, source, run, options, log=lose_all)
+
+    assert "The server lost chunks that it had confirmed: 1-6" in log.text
+    assert result.rejected == {}
+    assert outcome(shared_target) == undisturbed
+
+
+def lose_rows_and_connections(server: servers.Server, database: str) -> None:
+    """While nobody else can read or write: LOCK TABLES waits for open transactions."""
+    connection = server.connect(database)
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute("SET foreign_key_checks = 0")
+        names = [*(f"loading_{n}" for n in ("shade", "node", "hen", "egg", "pointer", "product"))]
+        names.append("fixturepipe_ledger")
+        cursor.execute(f"LOCK TABLES {', '.join(f'{name} WRITE' for name in names)}")
+        cursor.execute(
+            "SELECT id FROM information_schema.processlist"
+            f" WHERE db = '{database}' AND id <> CONNECTION_ID()"
+        )
+        for (number,) in cursor.fetchall():
+            with contextlib.suppress(MySQLdb.Error):
+                cursor.execute(f"KILL {number}")
+        for name in names:
+            cursor.execute(f"DELETE FROM {name}")
+        cursor.execute("UNLOCK TABLES")
 
 
 def test_a_lock_that_is_not_given_is_waited_for_again(
