@@ -290,6 +290,16 @@ def test_clean_asks_before_it_removes(shop: Shop) -> None:
     assert not shop.workdir.exists()
 
 
+def test_clean_knows_every_file_that_a_run_leaves(shop_target: Shop) -> None:
+    shop_target.run("check")
+    shop_target.done("dump", "sites", "contenttypes")
+    for command in ("load", "verify", "report"):
+        shop_target.done(command)
+    shop_target.done("clean", "--yes")
+    assert not shop_target.workdir.exists()
+    assert ("fixturepipe_ledger",) not in shop_target.execute("SHOW TABLES")
+
+
 def test_clean_leaves_what_it_did_not_make(shop: Shop) -> None:
     shop.done("dump", "sites")
     (shop.workdir / "notes.txt").touch()
