@@ -8,9 +8,11 @@ are cut in parallel while their objects come in, and numbered in load order when
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from fixturepipe.artifacts.catalog import CatalogWriter
@@ -89,15 +91,35 @@ class ModelStream:
 
     def add(self, lookup_key: int, line: bytes) -> None:
         """Append one object; `lookup_key` is what the catalog finds it by."""
-        size = len(line) + _SEPARATOR
-        lookup_keys = self._lookup_keys
-        if lookup_keys and (
-            len(lookup_keys) >= self._limits.objects or self._bytes + size > self._limits.bytes
-        ):
-            self.close()
-            lookup_keys = self._lookup_keys
-        lookup_keys.append(lookup_key)
-        self._lines.append(line)
+        self.extend((lookup_key,), (line,))
+
+    def extend(self, lookup_keys: Sequence[int], lines: Sequence[bytes]) -> None:
+        """Append objects."""
+        ends = list(accumulate(map(len, lines)))
+        first, start = 0, 0  # of what is not appended yet: its number, and its byte
+        while first < len(lines):
+            held = len(self._lookup_keys)
+            room = self._limits.bytes - self._bytes
+            # A separator comes with each object: the more of them, the less room.
+            last = (
+                bisect_right(
+                    range(first, min(len(lines), first + self._limits.objects - held)),
+                    room,
+                    key=lambda at: ends[at] - start + (at + 1 - first) * _SEPARATOR,
+                )
+                + first
+            )
+            if last == first and held:
+                self.close()
+                continue
+            last = max(last, first + 1)
+            self._append(lookup_keys[first:last], lines[first:last], ends[last - 1] - start)
+            first, start = last, ends[last - 1]
+
+    def _append(self, lookup_keys: Sequence[int], lines: Sequence[bytes], size: int) -> None:
+        size += len(lines) * _SEPARATOR
+        self._lookup_keys.extend(lookup_keys)
+        self._lines.extend(lines)
         self._bytes += size
         self._held += size
         if self._held >= _HELD:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from fixturepipe.arrange.external import Plain
@@ -51,7 +52,7 @@ class Identities:
         found: dict[str, dict[Key, Mapping[str, Any]]] = {label: {} for label in self._labels}
         for file in files:
             if file.mentions(self._labels):
-                for item, _ in file.lines_and_objects():
+                for item in chain.from_iterable(batch.items for batch in file.batches()):
                     objects = found.get(self._label_of(item["model"]))
                     if objects is not None and item.get("pk") is not None:
                         objects[key_of(item["pk"])] = item["fields"]

@@ -7,8 +7,9 @@ refers to, so that dangling references can be found when all objects are in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from fixturepipe.arrange.chunking import ModelStream
@@ -206,6 +207,32 @@ class Models:
         else:
             self._take_named(model, pk, fields, lookup_key, line, uses)
 
+    def take_quickly(
+        self, model: Model, items: Sequence[Mapping[str, Any]], lines: Sequence[bytes]
+    ) -> bool:
+        """Take objects of one model in all at once, if they are of the usual kind: with whole
+        numbers as keys, and none that is looked up in another way. Whether they were.
+        """
+        if model.stream is None or model.others:
+            return False
+        pks: list[Any] = [item.get("pk") for item in items]
+        fields: list[Mapping[str, Any]] = [item["fields"] for item in items]
+        if not _are_numbers(pks) or not model.plain.issuperset(chain.from_iterable(fields)):
+            return False
+        references = [pointer for pointer in model.quick_pointers if pointer[2]]
+        columns = [
+            pks if name is None else [f.get(name) for f in fields] for _, name, *_ in references
+        ]
+        numbers = [[value for value in column if value is not None] for column in columns]
+        if not all(map(_are_numbers, numbers)):
+            return False
+        for (*_, by_value, _), column in zip(references, numbers, strict=True):
+            by_value.referenced.note_all(column)
+        model.keys.defined.note_all(pks)
+        model.objects += len(items)
+        model.stream.extend(pks, lines)
+        return True
+
     def _primary_key(self, model: Model, pk: object) -> Key:
         """A primary key's one form. Raises KeyValueError for what its field cannot read."""
         try:
@@ -263,6 +290,13 @@ class Models:
             if index.kind.to == PK or index.keyless:
                 for key in index.defined.repeated():
                     yield index, key
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    """Whether all of these are whole numbers of 64 bits."""
+    return set(map(type, values)) <= {int} and (
+        not values or (min(values) >= _LEAST and max(values) <= _MOST)
+    )
 
 
 _SHOWN = 80

@@ -70,7 +70,7 @@ class KeyStore:
 class KeySet:
     """A set of keys. Finding one is quick for what has a page, a query otherwise.
 
-    `note` takes a key in; `settle` is to be called every thousand keys or so.
+    `note` takes a key in, `note_all` several; `settle` is to be called every thousand keys or so.
     """
 
     def __init__(self, store: KeyStore, table: str) -> None:
@@ -78,6 +78,7 @@ class KeySet:
         self._table = table
         self._noted: list[Key] = []
         self.note = self._noted.append
+        self.note_all = self._noted.extend
         self._pages: dict[int, bytearray] = {}
         self._recent: set[Key] = set()
         self._repeated: set[Key] = set()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from fixturepipe.arrange.external import Normaliser, Plain, UnusableObjectError
 from fixturepipe.arrange.identities import Identities, NaturalIds
-from fixturepipe.arrange.intake import KeyIndex, KeyValueError
+from fixturepipe.arrange.intake import KeyIndex, KeyValueError, Model
 from fixturepipe.arrange.keys import NATURAL, Key
 from fixturepipe.arrange.workplace import Workplace
 from fixturepipe.artifacts.fixtures import FixtureFile
@@ -81,34 +83,60 @@ class Reading:
 
     def _read(self, name: str, file: FixtureFile) -> None:
         by_label = self._models.by_label
-        take = self._models.take
         before = {label: model.objects for label, model in by_label.items()}
-        number = 0
-        try:
-            for number, (item, line) in enumerate(file.lines_and_objects(), 1):
-                label, fields = item["model"], item["fields"]
-                model = by_label.get(label)
+        number = 0  # of objects that were read
+        for items, lines in file.batches():
+            start = 0
+            for label, group in groupby(items, itemgetter("model")):
+                own = list(group)
+                end = start + len(own)
+                model = None if label in self._numbered else by_label.get(label)
+                texts = None if lines is None else lines[start:end]
                 if (
-                    model is not None
-                    and fields.keys() <= model.plain
-                    and label not in self._numbered
+                    model is None
+                    or texts is None
+                    or not self._models.take_quickly(model, own, texts)
                 ):
-                    take(model, item.get("pk"), fields, line)
-                else:
-                    item = item if line is None else decode_object(line)
-                    for count, plain in enumerate(self._plain(file, item, number)):
-                        take(by_label[plain.label], plain.pk, plain.fields)
-                        if count % _STEP == _STEP - 1:
-                            self._work.store.settle()
-                if number % _STEP == 0:
-                    self._work.store.settle()
-                    self._advance(label)
-        except KeyValueError as error:
-            file.refuse(str(error), position=f"object {number:,}")
+                    self._take(file, model, own, texts or [None] * len(own), number + start)
+                start = end
+            number += len(items)
+            self._work.store.settle()
+            self._advance(items[-1]["model"])
         self._advance(name)
         for label, model in by_label.items():
             if model.objects > before[label]:
                 self._work.catalog.origin(label, name)
+
+    def _take(
+        self,
+        file: FixtureFile,
+        model: Model | None,
+        items: Sequence[dict[str, Any]],
+        lines: Sequence[bytes | None],
+        before: int,
+    ) -> None:
+        """Take objects in one by one; `before` counts those of the file that came before."""
+        take = self._models.take
+        for number, (item, line) in enumerate(zip(items, lines, strict=True), before + 1):
+            try:
+                if model is not None and item["fields"].keys() <= model.plain:
+                    take(model, item.get("pk"), item["fields"], line)
+                else:
+                    exact = item if line is None else decode_object(line)
+                    self._take_other(file, exact, number)
+            except KeyValueError as error:
+                file.refuse(str(error), position=f"object {number:,}")
+            if number % _STEP == 0:
+                self._work.store.settle()
+                self._advance(item["model"])
+
+    def _take_other(self, file: FixtureFile, item: Mapping[str, Any], number: int) -> None:
+        """Take one object in that has to be brought to our form."""
+        for count, plain in enumerate(self._plain(file, item, number), 1):
+            model = self._models.by_label[plain.label]
+            self._models.take(model, plain.pk, plain.fields)
+            if count % _STEP == 0:
+                self._work.store.settle()
 
     def _advance(self, label: str) -> None:
         """Report the objects that went into chunks since the last report."""

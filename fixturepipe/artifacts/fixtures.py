@@ -28,10 +28,11 @@ import ijson
 from ijson.backends import python as python_backend
 
 from fixturepipe.artifacts.jsonguard import CUT_OFF, LARGE_BLOCK, GuardedText, LoneSurrogateError
-from fixturepipe.artifacts.plainlines import OtherFormError, are_objects, plain_lines
+from fixturepipe.artifacts.plainlines import Batch, OtherFormError, are_objects, plain_lines
 from fixturepipe.errors import FixtureError
 
 _BLOCK = 1 << 16
+_TOGETHER = 100  # objects of a batch where each may be large
 _UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
@@ -68,21 +69,23 @@ class FixtureFile:
                     return True
         return False
 
-    def lines_and_objects(self) -> Iterator[tuple[dict[str, Any], bytes | None]]:
-        """Each object, and its line where the file has it in our spelling.
+    def batches(self) -> Iterator[Batch]:
+        """The objects, and their lines where the file has them in our spelling.
 
-        Where there is a line, a fraction in the object may be a float, which is not exact; the
+        Where there are lines, a fraction in an object may be a float, which is not exact; the
         line has all digits. Raises FixtureError as `objects` does.
         """
         done = 0
         try:
             with self._open() as file:
-                for item, line in plain_lines(file, lines=self.lines, trusted=self.trusted):
-                    yield item, line
-                    done += 1
+                for batch in plain_lines(file, lines=self.lines, trusted=self.trusted):
+                    yield batch
+                    done += len(batch.items)
         except (OtherFormError, *_UNREADABLE):
             # The thorough reader says what is wrong, if anything is.
-            yield from ((item, None) for item in islice(self.objects(), done, None))
+            rest = islice(self.objects(), done, None)
+            while items := list(islice(rest, _TOGETHER)):
+                yield Batch(items, None)
 
     def objects(self) -> Iterator[dict[str, Any]]:
         """Each object as ijson reads it, checked for the form of a fixture's object.

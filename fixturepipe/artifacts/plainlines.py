@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import orjson
 
@@ -39,12 +39,19 @@ _DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 Item = dict[str, Any]
 
 
+class Batch(NamedTuple):
+    """Objects that were read together, and the text of each where the file has it as ours."""
+
+    items: Sequence[Item]
+    lines: Sequence[bytes] | None
+
+
 class OtherFormError(Exception):
     """The text goes on in another form after the objects that were given."""
 
 
-def plain_lines(file: IO[bytes], *, lines: bool, trusted: bool) -> Iterator[tuple[Item, bytes]]:
-    """Each object with its text, which has no line end.
+def plain_lines(file: IO[bytes], *, lines: bool, trusted: bool) -> Iterator[Batch]:
+    """Objects with their texts, which have no line end, in the batches in which they were read.
 
     `trusted` text is known to be ours: only its form is checked, not how it is spelled. Numbers
     of more than 64 bits are exact; fractions are floats, their text has all digits. Raises
@@ -69,7 +76,7 @@ def plain_lines(file: IO[bytes], *, lines: bool, trusted: bool) -> Iterator[tupl
             raise OtherFormError from None
         if not are_objects(items):
             raise OtherFormError
-        yield from zip(items, texts, strict=True)
+        yield Batch(items, texts)
 
 
 def are_objects(items: Sequence[Any]) -> bool:

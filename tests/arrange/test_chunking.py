@@ -57,6 +57,20 @@ def test_cutting_is_a_partition_that_keeps_order_within_limits(files, sizes, obj
         assert one.objects == objects or one.bytes + len(other[0]) + 2 > size
 
 
+@given(sizes, st.integers(1, 7), st.integers(20, 600), st.integers(1, 50))
+def test_several_objects_at_once_are_cut_as_one_by_one(files, sizes, objects, size, together):
+    one, many = (ModelStream(files, "a.b", Limits(objects, size)) for _ in range(2))
+    lines = [line(number, each) for number, each in enumerate(sizes)]
+    for number, each in enumerate(lines):
+        one.add(number, each)
+    for start in range(0, len(lines), together):
+        some = range(start, min(start + together, len(lines)))
+        many.extend(some, lines[start : start + together])
+    one.close()
+    many.close()
+    assert [d.sha256 for d in many.drafts] == [d.sha256 for d in one.drafts]
+
+
 @given(sizes, st.integers(1, 7), st.integers(20, 600))
 def test_a_component_is_cut_the_same_way(files, sizes, objects, size):
     model = ModelStream(files, "a.b", Limits(objects, size))

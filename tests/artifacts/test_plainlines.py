@@ -18,7 +18,11 @@ TWO = [a("shop.tag", 1, slug="red"), a("shop.tag", 2, slug="blue")]
 
 def read(path: Path, content: str, *, trusted: bool = False):
     path.write_text(content, encoding="utf-8")
-    return list(FixtureFile(path, trusted=trusted).lines_and_objects())
+    return [
+        pair
+        for items, lines in FixtureFile(path, trusted=trusted).batches()
+        for pair in zip(items, lines or [None] * len(items), strict=True)
+    ]
 
 
 def in_lines(objects):
