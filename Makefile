@@ -51,7 +51,7 @@ installer := pyproject.toml scripts/setup.sh
 .DEFAULT_GOAL := help
 # The stages are steps of one migration: -j must not run them in parallel.
 .NOTPARALLEL:
-.PHONY: help setup setup-dev sample sample-if-needed check dump arrange load verify run status inspect test lint bench clean
+.PHONY: help setup setup-dev sample sample-if-needed check dump arrange load verify sync run status inspect test lint bench clean
 
 help: ## show this list
 	@echo 'fixturepipe moves a Django project'\''s data from SQLite to MySQL. Try: make dump load'
@@ -105,6 +105,10 @@ load: $(ready) ## load the chunks that are not in the target yet (arranges first
 verify: $(ready) ## compare source and target, row by row
 	@echo '==> verify: source and target, row by row'
 	@$(fixturepipe) verify $(ARGS)
+
+sync: $(ready) ## bring the target to what the source holds now, after a run
+	@echo '==> sync: what has changed in the source since the run or the last sync'
+	@$(fixturepipe) sync $(ARGS)
 
 run: $(ready) $(data) ## all stages: migrate the target, check, dump, arrange, load, verify
 	@echo '==> run: migrate the target, check, dump, arrange, load, verify'

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from fixturepipe.load.options import LoadOptions
     from fixturepipe.load.stage import LoadResult
     from fixturepipe.pipeline import Pipeline, RunResult, migrate
+    from fixturepipe.sync.options import SyncOptions
+    from fixturepipe.sync.stage import SyncResult
     from fixturepipe.verify.comparison import Difference, ModelComparison
     from fixturepipe.verify.options import VerifyOptions
     from fixturepipe.verify.stage import VerifyResult
@@ -84,6 +86,8 @@ __all__ = [
     "StageAdvanced",
     "StageFinished",
     "StageStarted",
+    "SyncOptions",
+    "SyncResult",
     "TransientLoadError",
     "UsageError",
     "VerifyOptions",
@@ -102,7 +106,7 @@ _ELSEWHERE = {
     "RunResult": "pipeline",
     "migrate": "pipeline",
 }
-_STAGES = ("Arrange", "Check", "Dump", "Load", "Verify")
+_STAGES = ("Arrange", "Check", "Dump", "Load", "Verify", "Sync")
 
 
 def __getattr__(name: str) -> Any:

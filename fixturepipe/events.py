@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["migrate", "check", "dump", "arrange", "load", "verify"]
+Stage = Literal["migrate", "check", "dump", "arrange", "load", "verify", "sync"]
 Level = Literal["debug", "info", "warning"]
 
 

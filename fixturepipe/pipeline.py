@@ -18,9 +18,10 @@ import msgspec
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.artifacts.accounts import read_accounts
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
-from fixturepipe.artifacts.ownership import run_in
+from fixturepipe.artifacts.ownership import run_ids
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Verification, write_verification
+from fixturepipe.artifacts.syncs import latest_source
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.config import Project, filled
 from fixturepipe.databases.embedded import EmbeddedServer
@@ -45,6 +46,7 @@ from fixturepipe.errors import ConfigurationError, SourceDataError, UsageError
 from fixturepipe.events import Listener, Notice, ignore
 from fixturepipe.fixes.declarations import Declaration, declared_in
 from fixturepipe.load.options import LoadOptions
+from fixturepipe.sync.options import SyncOptions
 from fixturepipe.verify.options import VerifyOptions
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from fixturepipe.dump.rowtransform import RowTransform
     from fixturepipe.dump.stage import DumpResult
     from fixturepipe.load.stage import LoadResult
+    from fixturepipe.sync.stage import SyncResult
     from fixturepipe.verify.stage import VerifyResult
 
 
@@ -214,6 +217,10 @@ class Pipeline:
         accounts = read_accounts(self.directory, manifest)
         with readable(endpoints.source):
             result = verify(endpoints, options, self._listener, manifest, accounts)
+        self._keep_verification(manifest, result)
+        return result
+
+    def _keep_verification(self, manifest: Manifest, result: VerifyResult) -> None:
         equal = {each.model: each.equal + each.changed for each in result.models}
         differences = msgspec.to_builtins(result.differences, enc_hook=str)
         findings = msgspec.to_builtins(result.findings, enc_hook=str)
@@ -221,7 +228,26 @@ class Pipeline:
             manifest.run, result.ok, equal, list(differences), list(findings)
         )
         write_verification(self.directory, verification)
-        return result
+
+    def sync(self, options: SyncOptions = SyncOptions()) -> SyncResult:
+        """Bring a target that a run has filled to what the source holds now, and prove it.
+
+        Raises ConfigurationError if the run is not finished, if source or target were migrated
+        since, and for rows of the target that neither the run nor a sync wrote; SourceDataError
+        and DanglingReferenceError for what the source cannot give; LoadError if the target
+        refuses a row. Nothing is changed then.
+        """
+        from fixturepipe.cutover import sync
+
+        with self._writing():
+            manifest = read_manifest(self.directory)
+            self._migrated_source()
+            endpoints = self._loadable_endpoints()
+            with readable(endpoints.source):
+                result = sync(self.directory, manifest, endpoints, options, self._listener)
+            if not options.dry_run and options.verify == "full":
+                self._keep_verification(manifest, result.verify)
+            return result
 
     def run(
         self,
@@ -285,9 +311,9 @@ class Pipeline:
             return True
         self.directory.require_ours()
         with self.directory.locked():
-            run = run_in(self.directory.path)
-            if run is not None and not keep_ledger:
-                self._remove_ledger(run)
+            runs = run_ids(self.directory.path)
+            if runs and not keep_ledger:
+                self._remove_ledger(runs)
             self.server.stop()
             return self.directory.remove()
 
@@ -296,10 +322,11 @@ class Pipeline:
 
         replace_migrated_rows(self.directory, endpoints, options, self._listener, _fresh_database)
 
-    def _remove_ledger(self, run: str) -> None:
+    def _remove_ledger(self, runs: Sequence[str]) -> None:
         try:
             if not self._is_embedded():
-                remove_ledger(self._both_endpoints(source_needed=False), run)
+                for run in runs:
+                    remove_ledger(self._both_endpoints(source_needed=False), run)
         except UsageError as error:
             raise ConfigurationError(
                 f"The run's ledger in the target cannot be removed: {error.message}",
@@ -364,7 +391,7 @@ class Pipeline:
 
         `reached` says that it has answered already.
         """
-        source = manifest.source
+        source = latest_source(self.directory, manifest)
         if source is None:
             return
         try:
@@ -377,7 +404,7 @@ class Pipeline:
             return
         if moved:
             text = f"The source has changed since its dump ({'; '.join(moved)})."
-            self._listener(Notice("warning", f"{text} To move that too, dump it again."))
+            self._listener(Notice("warning", f"{text} To move that too: `fixturepipe sync`."))
 
     def _migrated_source(self) -> Endpoints:
         """The source alone, if it has the tables of the project's models."""

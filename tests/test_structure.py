@@ -4,9 +4,9 @@
          │
         cli/                         the only one that prints and exits
          │
-      pipeline                       the only one that imports a stage's entry, `*/stage.py`
+      pipeline  cutover              the only ones that import a stage's entry, `*/stage.py`
          │
-    check/  dump/  arrange/  load/  verify/        the stages: strangers to each other
+    check/  dump/  arrange/  load/  verify/  sync/   the stages: strangers to each other
          │
     databases/  fixes/  findings/  report/  artifacts/  graph   shared, strangers to every stage
          │
@@ -27,11 +27,12 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fixturepipe"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ENTRIES = ("__main__", "management")
-STAGES = ("check", "dump", "arrange", "load", "verify")
+PIPELINE = ("pipeline", "cutover")
+STAGES = ("check", "dump", "arrange", "load", "verify", "sync")
 SHARED = ("databases", "fixes", "findings", "report", "artifacts", "graph")
 SINGLE = ("config", "errors", "events", "apps")
 # From the top down; a module imports none above it.
-LAYERS = (ENTRIES, ("cli",), ("pipeline",), STAGES, SHARED, SINGLE)
+LAYERS = (ENTRIES, ("cli",), PIPELINE, STAGES, SHARED, SINGLE)
 WITHOUT_DJANGO = {"arrange", "artifacts", "findings", "graph", "errors", "events"}
 # `fixes` has a half that knows no Django.
 PURE_MODULES = {("fixes", "declarations")}
@@ -106,7 +107,7 @@ def test_stages_are_strangers_to_each_other(path):
     assert not [sibling for sibling in siblings_of(path) if sibling[0] in others]
 
 
-@modules(lambda room: room not in ("pipeline", ""))
+@modules(lambda room: room not in (*PIPELINE, ""))
 def test_only_the_pipeline_imports_the_entry_of_a_stage(path):
     own = room_of(path)
     entries = [s for s in siblings_of(path) if s[0] in STAGES and s[1:2] == ("stage",)]

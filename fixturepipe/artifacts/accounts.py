@@ -16,6 +16,7 @@ from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.artifacts.rejects import ARRANGE, read_reasons
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.artifacts.syncs import loaded_directories
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Accounts:
 
 
 def read_accounts(directory: RunDirectory, manifest: Manifest) -> Accounts:
-    """All accounts of a run. Raises RunDirectoryError where one of the files is damaged."""
+    """All accounts of a run and its syncs. Raises RunDirectoryError for a damaged file."""
     rejected: dict[str, set[str]] = {}
     changed: dict[str, dict[str, dict[str, Any]]] = {}
     for change in read_changes(directory):
@@ -41,7 +42,8 @@ def read_accounts(directory: RunDirectory, manifest: Manifest) -> Accounts:
         else:
             changed.setdefault(change.model, {}).setdefault(key, {})[change.field] = change.new
     nulled = manifest.arrangement is not None and manifest.arrangement.on_orphan == "null"
-    for name, reason in read_reasons(directory):
+    reasons = (each for place in loaded_directories(directory) for each in read_reasons(place))
+    for name, reason in reasons:
         key = key_text(reason.pk)
         rejected.setdefault(reason.model, set()).add(key)
         if nulled and name == ARRANGE:

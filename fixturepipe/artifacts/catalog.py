@@ -13,11 +13,12 @@ import sqlite3
 import uuid
 import zlib
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Chunk, Manifest
@@ -166,3 +167,57 @@ def _as_written(pk: object) -> object:
         with suppress(ValueError):
             return str(uuid.UUID(pk))
     return pk
+
+
+def objects_with_keys(
+    directory: RunDirectory, manifest: Manifest, label: str, keys: Sequence[object]
+) -> dict[str, dict[str, Any]]:
+    """The objects of a model that have one of these keys, by key as text, each as it is last.
+
+    Reads each chunk that holds one of them once. A key is as a fixture has it; an object that
+    is written without "pk" has the key None.
+    """
+    catalog = directory.chunks / FILE
+    if manifest.arrangement is None or not catalog.exists():
+        return {}
+    chunks = {chunk.number: chunk for chunk in manifest.arrangement.chunks}
+    wanted = {key_text(key) for key in keys}
+    found: dict[str, dict[str, Any]] = {}
+    with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
+        lookups = sorted({lookup_key_of(key) for key in keys})
+        numbers = list(_chunks_with(connection, label, lookups))
+    for number in numbers:
+        for line in object_lines(directory.path / chunks[number].file):
+            if _may_be(line, label, wanted):
+                each = json.loads(line)
+                text = key_text(each.get("pk"))
+                if each["model"] == label and text in wanted:
+                    found[text] = each
+    return found
+
+
+def _chunks_with(
+    connection: sqlite3.Connection, label: str, lookups: Sequence[int]
+) -> Iterator[int]:
+    """The numbers of the chunks that may hold objects with these lookup keys, both ascending."""
+    query = (
+        "SELECT chunk.number, first, last, lookup_keys FROM content JOIN chunk USING (draft)"
+        " WHERE label = ? ORDER BY chunk.number"
+    )
+    for number, first, last, blob in connection.execute(query, (label,)).fetchall():
+        start = bisect_left(lookups, first)
+        among = lookups[start : bisect_right(lookups, last, start)]
+        if among:
+            held = array("q")
+            held.frombytes(blob)
+            if not set(among).isdisjoint(held):
+                yield number
+
+
+def _may_be(line: bytes, label: str, wanted: Collection[str]) -> bool:
+    """Whether a line may be a wanted object: a quick look where its key is a plain number."""
+    head = line.partition(b', "fields": ')[0]
+    model, separator, key = head.partition(b', "pk": ')
+    if not separator or not key.lstrip(b"-").isdigit():
+        return True
+    return key.decode() in wanted and label.encode() in model

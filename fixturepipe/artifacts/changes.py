@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,9 +97,17 @@ def replace_changes(
     directory: RunDirectory, apps: Collection[str], changes: Iterable[Change] = ()
 ) -> None:
     """Replace all that the file has of these apps."""
-    path = changes_path(directory)
     kept = [line for line in _lines(directory) if _app_of(directory, line) not in apps]
-    lines = [*kept, *(change.line + b"\n" for change in changes)]
+    _write(directory, [*kept, *(change.line + b"\n" for change in changes)])
+
+
+def write_changes(directory: RunDirectory, changes: Iterable[Change]) -> None:
+    """Put changes in the place of all that the file holds."""
+    _write(directory, [change.line + b"\n" for change in changes])
+
+
+def _write(directory: RunDirectory, lines: Sequence[bytes]) -> None:
+    path = changes_path(directory)
     if not lines:
         path.unlink(missing_ok=True)
         return

@@ -210,7 +210,8 @@ class Manifest(msgspec.Struct, kw_only=True):
     types, permissions) to pairs of natural key and id in the source.
     `target` is the run's target, an alias or a URL without password and options, "" until a
     command fills one; `target_needs` names the parts of its URL that are not written.
-    `natural_references` are the models that the dumps refer to by natural key.
+    `natural_references` are the models that the dumps refer to by natural key. `natural_keys`,
+    `fix` and `transform` are the options that the dumps were made with, for a later `sync`.
     `schema_changes` are what declared fixes changed in the target's tables.
     """
 
@@ -229,6 +230,9 @@ class Manifest(msgspec.Struct, kw_only=True):
     stored: dict[str, dict[str, Literal["same", "altered"]]] = {}
     natural_ids: dict[str, list[tuple[list[Any], int]]] = {}
     natural_references: list[str] = []
+    natural_keys: str = "auto"
+    fix: list[tuple[str, str, Any]] = []
+    transform: str | None = None
     dumps: list[Dump] = []
     arrangement: Arrangement | None = None
     schema_changes: list[SchemaChange] = []

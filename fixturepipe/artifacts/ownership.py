@@ -17,10 +17,12 @@ from pathlib import Path
 
 MANIFEST, LOCK = "manifest.json", ".lock"
 DRAFT = ".2-chunks.tmp"
+SYNCS = "3-sync"
 
 _MANIFEST_BEGINS = re.compile(rb'\{\s*"version":\s*\d+,\s*"run":\s*"([0-9a-f]{32})"')
 _FILES = re.compile(
     r"manifest\.json|changes\.jsonl|findings\.jsonl(\.\d+)?|load\.json|verify\.json|report\.(html|json)"
+    r"|sync\.json|deletes\.jsonl|\.differences\.sqlite3"
     r"|\.lock|snapshot\.sqlite3(-journal|-wal|-shm)?"
 )
 _SERVER = re.compile(
@@ -32,6 +34,7 @@ _DIRECTORIES = {
     "1-dump": re.compile(r".+\.json"),
     "2-chunks": re.compile(r"\d{4,}-.+\.json|\.catalog"),
     "rejects": re.compile(r".+\.json"),
+    SYNCS: re.compile(r"(?!)"),
     "server": _SERVER,
     DRAFT: re.compile(r"(\d+\.|\.|index\.|\d{4,}-).+"),
 }
@@ -49,6 +52,20 @@ def run_in(path: Path) -> str | None:
     except OSError:
         return None
     return found[1].decode() if found else None
+
+
+def run_ids(path: Path) -> list[str]:
+    """The ids under which the ledger knows a run and its syncs."""
+    places = [path, *_syncs(path)]
+    return [run for each in places if (run := run_in(each)) is not None]
+
+
+def _syncs(path: Path) -> list[Path]:
+    """The directories of a run's syncs, each laid out as a run directory."""
+    if (path / SYNCS).is_symlink():
+        return []
+    found = sorted(_entries(path / SYNCS))
+    return [each for each in found if each.name.isdecimal() and not each.is_symlink()]
 
 
 def is_ours(path: Path) -> bool:
@@ -86,6 +103,10 @@ def remove_files(path: Path) -> None:
     By the manifest the directory is known until all else is gone: a removal that was interrupted
     can be repeated. Raises OSError.
     """
+    for sync in _syncs(path):
+        remove_files(sync)
+        with suppress(OSError):
+            sync.rmdir()
     for name, files in _DIRECTORIES.items():
         _remove_directory(path / name, files)
     for entry in [*_entries(path)]:

@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from fixturepipe.artifacts.jsonfile import read_json, write_json
-from fixturepipe.artifacts.records import encode_value, fixture_writer
+from fixturepipe.artifacts.keytext import key_text
+from fixturepipe.artifacts.records import encode_value, first_objects, fixture_writer
 from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory
 
 ARRANGE = "arrange.json"  # the file of what `arrange` left out
@@ -77,6 +78,16 @@ def read_reasons(directory: RunDirectory) -> Iterator[tuple[str, Reason]]:
         name = path.name.removesuffix(_SUFFIX) + ".json"
         for reason in read_json(path, list[Reason], hint=_HINT):
             yield name, reason
+
+
+def rejected_objects(directory: RunDirectory) -> dict[str, dict[str, dict[str, Any]]]:
+    """All objects that were left out, by model label and key as text."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for path in sorted(directory.rejects.glob("*.json")):
+        if not path.name.endswith(_SUFFIX):
+            for each in first_objects(path):
+                found.setdefault(each["model"], {})[key_text(each.get("pk"))] = each
+    return found
 
 
 def _reasons_path(path: Path) -> Path:

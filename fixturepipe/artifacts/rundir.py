@@ -4,6 +4,7 @@
         manifest.json        what was dumped and planned (see `manifest`)
         1-dump/              one fixture for each app
         2-chunks/            numbered fixtures in load order
+        3-sync/              what was brought after the run (see `syncs`)
         rejects/             objects that were left out, each with its reason
         findings.jsonl       every row of every finding of the last check
         changes.jsonl        what declared fixes changed (see `changes`)
@@ -24,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from fixturepipe.artifacts.ownership import DRAFT, LOCK, MANIFEST, is_ours, remove_files
+from fixturepipe.artifacts.ownership import DRAFT, LOCK, MANIFEST, SYNCS, is_ours, remove_files
 from fixturepipe.errors import RunDirectoryError
 
 DIRECTORY_MODE = 0o700
@@ -101,6 +102,7 @@ class RunDirectory:
         self.dumps = path / "1-dump"
         self.chunks = path / "2-chunks"
         self.arranging = path / DRAFT
+        self.syncs = path / SYNCS
         self.rejects = path / "rejects"
         self.server = path / "server"
 

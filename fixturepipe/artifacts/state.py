@@ -16,6 +16,7 @@ from fixturepipe.artifacts.jsonfile import write_json
 from fixturepipe.artifacts.loadstatus import LoadStatus, read_load_status
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.artifacts.syncs import Sync, read_syncs
 
 VERIFIED = "verify.json"
 
@@ -54,7 +55,8 @@ class Verification(msgspec.Struct, frozen=True):
 class State(msgspec.Struct, frozen=True):
     """A run's state. `next` is the command that comes next ("" when all is done).
 
-    `pending` counts chunks; `failed` is the chunk that stopped the last load.
+    `pending` counts chunks; `failed` is the chunk that stopped the last load; `sync` is the last
+    sync.
     """
 
     run: str
@@ -71,6 +73,7 @@ class State(msgspec.Struct, frozen=True):
     hint: str = ""
     verified: bool | None = None
     not_covered: int = 0
+    sync: Sync | None = None
 
 
 def read_state(directory: RunDirectory) -> State:
@@ -95,6 +98,7 @@ def read_state(directory: RunDirectory) -> State:
         hint=load_status.hint if load_status else "",
         verified=verification.ok if verification else None,
         not_covered=len(manifest.not_covered),
+        sync=next((each for each in reversed(read_syncs(directory)) if each.loaded), None),
     )
 
 

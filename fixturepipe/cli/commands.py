@@ -155,6 +155,15 @@ def _verify(call: Call) -> int:
     return DONE if result.ok else PROBLEMS
 
 
+def _sync(call: Call) -> int:
+    if call.values.get("existing") == "delete":
+        call.ask("Delete the rows in the target that the source lacks, whoever wrote them?")
+    with call.pipeline() as pipeline:
+        result = pipeline.sync(*call.options())
+    call.show(result, lambda: show.synced(result))
+    return DONE if result.ok else PROBLEMS
+
+
 def _run(call: Call) -> int:
     _ask_before_deleting(call)
     with call.pipeline() as pipeline:
@@ -301,6 +310,7 @@ COMMANDS: dict[str, Callable[[Call], int]] = {
     "arrange": _arrange,
     "load": _load,
     "verify": _verify,
+    "sync": _sync,
     "run": _run,
     "status": _status,
     "inspect": _inspect,

@@ -17,6 +17,7 @@ from fixturepipe.config import Option, Project
 from fixturepipe.dump.options import DumpOptions
 from fixturepipe.fixes.declarations import FIX_NAMES, declared, declared_in
 from fixturepipe.load.options import LoadOptions
+from fixturepipe.sync.options import SyncOptions
 from fixturepipe.verify.options import VerifyOptions
 
 
@@ -147,6 +148,19 @@ _VERIFY = (
     Option("since", "compare rows made or changed since (ISO date or datetime)", metavar="WHEN"),
     Option("limit", "the most differences to show for a model", convert=not_negative, metavar="N"),
 )
+_SYNC = (
+    Option(
+        "existing",
+        "when the target holds rows that neither the run nor a sync wrote",
+        choices=("refuse", "update", "delete"),
+    ),
+    Option(
+        "verify",
+        "what to compare in the end: every row, or those of models that changed",
+        choices=("full", "touched"),
+    ),
+    Option("dry-run", "count what would change, and change nothing", convert=None),
+)
 _IGNORE = Option(
     "ignore", "ignore a finding: FP203, FP203:shop.order (repeatable)", metavar="ID", many=True
 )
@@ -239,6 +253,13 @@ COMMANDS = (
         "compare source and target row by row",
         (VerifyOptions,),
         (_WORKERS, *_VERIFY),
+    ),
+    Command(
+        "sync",
+        "bring a target that a run has filled to what the source holds now",
+        (SyncOptions,),
+        (_WORKERS, *_SYNC, _SNAPSHOT),
+        (_YES,),
     ),
     Command(
         "run",

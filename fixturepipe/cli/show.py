@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Finding,
         LoadResult,
         RunResult,
+        SyncResult,
         VerifyResult,
     )
 
@@ -129,6 +130,26 @@ def verified(result: VerifyResult) -> None:
     print(f"verify: {', '.join(parts)}; {end}")
 
 
+def synced(result: SyncResult) -> None:
+    """The rows that were moved, by model; then the proof."""
+    counts = (result.inserted, result.updated, result.deleted)
+    labels = sorted({label for each in counts for label in each})
+    if labels:
+        rows: list[list[object]] = [
+            [label, *(each.get(label, 0) for each in counts)] for label in labels
+        ]
+        total = ["all", *(sum(each.values()) for each in counts)]
+        print(table(["model", "inserted", "updated", "deleted"], [*rows, total]))
+    if result.dry_run:
+        seconds = f"about {result.expected_seconds:,.0f} s"
+        print(
+            f"Nothing was changed. `sync` would change {counted(result.rows, 'row')} in {seconds}."
+        )
+        return
+    print(f"sync: {counted(result.rows, 'row')} changed in {result.seconds:,.1f} s.")
+    verified(result.verify)
+
+
 def ran(result: RunResult, directory: RunDirectory, next_command: NextCommand) -> None:
     """The findings of check, the table of models, the differences."""
     findings(result.check)
@@ -156,6 +177,9 @@ def status(state: State, next_command: NextCommand) -> None:
         print(f"{counted(state.not_covered, 'model or table')} not covered (see manifest.json)")
     if state.verified is not None:
         print("verified: source and target are " + ("equal" if state.verified else "not equal"))
+    if state.sync is not None:
+        moved = counted(state.sync.rows, "row")
+        print(f"last sync: {state.sync.at}, {moved} in {state.sync.seconds:,.1f} s")
     if state.error:
         where = f" at chunk {state.failed}" if state.failed is not None else ""
         print(f"last error{where}: {state.error}")

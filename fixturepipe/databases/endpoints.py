@@ -313,6 +313,18 @@ def _name_tables_for(connection: BaseDatabaseWrapper) -> None:
         model._meta.db_table = table_name(model, connection)
 
 
+@contextmanager
+def tables_named_for(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """While in the block, automatic table names are those of this database (see `table_name`)."""
+    before = {model: model._meta.db_table for model in apps.get_models(include_auto_created=True)}
+    _name_tables_for(connection)
+    try:
+        yield
+    finally:
+        for model, name in before.items():
+            model._meta.db_table = name
+
+
 def table_name(model: type[Model], connection: BaseDatabaseWrapper) -> str:
     """The name of a model's table in this database, whatever the alias is bound to.
 

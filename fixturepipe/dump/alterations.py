@@ -65,6 +65,10 @@ class Alterations:
         """What the fixes have changed in an app's rows."""
         return list(self._changes.get(app, []))
 
+    def all_changes(self) -> list[Change]:
+        """What the fixes have changed in all apps."""
+        return [change for changes in self._changes.values() for change in changes]
+
     @property
     def fingerprint_parts(self) -> list[Any]:
         """Everything that decides which values are changed; empty if nothing changes any."""

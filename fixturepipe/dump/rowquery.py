@@ -15,7 +15,9 @@ from django.db import OperationalError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from django.db.models.sql.constants import CURSOR
+from django.db.models.sql.where import AND, ExtraWhere
 
+from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.pages import (
     FIRST_WIDE_ROWS,
@@ -25,7 +27,7 @@ from fixturepipe.databases.pages import (
     next_limit,
     wide_columns,
 )
-from fixturepipe.databases.tables import is_undecodable, undecodable_text
+from fixturepipe.databases.tables import Key, any_text, is_undecodable, undecodable_text
 from fixturepipe.dump.rowplan import Columns, RowPlan
 
 if TYPE_CHECKING:
@@ -72,6 +74,32 @@ def row_manager(plan: RowPlan) -> models.Manager[Any]:
     manager = RowManager()
     manager.model = plan.model
     return manager
+
+
+def rows_with_keys(plan: RowPlan, keys: Sequence[Key]) -> list[Row]:
+    """The rows of a plan that have one of these raw keys, in no order.
+
+    Raises DatabaseError for more keys than the database takes parameters.
+    """
+    connection = plan.connection
+    quote = connection.ops.quote_name
+    table = quote(table_name(plan.model, connection))
+    columns = [f"{table}.{quote(field.column)}" for field in key_fields(plan.model)]
+    one = ", ".join(["%s"] * len(columns))
+    if len(columns) == 1:
+        condition = f"{columns[0]} IN ({', '.join([one] * len(keys))})"
+    else:
+        values = "VALUES " if connection.vendor == "sqlite" else ""
+        listed = ", ".join([f"({one})"] * len(keys))
+        condition = f"({', '.join(columns)}) IN ({values}{listed})"
+    query = plan.query
+    query.clear_ordering(force=True)
+    query.where.add(ExtraWhere([condition], [part for key in keys for part in key]), AND)
+
+    def ask() -> list[Row]:
+        return [row for rows in _executed(query, connection, len(keys)) for row in rows]
+
+    return any_text(connection, ask)
 
 
 def _batches(query: sql.Query, connection: BaseDatabaseWrapper, size: int) -> Iterator[list[Row]]:

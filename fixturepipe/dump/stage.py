@@ -124,6 +124,8 @@ def dump(
         name = endpoints.source.name
         manifest.source = Source(endpoints.alias, connection.vendor, name, fingerprint)
         _describe(manifest, connection, chosen, choice)
+        manifest.natural_keys, manifest.transform = options.natural_keys, options.transform
+        manifest.fix = [(each.target, each.fix, each.value) for each in options.fix]
         dumping = _Dumping(directory, manifest, options, alterations, listener)
         dumping.run(chosen, choice, connection)
     return dumping.result(time.monotonic() - began, choice)

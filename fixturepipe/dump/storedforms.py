@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from itertools import islice
 from types import SimpleNamespace
@@ -78,6 +78,25 @@ class StoredForms:
         """The form of a custom field's values; None for a built-in field."""
         encoder = self.encoder(field)
         return encoder.form if isinstance(encoder, CustomColumn) else None
+
+
+class KnownForms(StoredForms):
+    """The forms that a run's dumps have (`Manifest.stored`), for another database of the values."""
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, stored: Mapping[str, Mapping[str, Stored]]
+    ) -> None:
+        super().__init__(connection)
+        self._stored = stored
+
+    def encoder(self, field: Field) -> Encoder:
+        """The encoder of a field's raw values."""
+        encoder = super().encoder(field)
+        if isinstance(encoder, CustomColumn):
+            root = root_field(field)
+            known = self._stored.get(root.model._meta.label_lower, {})
+            encoder.form = known.get(root.name, "own")
+        return encoder
 
 
 def stored_encoder(field: Field, connection: BaseDatabaseWrapper) -> Encoder:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition
+from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Key
 
 Kind = Literal["value", "missing", "extra"]
 
@@ -97,3 +98,17 @@ class Selection:
     @property
     def is_partial(self) -> bool:
         return self.sample is not None or self.condition is not None
+
+
+class Sink(Protocol):
+    """Takes every row that differs, from several threads. Keys are raw, as their database has
+    them."""
+
+    def missing(self, label: str, ours: Sequence[Key]) -> None:
+        """Rows that only the source has."""
+
+    def differing(self, label: str, ours: Key, theirs: Key, fields: Sequence[str]) -> None:
+        """A row that both have, and the names of the fields that differ."""
+
+    def extras(self, label: str, theirs: Sequence[Key]) -> None:
+        """Rows that only the target has."""

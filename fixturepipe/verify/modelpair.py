@@ -32,7 +32,7 @@ from fixturepipe.databases.values import (
     same,
     shown,
 )
-from fixturepipe.verify.comparison import Difference, ModelComparison, Selection
+from fixturepipe.verify.comparison import Difference, ModelComparison, Selection, Sink
 from fixturepipe.verify.naturalrows import NaturalRows, generic_keys
 
 _BUILT_IN = frozenset(SQLiteWrapper.data_types)
@@ -45,7 +45,8 @@ class ModelPair:
     """A model's table at both endpoints. Each method returns a comparison of its own.
 
     `links_by_ends` compares the rows of an automatic many-to-many table by the objects that
-    they link and not by their ids, which only fixturepipe keeps.
+    they link and not by their ids, which only fixturepipe keeps. `sink` is called with every row
+    that differs, whatever the accounts say of it.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class ModelPair:
         limit: int = 20,
         *,
         links_by_ends: bool = False,
+        sink: Sink | None = None,
     ) -> None:
         accounts = accounts or Accounts()
         self.label = model._meta.label_lower
@@ -85,6 +87,7 @@ class ModelPair:
         self._rejected = accounts.rejected.get(self.label, ())
         self._changed = accounts.changed.get(self.label, {})
         self._limit = limit
+        self._sink = sink
         # Every database makes such rows for itself: the target may hold more of them.
         self._may_hold_more = self.label in natural.translations
         self._start()
@@ -109,7 +112,10 @@ class ModelPair:
     def find_extra(self, at_most: int | None = None) -> ModelComparison:
         """Search the target for rows whose keys the source lacks."""
         for page in self._target_keys.pages(rows=_LOOKED_UP):
-            for row in self._absent(page):
+            absent = self._absent(page)
+            if self._sink is not None and absent:
+                self._sink.extras(self.label, absent)
+            for row in absent:
                 self._counts["extra"] += 1
                 key = _key_of(row, [column.target for column in self._key])
                 self._note(Difference("extra", self.label, self.target.name, _shown_key(key)))
@@ -170,6 +176,7 @@ class ModelPair:
             for position in column.differing(our_columns[number], their_columns[number]):
                 differing.setdefault(position, []).append(number)
         for position, numbers in sorted(differing.items()):
+            self._sink_values(ours[position], theirs[position], numbers)
             self._note_values(expected[position], theirs[position], numbers)
         self._counts["equal"] += len(ours) - len(differing)
 
@@ -185,7 +192,15 @@ class ModelPair:
                 self._note(Difference("value", *where, *column.both(ours[number], theirs[number])))
         self._counts["differing"] += 1
 
+    def _sink_values(self, ours: Row, theirs: Row, numbers: list[int]) -> None:
+        if self._sink is not None:
+            width = len(self._key)
+            names = [self._columns[number].field.name for number in numbers]
+            self._sink.differing(self.label, ours[:width], theirs[:width], names)
+
     def _note_missing(self, rows: Sequence[Row]) -> None:
+        if self._sink is not None and rows:
+            self._sink.missing(self.label, [row[: len(self._key)] for row in rows])
         for row in rows:
             key = self._source_key(row)
             if key_text(key) in self._rejected:

@@ -37,7 +37,7 @@ from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
 from fixturepipe.findings.finding import Finding, Level
 from fixturepipe.verify import soundness
-from fixturepipe.verify.comparison import Difference, ModelComparison, Selection
+from fixturepipe.verify.comparison import Difference, ModelComparison, Selection, Sink
 from fixturepipe.verify.modelpair import ModelPair
 from fixturepipe.verify.naturalrows import NaturalRows
 from fixturepipe.verify.options import VerifyOptions
@@ -76,11 +76,13 @@ def verify(
     listener: Listener,
     manifest: Manifest | None = None,
     accounts: Accounts | None = None,
+    sink: Sink | None = None,
 ) -> VerifyResult:
     """Compare the two endpoints.
 
-    The rows of `accounts` do not count as differences. Raises ConfigurationError if there is no
-    target or it lacks tables, and UsageError for options that make no sense.
+    The rows of `accounts` do not count as differences. With a `sink`, which takes every row that
+    differs, the target's soundness is examined only if nothing does. Raises ConfigurationError if
+    there is no target or it lacks tables, and UsageError for options that make no sense.
     """
     begun = time.monotonic()
     check_options(options)
@@ -91,8 +93,14 @@ def verify(
     listener(StageStarted("verify", sum(totals.values())))
     natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET))
     accounts = accounts or Accounts()
-    comparing = _Comparing(natural, accounts, options, listener, keeps_ids=manifest is not None)
+    comparing = _Comparing(
+        natural, accounts, options, listener, keeps_ids=manifest is not None, sink=sink
+    )
+    findings: tuple[Finding, ...] = ()
     with comparing.begun(totals) as compared:
+        if sink is None:
+            findings = tuple(_findings(covered, manifest))
+    if sink is not None and all(each.ok for each in compared):
         findings = tuple(_findings(covered, manifest))
     seconds = time.monotonic() - begun
     listener(StageFinished("verify", sum(each.compared for each in compared), seconds))
@@ -114,8 +122,10 @@ class _Comparing:
         listener: Listener,
         *,
         keeps_ids: bool,
+        sink: Sink | None = None,
     ) -> None:
         self._keeps_ids = keeps_ids
+        self._sink = sink
         self._natural = natural
         self._accounts = accounts
         self._options = options
@@ -153,6 +163,7 @@ class _Comparing:
             self._accounts,
             self._options.limit,
             links_by_ends=self._is_compared_by_links(model),
+            sink=self._sink,
         )
 
     def _is_compared_by_links(self, model: Model) -> bool:

@@ -1,0 +1,119 @@
+"""The keys of all rows that differ, on disk, in the order in which the comparison finds them."""
+
+from __future__ import annotations
+
+import ast
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Key = tuple[Any, ...]
+Kind = Literal["missing", "differing", "extra"]
+
+_BATCH = 2_000
+
+
+@dataclass(frozen=True)
+class DifferingRow:
+    """A row that only the source has ("missing"), only the target ("extra"), or both.
+
+    Keys are raw; `ours` is that of the source, `theirs` that of the target. `fields` names what
+    differs.
+    """
+
+    kind: Kind
+    ours: Key | None
+    theirs: Key | None
+    fields: tuple[str, ...] = ()
+
+
+class DifferingRows:
+    """The Sink of a comparison: several threads add rows, one reads them afterwards.
+
+    `removals` are the keys of the target's rows that are to be deleted, by label.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        path.chmod(0o600)
+        self._lock = threading.Lock()
+        for statement in _TABLES:
+            self._connection.execute(statement)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def missing(self, label: str, ours: Sequence[Key]) -> None:
+        """Rows that only the source has."""
+        self._add([(label, "missing", _text(key), None, "") for key in ours])
+
+    def differing(self, label: str, ours: Key, theirs: Key, fields: Sequence[str]) -> None:
+        """A row that both have, and the names of the fields that differ."""
+        self._add([(label, "differing", _text(ours), _text(theirs), " ".join(fields))])
+
+    def extras(self, label: str, theirs: Sequence[Key]) -> None:
+        """Rows that only the target has."""
+        self._add([(label, "extra", None, _text(key), "") for key in theirs])
+
+    def count(self) -> int:
+        """How many rows differ."""
+        (count,) = self._connection.execute("SELECT COUNT(*) FROM row").fetchone()
+        return int(count)
+
+    def batches(self, label: str) -> Iterator[list[DifferingRow]]:
+        """Yield a model's rows, a few thousand at a time."""
+        query = (
+            "SELECT rowid, kind, ours, theirs, fields FROM row"
+            " WHERE label = ? AND rowid > ? ORDER BY rowid LIMIT ?"
+        )
+        last = 0
+        while rows := self._connection.execute(query, (label, last, _BATCH)).fetchall():
+            last = rows[-1][0]
+            yield [
+                DifferingRow(kind, _key(ours), _key(theirs), tuple(fields.split()))
+                for _, kind, ours, theirs, fields in rows
+            ]
+
+    def remove(self, label: str, keys: Sequence[Key]) -> None:
+        """Note rows of the target that are to be deleted, for good or to be written again."""
+        rows = [(label, _text(key)) for key in keys]
+        self._connection.executemany("INSERT INTO removal VALUES (?, ?)", rows)
+
+    def removals(self, label: str) -> Iterator[list[Key]]:
+        """Yield the keys that `remove` has noted, a few thousand at a time."""
+        query = (
+            "SELECT rowid, theirs FROM removal WHERE label = ? AND rowid > ? ORDER BY rowid LIMIT ?"
+        )
+        last = 0
+        while rows := self._connection.execute(query, (label, last, _BATCH)).fetchall():
+            last = rows[-1][0]
+            yield [key for _, text in rows if (key := _key(text)) is not None]
+
+    def _add(self, rows: Sequence[tuple[str | None, ...]]) -> None:
+        with self._lock:
+            self._connection.executemany("INSERT INTO row VALUES (?, ?, ?, ?, ?)", rows)
+
+
+_TABLES = (
+    "PRAGMA journal_mode=OFF",
+    "PRAGMA synchronous=OFF",
+    "CREATE TABLE row (label TEXT, kind TEXT, ours TEXT, theirs TEXT, fields TEXT)",
+    "CREATE INDEX row_by_label ON row (label)",
+    "CREATE TABLE removal (label TEXT, theirs TEXT)",
+    "CREATE INDEX removal_by_label ON removal (label)",
+    "BEGIN",
+)
+
+
+def _text(key: Sequence[Any]) -> str:
+    """A raw key as a Python literal; what has none (a datetime, a UUID) as its text."""
+    plain = (int, str, bytes, float, type(None))
+    return repr(tuple(part if isinstance(part, plain) else str(part) for part in key))
+
+
+def _key(text: str | None) -> Key | None:
+    return None if text is None else tuple(ast.literal_eval(text))

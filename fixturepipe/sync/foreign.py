@@ -1,0 +1,52 @@
+"""Rows of the target that somebody else has written: counted and named, and refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Literal
+
+from fixturepipe.errors import ConfigurationError
+
+Act = Literal["added", "changed", "deleted"]
+
+_NAMED = 5
+
+
+class ForeignRows:
+    """What neither the run nor an earlier sync did to the target."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, Act]] = Counter()
+        self._keys: dict[tuple[str, Act], list[Any]] = {}
+
+    def add(self, label: str, act: Act, key: Any) -> None:
+        """Note one row, by its key in fixture form."""
+        self.counts[label, act] += 1
+        keys = self._keys.setdefault((label, act), [])
+        if len(keys) < _NAMED:
+            keys.append(key)
+
+    def refusal(self, target: str) -> ConfigurationError:
+        """The error that names them."""
+        lines = [
+            f"  {label}: {count:,} {act}: {self._listed(label, act)}"
+            for (label, act), count in sorted(self.counts.items())
+        ]
+        return ConfigurationError(
+            "\n".join(
+                [
+                    f"The target {target} looks live. These rows were written there, and neither"
+                    " by the run nor by a sync:",
+                    *lines,
+                ]
+            ),
+            hint="Nothing was changed. If the site runs on the target already, do not sync. To"
+            " give these rows up, pass --existing update, which writes the source's rows over"
+            " them, or --existing delete, which also deletes the rows that the source lacks.",
+        )
+
+    def _listed(self, label: str, act: Act) -> str:
+        keys = self._keys[label, act]
+        more = self.counts[label, act] - len(keys)
+        listed = ", ".join(ascii(key) for key in keys)
+        return f"{listed} and {more:,} more" if more else listed

@@ -1,0 +1,125 @@
+"""Whether a row of the target is as the run or the last sync has left it.
+
+The chunks tell: they hold what was loaded. Databases write a value in different ways ("1.5" and
+"1.50"), so values are equal too if the field reads them as equal ones. A chunk may name a row by
+natural key, as it was at that time; the target's row has its key. Then the object with this
+key is looked up among what was loaded by that time, and has to have that natural key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import models
+from django.db.models.constants import LOOKUP_SEP
+
+from fixturepipe.artifacts.keytext import key_text
+from fixturepipe.artifacts.syncs import LoadedObject, LoadedObjects
+from fixturepipe.databases.fields import root_field
+from fixturepipe.databases.naturalkeys import natural_key_paths
+
+Model = type[models.Model]
+Object = Mapping[str, Any]
+
+
+class Ownership:
+    """Compares rows of the target with what was loaded."""
+
+    def __init__(self, loaded: LoadedObjects) -> None:
+        self._loaded = loaded
+        self._remote: dict[tuple[str, int], dict[str, LoadedObject]] = {}
+
+    def find(self, model: Model, keys: Sequence[Any]) -> dict[str, LoadedObject]:
+        """What was loaded under these keys, by key as text."""
+        return self._loaded.find(model._meta.label_lower, keys)
+
+    def look_up(self, model: Model, pairs: Iterable[tuple[LoadedObject, Object]]) -> None:
+        """Read at once what `is_own` will want to know of the objects that these refer to."""
+        wanted: dict[tuple[str, int], dict[str, Any]] = {}
+        for loaded, held in pairs:
+            for name, value in loaded.object["fields"].items():
+                field = _reference(model, name)
+                found = held["fields"].get(name)
+                if field is not None and isinstance(value, list) and _is_key(found):
+                    label = field.remote_field.model._meta.label_lower
+                    wanted.setdefault((label, loaded.layer), {})[key_text(found)] = found
+        self._remote = {
+            (label, layer): self._loaded.find(label, list(keys.values()), layer)
+            for (label, layer), keys in wanted.items()
+        }
+
+    def is_own(self, model: Model, loaded: LoadedObject, held: Object) -> bool:
+        """Whether the target's row holds what was loaded."""
+        ours, theirs = loaded.object["fields"], held["fields"]
+        return ours.keys() == theirs.keys() and all(
+            same_value(model, name, ours[name], theirs[name])
+            or self._means(model, name, ours[name], theirs[name], loaded.layer)
+            for name in ours
+        )
+
+    def _means(self, model: Model, name: str, natural: Any, key: Any, layer: int) -> bool:
+        """Whether a natural key was that of the row with this key when it was loaded."""
+        field = _reference(model, name)
+        if field is None or not isinstance(natural, list) or not _is_key(key):
+            return False
+        remote = field.remote_field.model
+        if field.target_field is not remote._meta.pk or not natural_key_paths(remote):
+            # Only the project's own code could say it.
+            return True
+        label = remote._meta.label_lower
+        found = self._remote.get((label, layer), {}).get(key_text(key))
+        return found is not None and self._natural_key(remote, found) == natural
+
+    def _natural_key(self, model: Model, loaded: LoadedObject) -> list[Any]:
+        return [self._at(model, loaded, path) for path in natural_key_paths(model)]
+
+    def _at(self, model: Model, loaded: LoadedObject, path: str) -> Any:
+        """The value at a look-up path of an object that was loaded."""
+        name, _, rest = path.partition(LOOKUP_SEP)
+        field: Any = model._meta.get_field(name)
+        if field.model._meta.concrete_model is not model._meta.concrete_model:
+            return self._elsewhere(field.model, loaded.object["pk"], loaded.layer, path)
+        given = loaded.object["pk"] if field.primary_key else loaded.object["fields"][field.name]
+        if not rest:
+            return given
+        remote = field.remote_field.model
+        if isinstance(given, list):
+            return given[natural_key_paths(remote).index(rest)]
+        return self._elsewhere(remote, given, loaded.layer, rest)
+
+    def _elsewhere(self, model: Model, key: Any, layer: int, path: str) -> Any:
+        """The value at a path of another object: the parent's in multi-table inheritance, too."""
+        found = self._loaded.find(model._meta.label_lower, [key], layer).get(key_text(key))
+        return None if found is None else self._at(model, found, path)
+
+
+def different_fields(model: Model, one: Object, other: Object, among: Iterable[str]) -> list[str]:
+    """The names of the fields in which two objects of one state differ."""
+    ours, theirs = one["fields"], other["fields"]
+    return [name for name in among if not same_value(model, name, ours[name], theirs[name])]
+
+
+def same_value(model: Model, name: str, ours: Any, theirs: Any) -> bool:
+    """Whether a field reads two values of a fixture as one."""
+    if ours == theirs:
+        return True
+    if ours is None or theirs is None:
+        return False
+    try:
+        field: Any = root_field(model._meta.get_field(name))  # type: ignore[arg-type]
+        if isinstance(field, models.JSONField):
+            return json.dumps(ours, sort_keys=True) == json.dumps(theirs, sort_keys=True)
+        return bool(field.to_python(ours) == field.to_python(theirs))
+    except Exception:  # noqa: BLE001  (fields are the project's own code)
+        return False
+
+
+def _reference(model: Model, name: str) -> Any:
+    field = model._meta.get_field(name)
+    return field if isinstance(field, models.ForeignKey) else None
+
+
+def _is_key(value: Any) -> bool:
+    return value is not None and not isinstance(value, list)

@@ -1,0 +1,255 @@
+"""After a sync the target holds what the source holds, whatever happened to either between."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fixturepipe import ConfigurationError, LoadError, RunDirectoryError, StageFinished
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.artifacts.state import read_state
+from fixturepipe.artifacts.syncs import read_deletes, read_syncs, sync_directory_of
+from fixturepipe.databases.endpoints import Endpoints
+from tests import servers
+from tests.conftest import sqlite_endpoint
+from tests.sync.moved import Moved, end
+
+KILLS = int(os.environ.get("FIXTUREPIPE_CRASHES", "4"))
+
+
+@pytest.fixture(scope="module")
+def moved_once(
+    server: servers.Server,
+    source_template: Path,
+    target_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Moved]:
+    """A site with rows of every kind, moved; its target follows from test to test."""
+    path = tmp_path_factory.mktemp("moved")
+    shutil.copyfile(source_template, path / "source.sqlite3")
+    with server.database() as target:
+        server.copy(target_template, str(target.settings["NAME"]))
+        source = sqlite_endpoint(path / "source.sqlite3")
+        moved = Moved(Endpoints("default", source, target), path / "run")
+        with moved.editor() as editor:
+            editor.fill(3)
+        shutil.copyfile(moved.source, path / "first.sqlite3")
+        moved.run()
+        yield moved
+        connections.close_all()
+
+
+@pytest.fixture
+def moved(moved_once: Moved) -> Moved:
+    """The site as it was at the run, and a target that is equal to it."""
+    shutil.copyfile(moved_once.source.with_name("first.sqlite3"), moved_once.source)
+    moved_once.sync(existing="delete")
+    return moved_once
+
+
+def label_and_keys(directory: RunDirectory, number: int) -> list[tuple[str, object]]:
+    return list(read_deletes(sync_directory_of(directory, number)))
+
+
+@settings(
+    max_examples=int(os.environ.get("FIXTUREPIPE_SYNCS", "4")),
+    suppress_health_check=list(HealthCheck),
+)
+@given(seed=st.integers(0, 10**6), times=st.integers(1, 60))
+def test_any_edits_of_the_source_arrive(moved_once: Moved, seed: int, times: int) -> None:
+    # Each example edits the first state, while the target is at that of the example before.
+    shutil.copyfile(moved_once.source.with_name("first.sqlite3"), moved_once.source)
+    with moved_once.editor(seed) as editor:
+        editor.edit(times)
+    assert moved_once.sync().ok
+    assert moved_once.differences() == []
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_killed_sync_is_undone_or_done_and_the_next_ends_equal(moved: Moved, seed: int) -> None:
+    with moved.editor(seed) as editor:
+        editor.edit(40)
+    process = moved.start()
+    time.sleep(random.Random(seed).uniform(0.2, 2.5))
+    end(process)
+    assert moved.sync().ok
+    assert moved.differences() == []
+    assert moved.sync().rows == 0
+
+
+def test_rows_trade_unique_values_and_keys(moved: Moved) -> None:
+    moved.in_source("UPDATE loading_strict SET once = 'free' WHERE id = 1")
+    moved.in_source("UPDATE loading_strict SET once = 'one' WHERE id = 2")
+    moved.in_source("UPDATE loading_strict SET once = 'two' WHERE id = 1")
+    assert moved.sync().updated["loading.strict"] == 2
+    moved.in_source("UPDATE loading_strict SET id = 99 WHERE id = 1")
+    moved.in_source("UPDATE loading_strict SET id = 1 WHERE id = 2")
+    moved.in_source("UPDATE loading_strict SET id = 2 WHERE id = 99")
+    result = moved.sync()
+    assert (result.updated, result.inserted, result.deleted) == ({"loading.strict": 2}, {}, {})
+    assert moved.in_target("SELECT once FROM loading_strict WHERE id < 3 ORDER BY id") == [
+        ("one",),
+        ("two",),
+    ]
+
+
+def test_what_was_deleted_is_listed_and_gone(moved: Moved) -> None:
+    moved.in_source('DELETE FROM "loading odd table"')
+    gone = moved.in_target("SELECT name FROM `loading odd table`")
+    result = moved.sync()
+    assert result.deleted == {"loading.odd": len(gone)}
+    listed = label_and_keys(RunDirectory(moved.workdir), result.number)
+    assert sorted(listed) == sorted(("loading.odd", key) for (key,) in gone)
+    assert moved.in_target("SELECT COUNT(*) FROM `loading odd table`") == [(0,)]
+
+
+def test_a_sync_without_a_change_proves_it_and_keeps_no_files(moved: Moved) -> None:
+    before = len(read_syncs(RunDirectory(moved.workdir)))
+    for _ in range(3):
+        result = moved.sync()
+        assert (result.ok, result.rows, result.number) == (True, 0, 0)
+    assert len(read_syncs(RunDirectory(moved.workdir))) <= before + 1
+
+
+def test_the_target_gives_no_key_that_the_source_has_allocated(moved: Moved) -> None:
+    moved.in_source("INSERT INTO loading_watched (id, name) VALUES (500, 'gone')")
+    moved.in_source("DELETE FROM loading_watched")
+    assert moved.sync().ok
+    moved.in_target("INSERT INTO loading_watched (name) VALUES ('new')")
+    assert moved.in_target("SELECT id > 500 FROM loading_watched") == [(1,)]
+    moved.in_target("DELETE FROM loading_watched")
+
+
+def test_status_knows_the_last_sync(moved: Moved) -> None:
+    moved.in_source("INSERT INTO loading_watched (id, name) VALUES (1, 'one'), (2, 'two')")
+    result = moved.sync()
+    last = read_state(RunDirectory(moved.workdir)).sync
+    assert last is not None
+    assert (last.number, last.rows, last.verified) == (result.number, 2, True)
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE loading_shade SET slug = 'mine' WHERE id = 1", "loading.shade: 1 changed: 1"),
+        ("INSERT INTO loading_shade (id, slug) VALUES (77, 'mine')", "loading.shade: 1 added: 77"),
+        ("DELETE FROM loading_document WHERE id = 1", "loading.document: 1 deleted: 1"),
+    ],
+)
+def test_rows_that_somebody_else_wrote_are_refused_and_stay(
+    moved: Moved, statement: str, said: str
+) -> None:
+    moved.in_source("INSERT INTO loading_watched (id, name) VALUES (9, 'nine')")
+    moved.in_target(statement)
+    with pytest.raises(ConfigurationError, match="looks live") as refused:
+        moved.sync()
+    assert said in refused.value.message
+    assert moved.in_target("SELECT COUNT(*) FROM loading_watched WHERE id = 9") == [(0,)]
+    # A row that the source has is the source's again; one that it lacks stays.
+    is_equal = moved.sync(existing="update").ok
+    assert is_equal == ("added" not in said)
+    assert moved.sync(existing="delete").ok
+    assert moved.differences() == []
+
+
+def test_a_row_that_both_have_changed_is_refused(moved: Moved) -> None:
+    moved.in_source("UPDATE loading_shade SET slug = 'ours' WHERE id = 1")
+    moved.in_target("UPDATE loading_shade SET slug = 'theirs' WHERE id = 1")
+    with pytest.raises(ConfigurationError, match=r"loading.shade: 1 changed: 1"):
+        moved.sync()
+
+
+def test_a_row_that_both_have_changed_to_the_same_is_equal(moved: Moved) -> None:
+    moved.in_source("UPDATE loading_shade SET slug = 'same' WHERE id = 1")
+    moved.in_target("UPDATE loading_shade SET slug = 'same' WHERE id = 1")
+    result = moved.sync()
+    assert (result.ok, result.rows) == (True, 0)
+
+
+def test_a_reference_to_a_deleted_row_stops_it_and_nothing_changes(moved: Moved) -> None:
+    moved.in_source("UPDATE loading_strict SET place_id = 1 WHERE id = 1")
+    moved.sync()
+    before = moved.in_target("SELECT COUNT(*) FROM loading_place")
+    for table, column in (
+        *(("loading_pizzeria", "restaurant_ptr_id"), ("loading_restaurant", "place_ptr_id")),
+        *(("loading_line", "place_id"), ("loading_place", "id")),
+    ):
+        moved.in_source(f"DELETE FROM {table} WHERE {column} = 1")
+    with pytest.raises(LoadError, match=r"loading.Strict.place is 1") as refused:
+        moved.sync()
+    assert "Nothing of this sync is in the target" in refused.value.hint
+    assert moved.in_target("SELECT COUNT(*) FROM loading_place") == before
+    moved.in_source("UPDATE loading_strict SET place_id = NULL WHERE place_id = 1")
+    assert moved.sync().ok
+
+
+def test_a_source_that_was_migrated_since_is_refused_by_name(moved: Moved) -> None:
+    name = "('auth', '0099_more', '2026-01-01')"
+    moved.in_source(f"INSERT INTO django_migrations (app, name, applied) VALUES {name}")
+    manifest = moved.workdir / "manifest.json"
+    content = json.loads(manifest.read_text())
+    kept = [each for each in content["migrations"] if each != ["auth", "0001_initial"]]
+    manifest.write_text(json.dumps({**content, "migrations": kept}))
+    try:
+        with pytest.raises(ConfigurationError, match=r"applied since: auth.0001_initial"):
+            moved.sync()
+    finally:
+        manifest.write_text(json.dumps(content))
+
+
+def test_a_target_without_the_finished_run_is_refused(moved: Moved, tmp_path: Path) -> None:
+    other = Moved(moved.endpoints, tmp_path / "other")
+    with pytest.raises(RunDirectoryError, match="no run"):
+        other.sync()
+    shutil.copytree(moved.workdir, other.workdir, dirs_exist_ok=True)
+    manifest = other.workdir / "manifest.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "run": "0" * 32}))
+    with pytest.raises(ConfigurationError, match="holds no finished run"):
+        other.sync()
+
+
+def test_chunks_that_were_not_loaded_are_refused(moved: Moved, tmp_path: Path) -> None:
+    other = Moved(moved.endpoints, tmp_path / "other")
+    shutil.copytree(moved.workdir, other.workdir, dirs_exist_ok=True)
+    chunk = next((other.workdir / "2-chunks").glob("0001-*"))
+    chunk.unlink()
+    with pytest.raises(RunDirectoryError, match="does not hold what was loaded"):
+        other.sync()
+
+
+# ---- a dry run
+
+
+def test_a_dry_run_counts_and_changes_nothing(moved: Moved) -> None:
+    with moved.editor(7) as editor:
+        editor.edit(30)
+    before = len(read_syncs(RunDirectory(moved.workdir)))
+    dry = moved.sync(dry_run=True)
+    assert dry.rows > 0
+    assert dry.expected_seconds is not None
+    assert len(read_syncs(RunDirectory(moved.workdir))) == before
+    events: list[object] = []
+    wet = moved.sync(events)  # type: ignore[arg-type]
+    assert (dry.inserted, dry.updated, dry.deleted) == (wet.inserted, wet.updated, wet.deleted)
+    assert any(isinstance(e, StageFinished) and e.stage == "sync" for e in events)
+
+
+def test_touched_models_alone_can_be_compared(moved: Moved) -> None:
+    moved.in_source("INSERT INTO loading_watched (id, name) VALUES (3, 'three')")
+    result = moved.sync(verify="touched")
+    assert [each.model for each in result.verify.models] == ["loading.watched"]
+    assert result.ok
