@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,6 +30,20 @@ _TRIAL = "fixturepipe_trial"
 # the longest of which a row takes a few.
 _LONGEST = 3_500
 _QUESTIONS = {"JSONField": "JSON_VALID(%s)", "UUIDField": "CAST(%s AS uuid) IS NOT NULL"}
+
+
+def _batches(values: Sequence[Any], length: int) -> Iterator[list[Any]]:
+    """The values in batches for one statement each, of about `length` characters at most."""
+    batch: list[Any] = []
+    taken = 0
+    for value in values:
+        taken += len(str(value))
+        if batch and (taken > length or len(batch) == _BATCH):
+            yield batch
+            batch, taken = [], len(str(value))
+        batch.append(value)
+    if batch:
+        yield batch
 
 
 @dataclass(frozen=True)
@@ -187,6 +201,9 @@ class TargetServer:
         if self._server is not None and rows:
             values = ", ".join(["%s"] * len(rows[0]))
             with self._server.cursor() as cursor:
+                # The driver joins rows up to this length; a small packet takes fewer.
+                driver: Any = cursor.cursor.cursor
+                driver.max_stmt_length = min(driver.max_stmt_length, self.limits.packet // 2)
                 cursor.executemany(f"INSERT INTO {table} VALUES ({values})", rows)
 
     def takes(self, field: Field, values: Sequence[Any]) -> list[bool]:
@@ -199,8 +216,8 @@ class TargetServer:
             values = [uuid.UUID(str(value)).hex for value in values]
         return [
             taken
-            for start in range(0, len(values), _BATCH)
-            for taken in self._asked(question, values[start : start + _BATCH])
+            for batch in _batches(values, self.limits.packet // 4)
+            for taken in self._asked(question, batch)
         ]
 
     def _asked(self, question: str, values: Sequence[Any]) -> list[bool]:

@@ -338,6 +338,11 @@ def table_name(model: type[Model], connection: BaseDatabaseWrapper) -> str:
     return _made_up_table_name(model, connection.ops.max_name_length())
 
 
+def folded(table: str, connection: BaseDatabaseWrapper) -> str:
+    """A table's name as a key: a server with lower_case_table_names ignores its case."""
+    return table.lower() if connection.features.ignores_table_name_case else table
+
+
 # No limit, and the longest names of MySQL, PostgreSQL and Oracle.
 _NAME_LENGTHS = (None, 64, 63, 30)
 

@@ -15,6 +15,8 @@ from django.core.management.color import no_style
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.endpoints import folded
+
 
 @dataclass(frozen=True)
 class SequenceReset:
@@ -41,7 +43,7 @@ def highest_keys(
 
 
 def next_keys(connection: BaseDatabaseWrapper) -> dict[str, int]:
-    """The next key of each table that counts its keys, where the database says it."""
+    """The next key of each table that counts its keys, by the table's folded name."""
     if connection.vendor == "sqlite":
         return {table: key + 1 for table, key in _sqlite_sequence(connection).items()}
     if connection.vendor != "mysql":
@@ -54,7 +56,7 @@ def next_keys(connection: BaseDatabaseWrapper) -> dict[str, int]:
             " AND c.TABLE_NAME = t.TABLE_NAME AND c.EXTRA LIKE '%auto_increment%'"
             " WHERE t.TABLE_SCHEMA = DATABASE()"
         )
-        return {table: int(key) for table, key in cursor.fetchall()}
+        return {folded(table, connection): int(key) for table, key in cursor.fetchall()}
 
 
 def reset_sequences(
@@ -71,13 +73,14 @@ def reset_sequences(
             cursor.execute(statement)
     if connection.vendor != "mysql":
         return []
-    # A server that ignores the case of table names may write them in lower case.
-    fold = str.lower if connection.features.ignores_table_name_case else str
-    wanted = {fold(m._meta.db_table): highest.get(m._meta.label_lower, 0) + 1 for m in tables}
+    wanted = {
+        folded(m._meta.db_table, connection): highest.get(m._meta.label_lower, 0) + 1
+        for m in tables
+    }
     resets = [
-        SequenceReset(table, before, wanted[fold(table)])
+        SequenceReset(table, before, wanted[table])
         for table, before in next_keys(connection).items()
-        if wanted.get(fold(table), 0) > before
+        if wanted.get(table, 0) > before
     ]
     with connection.cursor() as cursor:
         for reset in resets:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.endpoints import table_name
+from fixturepipe.databases.endpoints import folded, table_name
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import (
     UniqueIndexes,
@@ -96,7 +96,7 @@ def reused_keys(
     coming = next_keys(connection)
     for model in covered:
         table, mark = table_name(model, connection), highest.get(model._meta.db_table, 0)
-        following = coming.get(table)
+        following = coming.get(folded(table, connection))
         is_counted = isinstance(model._meta.pk, models.AutoField | models.BigAutoField)
         if is_counted and following is not None and following <= mark:
             yield RULES["FP504"].finding(

@@ -25,7 +25,14 @@ from django.utils import timezone
 from fixturepipe.artifacts.accounts import Accounts
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.coverage import coverage
-from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to, table_name
+from fixturepipe.databases.endpoints import (
+    SOURCE,
+    TARGET,
+    Endpoints,
+    connection_to,
+    folded,
+    table_name,
+)
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.ledger import Ledger
@@ -231,8 +238,9 @@ def _models_to_compare(endpoints: Endpoints, manifest: Manifest | None) -> list[
 def _require_tables(covered: list[Model]) -> None:
     target = connection_to(TARGET)
     with target.cursor() as cursor:
-        there = set(target.introspection.table_names(cursor))
-    lacking = [name for model in covered if (name := table_name(model, target)) not in there]
+        there = {folded(name, target) for name in target.introspection.table_names(cursor)}
+    names = (table_name(model, target) for model in covered)
+    lacking = [name for name in names if folded(name, target) not in there]
     if lacking:
         shown = ", ".join(lacking[:5])
         if len(lacking) > 5:
