@@ -9,6 +9,7 @@ the kernel frees its share; if it leaves the server running, the next command fi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fixturepipe.artifacts.rundir import DIRECTORY_MODE, FILE_MODE
@@ -24,12 +25,12 @@ class EmbeddedServer:
     """A private MariaDB whose files are in `directory` (created with mode 0700).
 
     The directory's path is resolved, so that two spellings are one server. The server starts and
-    stops under an exclusive lock.
+    stops under an exclusive lock. `options` are more options of mariadbd's command line.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, options: Sequence[str] = ()) -> None:
         self.directory = directory.resolve()
-        self._server = Mariadbd(self.directory)
+        self._server = Mariadbd(self.directory, options)
         self._change = FileLock(self.directory / "change.lock")
         self._users = FileLock(self.directory / "users.lock")
         self._kept = self.directory / "kept"

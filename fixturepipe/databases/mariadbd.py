@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,10 +52,14 @@ _OPTIONS = (
 
 
 class Mariadbd:
-    """A server process whose files are in `directory`, an absolute path."""
+    """A server process whose files are in `directory`, an absolute path.
 
-    def __init__(self, directory: Path) -> None:
+    `options` are more options of its command line.
+    """
+
+    def __init__(self, directory: Path, options: Sequence[str] = ()) -> None:
         self._directory = directory
+        self._options = options
         self._data = directory / "data"
         self._draft = directory / "data.new"
         # A server that starts removes all temporary tables in its tmpdir, those of other servers
@@ -231,6 +235,7 @@ class Mariadbd:
                     f"--pid-file={self._pid_file}",
                     f"--innodb-buffer-pool-size={buffer_pool_bytes()}",
                     *_OPTIONS,
+                    *self._options,
                     *self._as_root(),
                 ],
                 stdin=subprocess.DEVNULL,

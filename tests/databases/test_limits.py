@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from fixturepipe.databases.embedded import EmbeddedServer
+from tests import servers
+from tests.projects import write_project
 from tests.servers import Server
 from tests.shop import Shop
 
@@ -29,3 +33,49 @@ def limited(server: Server, shop: Shop) -> Iterator[Shop]:
 @pytest.mark.parametrize("workers", ["1", "4"])
 def test_an_account_of_three_connections_is_enough(limited: Shop, workers: str) -> None:
     limited.done("run", "--workers", workers)
+
+
+FUSSY = [
+    *("--lower-case-table-names=1", "--autocommit=0", "--wait-timeout=2", "--max-join-size=100"),
+    *("--sql-mode=PAD_CHAR_TO_FULL_LENGTH", "--max-allowed-packet=65536"),
+]
+MODELS = """
+class Brand(models.Model):
+    name = models.CharField(max_length=40, unique=True)
+    class Meta:
+        db_table = "BRANDS"
+
+class Item(models.Model):
+    brand = models.ForeignKey(Brand, models.CASCADE)
+    related = models.ManyToManyField("self")
+    class Meta:
+        db_table = "MyTable_Item"
+"""
+ROWS = """
+INSERT INTO BRANDS (id, name) VALUES (1, 'one'), (2, 'two');
+INSERT INTO MyTable_Item (id, brand_id) VALUES (1, 1), (2, 2);
+INSERT INTO MyTable_Item_related (id, from_item_id, to_item_id) VALUES (1, 1, 2), (2, 2, 1);
+UPDATE sqlite_sequence SET seq = 5000 WHERE name = 'MyTable_Item';
+"""
+
+
+@pytest.fixture
+def fussy(tmp_path: Path) -> Iterator[Server]:
+    """A server that ignores the case of names, and whose sessions are limited and short."""
+    embedded = EmbeddedServer(tmp_path / "server", FUSSY)
+    embedded.start()
+    yield servers.embedded(embedded)
+    embedded.stop()
+
+
+def test_a_fussy_server_takes_everything(fussy: Server, tmp_path: Path) -> None:
+    with fussy.database() as endpoint:
+        name = str(endpoint.settings["NAME"])
+        project = write_project(tmp_path, fussy.url(name), MODELS)
+        project.django("migrate", "--run-syncdb")
+        project.fill(ROWS)
+        project.done("run")
+        assert fussy.execute(
+            "SELECT AUTO_INCREMENT FROM information_schema.TABLES"
+            f" WHERE TABLE_SCHEMA = '{name}' AND TABLE_NAME = 'mytable_item'"
+        ) == ((5001,),)
