@@ -16,7 +16,7 @@ from django.apps import apps
 from django.db import models
 
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.check import emptytarget, promises, schema, server
+from fixturepipe.check import computed, emptytarget, promises, schema, server
 from fixturepipe.check.choice import is_asked_for, is_reported, require_known
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.check.rowfindings import Altering, findings_of_rows
@@ -174,6 +174,7 @@ def _findings_of_target(
     yield from promises.django_checks(endpoints)
     yield from schema.percent_signs(covered)
     yield from schema.postgresql_kinds(covered)
+    yield from computed.generated_values(covered, target)
     if not target.has_tables:
         yield RULES["FP301"].finding("", "")
         yield from server.default_charset(target)
@@ -191,6 +192,7 @@ def _findings_of_tables(covered: list[Model], target: TargetServer) -> Iterator[
     yield from schema.columns(covered, target)
     yield from schema.tables(covered, target)
     yield from schema.collations(covered, target)
+    yield from computed.triggers(covered, target)
 
 
 def _bytes_needed(totals: dict[Model, int]) -> int:

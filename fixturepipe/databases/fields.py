@@ -77,6 +77,13 @@ def stored_fields(model: type[models.Model]) -> tuple[Field, ...]:
     return (*key, *others)
 
 
+def generated_fields(model: type[models.Model]) -> tuple[Field, ...]:
+    """The table's columns that the database computes."""
+    return tuple(
+        field for field in model._meta.local_concrete_fields if getattr(field, "generated", False)
+    )
+
+
 def dumped_fields(model: type[models.Model]) -> list[Field]:
     """The fields in an object's "fields": the table's own columns but the key.
 

@@ -419,6 +419,21 @@ RULES = _rules(
         "Use an empty database: `fixturepipe run` makes the tables with the project's migrations.",
     ),
     Rule(
+        "FP330",
+        "error",
+        "The trigger {name} of the target fires {timing} {event} on {table}: it would change what"
+        " the load writes.",
+        "Note what SHOW CREATE TRIGGER {quoted} prints, drop it with DROP TRIGGER {quoted}, and"
+        " create it again after the run. If it writes no rows and changes none, ignore this.",
+    ),
+    Rule(
+        "FP331",
+        "error",
+        "The target computes other values for this generated column than the source holds.",
+        "Write an expression that means the same on both servers, or ignore this: `verify` will"
+        " name these rows.",
+    ),
+    Rule(
         "FP401",
         "warning",
         "The server's sql_mode is not strict ({sql_mode}): it would silently truncate values that"

@@ -20,7 +20,15 @@ from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
 
 from fixturepipe.artifacts.accounts import Accounts
 from fixturepipe.artifacts.keytext import key_text
-from fixturepipe.databases.fields import Field, key_fields, root_field, stored_fields, without_code
+from fixturepipe.databases.fields import (
+    Field,
+    generated_fields,
+    key_fields,
+    root_field,
+    stored_fields,
+    without_code,
+)
+from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.tables import Key, Row, Table, reads_as_text
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import (
@@ -64,7 +72,7 @@ class ModelPair:
         accounts = accounts or Accounts()
         self.label = model._meta.label_lower
         key = linking_keys(model) if links_by_ends else key_fields(model)
-        fields = key if links_by_ends else stored_fields(model)
+        fields = key if links_by_ends else (*stored_fields(model), *generated_fields(model))
         as_text = _is_all_built_in(model)
         self.source, self.target, self._source_keys, self._target_keys = (
             Table(model, end, columns, key=key, as_text=as_text)
@@ -89,7 +97,7 @@ class ModelPair:
         self._limit = limit
         self._sink = sink
         # Every database makes such rows for itself: the target may hold more of them.
-        self._may_hold_more = self.label in natural.translations
+        self._may_hold_more = self.label in NATURAL_PRIMARY
         self._start()
 
     def compare(self, selection: Selection, advanced: Callable[[int], None]) -> ModelComparison:
@@ -284,7 +292,8 @@ def linking_keys(model: type[models.Model]) -> tuple[Field, ...]:
 
 def _is_all_built_in(model: type[models.Model]) -> bool:
     """Whether every column has the type that Django gives a field of its kind."""
-    roots = [root_field(field) for field in stored_fields(model)]
+    roots: list[Any] = [root_field(field) for field in stored_fields(model)]
+    roots += [getattr(field, "output_field", field) for field in generated_fields(model)]
     return all(
         type(root).db_type is models.Field.db_type and root.get_internal_type() in _BUILT_IN
         for root in roots

@@ -6,7 +6,7 @@ References to them, generic foreign keys included, are compared through that mat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +36,19 @@ class GenericKey:
 
 
 class NaturalRows:
-    """The target's id for each of the source's ids, by model label."""
+    """The target's id for each of the source's ids, by model label.
 
-    def __init__(self, source: BaseDatabaseWrapper, target: BaseDatabaseWrapper) -> None:
+    Models whose labels are in `kept` have the source's ids in the target: theirs are compared
+    like any other key.
+    """
+
+    def __init__(
+        self,
+        source: BaseDatabaseWrapper,
+        target: BaseDatabaseWrapper,
+        kept: Collection[str] = (),
+    ) -> None:
+        self._kept = kept
         self.translations: dict[str, Translation] = {}
         self._as_text: dict[str, dict[Any, Any]] = {}
         self._labels: dict[Any, str] = {}
@@ -77,6 +87,8 @@ class NaturalRows:
     def _match(
         self, label: str, ours: Mapping[Any, NaturalKey], theirs: Mapping[Any, NaturalKey]
     ) -> None:
+        if label in self._kept:
+            return
         there = {key: pk for pk, key in theirs.items()}
         known = {pk: there[key] for pk, key in ours.items() if key in there}
         self.translations[label] = Translation(known, ours, theirs)

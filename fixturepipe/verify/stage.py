@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -98,7 +98,7 @@ def verify(
     _require_tables(covered)
     totals = {model: Table(model, connection_to(SOURCE)).count() for model in covered}
     listener(StageStarted("verify", sum(totals.values())))
-    natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET))
+    natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET), _kept_ids(manifest))
     accounts = accounts or Accounts()
     comparing = _Comparing(
         natural, accounts, options, listener, keeps_ids=manifest is not None, sink=sink
@@ -233,6 +233,12 @@ def _models_to_compare(endpoints: Endpoints, manifest: Manifest | None) -> list[
     if not dumped:
         return covered
     return [model for model in covered if model._meta.label_lower in dumped]
+
+
+def _kept_ids(manifest: Manifest | None) -> Collection[str]:
+    """The labels of models whose objects have no key in a fixture, and whose ids a run kept."""
+    state = Ledger(connection_to(TARGET), manifest.run).state() if manifest is not None else None
+    return manifest.natural_ids if manifest is not None and state and state.keeps_ids else ()
 
 
 def _require_tables(covered: list[Model]) -> None:

@@ -1,0 +1,168 @@
+"""Values that the target computes itself: generated columns, and what triggers do on load.
+
+MySQL divides, rounds, folds and casts by other rules than SQLite. So the rows of the source go into
+a temporary table with the generated columns of the model, and what the target computes there is
+compared with what the source holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.db import DatabaseError, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.check.target import TargetServer
+from fixturepipe.databases.endpoints import SOURCE, connection_to, table_name
+from fixturepipe.databases.fields import Field, generated_fields, root_field, stored_fields
+from fixturepipe.databases.tables import Row, Table
+from fixturepipe.databases.tablesql import table_statements
+from fixturepipe.databases.values import Column, Reader, Unreadable
+from fixturepipe.findings.finding import Example, Finding
+from fixturepipe.findings.rules import RULES
+
+Model = type[models.Model]
+
+_FIRING = ("INSERT", "UPDATE")
+
+
+def triggers(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
+    """FP330 for each trigger that fires when a load writes rows."""
+    assert target.connection is not None
+    labels = {table_name(m, target.connection).lower(): m._meta.label_lower for m in covered}
+    found = target.query(
+        "SELECT TRIGGER_NAME, EVENT_MANIPULATION, ACTION_TIMING, EVENT_OBJECT_TABLE"
+        " FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"
+        " ORDER BY EVENT_OBJECT_TABLE, TRIGGER_NAME"
+    )
+    for name, event, timing, table in found:
+        label = labels.get(str(table).lower())
+        if label is not None and event in _FIRING:
+            quoted = target.connection.ops.quote_name(name)
+            details = {"name": name, "event": event, "timing": timing, "table": table}
+            yield RULES["FP330"].finding(label, "", quoted=quoted, **details)
+
+
+def generated_values(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
+    """FP331 for each generated column that the target computes otherwise for some row."""
+    if target.connection is None or not target.may_make_temporary_tables:
+        return
+    for model in covered:
+        if generated_fields(model):
+            yield from _Trial(model, connection_to(SOURCE), target.connection).findings()
+
+
+class _Trial:
+    """The rows of one model, computed by the target in a temporary table."""
+
+    def __init__(
+        self, model: Model, source: BaseDatabaseWrapper, target: BaseDatabaseWrapper
+    ) -> None:
+        self._model = model
+        self._target = target
+        self._stored, self._generated = stored_fields(model), generated_fields(model)
+        self._source_rows = Table(model, source, (*self._stored, *self._generated))
+        keys = self._source_rows.key
+        self._target_rows = Table(model, target, (*keys, *self._generated))
+        self._columns = {
+            field: Column(
+                field,
+                Reader(field, source, self._source_rows.name),
+                Reader(field, target, self._target_rows.name),
+            )
+            for field in (*self._stored, *self._generated)
+        }
+        self._counts = dict.fromkeys(self._generated, 0)
+        self._examples: dict[Field, list[Example]] = {field: [] for field in self._generated}
+
+    def findings(self) -> Iterator[Finding]:
+        """FP331 for each column whose values differ; nothing if the target refuses the table."""
+        statements = table_statements(self._model, self._target)
+        if statements is None:
+            return
+        create = statements.create.apart()[0]
+        try:
+            self._execute(create.temporary())
+        except DatabaseError:
+            return
+        try:
+            for page in self._source_rows.pages():
+                self._compare(page)
+        finally:
+            self._execute(f"DROP TEMPORARY TABLE `{create.table}`")
+        for field, count in self._counts.items():
+            if count:
+                label = self._model._meta.label_lower
+                examples = self._examples[field]
+                yield RULES["FP331"].finding(label, field.name, count, examples)
+
+    def _execute(self, statement: str) -> None:
+        with self._target.cursor() as cursor:
+            cursor.execute(statement)
+
+    def _compare(self, page: list[Row]) -> None:
+        rows = [row for row in map(self._as_written, page) if row is not None]
+        self._insert(rows)
+        keys = self._source_rows.key
+        at = {field: number for number, field in enumerate(self._source_rows.fields)}
+        ours = {
+            key: row
+            for row, *key_parts in zip(page, *self._keys(page, keys, at), strict=True)
+            for key in (tuple(key_parts),)
+        }
+        theirs = [row for found in self._target_rows.pages() for row in found]
+        self._execute(f"DELETE FROM `{self._target_rows.name}`")
+        there = {field: number for number, field in enumerate(self._target_rows.fields)}
+        found_keys = [self._columns[key].found([row[there[key]] for row in theirs]) for key in keys]
+        for row, *key_parts in zip(theirs, *found_keys, strict=True):
+            source_row = ours.get(tuple(key_parts))
+            if source_row is None:
+                continue
+            for field in self._generated:
+                self._note(field, source_row, source_row[at[field]], row[there[field]])
+
+    def _keys(
+        self, page: list[Row], keys: Sequence[Field], at: dict[Field, int]
+    ) -> list[list[Any]]:
+        return [self._columns[key].expected([row[at[key]] for row in page]) for key in keys]
+
+    def _note(self, field: Field, row: Row, ours: Any, theirs: Any) -> None:
+        column = self._columns[field]
+        if not column.differing([ours], [theirs]):
+            return
+        self._counts[field] += 1
+        here, there = column.both(ours, theirs)
+        key = "|".join(str(part) for part in row[: len(self._source_rows.key)])
+        self._examples[field].append(Example(key, f"{here!r} -> {there!r}"))
+
+    def _as_written(self, row: Row) -> list[Any] | None:
+        """The stored values as parameters; None if one is dirty, which other findings name."""
+        written = []
+        for field, raw in zip(self._stored, row, strict=False):
+            reader = self._columns[field].source
+            value = reader.value(raw)
+            if isinstance(value, Unreadable):
+                return None
+            if not (reader.is_raw or reader.is_json):
+                value = root_field(field).get_db_prep_value(value, self._target, prepared=False)
+            written.append(value)
+        return written
+
+    def _insert(self, rows: list[list[Any]]) -> None:
+        """Insert rows, without those that the target refuses, which other findings name."""
+        quote = self._target.ops.quote_name
+        names = ", ".join(quote(field.column) for field in self._stored)
+        places = ", ".join(["%s"] * len(self._stored))
+        table = quote(self._target_rows.name)
+        statement = f"INSERT INTO {table} ({names}) VALUES ({places})"
+        with self._target.cursor() as cursor:
+            try:
+                cursor.executemany(statement, rows)
+            except DatabaseError:
+                self._execute(f"DELETE FROM {table}")
+                for row in rows:
+                    try:
+                        cursor.execute(statement, row)
+                    except DatabaseError:
+                        continue
