@@ -67,3 +67,13 @@ def test_its_main_command_runs_the_main_job(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^model +dumped +arranged +loaded$", done.stdout, flags=re.MULTILINE)
+
+
+NEVER = re.findall(r"^\| [^|]+ \| `(tests/[^`]+)::(\w+)` \|$", TEXT, flags=re.MULTILINE)
+
+
+def test_each_line_of_what_it_will_never_do_names_a_test() -> None:
+    section = TEXT.partition("## What it will never do")[2].partition("\n## ")[0]
+    assert section.count("\n| ") - 1 == len(NEVER) > 10
+    for path, name in NEVER:
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
