@@ -28,7 +28,7 @@ def schema(
 ) -> ModelSchema:
     """A model; `parent="shop.category?"` is a reference that may be null.
 
-    Field names that stand for themselves are in `fields`.
+    Plain fields are in `fields`.
     """
     return ModelSchema(
         label=label,
@@ -84,7 +84,7 @@ class Arranged:
         return [(each["model"], each.get("pk")) for each in self.objects()]
 
     def files(self) -> dict[str, bytes]:
-        """What stands in the folder of chunks."""
+        """The files in the folder of chunks."""
         return {path.name: path.read_bytes() for path in sorted(self.directory.chunks.iterdir())}
 
 
@@ -110,7 +110,7 @@ def arranged(
 def forward_references(
     models: Mapping[str, ModelSchema], contents: Sequence[Sequence[Object]]
 ) -> list[str]:
-    """References by primary key to an object that first stands in a later chunk."""
+    """References by primary key to an object that is first in a later chunk."""
     first: dict[tuple[str, str], int] = {}
     for number, content in enumerate(contents):
         for each in content:

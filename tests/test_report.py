@@ -8,7 +8,7 @@ import re
 from tests.shop import Shop
 
 
-def test_the_page_stands_alone_and_tells_the_counts(shop: Shop) -> None:
+def test_the_page_needs_no_other_file_and_has_the_counts(shop: Shop) -> None:
     shop.done("dump")
     shop.done("arrange")
     shop.done("report")

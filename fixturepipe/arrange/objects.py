@@ -3,7 +3,7 @@
 Each object is a *node*, numbered as it came. Its line waits in a spool. The keys it can be
 referred to by are kept so that a node can be found by them: whole numbers in pages of 4,096, as
 most primary keys are dense, anything else in a table of a temporary SQLite file. Its references
-wait in plain files of numbers, with text keys in a table beside. Once all objects are in, the
+wait in plain files of numbers, with text keys in a table. Once all objects are in, the
 references are followed in the order they came, and become edges between nodes.
 """
 

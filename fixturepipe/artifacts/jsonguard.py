@@ -2,7 +2,7 @@
 
 ijson recurses with the nesting, its C backend dies of a whole number of more than 4,300 digits
 (Python's limit, https://docs.python.org/3/library/stdtypes.html#int-max-str-digits) and reads a
-lone surrogate as "?". A string is told from the rest by its quotes, an escaped quote by its
+lone surrogate as "?". A string is recognized by its quotes, an escaped quote by its
 backslash.
 """
 

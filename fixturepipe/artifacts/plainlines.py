@@ -1,6 +1,6 @@
 """The quick way to read fixtures that are written as ours and as stock dumpdata writes them.
 
-Each object's text is given beside the object, so that whoever does not change the object can write
+Each object comes with its text, so that whoever does not change the object can write
 its bytes as they are. The text is cut into objects where one ends and the next begins, and each
 piece is parsed by itself: a piece that is no whole object shows there, and the thorough reader
 (`fixtures`) takes over. So it does at the first text that is spelled otherwise.

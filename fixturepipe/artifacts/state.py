@@ -1,4 +1,4 @@
-"""Where a run stands, read from its files alone: no database is asked.
+"""The state of a run, read from its files alone: no database is asked.
 
 The counts of dumped and arranged objects are the manifest's, those of loaded objects the load
 status's, and of verified rows the last verification's.

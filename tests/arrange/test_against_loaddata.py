@@ -300,7 +300,7 @@ KEYS = {
 
 
 def chains():
-    """For each kind of primary key, a chain whose last row stands first by key."""
+    """For each kind of primary key, a chain whose last row comes first by key."""
     for model in r.KEYED:
         keys = KEYS[model._meta.model_name]
         rows = [model.objects.create(key=key) for key in reversed(keys)]
@@ -317,7 +317,7 @@ def stock_dump(**options):
 
 
 def by_name():
-    """All rows of the regress app, whatever keys they have and in whatever order they stand."""
+    """All rows of the regress app, whatever keys they have and in whatever order."""
     objects = stock_dump(use_natural_foreign_keys=True, use_natural_primary_keys=True)
     for each in objects:
         for value in each["fields"].values():

@@ -57,7 +57,7 @@ def test_a_set_holds_what_was_noted(tmp_path_factory, ours, others):
 
 
 @given(keys)
-def test_what_is_noted_twice_is_told(tmp_path_factory, values):
+def test_what_is_noted_twice_is_reported(tmp_path_factory, values):
     connection = open_index(tmp_path_factory.mktemp("store") / "index")
     found = set(filled(KeyStore(connection), values).repeated())
     connection.close()

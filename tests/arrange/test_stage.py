@@ -144,7 +144,7 @@ def test_two_that_need_each_other_share_a_chunk(tmp_path):
     assert [chunk.cyclic for chunk in found.chunks] == [True]
 
 
-def test_pairs_are_packed_but_never_parted(tmp_path):
+def test_pairs_share_chunks_and_are_never_parted(tmp_path):
     objects = [
         *(a("farm.hen", n, name="", egg=n) for n in range(10)),
         *(a("farm.egg", n, name="", hen=n) for n in range(10)),
@@ -264,7 +264,7 @@ def test_events_count_each_object_once(tmp_path):
 # Doing it again
 
 
-def test_an_arrangement_that_stands_is_left_alone(tmp_path):
+def test_a_valid_arrangement_is_left_alone(tmp_path):
     before = arranged(tmp_path, SHOP, tags(3))
     times = {path: path.stat().st_mtime_ns for path in before.directory.chunks.iterdir()}
     after = arranged(tmp_path, SHOP, tags(3))
@@ -281,17 +281,17 @@ def test_an_arrangement_that_stands_is_left_alone(tmp_path):
         {"ignorenonexistent": True},
     ],
 )
-def test_other_options_arrange_anew(tmp_path, change):
+def test_other_options_arrange_again(tmp_path, change):
     arranged(tmp_path, SHOP, tags(3))
     assert not arranged(tmp_path, SHOP, tags(3), **change).result.unchanged
 
 
-def test_other_fixtures_arrange_anew(tmp_path):
+def test_other_fixtures_arrange_again(tmp_path):
     arranged(tmp_path, SHOP, tags(3))
     assert arranged(tmp_path, SHOP, tags(4)).result.models == {"shop.tag": 4}
 
 
-def test_other_models_arrange_anew(tmp_path):
+def test_other_models_arrange_again(tmp_path):
     arranged(tmp_path, SHOP, tags(3))
     more = SHOP | schemas(schema("shop.more", "x"))
     assert not arranged(tmp_path, more, tags(3)).result.unchanged
@@ -303,7 +303,7 @@ def test_a_chunk_that_is_gone_is_made_again(tmp_path):
     assert len(arranged(tmp_path, SHOP, tags(3)).objects()) == 3
 
 
-def test_nothing_is_left_over_beside_the_chunks(tmp_path):
+def test_nothing_is_left_over_with_the_chunks(tmp_path):
     found = arranged(tmp_path, SHOP, [*tags(3), a("shop.category", 1, name="", parent=None)])
     assert {path.name for path in found.directory.chunks.iterdir()} == {
         ".catalog",
@@ -478,7 +478,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         arranged(tmp_path, SHOP, [tmp_path / "gone.json"])
 
 
-# References to nothing
+# Dangling references
 
 FAMILY = schemas(
     schema("a.root", "name"),
@@ -506,7 +506,7 @@ def test_nothing_is_wrong_where_all_is_there(tmp_path):
     assert list(found.directory.rejects.iterdir()) == []
 
 
-def test_every_reference_to_nothing_is_named_and_stops(tmp_path):
+def test_every_dangling_reference_is_named_and_stops(tmp_path):
     objects = [a("a.child", n, name="", root=n + 7) for n in range(1, 40)]
     with pytest.raises(DanglingReferenceError) as caught:
         arranged(tmp_path, FAMILY, objects)
@@ -669,7 +669,7 @@ def test_a_tree_of_objects_without_primary_keys_is_ordered(tmp_path):
     assert [x["fields"]["slug"] for x in found.objects()] == [f"s{n}" for n in range(9, -1, -1)]
 
 
-def test_a_cycle_by_natural_keys_goes_by_primary_keys(tmp_path):
+def test_a_cycle_by_natural_keys_is_written_with_primary_keys(tmp_path):
     objects = [a("n.node", 1, slug="a", parent=["b"]), a("n.node", 2, slug="b", parent=["a"])]
     found = arranged(tmp_path, NATURAL, objects)
     assert [x["fields"]["parent"] for x in found.objects()] == [2, 1]
@@ -707,7 +707,7 @@ def test_the_same_natural_key_twice_without_primary_keys_names_both_places(tmp_p
         arranged(tmp_path, NATURAL, objects)
 
 
-def test_a_natural_key_need_not_be_unique_beside_primary_keys(tmp_path):
+def test_a_natural_key_need_not_be_unique_where_there_are_primary_keys(tmp_path):
     objects = [a("n.node", 1, slug="", parent=None), a("n.node", 2, slug="", parent=None)]
     assert arranged(tmp_path, NATURAL, objects).result.objects == 2
 
@@ -822,7 +822,7 @@ def test_a_symmetrical_list_by_natural_keys_gives_both_directions_once(tmp_path)
     ]
 
 
-def test_a_parents_list_at_its_child_becomes_rows_of_the_parents_links(tmp_path):
+def test_a_parents_list_at_its_child_becomes_rows_of_the_parents_through_model(tmp_path):
     found = foreign(
         tmp_path,
         author(),
@@ -876,14 +876,14 @@ def test_a_list_of_an_explicit_through_model_becomes_its_rows(tmp_path):
     assert found[-1] == a("b.editing", book=1, author=1)
 
 
-def test_a_list_of_many_links_is_only_chunks(tmp_path):
+def test_a_list_of_many_rows_is_only_chunks(tmp_path):
     objects = [author(1, friends=list(range(2, 20_002))), *(author(n) for n in range(2, 20_002))]
     found = arranged(tmp_path, FOREIGN, objects)
     assert found.result.models == {"b.author": 20_001, "b.author_friends": 40_000}
     assert max(chunk.objects for chunk in found.chunks) == 5000
 
 
-def test_a_link_to_nothing_is_an_orphan(tmp_path):
+def test_a_dangling_many_to_many_row_is_an_orphan(tmp_path):
     with pytest.raises(DanglingReferenceError, match="tags None: tag is 9"):
         foreign(tmp_path, a("b.book", 1, title="", author=1, tags=[9]), author())
 

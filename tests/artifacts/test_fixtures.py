@@ -46,13 +46,13 @@ PACKERS = {
 
 @pytest.mark.parametrize("suffix", PACKERS)
 @pytest.mark.parametrize("indent", [None, 0, 2])
-def test_lists_are_read_packed_and_indented(tmp_path, suffix, indent):
+def test_lists_are_read_compressed_and_indented(tmp_path, suffix, indent):
     text = json.dumps(TWO, indent=indent).encode()
     assert read(put(tmp_path / f"f.json{suffix}", PACKERS[suffix](text))) == TWO
 
 
 @pytest.mark.parametrize("suffix", PACKERS)
-def test_lines_are_read_packed(tmp_path, suffix):
+def test_lines_are_read_compressed(tmp_path, suffix):
     text = "".join(json.dumps(each) + "\n" for each in TWO).encode()
     assert read(put(tmp_path / f"f.jsonl{suffix}", PACKERS[suffix](text))) == TWO
 
@@ -94,7 +94,7 @@ def test_lines_that_are_cut_off_inside_an_object_are_refused(tmp_path):
         assert "it ends in the middle" in refusal(put(tmp_path / "f.jsonl", lines[:length]))
 
 
-def test_where_it_is_cut_off_is_told(tmp_path):
+def test_where_it_is_cut_off_is_named(tmp_path):
     text = json.dumps(TWO)[:-5]
     message = refusal(put(tmp_path / "f.json", text))
     assert f"byte {len(text)}, after object 1: it ends in the middle" in message
@@ -136,7 +136,7 @@ def test_what_is_no_fixture_is_refused(tmp_path, content, said):
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".lzma", ".zip"])
-def test_a_packed_name_on_something_else_is_refused(tmp_path, suffix):
+def test_a_compressed_name_on_something_else_is_refused(tmp_path, suffix):
     assert "cannot be read" in refusal(put(tmp_path / f"f.json{suffix}", json.dumps(TWO)))
 
 
@@ -150,7 +150,7 @@ def test_an_error_far_into_the_file_is_placed_to_the_byte(tmp_path):
     assert f"byte {len(good) + 2:,}, after object 5,000" in message
 
 
-def test_nesting_is_told_from_brackets_in_strings(tmp_path):
+def test_nesting_is_distinguished_from_brackets_in_strings(tmp_path):
     text = "[{" * 5000 + '"\\' + "]" * 7
     objects = [a("shop.tag", n, text=text, deep=[[[["]"]]]]) for n in range(40)]
     assert read(put(tmp_path / "f.json", json.dumps(objects))) == objects

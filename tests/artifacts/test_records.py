@@ -56,11 +56,11 @@ def test_a_string_keeps_its_characters(text):
 
 
 @pytest.mark.parametrize("half", ["\ud800", "a\udfffb"])
-def test_half_a_surrogate_pair_is_written_as_an_escape(half):
+def test_a_lone_surrogate_is_written_as_an_escape(half):
     assert json.loads(encode_value({"text": half})) == {"text": half}
 
 
-def test_a_big_number_beside_half_a_pair_and_a_fraction():
+def test_a_big_number_with_a_lone_surrogate_and_a_fraction():
     value = {"a": [10**30, "\ud800", Decimal("1.50"), None, True, {}]}
     assert encode_value(value) == (
         b'{"a": [1000000000000000000000000000000, "\\ud800", 1.50, null, true, {}]}'
@@ -103,7 +103,7 @@ def test_any_value_comes_through(value):
     assert json.loads(encode_value(value), parse_float=Decimal) == value
 
 
-def test_a_fraction_stays_one_where_all_of_its_digits_stand_before_the_point():
+def test_a_fraction_stays_one_where_all_of_its_digits_come_before_the_point():
     line = decode_object(b'{"model": "a.b", "fields": {"n": [1.2345678901234568e+16, 1e16]}}')
     assert encode_value(line["fields"]["n"]) == b"[12345678901234568.0, 1E+16]"
     assert _slowly(line["fields"]["n"]) == "[12345678901234568.0, 1E+16]"
