@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from itertools import islice
 from types import SimpleNamespace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 from weakref import finalize
 
 from django.db import models
@@ -51,6 +51,7 @@ from fixturepipe.dump.encoders import (
 
 Encoder: TypeAlias = Callable[[Values], list[str]]
 Form: TypeAlias = Literal["same", "own", "altered"]
+Answer = TypeVar("Answer")
 Stored: TypeAlias = Literal["same", "altered"]
 
 # The sample that "same" is proven on: so many distinct values, among so many rows.
@@ -130,13 +131,14 @@ class CustomColumn:
         self._connection = connection
         self._encode = stored_encoder(field, connection)
         self._code = _FieldCode(field, connection, self._encode)
-        self._own_text = lru_cache(maxsize=4096, typed=True)(self._code.own_text)
+        self._own_text = _remembering(lambda raw: json_of_value(self._code.own_form(raw)))
 
     def __call__(self, values: Values) -> list[str]:
         """The JSON text of each value. Raises UnserializableError or what the field's code does."""
         if self.form != "own":
             return self._encode(values)
-        return ["null" if value is None else self._own(value) for value in values]
+        own_text = self._own_text
+        return ["null" if value is None else own_text(value) for value in values]
 
     @cached_property
     def form(self) -> Form:
@@ -149,29 +151,12 @@ class CustomColumn:
         if not self._code.keeps_null and self._holds_null():
             return "altered"
         sample = list(_distinct(self._values(SAMPLE_ROWS), SAMPLE_VALUES))
-        if all(self._code.brings_back(raw, self._stored_text(raw)) for raw in sample):
+        if all(map(self._code.takes_stored_form, sample)):
             return "same"
-        own = lru_cache(maxsize=4096, typed=True)(self._comes_back_in_own_form)
-        if all(map(own, sample)) and all(map(own, self._values())):
+        takes_own = _remembering(self._code.takes_own_form)
+        if all(map(takes_own, sample)) and all(map(takes_own, self._values())):
             return "own"
         return "altered"
-
-    def _comes_back_in_own_form(self, raw: Any) -> bool:
-        try:
-            text = self._code.own_text(raw)
-        except Exception:  # noqa: BLE001  (the project's code)
-            return False
-        return self._code.brings_back(raw, text)
-
-    def _stored_text(self, raw: Any) -> str | None:
-        try:
-            return self._encode([raw])[0]
-        except Exception:  # noqa: BLE001  (dirty data; dump names the row)
-            return None
-
-    def _own(self, raw: Any) -> str:
-        # A list or a dict, as PostgreSQL's driver returns arrays, cannot be cached.
-        return self._own_text(raw) if raw.__hash__ else self._code.own_text(raw)
 
     def _values(self, rows: int | None = None) -> Iterator[Any]:
         """The column's values, without NULL, of the first rows or of all."""
@@ -191,6 +176,12 @@ class CustomColumn:
     @property
     def _width(self) -> int:
         return len(key_fields(self._field.model))
+
+
+def _remembering(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
+    """The function with a cache, except for lists and dicts, which PostgreSQL's driver returns."""
+    remembered = lru_cache(maxsize=4096, typed=True)(function)
+    return lambda raw: remembered(raw) if raw.__hash__ else function(raw)
 
 
 def _distinct(values: Iterable[Any], most: int) -> Iterator[Any]:
@@ -213,7 +204,7 @@ class _FieldCode:
         self._connection = connection
         self._encode = encode
         self._column = field.get_col(field.model._meta.db_table)
-        self._backend = connection.ops.get_db_converters(self._column)
+        self._holder: Any = SimpleNamespace()
         self._declared = declared_converter(field, connection)
         self._memory: sqlite3.Connection | None = None
         if connection.vendor == "sqlite":
@@ -232,25 +223,43 @@ class _FieldCode:
         except Exception:  # noqa: BLE001
             return False
 
-    def brings_back(self, raw: Any, text: str | None) -> bool:
-        """Whether the field stores this very raw value for the JSON text."""
-        if text is None:
-            return False
+    def takes_stored_form(self, raw: Any) -> bool:
+        """Whether the field stores this very raw value when it is given its stored form."""
         try:
-            stored = self._kept(self._saved(json.loads(text)))
-            return self._same(stored, raw)
-        except Exception:  # noqa: BLE001
+            return self._brings_back(raw, json.loads(self._encode([raw])[0]))
+        except Exception:  # noqa: BLE001  (the project's code, or dirty data)
             return False
 
-    def own_text(self, raw: Any) -> str:
-        """Django's form of a raw value, as JSON text. Raises what the field's code raises."""
+    def takes_own_form(self, raw: Any) -> bool:
+        """Whether the field stores this very raw value when it is given Django's form."""
+        try:
+            form = self.own_form(raw)
+            if type(form) not in (str, int):
+                form = json.loads(json_of_value(form))
+            return self._brings_back(raw, form)
+        except Exception:  # noqa: BLE001  (the project's code)
+            return False
+
+    def own_form(self, raw: Any) -> Any:
+        """Django's form of a raw value. Raises what the field's code raises."""
         value = self._read(raw)
         if value is None:
             raise UnserializableError("Django reads it as None")
-        holder: Any = SimpleNamespace(**{self._field.attname: value})
         if is_protected_type(value):
-            return json_of_value(value)
-        return json_of_value(self._field.value_to_string(holder))
+            return value
+        setattr(self._holder, self._field.attname, value)
+        return self._field.value_to_string(self._holder)
+
+    def _brings_back(self, raw: Any, form: Any) -> bool:
+        saved = self._saved(form)
+        if type(saved) is type(raw) is not float and saved == raw:
+            return True  # without asking what the column makes of it
+        return self._same(self._kept(saved), raw)
+
+    @cached_property
+    def _converters(self) -> list[Any]:
+        backend = self._connection.ops.get_db_converters(self._column)
+        return [*backend, *self._column.get_db_converters(self._connection)]
 
     def _saved(self, value: Any) -> Any:
         """What loaddata hands to the database driver."""
@@ -273,7 +282,6 @@ class _FieldCode:
         value = raw
         if self._declared is not None:
             value = self._declared(raw if isinstance(raw, bytes) else str(raw).encode())
-        own = self._column.get_db_converters(self._connection)
-        for convert in (*self._backend, *own):
+        for convert in self._converters:
             value = convert(value, self._column, self._connection)
         return value
