@@ -241,6 +241,14 @@ class Manifest(msgspec.Struct, kw_only=True):
         """The models by label."""
         return {schema.label: schema for schema in self.schema}
 
+    @property
+    def altered_fields(self) -> list[tuple[str, str]]:
+        """Label and name of the fields whose values stock loaddata would change or refuse."""
+        fields = (
+            (label, name, how) for label, of in self.stored.items() for name, how in of.items()
+        )
+        return sorted((label, name) for label, name, how in fields if how == "altered")
+
     def label_of(self, name: str) -> str:
         """The label of the model that a user names, whose objects a proxy's are."""
         label = name.lower()

@@ -227,7 +227,10 @@ def _inspect(call: Call) -> int:
         chunks = tuple(chunk for chunk in chunks if label in chunk.models)
     load_status = read_load_status(call.directory, manifest.run)
     loaded = numbers_in(load_status.loaded) if load_status else set()
-    call.show(chunks, lambda: show.chunks(chunks, loaded))
+    altered = [
+        f"{name}.{field}" for name, field in manifest.altered_fields if label in (None, name)
+    ]
+    call.show(chunks, lambda: show.chunks(chunks, loaded, altered))
     return DONE
 
 

@@ -74,8 +74,13 @@ def arranged(result: ArrangeResult, directory: RunDirectory, next_command: NextC
     print(f"Next: {next_command.line('load')}")
 
 
-def chunks(arranged_chunks: Sequence[Chunk], loaded_chunks: Collection[int]) -> None:
-    """The chunks: what is in each, what it needs, whether it is in the target."""
+def chunks(
+    arranged_chunks: Sequence[Chunk], loaded_chunks: Collection[int], altered: Sequence[str]
+) -> None:
+    """The chunks: what is in each, what it needs, whether it is in the target.
+
+    `altered` are fields whose values stock loaddata would change or refuse.
+    """
     rows = []
     for chunk in arranged_chunks:
         names = ", ".join(f"{label} {count:,}" for label, count in chunk.models.items())
@@ -83,6 +88,8 @@ def chunks(arranged_chunks: Sequence[Chunk], loaded_chunks: Collection[int]) -> 
         state = "loaded" if chunk.number in loaded_chunks else ""
         rows.append([chunk.number, names, chunk.objects, chunk.bytes, needs, state])
     print(table(["chunk", "models", "objects", "bytes", "after", "state"], rows))
+    if altered:
+        print(f"Stock loaddata would change or refuse values of {', '.join(altered)}.")
 
 
 def objects(content: Iterable[Mapping[str, Any]]) -> None:

@@ -31,6 +31,7 @@ class Report(msgspec.Struct, frozen=True):
     created: str
     fingerprint: dict[str, Any]
     not_covered: list[NotCovered]
+    altered_fields: list[tuple[str, str]]
     chunks: tuple[Chunk, ...]
     loaded: tuple[int, ...]
     verification: Verification | None
@@ -55,6 +56,7 @@ def _collected(directory: RunDirectory, manifest: Manifest) -> Report:
         created=manifest.created,
         fingerprint=manifest.source.fingerprint if manifest.source else {},
         not_covered=manifest.not_covered,
+        altered_fields=manifest.altered_fields,
         chunks=manifest.arrangement.chunks if manifest.arrangement else (),
         loaded=tuple(sorted(numbers_in(load_status.loaded))) if load_status else (),
         verification=read_verification(directory, manifest.run),
@@ -83,6 +85,9 @@ def _page(report: Report) -> str:
             _differences(report.verification),
             _table(
                 "Not covered", ("name", "reason"), ((x.name, x.reason) for x in report.not_covered)
+            ),
+            _table(
+                "Fields that stock loaddata would change", ("model", "field"), report.altered_fields
             ),
             _chunks(report),
         ],
