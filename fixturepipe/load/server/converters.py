@@ -15,6 +15,7 @@ import datetime
 import decimal
 import json
 import re
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -64,10 +65,22 @@ def stored_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Conver
     """
     root = root_field(field)
     plain = as_django_made(root, connection_to(SOURCE))
+    if isinstance(plain, models.UUIDField) and root.db_type(connection) != plain.db_type(
+        connection
+    ):
+        return _hexadecimal_uuids
     if plain is not None:
         return converter_for(plain, connection)
     column = (root.db_type(connection) or "").lower()
     return _raw_binaries if "blob" in column or "binary" in column else _raw
+
+
+def _hexadecimal_uuids(values: Sequence[Any]) -> list[str]:
+    """For the char(32) that a field may keep on MariaDB, whose own type of column is uuid.
+
+    https://docs.djangoproject.com/en/5.2/releases/5.0/#migrating-existing-uuidfield-on-mariadb-10-7
+    """
+    return [NULL if value is None else quoted(uuid.UUID(value).hex) for value in values]
 
 
 def _raw(values: Sequence[Any]) -> list[str]:
