@@ -8,10 +8,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fixturepipe.databases.endpoints import Endpoint
+from tests import servers
+from tests.proxy import proxy_to, through
 from tests.shop import Shop, command
 
 READY = 'print("ready", flush=True)'
@@ -141,3 +145,38 @@ def servers_in(directory: Path) -> list[str]:
             if b"mariadbd" in arguments and os.fsencode(directory) in arguments:
                 found.append(entry.name)
     return found
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_silent_network_does_not_put_it_off(
+    shop: Shop, server: servers.Server, empty_target: Endpoint, workers: int
+) -> None:
+    shop.done("dump")
+    shop.done("arrange", "--chunk-objects", "20")
+    with proxy_to(server.base) as proxy:
+        settings = through(proxy, empty_target).settings
+        shop = replace(shop, target=servers.Server("", settings).url(settings["NAME"]))
+        process = subprocess.Popen(
+            command("load", "--workers", str(workers), "--no-progress"),
+            cwd=shop.workdir.parent,
+            env=shop.environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        status = shop.workdir / "load.json"
+        deadline = time.monotonic() + 60
+        while not status.exists() or '"loaded": []' in status.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        proxy.silent = True
+        time.sleep(1)
+        began = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert time.monotonic() - began < 5  # a second, and what a busy machine adds
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("Interrupted.")
