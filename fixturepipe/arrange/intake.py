@@ -7,7 +7,7 @@ refers to, so that dangling references can be found when all objects are in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -210,27 +210,29 @@ class Models:
     def take_quickly(
         self, model: Model, items: Sequence[Mapping[str, Any]], lines: Sequence[bytes]
     ) -> bool:
-        """Take objects of one model in all at once, if they are of the usual kind: with whole
-        numbers as keys, and none that is looked up in another way. Whether they were.
+        """Take objects of one model in all at once, if they are of the usual kind: in our form,
+        each with a primary key and none looked up by another key. Whether they were.
         """
         if model.stream is None or model.others:
             return False
         pks: list[Any] = [item.get("pk") for item in items]
         fields: list[Mapping[str, Any]] = [item["fields"] for item in items]
-        if not _are_numbers(pks) or not model.plain.issuperset(chain.from_iterable(fields)):
+        if None in pks or not model.plain.issuperset(chain.from_iterable(fields)):
             return False
-        references = [pointer for pointer in model.quick_pointers if pointer[2]]
-        columns = [
-            pks if name is None else [f.get(name) for f in fields] for _, name, *_ in references
-        ]
-        numbers = [[value for value in column if value is not None] for column in columns]
-        if not all(map(_are_numbers, numbers)):
-            return False
-        for (*_, by_value, _), column in zip(references, numbers, strict=True):
-            by_value.referenced.note_all(column)
-        model.keys.defined.note_all(pks)
+        lookup_keys = keys = pks
+        if not _are_numbers(pks):
+            lookup_keys = list(map(lookup_key_of, pks))
+            try:
+                keys = list(map(model.keys.read, pks))
+            except ValueError:
+                return False
+        model.keys.defined.note_all(keys)
+        for _, name, constrained, _, by_value, by_natural_key in model.quick_pointers:
+            if constrained:
+                column = pks if name is None else [each.get(name) for each in fields]
+                _note_column(column, by_value, by_natural_key)
         model.objects += len(items)
-        model.stream.extend(pks, lines)
+        model.stream.extend(lookup_keys, lines)
         return True
 
     def _primary_key(self, model: Model, pk: object) -> Key:
@@ -290,6 +292,17 @@ class Models:
             if index.kind.to == PK or index.keyless:
                 for key in index.defined.repeated():
                     yield index, key
+
+
+def _note_column(values: Iterable[Any], by_value: KeyIndex, by_natural_key: KeyIndex) -> None:
+    """Note the keys that a reference of several objects holds."""
+    values = [value for value in values if value is not None]
+    if _are_numbers(values):
+        by_value.referenced.note_all(values)
+        return
+    for value in values:
+        index = by_natural_key if type(value) is list else by_value
+        index.referenced.note(index.key_of(value))
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -47,7 +49,16 @@ def key_of(value: object) -> Key:
         if value.isdecimal() and value.isascii() and len(value) < 19:
             return int(value) if value[0] != "0" or value == "0" else value
         return value
+    if type(value) is list:
+        with suppress(TypeError):  # a part that is a list or an object itself
+            return _list_key(*value)
     return encode_value(value).decode()
+
+
+@lru_cache(maxsize=10_000, typed=True)
+def _list_key(*parts: object) -> str:
+    """A natural key's one form: few of them are referred to by many objects."""
+    return encode_value(list(parts)).decode()
 
 
 def key_reader(key_type: KeyType | None) -> Callable[[Any], Key]:

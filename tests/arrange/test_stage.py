@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fixturepipe.arrange.stage import ArrangeOptions, arrange
@@ -48,6 +50,33 @@ def tags(count, start=1):
 def test_objects_come_out_as_they_went_in(tmp_path):
     objects = [*tags(3), a("shop.customer", 1, name="Ann"), a("shop.order", 7, note="", customer=1)]
     assert counted(arranged(tmp_path, SHOP, objects).objects()) == counted(objects)
+
+
+KEYS = [1, 2, 10**20, "2", "red", "00000000-0000-4000-8000-00000000000a", None]
+REFERENCES = [*KEYS, ["red"], ["red", 1], ["red", True], [["red"]]]
+
+
+@given(
+    customers=st.lists(st.sampled_from(KEYS), unique_by=str),
+    orders=st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(REFERENCES)), max_size=20),
+)
+def test_objects_together_are_taken_in_as_one_by_one(tmp_path_factory, customers, orders):
+    """In our spelling they come together, in another one by one."""
+    path = tmp_path_factory.mktemp("both")
+    objects = [a("shop.customer", key, name="") for key in customers]
+    objects += [a("shop.order", pk, note="", customer=key) for pk, key in orders]
+    outcomes = []
+    for name, indent in (("ours", None), ("other", 1)):
+        file = path / f"{name}.json"
+        file.write_text(json.dumps(objects, indent=indent))
+        try:
+            found = arranged(path / name, SHOP, [file], on_orphan="reject")
+        except FixtureError as error:
+            outcomes.append((error.problem, error.position))
+        else:
+            result = found.result
+            outcomes.append((found.objects(), result.problems, result.rejected))
+    assert outcomes[0] == outcomes[1]
 
 
 def test_models_come_after_what_they_refer_to(tmp_path):
