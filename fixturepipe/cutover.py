@@ -159,7 +159,7 @@ class _Hands:
             if stored := rows.plan.stored:
                 manifest.stored[label] = stored
 
-    def arrange(self, directory: RunDirectory) -> None:
+    def arrange(self, directory: RunDirectory) -> dict[str, int]:
         """Cut the dumps of a sync into chunks, as those of the run were cut."""
         arrangement = self._manifest.arrangement
         assert arrangement is not None
@@ -170,10 +170,11 @@ class _Hands:
         )
         schemas = self._manifest.schemas()
         try:
-            arrange(directory, schemas, (), options, self._listener, _in_target)
+            result = arrange(directory, schemas, (), options, self._listener, _in_target)
         except DanglingReferenceError as error:
             hint = "Nothing was changed. Correct the source, then repeat `fixturepipe sync`."
             raise DanglingReferenceError(error.message, hint=hint) from error
+        return result.rejected
 
     def load(self, directory: RunDirectory, delete: Step, check: Step) -> None:
         """Load the chunks of a sync."""

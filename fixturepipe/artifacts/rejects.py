@@ -81,10 +81,10 @@ def read_reasons(directory: RunDirectory) -> Iterator[tuple[str, Reason]]:
 
 
 def rejected_objects(directory: RunDirectory) -> dict[str, dict[str, dict[str, Any]]]:
-    """All objects that were left out, by model label and key as text."""
+    """The objects that `dump` and `load` left out, by model label and key as text."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for path in sorted(directory.rejects.glob("*.json")):
-        if not path.name.endswith(_SUFFIX):
+        if path.name != ARRANGE and not path.name.endswith(_SUFFIX):
             for each in first_objects(path):
                 found.setdefault(each["model"], {})[key_text(each.get("pk"))] = each
     return found

@@ -14,7 +14,7 @@ from typing import Any
 from fixturepipe.artifacts.changes import Change
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.pages import PAGE_ROWS, Row
-from fixturepipe.databases.tables import Key
+from fixturepipe.databases.tables import Key, Table
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.dump.rowplan import RowPlan
 from fixturepipe.dump.rowquery import rows_with_keys
@@ -47,6 +47,15 @@ class KeyedRows:
         """The row of each raw key; None where there is no such row (any more)."""
         found = {comparable_key(row[: self._width]): row for row in self._rows(keys)}
         return [self._written(found.get(comparable_key(key)) or self._alone(key)) for key in keys]
+
+    def transformed(self) -> Iterator[list[Key]]:
+        """Yield the keys of the rows that the transform changes or leaves out."""
+        if self._transform is None:
+            return
+        plan = self.plan
+        for page in Table(plan.model, plan.connection, key_fields(plan.model)).pages():
+            pairs = zip(page, self.of(page), strict=True)
+            yield [key for key, written in pairs if written is not None and written.changes]
 
     def _rows(self, keys: Sequence[Key]) -> Iterator[Row]:
         usable = iter([key for key in keys if _is_usable(key)])

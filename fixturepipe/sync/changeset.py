@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,7 @@ class Rows(Protocol):
     """A model's rows in one database, by raw key."""
 
     def of(self, keys: Sequence[Key]) -> Sequence[Written | None]: ...
+    def transformed(self) -> Iterator[Sequence[Key]]: ...
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,10 @@ class ChangeSet:
         if self._problems:
             raise self._unserializable()
         self.dumps = [self._dump(app) for app in self._files]
+
+    def leave_out(self, rejected: Mapping[str, int]) -> None:
+        """Orphans among the upserts are not loaded, as in the run."""
+        self.inserted -= Counter(rejected)
 
     def _sort_batch(
         self, table: ModelRows, batch: Sequence[DifferingRow], files: ExitStack

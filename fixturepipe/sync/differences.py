@@ -59,6 +59,14 @@ class DifferingRows:
         """Rows that only the target has."""
         self._add([(label, "extra", None, _text(key), "") for key in theirs])
 
+    def transformed(self, label: str, keys: Sequence[Key]) -> None:
+        """Rows that both may have under the same key, and whose values the transform changes."""
+        query = (
+            "INSERT INTO row SELECT ?1, 'differing', ?2, ?2, '' WHERE NOT EXISTS"
+            " (SELECT 1 FROM row WHERE label = ?1 AND ours = ?2)"
+        )
+        self._connection.executemany(query, [(label, _text(key)) for key in keys])
+
     def count(self) -> int:
         """How many rows differ."""
         (count,) = self._connection.execute("SELECT COUNT(*) FROM row").fetchone()
@@ -102,7 +110,7 @@ _TABLES = (
     "PRAGMA journal_mode=OFF",
     "PRAGMA synchronous=OFF",
     "CREATE TABLE row (label TEXT, kind TEXT, ours TEXT, theirs TEXT, fields TEXT)",
-    "CREATE INDEX row_by_label ON row (label)",
+    "CREATE INDEX row_by_label ON row (label, ours)",
     "CREATE TABLE removal (label TEXT, theirs TEXT)",
     "CREATE INDEX removal_by_label ON removal (label)",
     "BEGIN",

@@ -67,8 +67,8 @@ class Hands(Protocol):
     def describe(self, manifest: Manifest) -> None:
         """Add what a load has to know of the values that were written."""
 
-    def arrange(self, directory: RunDirectory) -> None:
-        """Cut the dumps of a sync into chunks."""
+    def arrange(self, directory: RunDirectory) -> Mapping[str, int]:
+        """Cut the dumps of a sync into chunks; give how many objects are left out, by label."""
 
     def load(self, directory: RunDirectory, delete: Step, check: Step) -> None:
         """Load these chunks, between `delete` and `check`, in one transaction."""
@@ -158,6 +158,10 @@ class Syncing:
         self._models = tuple(covered)
         self._found = DifferingRows(self._directory.path / _SPOOL)
         self._proof = self._hands.compare(self._found)
+        tables = [self._hands.table(model) for model in covered]
+        for table in tables:
+            for keys in table.ours.transformed():
+                self._found.transformed(table.label, keys)
         if not self._found.count():
             return
         began = time.monotonic()
@@ -165,7 +169,7 @@ class Syncing:
         changes = ChangeSet(
             self._directory, self._found, self._ownership, self._options.existing, left_out
         )
-        changes.sort([self._hands.table(model) for model in covered])
+        changes.sort(tables)
         if changes.foreign.counts:
             raise changes.foreign.refusal(target)
         self._notify(StageFinished("sync", changes.rows, time.monotonic() - began))
@@ -175,7 +179,7 @@ class Syncing:
             self._hands.describe(self._base)
             write_manifest(self._directory, self._base)
             if changes.dumps:
-                self._hands.arrange(self._directory)
+                changes.leave_out(self._hands.arrange(self._directory))
             self._hands.account([*fixed, *changes.changes])
 
     def finish(self) -> SyncResult:

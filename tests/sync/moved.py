@@ -16,7 +16,19 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.db import connections
 
-from fixturepipe import Event, Pipeline, Project, SyncOptions, SyncResult
+from fixturepipe import (
+    ArrangeOptions,
+    CheckOptions,
+    DumpOptions,
+    Event,
+    LoadOptions,
+    Pipeline,
+    Project,
+    SyncOptions,
+    SyncResult,
+    VerifyOptions,
+)
+from fixturepipe.config import filled
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
 from tests.shop import ROOT
 from tests.sync.editing import EDITED, MANY, Editor
@@ -40,10 +52,11 @@ class Moved:
         assert self.endpoints.target is not None
         return self.endpoints.target.name
 
-    def run(self) -> None:
+    def run(self, **options: Any) -> None:
         """Move everything once."""
+        kinds = (CheckOptions, DumpOptions, ArrangeOptions, LoadOptions, VerifyOptions)
         with self._pipeline() as pipeline:
-            result = pipeline.run()
+            result = pipeline.run(*filled(kinds, options))
             assert result.ok, [each for each in result.check.findings if each.level == "error"]
 
     def sync(self, events: list[Event] | None = None, **options: Any) -> SyncResult:

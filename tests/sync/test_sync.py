@@ -15,7 +15,7 @@ from django.db import connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fixturepipe import ConfigurationError, LoadError, RunDirectoryError, StageFinished
+from fixturepipe import ConfigurationError, Declaration, LoadError, RunDirectoryError, StageFinished
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
 from fixturepipe.artifacts.syncs import read_deletes, read_syncs, sync_directory_of
@@ -229,6 +229,43 @@ def test_chunks_that_were_not_loaded_are_refused(moved: Moved, tmp_path: Path) -
     chunk.unlink()
     with pytest.raises(RunDirectoryError, match="does not hold what was loaded"):
         other.sync()
+
+
+# ---- what the run altered
+
+
+def test_fixes_the_transform_and_rejects_of_the_run_stay(
+    server: servers.Server, source_template: Path, target_template: str, tmp_path: Path
+) -> None:
+    shutil.copyfile(source_template, tmp_path / "source.sqlite3")
+    with server.database() as target:
+        server.copy(target_template, str(target.settings["NAME"]))
+        source = sqlite_endpoint(tmp_path / "source.sqlite3")
+        moved = Moved(Endpoints("default", source, target), tmp_path / "run")
+        place = "INSERT INTO loading_place (id, name) VALUES"
+        moved.in_source(f"{place} (1, 'first'), (2, '{'long ' * 20}'), (3, 'third'), (4, 'drop')")
+        moved.in_source("INSERT INTO loading_line (id, place_id, _order) VALUES (1, 99, 0)")
+        moved.run(
+            fix=(Declaration("loading.Place.name", "truncate"),),
+            transform="tests.transforms:numbered_places",
+            on_orphan="reject",
+            ignore=("FP201",),
+        )
+        names = "SELECT id, name FROM loading_place ORDER BY id"
+        assert moved.in_target(names)[0] == (1, "first 1")
+        # What the transform makes of it is not what the target holds, though the source is.
+        moved.in_source("UPDATE loading_place SET name = 'first 1' WHERE id = 1")
+        moved.in_source(f"UPDATE loading_place SET name = '{'longer ' * 20}' WHERE id = 2")
+        moved.in_source(f"{place} (5, 'fifth')")
+        result = moved.sync()
+        assert (result.ok, result.updated) == (True, {"loading.place": 2})
+        cut = ("longer " * 20)[:40]
+        assert moved.in_target(names) == [
+            *((1, "first 1 1"), (2, cut), (3, "third 3"), (5, "fifth 5")),
+        ]
+        assert moved.sync().rows == 0
+        moved.in_source("INSERT INTO loading_place (id, name) VALUES (99, 'found')")
+        assert moved.sync().inserted == {"loading.place": 1, "loading.line": 1}
 
 
 # ---- a dry run
