@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from django.apps.registry import Apps
@@ -215,29 +216,48 @@ class Ledger:
         """Every chunk of the run is in."""
         self._runs.filter(run=self.run).update(finished=True)
 
-    def begin(self, number: int, sha256: str) -> bool:
+    def begin(
+        self,
+        number: int,
+        sha256: str,
+        execute: Callable[[str], object] | None = None,
+        *,
+        reload: bool = False,
+    ) -> bool:
         """Claim a chunk within its transaction; False if another process has loaded it.
 
-        Waits while another transaction has claimed it and has not ended.
+        Waits while another transaction has claimed it and has not ended. `execute` runs SQL text;
+        `reload` gives the claim of an earlier load up, in the same text.
         """
+        now = datetime.now(UTC)
+        claim = (
+            f"INSERT INTO {CHUNKS} (run, number, sha256, loaded, rejected, seconds, applied_at)"
+            f" VALUES ({_quoted(self.run)}, {number:d}, {_quoted(sha256)}, '{{}}', '{{}}', 0,"
+            f" '{now:%Y-%m-%d %H:%M:%S.%f}')"
+        )
+        if reload:
+            claim = f"DELETE FROM {CHUNKS} WHERE {self._is_chunk(number)};{claim}"
         try:
-            self._chunks.create(run=self.run, number=number, sha256=sha256)
+            (execute or self._execute)(claim)
         except IntegrityError:
             return False
         return True
 
-    def complete(self, entry: Entry) -> None:
+    def complete(self, entry: Entry, execute: Callable[[str], object] | None = None) -> None:
         """Fill in what became of a claimed chunk, within its transaction."""
-        self._chunks.filter(run=self.run, number=entry.number).update(
-            sha256=entry.sha256,
-            loaded=entry.models,
-            rejected=entry.rejected,
-            seconds=entry.seconds,
+        (execute or self._execute)(
+            f"UPDATE {CHUNKS} SET sha256 = {_quoted(entry.sha256)},"
+            f" loaded = {_quoted(json.dumps(entry.models))},"
+            f" rejected = {_quoted(json.dumps(entry.rejected))}, seconds = {entry.seconds!r}"
+            f" WHERE {self._is_chunk(entry.number)}"
         )
 
-    def forget(self, number: int) -> None:
-        """Take a chunk's row away, within the transaction that loads it again."""
-        self._chunks.filter(run=self.run, number=number).delete()
+    def _is_chunk(self, number: int) -> str:
+        return f"run = {_quoted(self.run)} AND number = {number:d}"
+
+    def _execute(self, statement: str) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
 
     def remove(self) -> None:
         """Take the run's rows away, and the tables with the last run."""
@@ -249,6 +269,11 @@ class Ledger:
             with self._connection.schema_editor() as editor:
                 for model in _tables():
                     editor.delete_model(model)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
 
 
 def remove_ledger(endpoints: Endpoints, run: str) -> None:

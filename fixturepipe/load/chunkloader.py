@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -32,7 +32,8 @@ from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.ledger import Entry, Ledger
 from fixturepipe.databases.mysql import packet_size
 from fixturepipe.errors import ChunkFileError, LoadError, TransientLoadError
-from fixturepipe.load.objects.loaddata import FastCommand, StockCommand
+from fixturepipe.load.objects.chunkcheck import check_references
+from fixturepipe.load.objects.loaddata import StockCommand
 from fixturepipe.load.objects.modelplan import ModelPlans
 from fixturepipe.load.objects.reading import ChunkReader
 from fixturepipe.load.objects.references import KeyResolver
@@ -43,6 +44,7 @@ from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.options import PAUSES
 from fixturepipe.load.server.blocker import blocker_of
 from fixturepipe.load.server.servererrors import NO_SUCH_ROW, hint_for, is_transient, server_message
+from fixturepipe.load.server.transaction import chunk_transaction
 
 # A chunk's objects hold no cycles, and to look for some takes a quarter of the loader's time.
 # What else is left behind in cycles, an error with its traceback, is collected now and then.
@@ -173,17 +175,16 @@ class ChunkLoader:
         started = time.monotonic()
         if not self._has_predecessors(chunk):
             return Outcome(chunk.number, Entry(chunk.number, chunk.sha256), waits=True)
-        with _collector_at_rest(), transaction.atomic(using=self._alias):
-            if chunk.number in self._options.reload:
-                self._ledger.forget(chunk.number)
-            if not self._ledger.begin(chunk.number, chunk.sha256):
+        with _collector_at_rest(), chunk_transaction(self._connection) as opened:
+            reload = chunk.number in self._options.reload
+            if not self._ledger.begin(chunk.number, chunk.sha256, opened.begin, reload=reload):
                 transaction.set_rollback(True, using=self._alias)
                 return Outcome(chunk.number, Entry(chunk.number, chunk.sha256), present=True)
             loaded = self._load_rows(chunk, deferred=deferred)
             if loaded.problems:
                 self._leave_out(chunk, loaded.problems)
             entry = _entry(chunk, loaded, started)
-            self._ledger.complete(entry)
+            self._ledger.complete(entry, opened.end)
         if not self._options.saver.fresh:
             # Rows that are updated may take another natural key.
             self._resolver.forget()
@@ -235,30 +236,24 @@ class ChunkLoader:
         return (self._directory.path / chunk.file).absolute()
 
     def _load_fast(self, chunk: Chunk, path: Path, *, deferred: bool) -> _Loaded:
-        deferred_for_good = deferred
+        read = self._reader.read(path, deferred=deferred)
         look = chunk.second_pass or path.parent == self._directory.rejects.absolute()
         look = look or chunk.number in self._options.reload
-
-        def saver_for(deferred: bool) -> ChunkSaver:
-            nonlocal deferred_for_good
-            deferred_for_good = deferred
-            options = replace(self._options.saver, fresh=False) if look else self._options.saver
-            return ChunkSaver(
-                self._alias,
-                packet_size(self._connection),
-                self._resolver,
-                options,
-                deferred=deferred,
-                meanwhile=self._reader.step,
-            )
-
-        command = FastCommand(self._reader, saver_for, deferred=deferred)
-        command.call(path, self._alias)
-        saver = command.saver
-        assert saver is not None
-        if not deferred_for_good and any(p.code in NO_SUCH_ROW for p in saver.problems):
+        saver = ChunkSaver(
+            self._alias,
+            packet_size(self._connection),
+            self._resolver,
+            replace(self._options.saver, fresh=False) if look else self._options.saver,
+            deferred=read.deferred,
+            meanwhile=self._reader.step,
+        )
+        with self._connection.constraint_checks_disabled() if read.deferred else nullcontext():
+            saver.save(read)
+            if read.deferred:
+                check_references(self._connection, saver)
+        if not read.deferred and any(p.code in NO_SUCH_ROW for p in saver.problems):
             raise _DeferForeignKeys
-        return _Loaded(saver.models, saver.problems, command.sha256)
+        return _Loaded(saver.models, saver.problems, read.sha256)
 
     def _leave_out(self, chunk: Chunk, problems: list[RowProblem]) -> None:
         if not self._options.reject:

@@ -272,9 +272,14 @@ def test_a_lock_that_is_not_given_is_waited_for_again(
     patience = {"init_command": "SET innodb_lock_wait_timeout = 1"}
     impatient = replace(shared_target, settings={**shared_target.settings, "OPTIONS": patience})
     with _held_row(server, shared_target) as release:
-        threading.Timer(1.5, release).start()
         log = Log()
-        load_into(impatient, source, run, log=log)
+
+        def release_when_said(event: Event) -> None:
+            log(event)
+            if "Lock wait timeout" in log.text:
+                release()
+
+        load_into(impatient, source, run, log=release_when_said)
     assert "Lock wait timeout" in log.text
     assert outcome(shared_target) == undisturbed
 

@@ -20,9 +20,8 @@ _BATCH = 1_000
 
 def check_references(connection: BaseDatabaseWrapper, saver: ChunkSaver) -> None:
     """Check the chunk's references, and take back the objects that refer to nothing."""
-    constraints = {
-        plan: constraints_of(connection, plan.model._meta.db_table) for plan in saver.saved
-    }
+    every = constraints_of(connection)
+    constraints = {plan: every.get(plan.model._meta.db_table.lower(), []) for plan in saver.saved}
     again = True
     while again:
         again = False

@@ -68,5 +68,14 @@ class Rows:
             [self.cells[i] for i in chosen],
         )
 
+    def joined(self, others: Rows) -> Rows:
+        """These rows and others of the same plan."""
+        return Rows(
+            self.plan,
+            self.objects + others.objects,
+            self.keys + others.keys,
+            self.cells + others.cells,
+        )
+
     def __len__(self) -> int:
         return len(self.objects)

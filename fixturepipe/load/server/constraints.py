@@ -14,7 +14,6 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import connection_to
-from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.threads import connected_threads
 from fixturepipe.errors import LoadError
 
@@ -46,36 +45,49 @@ class DanglingRow:
         return f"{c.table} {key}: {c.column} is {self.value}, which is not in {c.remote}.{c.to}"
 
 
-def constraints_of(connection: BaseDatabaseWrapper, table: str) -> list[Constraint]:
-    """The foreign keys that a table has in this database."""
+def constraints_of(connection: BaseDatabaseWrapper) -> dict[str, list[Constraint]]:
+    """The foreign keys of this database, by table in lower case.
+
+    https://dev.mysql.com/doc/refman/9.4/en/information-schema-key-column-usage-table.html
+    """
+    found: dict[str, list[Constraint]] = {}
     with connection.cursor() as cursor:
-        relations = connection.introspection.get_relations(cursor, table)
-    return [Constraint(table, column, to[1], to[0]) for column, to in relations.items()]
+        cursor.execute(
+            "SELECT TABLE_NAME, COLUMN_NAME, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME"
+            " FROM information_schema.KEY_COLUMN_USAGE"
+            " WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE()"
+            " AND REFERENCED_COLUMN_NAME IS NOT NULL ORDER BY TABLE_NAME, COLUMN_NAME"
+        )
+        for table, *rest in cursor.fetchall():
+            found.setdefault(table.lower(), []).append(Constraint(table, *rest))
+    return found
 
 
 def dangling_rows(
     connection: BaseDatabaseWrapper,
     model: type[models.Model],
     constraints: Sequence[Constraint],
-    limit: int | None = None,
+    limit: int,
 ) -> Iterator[DanglingRow]:
-    """The rows of the model's whole table that point at nothing."""
+    """The first rows of the model's whole table that refer to no row, for each constraint."""
+    if not constraints:
+        return
     quote = connection.ops.quote_name
-    keys = [f"child.{quote(field.column or '')}" for field in key_fields(model)]
-    for each in constraints:
-        column = f"child.{quote(each.column)}"
-        sql = (
-            f"SELECT {column}, {', '.join(keys)} FROM {quote(each.table)} child"
-            f" LEFT JOIN {quote(each.remote)} parent ON {column} = parent.{quote(each.to)}"
-            f" WHERE {column} IS NOT NULL AND parent.{quote(each.to)} IS NULL"
-        )
-        if limit is not None:
-            sql += f" LIMIT {limit}"
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
-            rows = cursor.fetchall()
-        for value, *key in rows:
-            yield DanglingRow(each, tuple(key), value)
+    dangling = [
+        f" FROM {quote(each.table)} child LEFT JOIN {quote(each.remote)} parent"
+        f" ON child.{quote(each.column)} = parent.{quote(each.to)}"
+        f" WHERE child.{quote(each.column)} IS NOT NULL AND parent.{quote(each.to)} IS NULL"
+        for each in constraints
+    ]
+    keys = [f"child.{quote(field.column or '')}" for field in model._meta.pk_fields]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT " + ", ".join(f"EXISTS (SELECT 1{rows})" for rows in dangling))
+        exists = cursor.fetchone() or ()
+        for each, rows, there_are in zip(constraints, dangling, exists, strict=True):
+            if there_are:
+                columns = ", ".join([f"child.{quote(each.column)}", *keys])
+                cursor.execute(f"SELECT {columns}{rows} LIMIT {limit}")
+                yield from (DanglingRow(each, tuple(key), v) for v, *key in cursor.fetchall())
 
 
 def require_no_dangling_rows(
@@ -86,10 +98,11 @@ def require_no_dangling_rows(
     More than one of `connections` are new ones, which see what is committed.
     """
 
+    constraints = constraints_of(connection_to(alias))
+
     def described(model: type[models.Model]) -> list[str]:
-        connection = connection_to(alias)
-        constraints = constraints_of(connection, model._meta.db_table)
-        return list(map(str, dangling_rows(connection, model, constraints, _NAMED)))
+        own = constraints.get(model._meta.db_table.lower(), [])
+        return list(map(str, dangling_rows(connection_to(alias), model, own, _NAMED)))
 
     if connections == 1:
         bad = [each for model in covered for each in described(model)]

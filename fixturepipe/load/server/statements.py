@@ -13,6 +13,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from django.db import Error as DatabaseError
@@ -40,6 +41,9 @@ class Batch(Protocol):
     def part(self: _Rows, start: int, stop: int) -> _Rows:
         """Some of the rows."""
 
+    def joined(self: _Rows, others: _Rows) -> _Rows:
+        """These rows and others of the same table."""
+
     def __len__(self) -> int: ...
 
 
@@ -52,6 +56,25 @@ class ServerWarning(DatabaseError):
 
 class PacketTooLargeError(DatabaseError):
     """One row is longer than a statement may be."""
+
+
+@dataclass(frozen=True)
+class _Statement(Generic[_Rows]):
+    """Rows for one INSERT, their texts, and about how many bytes those have."""
+
+    rows: _Rows
+    texts: list[str]
+    size: int
+
+    def has_room(self, more: _Statement[_Rows], limit: int) -> bool:
+        """Whether the other rows are for the same table and fit in."""
+        fits = self.size + more.size <= limit and len(self.texts) + len(more.texts) <= _MOST_ROWS
+        return fits and self.rows.insert == more.rows.insert
+
+    def joined(self, more: _Statement[_Rows]) -> _Statement[_Rows]:
+        """One INSERT of both."""
+        rows = self.rows.joined(more.rows)
+        return _Statement(rows, self.texts + more.texts, self.size + more.size)
 
 
 def _nobody_asks(_: object, error: Exception) -> None:
@@ -83,26 +106,27 @@ class StatementWriter(Generic[_Rows]):
         self._refused: Callable[[_Rows, Exception], None] = refused
         self._keep_going = keep_going
         self._meanwhile = meanwhile
+        self._limit = min(_LONGEST, packet_size)
         self._waiting: _Rows | None = None
+        self._queued: _Statement[_Rows] | None = None
         self.has_left_rows = False
 
     def insert(self, rows: _Rows) -> None:
-        """Send rows, in as many statements as the server's packet size asks for."""
+        """Send rows, in as many statements as the server's packet size asks for.
+
+        While the server is at work they wait, and further ones join them: the farther the server
+        is, the longer the statements are.
+        """
         texts = list(map(",".join, rows.cells))
-        limit = min(_LONGEST, self._packet_size)
-        if len(texts) <= _MOST_ROWS and sum(map(len, texts)) + 3 * len(texts) <= limit:
-            if texts:
-                self._send(rows, texts)
-            return
         start = size = 0
-        for position, text in enumerate(texts):
+        for index, text in enumerate(texts):
             size += len(text) + 3
-            if size > limit or position - start >= _MOST_ROWS:
-                if position > start:
-                    self._send(rows.part(start, position), texts[start:position])
-                start, size = position, len(text) + 3
+            if index > start and (size > self._limit or index - start >= _MOST_ROWS):
+                self._add(_Statement(rows.part(start, index), texts[start:index], size))
+                start, size = index, len(text) + 3
         if len(rows) > start:
-            self._send(rows.part(start, len(rows)), texts[start:])
+            last = rows.part(start, len(rows)) if start else rows
+            self._add(_Statement(last, texts[start:], size))
 
     def insert_numbered(self, row: _Rows) -> int | None:
         """Insert a single row whose key the server gives; gives the key, None if refused."""
@@ -116,7 +140,23 @@ class StatementWriter(Generic[_Rows]):
         return int(raw.insert_id())
 
     def drain(self) -> None:
-        """Wait for the statement under way, and deal with its outcome."""
+        """Send what waits, wait for the statement under way, and deal with its outcome."""
+        self._send_queued()
+        self._finish()
+
+    def _add(self, more: _Statement[_Rows]) -> None:
+        if self._queued is not None and not self._queued.has_room(more, self._limit):
+            self._send_queued()
+        self._queued = more if self._queued is None else self._queued.joined(more)
+        if not (self._is_waiting() and not self._is_answered()):
+            self._send_queued()
+
+    def _send_queued(self) -> None:
+        queued, self._queued = self._queued, None
+        if queued is not None:
+            self._send(queued.rows, queued.texts)
+
+    def _finish(self) -> None:
         self._use_the_wait()
         rows, self._waiting = self._waiting, None
         if rows is None:
@@ -130,19 +170,22 @@ class StatementWriter(Generic[_Rows]):
         """Do something else until the statement under way has its outcome."""
         if not self._is_waiting():
             return
-        raw: Any = self._connection.connection
-        outcome = select.poll()
-        outcome.register(raw.fileno(), select.POLLIN)
         # What is done meanwhile may ask the server after all: that comes here again, and drains.
         meanwhile, self._meanwhile = self._meanwhile, lambda: False
         try:
-            while self._is_waiting() and not outcome.poll(0) and meanwhile():
+            while self._is_waiting() and not self._is_answered() and meanwhile():
                 pass
         finally:
             self._meanwhile = meanwhile
 
     def _is_waiting(self) -> bool:
         return self._waiting is not None
+
+    def _is_answered(self) -> bool:
+        raw: Any = self._connection.connection
+        outcome = select.poll()
+        outcome.register(raw.fileno(), select.POLLIN)
+        return bool(outcome.poll(0))
 
     def in_turn(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
@@ -160,6 +203,7 @@ class StatementWriter(Generic[_Rows]):
         """Let go of the connection; the outcome of a statement under way is of no interest."""
         # Its owner's method: without a cycle the chunk's objects are freed with their owner.
         self._refused = _nobody_asks
+        self._queued = None
         if self._waiting is not None:
             self._waiting = None
             with suppress(DatabaseError):
@@ -169,10 +213,10 @@ class StatementWriter(Generic[_Rows]):
         try:
             statement = self._statement(rows, texts)
         except (UnicodeEncodeError, PacketTooLargeError) as error:
-            self.drain()
+            self._finish()
             self._halve(rows, error)
             return
-        self.drain()
+        self._finish()
         try:
             self._begin(statement)
         except DatabaseError as error:
