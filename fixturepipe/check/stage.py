@@ -101,31 +101,36 @@ def check(
     fixes = Fixes(options.fix)
     RunDirectory(options.workdir).create()
     endpoints.open()
-    source = connection_to(SOURCE)
     target = TargetServer.registered()
-    with endpoints.bound_to_source() as alias:
-        covered = coverage(source, alias, target.connection)
-    chosen = [m for m in covered.models if is_asked_for(m._meta.label_lower, options)]
-    columns = list(schema.source_columns(chosen, source))
-    unreadable = {f.model for f in columns if f.id == "FP325"}
-    chosen = [model for model in chosen if model._meta.label_lower not in unreadable]
-    totals = {model: Table(model, source).count() for model in chosen}
+    totals, found = _tables_of_source(endpoints, options, target)
     listener(StageStarted("check", sum(totals.values())))
     needed = _bytes_needed(totals)
     altering = Altering(options.fix, transform)
     with TemporaryDirectory(prefix="fixturepipe-") as spool, spooled_in(Path(spool)):
-        found = [*columns, *findings_of_rows(totals, target, altering, listener)]
+        found += findings_of_rows(totals, target, altering, listener)
         estimate = Estimate(needed, (time.monotonic() - begun) * RUN_TO_CHECK)
-        found += [
-            f for f in left_out(covered.not_covered, source) if is_asked_for(f.model, options)
-        ]
         found += server.space(options.workdir, needed)
-        found += _findings_of_target(endpoints, chosen, target, fixes)
+        found += _findings_of_target(endpoints, list(totals), target, fixes)
         seconds = time.monotonic() - begun
         saw_tables = target.has_tables or not target.is_server
         result = CheckResult((), 0, seconds, estimate, saw_tables).plus(found, options)
     listener(StageFinished("check", sum(totals.values()), seconds))
     return result
+
+
+def _tables_of_source(
+    endpoints: Endpoints, options: CheckOptions, target: TargetServer
+) -> tuple[dict[Model, int], list[Finding]]:
+    """The chosen models that can be read, with their rows, and findings about all others."""
+    source = connection_to(SOURCE)
+    with endpoints.bound_to_source() as alias:
+        covered = coverage(source, alias, target.connection)
+    found = [f for f in left_out(covered.not_covered, source) if is_asked_for(f.model, options)]
+    chosen = [m for m in covered.models if is_asked_for(m._meta.label_lower, options)]
+    found += schema.source_columns(chosen, source)
+    unreadable = {f.model for f in found if f.id == "FP325"}
+    readable = (model for model in chosen if model._meta.label_lower not in unreadable)
+    return {model: Table(model, source).count() for model in readable}, found
 
 
 def check_tables(

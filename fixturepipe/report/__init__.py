@@ -15,7 +15,13 @@ from django.template import Context, Engine
 
 from fixturepipe.artifacts.jsonfile import write_json
 from fixturepipe.artifacts.loadstatus import read_load_status
-from fixturepipe.artifacts.manifest import Chunk, Manifest, NotCovered, read_manifest
+from fixturepipe.artifacts.manifest import (
+    Chunk,
+    Manifest,
+    NotCovered,
+    SchemaChange,
+    read_manifest,
+)
 from fixturepipe.artifacts.ranges import numbers_in
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 from fixturepipe.artifacts.state import State, Verification, read_state, read_verification
@@ -35,6 +41,7 @@ class Report(msgspec.Struct, frozen=True):
     chunks: tuple[Chunk, ...]
     loaded: tuple[int, ...]
     verification: Verification | None
+    schema_changes: list[SchemaChange]
 
 
 def write_report(directory: RunDirectory) -> Report:
@@ -60,6 +67,7 @@ def _collected(directory: RunDirectory, manifest: Manifest) -> Report:
         chunks=manifest.arrangement.chunks if manifest.arrangement else (),
         loaded=tuple(sorted(numbers_in(load_status.loaded))) if load_status else (),
         verification=read_verification(directory, manifest.run),
+        schema_changes=manifest.schema_changes,
     )
 
 
@@ -89,6 +97,7 @@ def _page(report: Report) -> str:
             _table(
                 "Fields that stock loaddata would change", ("model", "field"), report.altered_fields
             ),
+            _schema_changes(report.schema_changes),
             _chunks(report),
         ],
     }
@@ -106,6 +115,15 @@ def _differences(verification: Verification | None) -> _Table:
     head = ("kind", "table", "pk", "column", "source", "target")
     found = verification.differences if verification else []
     return _table("Differences", head, ([each.get(name) for name in head] for each in found))
+
+
+def _schema_changes(changes: Sequence[SchemaChange]) -> _Table:
+    """Indexes that the target's tables do not have as the models ask for."""
+    head = ("model", "fields", "index", "fix", "statement", "operation that a migration needs")
+    rows = (
+        (c.model, ", ".join(c.fields), c.index, c.fix, c.statement, c.migration) for c in changes
+    )
+    return _table("Indexes that differ from the models", head, rows)
 
 
 def _chunks(report: Report) -> _Table:

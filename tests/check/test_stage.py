@@ -317,6 +317,8 @@ def test_a_natural_key_that_does_not_find_its_row_is_named(both: Endpoints) -> N
     Tag.objects.using(SOURCE).bulk_create([Tag(pk=1, word="red"), Tag(pk=2, word="blue")])
     assert row_findings(checked(both)) == []
     Tag.objects.using(SOURCE).create(pk=3, word="red")
+    assert row_findings(checked(both)) == [], "no row refers to a tag"
+    Tag.objects.using(SOURCE).create(pk=4, word="dark", broader_id=2)
     finding = only(checked(both))
     Tag.objects.using(SOURCE).all().delete()
     assert (finding.id, finding.level, finding.model) == ("FP205", "warning", "dirty.tag")

@@ -143,6 +143,9 @@ def test_run_makes_the_tables_as_declared(long_indexes: Shop, schema: str) -> No
             ("text", "drop-index"),
         }
         assert output.count("FP502 warning") == 2
+        shop.done("report", **app)
+        report = (shop.workdir / "report.html").read_text()
+        assert "migrations.AlterField(&quot;page&quot;, &quot;slug&quot;" in report
     else:
         assert changes == []
 
