@@ -8,6 +8,8 @@
 
 VENV    ?= .venv
 PYTHON  ?=
+# A version such as 4.2, for the tests: the environment has that Django and no linters.
+DJANGO  ?=
 ARGS    ?=
 WORKDIR ?=
 # The command line reads it from there too; the sample's settings must not override it.
@@ -72,7 +74,7 @@ $(ready): $(installer)
 
 $(ready-dev): $(installer)
 	@echo '==> setup: the environment $(VENV) with the tools of test and lint'
-	@PYTHON='$(PYTHON)' scripts/setup.sh --dev '$(VENV)'
+	@PYTHON='$(PYTHON)' DJANGO='$(DJANGO)' scripts/setup.sh --dev '$(VENV)'
 	@touch $(ready) $@
 
 # For editors and CI, which want the tools without running them.

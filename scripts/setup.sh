@@ -6,7 +6,7 @@
 # --dev adds the requirements of tests and linters. PYTHON names the interpreter (default: the first
 # of python3, python3.13 … that is new enough). A system package is installed only if its program or
 # header is missing, so that a machine that has them from elsewhere, or a user without root, needs no
-# apt.
+# apt. With DJANGO=4.2, --dev takes that Django, and the tests' requirements only.
 set -euo pipefail
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -30,7 +30,8 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 extra=
 if [ "${1-}" = --dev ]; then
-  extra='[dev]'
+  # The linters need the stubs of one Django.
+  [ -n "${DJANGO-}" ] && extra='[test]' || extra='[dev]'
   shift
 fi
 [ $# = 1 ] || fail "it takes one argument, the directory of the virtual environment" "make setup"
@@ -212,7 +213,8 @@ install_project() {
   say "installing fixturepipe$extra and what it needs into $venv"
   local reason
   cd "$project"
-  if quietly "$venv/bin/python" -m pip --disable-pip-version-check install --editable ".$extra"; then
+  if quietly "$venv/bin/python" -m pip --disable-pip-version-check install --editable ".$extra" \
+    ${DJANGO:+"Django==$DJANGO.*"}; then
     # pip does not compile an editable installation; if Python is set to write no bytecode, each
     # command would then take 0.2 s longer.
     "$venv/bin/python" -m compileall -q fixturepipe

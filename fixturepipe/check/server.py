@@ -29,6 +29,8 @@ _NEEDED = (
     "REFERENCES",
 )
 
+_POOL_UNIT = 128 << 20
+
 
 def strictness(target: TargetServer) -> Iterator[Finding]:
     """FP401: a server that truncates values silently."""
@@ -119,6 +121,21 @@ def space(directory: Path, needed: int) -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free
     if free < needed:
         yield RULES["FP403"].finding("", "", free=_size(free), needed=_size(needed))
+
+
+def buffer_pool(target: TargetServer, needed: int) -> Iterator[Finding]:
+    """FP407: a buffer pool smaller than the data.
+
+    `needed` is what the run directory takes: each row twice, as JSON, which is about what InnoDB
+    takes for it with its indexes.
+    """
+    for (pool,) in target.query("SELECT @@GLOBAL.innodb_buffer_pool_size"):
+        if int(pool) < needed:
+            # The server rounds up to its own unit, which is 128 MiB unless it was set.
+            wanted = -(-needed // _POOL_UNIT) * _POOL_UNIT
+            yield RULES["FP407"].finding(
+                "", "", pool=_size(int(pool)), needed=_size(needed), bytes=wanted
+            )
 
 
 def _size(count: float) -> str:

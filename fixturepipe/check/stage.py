@@ -110,6 +110,8 @@ def check(
         found += findings_of_rows(totals, target, altering, listener)
         estimate = Estimate(needed, (time.monotonic() - begun) * RUN_TO_CHECK)
         found += server.space(options.workdir, needed)
+        if endpoints.target is not None and endpoints.target.name != EMBEDDED:
+            found += server.buffer_pool(target, needed)
         found += _findings_of_target(endpoints, list(totals), target, fixes)
         seconds = time.monotonic() - begun
         saw_tables = target.has_tables or not target.is_server

@@ -16,6 +16,7 @@ from fixturepipe.artifacts.rundir import DIRECTORY_MODE, FILE_MODE
 from fixturepipe.databases.endpoints import EMBEDDED, Endpoint, complete_settings
 from fixturepipe.databases.filelock import FileLock
 from fixturepipe.databases.mariadbd import Mariadbd
+from fixturepipe.databases.mysql import EVERY_CHARACTER
 from fixturepipe.errors import ConfigurationError
 
 DATABASE = "fixturepipe"
@@ -52,6 +53,7 @@ class EmbeddedServer:
             "NAME": database,
             "USER": self._server.user,
             "HOST": str(self._server.socket),
+            "OPTIONS": {"charset": EVERY_CHARACTER},
         }
         return Endpoint(EMBEDDED, complete_settings(settings))
 

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import django
 from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -152,9 +153,10 @@ def further_connections(connection: BaseDatabaseWrapper, wanted: int) -> int:
 
 
 def asked_charset(options: Mapping[str, Any]) -> str:
-    """The character set that OPTIONS of a database's settings ask for."""
+    """The character set that OPTIONS of a database's settings ask for, or Django's default."""
     named = re.search(r"\bNAMES\s+['\"]?(\w+)", str(options.get("init_command", "")), re.IGNORECASE)
-    return named[1] if named else str(options.get("charset", EVERY_CHARACTER))
+    default = EVERY_CHARACTER if django.VERSION >= (5, 2) else "utf8"
+    return named[1] if named else str(options.get("charset", default))
 
 
 def _keep_alive(descriptor: int) -> None:

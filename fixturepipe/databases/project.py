@@ -22,12 +22,28 @@ _SET_UP = (
 )
 
 
+SUPPORTED_DJANGO = ((4, 2), (6, 1))
+
+
+def require_supported_django() -> None:
+    """Raise ConfigurationError unless fixturepipe supports the installed Django."""
+    oldest, newest = SUPPORTED_DJANGO
+    if not oldest <= django.VERSION[:2] <= newest:
+        first, last = (".".join(map(str, version)) for version in SUPPORTED_DJANGO)
+        raise ConfigurationError(
+            f"fixturepipe supports Django {first} to {last}; this environment has"
+            f" {django.get_version()}",
+            hint="Install fixturepipe and a supported Django into one environment.",
+        )
+
+
 def set_up_project(module: str | None, pythonpath: str | None) -> str:
     """Import the settings and load the apps, once; return the settings module's name.
 
     Without `module`: DJANGO_SETTINGS_MODULE, or else the module that ./manage.py names. Raises
-    ConfigurationError if the settings or an app cannot be imported.
+    ConfigurationError for an unsupported Django, and if the settings or an app cannot be imported.
     """
+    require_supported_django()
     if apps.ready:
         return os.environ.get("DJANGO_SETTINGS_MODULE", "")
     for directory in (str(Path.cwd()), pythonpath):

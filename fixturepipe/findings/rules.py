@@ -474,6 +474,14 @@ RULES = _rules(
         " pymysql.install_as_MySQLdb(), at least for the move.",
     ),
     Rule(
+        "FP407",
+        "note",
+        "The server's buffer pool has {pool}, and the data takes about {needed} with its indexes:"
+        " the load slows down once the pool is full.",
+        "If the machine has the memory, raise it while the server runs:"
+        " SET GLOBAL innodb_buffer_pool_size = {bytes};",
+    ),
+    Rule(
         "FP501",
         "error",
         "These rows refer to rows of {remote} that do not exist: they were written while foreign"

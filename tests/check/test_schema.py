@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import django
 import pytest
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 
-from fixturepipe.check.server import granted, space
+from fixturepipe.check.server import buffer_pool, granted, space
 from fixturepipe.check.stage import CheckOptions, CheckResult, check
+from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
 from fixturepipe.events import ignore
 from fixturepipe.findings.finding import Finding
@@ -19,6 +21,8 @@ from tests import servers
 from tests.apps.dirty.models import Name, Values
 from tests.dirty import values
 
+# What Django connects with where OPTIONS name none; empty for one that has every character.
+DEFAULT_CHARSET = "" if django.VERSION >= (5, 2) else "utf8"
 EXPECTED = {"FP303", "FP304", "FP312", "FP313", "FP314", "FP326"}
 
 
@@ -297,7 +301,7 @@ def test_a_user_who_may_not_load_learns_what_is_missing(
         ({"charset": "utf8mb3"}, "utf8mb3"),
         ({"charset": "latin1"}, "latin1"),
         ({"init_command": "SET names 'utf8', sql_mode='STRICT_ALL_TABLES'"}, "utf8"),
-        ({"init_command": "SET sql_mode='STRICT_ALL_TABLES'"}, ""),
+        ({"init_command": "SET sql_mode='STRICT_ALL_TABLES'"}, DEFAULT_CHARSET),
         ({"charset": "utf8mb4"}, ""),
     ],
 )
@@ -405,3 +409,15 @@ def test_an_hour_that_the_targets_clock_repeats_is_named(
         Values.objects.using(SOURCE).all().delete()
         connections[TARGET].close()
     assert [[e.pk for e in f.examples] for f in found] == ([[2]] if time_zone else [])
+
+
+def test_a_buffer_pool_smaller_than_the_data_is_noted_with_the_statement(
+    shared_target: Endpoint,
+) -> None:
+    Endpoints("default", shared_target, shared_target).open()
+    target = TargetServer(connections[TARGET])
+    assert list(buffer_pool(target, 1 << 20)) == []
+    (finding,) = buffer_pool(target, (1 << 40) + 1)
+    assert "1.1 TB" in finding.consequence
+    wanted = (1 << 40) + (128 << 20)
+    assert finding.hint.endswith(f"SET GLOBAL innodb_buffer_pool_size = {wanted};")
