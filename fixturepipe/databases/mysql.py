@@ -128,6 +128,18 @@ def _kill_last(connection: BaseDatabaseWrapper, session: _Session) -> None:
             cursor.execute(f"KILL {last.number}")
 
 
+def round_trip(connection: BaseDatabaseWrapper) -> float:
+    """How many seconds the server takes to answer nothing in particular; the least of a few."""
+    seconds = []
+    with connection.cursor() as cursor:
+        for _ in range(3):
+            asked = time.perf_counter()
+            cursor.execute("SELECT 1")
+            cursor.fetchone()
+            seconds.append(time.perf_counter() - asked)
+    return min(seconds)
+
+
 def packet_size(connection: BaseDatabaseWrapper) -> int:
     """The most bytes that a statement may have."""
     connection.ensure_connection()

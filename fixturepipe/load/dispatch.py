@@ -13,7 +13,7 @@ from fixturepipe.artifacts.ranges import format_ranges
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import Endpoints, connection_to
 from fixturepipe.databases.forks import start_method
-from fixturepipe.databases.mysql import further_connections
+from fixturepipe.databases.mysql import further_connections, round_trip
 from fixturepipe.errors import FixturepipeError
 from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.load.loadplan import LoadPlan
@@ -25,6 +25,11 @@ from fixturepipe.load.workers import WorkerSetup, executor_for, loaded_in_parall
 
 # Starting a process takes as long as loading so many objects.
 _WORTH_A_PROCESS = {"fork": 5_000, "spawn": 50_000}
+# Of a chunk, and of an object: what a process waits, and what it works.
+_ROUND_TRIPS = 4
+_SECONDS_AN_OBJECT = 12e-6
+# Each has Django in its memory.
+_MOST_PROCESSES = 8
 
 
 class Dispatch:
@@ -95,8 +100,10 @@ class Dispatch:
         options = self._options
         if options.dry_run or options.rejects or not os.environ.get("DJANGO_SETTINGS_MODULE"):
             return 1
-        wanted = min(options.workers, len(pending)) or worthwhile_processes(pending)
-        return max(1, further_connections(connection_to(self._alias), wanted))
+        connection = connection_to(self._alias)
+        wanted = min(options.workers, len(pending))
+        wanted = wanted or worthwhile_processes(pending, round_trip(connection))
+        return max(1, further_connections(connection, wanted))
 
     def _load_in_parallel(self, pending: Sequence[Chunk], workers: int) -> None:
         failures: list[tuple[Chunk, FixturepipeError]] = []
@@ -152,11 +159,17 @@ class Dispatch:
         self._objects[chunk.number] = outcome.entry.objects - recovered_before
 
 
-def worthwhile_processes(chunks: Sequence[Chunk]) -> int:
-    """How many of this machine's cores the work is worth."""
+def worthwhile_processes(chunks: Sequence[Chunk], round_trip: float) -> int:
+    """How many processes the work is worth: one a core, more if they wait for a far server.
+
+    `round_trip` is the time in seconds to the server and back.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    worth = sum(chunk.objects for chunk in chunks) // _WORTH_A_PROCESS[start_method()]
-    return max(1, min(cores, worth, len(chunks)))
+    objects = sum(chunk.objects for chunk in chunks)
+    waiting = len(chunks) * _ROUND_TRIPS * round_trip
+    working = max(objects, 1) * _SECONDS_AN_OBJECT
+    useful = max(cores, min(int(cores * (1 + waiting / working)), _MOST_PROCESSES))
+    return max(1, min(useful, objects // _WORTH_A_PROCESS[start_method()], len(chunks)))
 
 
 def _chunk_options(

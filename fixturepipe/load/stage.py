@@ -17,7 +17,7 @@ from fixturepipe.artifacts.ranges import format_ranges
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import forget_verification
 from fixturepipe.databases.endpoints import Endpoints
-from fixturepipe.databases.mysql import further_connections
+from fixturepipe.databases.mysql import further_connections, round_trip
 from fixturepipe.databases.sequences import SequenceReset, reset_sequences
 from fixturepipe.errors import LoadError, RunDirectoryError, TransientLoadError, UsageError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
@@ -269,7 +269,7 @@ class _Load:
         if not self._complete(progress) or self.options.dry_run:
             return []
         # The server has nothing else to do, however few processes there were.
-        wanted = worthwhile_processes(self.chunks)
+        wanted = worthwhile_processes(self.chunks, round_trip(self.target.connection))
         threads = max(1, further_connections(self.target.connection, wanted))
         require_no_dangling_rows(self.alias, self.covered, threads)
         schemas = {schema.table: schema for schema in self.manifest.schema}

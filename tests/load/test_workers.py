@@ -18,6 +18,7 @@ from fixturepipe.databases.embedded import EmbeddedServer
 from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from fixturepipe.databases.forks import start_method
 from fixturepipe.errors import ConfigurationError, LoadError, TransientLoadError, UsageError
+from fixturepipe.load.dispatch import worthwhile_processes
 from fixturepipe.load.schedule import Schedule
 from tests import servers
 from tests.loading import RUN, Log, a, load_into, make_run, read_applied, rows
@@ -268,3 +269,13 @@ def test_without_dask_its_extra_is_named(
     with pytest.raises(ConfigurationError, match="not installed") as caught:
         load_into(shared_target, source, directory, executor="dask:tcp://127.0.0.1:1")
     assert "fixturepipe[dask]" in caught.value.hint
+
+
+@pytest.mark.parametrize(("round_trip", "processes"), [(0.0, 2), (0.001, 2), (0.02, 4), (0.08, 8)])
+def test_a_far_server_is_worth_more_processes_than_cores(
+    round_trip: float, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr("fixturepipe.load.dispatch.start_method", lambda: "fork")
+    chunks = [Chunk(n, "", {}, 4_500, 0, "") for n in range(1, 43)]
+    assert worthwhile_processes(chunks, round_trip) == processes
