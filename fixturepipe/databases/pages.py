@@ -54,6 +54,13 @@ def next_limit(limit: int, page: Sequence[Row], rows: int, wide: Sequence[int]) 
     return max(1, min(rows, room, limit * 2))
 
 
-def _long_bytes(rows: Iterable[Row], wide: Sequence[int]) -> int:
+def _long_bytes(rows: Sequence[Row], wide: Sequence[int]) -> int:
     """The size of the long values, about: characters and bytes."""
-    return sum(len(v) for row in rows for i in wide if isinstance(v := row[i], (str, bytes)))
+    return sum(_size([row[position] for row in rows]) for position in wide)
+
+
+def _size(values: Sequence[Any]) -> int:
+    try:
+        return sum(map(len, filter(None, values)))
+    except TypeError:  # a number among the texts, as SQLite allows
+        return sum(len(value) for value in values if isinstance(value, (str, bytes)))
