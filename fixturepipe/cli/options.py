@@ -63,12 +63,12 @@ PROJECT = (
     Option(
         "target",
         "the database to fill: an alias, a URL or `embedded` "
-        "(default: the alias target or mysql, or else embedded)",
+        "(default: the one of this run, else the alias target or mysql, else embedded)",
         metavar="DB",
     ),
     Option("workdir", "the run directory", Path, metavar="DIR"),
     Option(
-        "timeout", "take a server that is silent for so long for lost", positive, metavar="SECONDS"
+        "timeout", "give up on a server that is silent for so long", positive, metavar="SECONDS"
     ),
 )
 _OUTPUT = (
@@ -263,7 +263,7 @@ COMMANDS = (
     ),
     Command(
         "run",
-        "migrate the target, check, dump, arrange, load, verify",
+        "check, migrate the target, dump, arrange, load, verify",
         (CheckOptions, DumpOptions, ArrangeOptions, LoadOptions, VerifyOptions),
         (
             *(_IGNORE, _EXCLUDE, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _ON_ERROR),
