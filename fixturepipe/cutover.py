@@ -52,6 +52,7 @@ from fixturepipe.sync.changeset import ModelRows
 from fixturepipe.sync.differences import DifferingRows
 from fixturepipe.sync.options import SyncOptions
 from fixturepipe.sync.stage import Syncing, SyncResult
+from fixturepipe.verify.comparison import ModelComparison
 from fixturepipe.verify.options import VerifyOptions
 from fixturepipe.verify.stage import VerifyResult, verify
 
@@ -122,18 +123,22 @@ class _Hands:
         self._options = options
         self._listener = listener
         self._ours: dict[str, KeyedRows] = {}
+        self._compared: tuple[ModelComparison, ...] = ()
         self._theirs = held_rows(current.models, manifest)
         self._indexes = UniqueIndexes(connection_to(TARGET))
         self.endpoints = current.endpoints
 
     def compare(self, sink: DifferingRows) -> VerifyResult:
         """Compare everything that the run moved."""
-        return self._verify(self._manifest, sink)
+        result = self._verify(self._manifest, sink)
+        self._compared = tuple(each for each in result.models if each.ok)
+        return result
 
-    def verify(self, labels: Collection[str] | None) -> VerifyResult:
-        """Compare these models again, or all."""
-        if labels is None:
-            return self._verify(self._manifest)
+    def verify(self, labels: Collection[str], *, alone: bool) -> VerifyResult:
+        """Compare these models again; what was equal before and has not changed is known."""
+        if not alone:
+            known = tuple(each for each in self._compared if each.model not in labels)
+            return self._verify(self._manifest, known=known)
         dumps = [
             msgspec.structs.replace(
                 dump, models={k: n for k, n in dump.models.items() if k in labels}
@@ -202,11 +207,16 @@ class _Hands:
         """Keep what the fixes and the transform have made of the source's values."""
         write_changes(self._directory, changes)
 
-    def _verify(self, manifest: Manifest, sink: DifferingRows | None = None) -> VerifyResult:
+    def _verify(
+        self,
+        manifest: Manifest,
+        sink: DifferingRows | None = None,
+        known: Collection[ModelComparison] = (),
+    ) -> VerifyResult:
         accounts = read_accounts(self._directory, manifest)
         workers = self._options.workers if self._current.is_shared else 1
         options = VerifyOptions(workers=workers)
-        return verify(self.endpoints, options, self._listener, manifest, accounts, sink)
+        return verify(self.endpoints, options, self._listener, manifest, accounts, sink, known)
 
 
 def _in_target(label: str, to: str, keys: Sequence[Any]) -> list[Any] | None:
@@ -261,7 +271,7 @@ def _require_finished(directory: RunDirectory, manifest: Manifest, endpoints: En
         path = directory.path / chunk.file
         if entry is None or not path.is_file():
             break
-        if entry.sha256 not in (chunk.sha256, file_sha256(path)):
+        if entry.sha256 != chunk.sha256 and entry.sha256 != file_sha256(path):
             break
     else:
         if not entries:

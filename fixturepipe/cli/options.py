@@ -156,7 +156,7 @@ _SYNC = (
     ),
     Option(
         "verify",
-        "what to compare in the end: every row, or those of models that changed",
+        "what the proof covers: every row, or those of models that changed",
         choices=("full", "touched"),
     ),
     Option("dry-run", "count what would change, and change nothing", convert=None),

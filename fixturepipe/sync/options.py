@@ -12,9 +12,10 @@ class SyncOptions:
 
     `existing` decides about rows of the target that neither the run nor a sync wrote: "refuse"
     them, "update" those that the source has too, or also "delete" those that it lacks. `verify`
-    says what is compared in the end: "full" is everything, "touched" the models with changed
-    rows. `workers` is the number of threads that compare, 0 for one a core. `dry_run` counts and
-    changes nothing. `snapshot` is as in `DumpOptions`.
+    says what the proof covers: "full" is every row of every model, those of models that changed
+    compared after the load; "touched" is these models alone. `workers` is the number of threads
+    that compare, 0 for one a core. `dry_run` counts and changes nothing. `snapshot` is as in
+    `DumpOptions`.
     """
 
     existing: Literal["refuse", "update", "delete"] = "refuse"

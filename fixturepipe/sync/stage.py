@@ -79,8 +79,9 @@ class Hands(Protocol):
     def account(self, changes: Sequence[Change]) -> None:
         """Keep what the fixes and the transform have made of the source's values."""
 
-    def verify(self, labels: Collection[str] | None) -> Proof:
-        """Compare these models again, or all."""
+    def verify(self, labels: Collection[str], *, alone: bool) -> Proof:
+        """Compare these models again, and with them, unless `alone`, all that is not known to be
+        equal since `compare`."""
 
 
 @dataclass(frozen=True)
@@ -198,13 +199,13 @@ class Syncing:
             )
             self._record(loaded=True)
             self._hands.raise_sequences()
-            touched = None if self._options.verify == "full" else changes.touched
-            self._proof = self._hands.verify(touched)
+            alone = self._options.verify == "touched"
+            self._proof = self._hands.verify(changes.touched, alone=alone)
         else:
             was_raised = self._hands.raise_sequences()
             # Rows may differ all the same, as the run has left them: rejected ones, for example.
             if was_raised or changes is not None:
-                self._proof = self._hands.verify(None)
+                self._proof = self._hands.verify((), alone=False)
         assert self._proof is not None
         self._record(loaded=True, verified=self._proof.ok)
         return self._result()

@@ -84,19 +84,23 @@ def verify(
     manifest: Manifest | None = None,
     accounts: Accounts | None = None,
     sink: Sink | None = None,
+    known: Collection[ModelComparison] = (),
 ) -> VerifyResult:
     """Compare the two endpoints.
 
     The rows of `accounts` do not count as differences. With a `sink`, which takes every row that
-    differs, the target's soundness is examined only if nothing does. Raises ConfigurationError if
-    there is no target or it lacks tables, and UsageError for options that make no sense.
+    differs, the target's soundness is examined only if nothing does. The models of `known`, which
+    have been compared already, are not compared again. Raises ConfigurationError if there is no
+    target or it lacks tables, and UsageError for options that make no sense.
     """
     begun = time.monotonic()
     check_options(options)
     endpoints.open()
     covered = _models_to_compare(endpoints, manifest)
     _require_tables(covered)
-    totals = {model: Table(model, connection_to(SOURCE)).count() for model in covered}
+    labels = {each.model for each in known}
+    compared_now = [model for model in covered if model._meta.label_lower not in labels]
+    totals = {model: Table(model, connection_to(SOURCE)).count() for model in compared_now}
     listener(StageStarted("verify", sum(totals.values())))
     natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET), _kept_ids(manifest))
     accounts = accounts or Accounts()
@@ -111,7 +115,7 @@ def verify(
         findings = tuple(_findings(covered, manifest))
     seconds = time.monotonic() - begun
     listener(StageFinished("verify", sum(each.compared for each in compared), seconds))
-    return VerifyResult(tuple(compared), findings, seconds)
+    return VerifyResult((*known, *compared), findings, seconds)
 
 
 class _Comparing:
