@@ -56,6 +56,8 @@ class TableTrial:
         create = statements.create
         uniques: list[Index] = []
         try:
+            if self._refusal(self._whole(statements).temporary()) is None:
+                return
             error = self._refusal(create.temporary())
             if error is not None:
                 create, uniques = create.apart()
@@ -65,6 +67,13 @@ class TableTrial:
             yield from self._tried_indexes(model, create.table, indexes)
         finally:
             self._run(f"DROP TEMPORARY TABLE IF EXISTS `{create.table}`")
+
+    def _whole(self, statements: TableStatements) -> CreateTable:
+        """The table with all its indexes in one statement, which a server takes or not."""
+        create = statements.create
+        indexes = self._indexes(create, (), statements)
+        clauses = (index.clause.removeprefix("ADD ") for index in indexes)
+        return replace(create, definitions=(*create.definitions, *clauses))
 
     def _run(self, statement: str) -> None:
         with self._connection.cursor() as cursor:

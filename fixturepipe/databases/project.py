@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import django
+import MySQLdb
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -63,6 +64,7 @@ def set_up_project(module: str | None, pythonpath: str | None) -> str:
             f"The settings module {module} cannot be imported: {_first_line(error)}",
             hint=_NAME_IT if absent else _SET_UP,
         ) from error
+    _keep_mysqlclient()
     try:
         django.setup()
     except Exception as error:
@@ -75,6 +77,14 @@ def set_up_project(module: str | None, pythonpath: str | None) -> str:
             f"The apps of {module} cannot be loaded: {_first_line(error)}", hint=hint
         ) from error
     return module
+
+
+def _keep_mysqlclient() -> None:
+    """Undo what pymysql.install_as_MySQLdb() in the settings did: `load` needs mysqlclient."""
+    for name in ("MySQLdb", "_mysql"):
+        if getattr(sys.modules.get(name), "__name__", "") == "pymysql":
+            del sys.modules[name]
+    sys.modules["MySQLdb"] = MySQLdb
 
 
 def _settings_of_manage_py(pythonpath: str | None) -> str | None:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,17 @@ def test_what_the_target_does_not_create_is_named_once_each(empty: Shop) -> None
     ]
     assert "pages_current, because it has a condition" in found[0]["consequence"]
     assert "index pages_some" in found[1]["consequence"]
+
+
+def test_settings_that_put_another_driver_in_mysqlclients_name_are_no_matter(
+    empty: Shop, tmp_path: Path
+) -> None:
+    (tmp_path / "standin.py").write_text(
+        "import sys, types\n"
+        "sys.modules['MySQLdb'] = types.ModuleType('pymysql')  # as install_as_MySQLdb() does\n"
+        "from project import *\n"
+    )
+    shop = replace(empty, settings="standin", pythonpath=tmp_path)
+    checked = shop.run("check", "--json", PROJECT_APP="pages", PYTHONPATH=str(PROJECT))
+    assert checked.returncode == 1, checked.stderr
+    assert "FP406" not in {f["id"] for f in json.loads(checked.stdout)["findings"]}
