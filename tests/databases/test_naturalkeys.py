@@ -1,4 +1,4 @@
-"""Which references go by natural key: where the data prove it, and what is said where not.
+"""Which references use the natural key: where the data prove it; elsewhere a warning says why not.
 
 natural_key()  ──▶ fields ──▶ unique? not null? not hidden? looked up by? ──▶ ["red"]
                       │                      no: a warning that names rows ──▶ 7

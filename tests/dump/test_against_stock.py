@@ -123,7 +123,7 @@ HAZARDS = {
     "child of a multi-table parent": (child, [Ghost, Poltergeist], "arrives"),
     "composite primary key": (composite, [Stay], "arrives"),
     "custom field without value_to_string": (custom, [Custom], "altered"),
-    "unconstrained reference to nothing": (orphan, [Pointer], "aborts"),
+    "unconstrained dangling reference": (orphan, [Pointer], "aborts"),
     "natural key of two rows": (repeated, [Pointer, Repeated], "aborts"),
     "natural key of a row that is hidden": (soft_delete, [Pointer, SoftlyDeleted], "aborts"),
     "natural key": (natural, [Pointer, Unique], "arrives"),
@@ -216,5 +216,5 @@ def test_ours_arrives(hazard, both, tmp_path):
 
 def test_the_readme_says_the_same():
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    said = [f"| {name} | {stock} | arrives |" for name, (_, _, stock) in HAZARDS.items()]
-    assert "\n".join(said) in readme
+    expected = [f"| {name} | {stock} | arrives |" for name, (_, _, stock) in HAZARDS.items()]
+    assert "\n".join(expected) in readme

@@ -202,7 +202,7 @@ def test_a_source_that_stays_as_it_was_has_not_moved(dumped, journal):
 
 
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "expected"),
     [
         ("DELETE FROM auth_group", "auth_group has 0 rows, it had 1"),
         ("UPDATE auth_group SET name = 'other'", "rows were changed in place"),
@@ -212,11 +212,11 @@ def test_a_source_that_stays_as_it_was_has_not_moved(dumped, journal):
     ],
 )
 @pytest.mark.parametrize("journal", ["delete", "wal"])
-def test_a_source_that_moved_says_where(dumped, statement, said, journal):
+def test_a_source_that_changed_names_the_change(dumped, statement, expected, journal):
     write(dumped.source, f"PRAGMA journal_mode={journal}")
     dumped(*APPS)
     write(dumped.source, statement)
-    assert any(said in change for change in moved(dumped))
+    assert any(expected in change for change in moved(dumped))
 
 
 def test_progress_adds_up(dumped):

@@ -18,7 +18,7 @@ def dumped(source, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "expected"),
     [
         ("fails", "KeyError: 'missing'"),
         ("other_key", "may not change 'pk'"),
@@ -28,12 +28,12 @@ def dumped(source, tmp_path):
         ("no_json", "what JSON cannot hold"),
     ],
 )
-def test_a_wrong_transform_is_named_with_the_object(dumped, name, said):
+def test_a_wrong_transform_is_named_with_the_object(dumped, name, expected):
     Values.objects.create(pk=7)
     with pytest.raises(ConfigurationError) as refused:
         dumped("dirty", transform=f"tests.transforms:{name}")
     assert f"tests.transforms:{name} failed on dirty.values 7" in refused.value.message
-    assert said in refused.value.message
+    assert expected in refused.value.message
     assert list(dumped.directory.dumps.iterdir()) == []
 
 
