@@ -385,7 +385,7 @@ RULES = _rules(
     ),
     Rule(
         "FP323",
-        "warning",
+        "error",
         "The column's name has a %: on MySQL and MariaDB Django cannot query or save the model.",
         "Rename the column in a migration, or with db_column.",
     ),

@@ -155,12 +155,12 @@ def test_what_the_target_does_not_create_is_named_once_each(empty: Shop) -> None
     checked = empty.run("check", "--json", PROJECT_APP="pages")
     found = [f for f in json.loads(checked.stdout)["findings"] if f["model"] == "pages.partial"]
     assert [(f["id"], f["level"], f["field"]) for f in found] == [
+        ("FP323", "error", "share"),
         ("FP326", "warning", "name"),
         ("FP312", "warning", "day"),
-        ("FP323", "warning", "share"),
     ]
-    assert "pages_current, because it has a condition" in found[0]["consequence"]
-    assert "index pages_some" in found[1]["consequence"]
+    assert "pages_current, because it has a condition" in found[1]["consequence"]
+    assert "index pages_some" in found[2]["consequence"]
 
 
 def test_settings_that_put_another_driver_in_mysqlclients_name_are_no_matter(
