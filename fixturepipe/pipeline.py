@@ -17,6 +17,7 @@ import msgspec
 
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.artifacts.accounts import read_accounts
+from fixturepipe.artifacts.loadstatus import read_load_status
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.ownership import run_ids
 from fixturepipe.artifacts.rundir import RunDirectory
@@ -31,10 +32,11 @@ from fixturepipe.databases.endpoints import (
     TARGET,
     Endpoint,
     Endpoints,
+    connection_to,
     resolve_endpoint,
 )
 from fixturepipe.databases.introspection import project_schemas, rows_found
-from fixturepipe.databases.ledger import remove_ledger
+from fixturepipe.databases.ledger import Ledger, remove_ledger
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import require_migrated, require_reachable, require_server
 from fixturepipe.databases.runtarget import AskPassword, choose_target, record_target
@@ -275,6 +277,7 @@ class Pipeline:
             _require_fixable(self._migrated_source(), dump_options.fix)
             check_dump_options(dump_options)
             endpoints = self._loadable_endpoints()
+            self._refuse_to_dump_over(endpoints)
             check_options = self._in_workdir(check_options)
             drop_half_made_tables(self.directory, endpoints)
             transform = _row_transform(endpoints, check_options)
@@ -386,6 +389,26 @@ class Pipeline:
             require_reachable(SOURCE, source)
         return endpoints
 
+    def _refuse_to_dump_over(self, endpoints: Endpoints) -> None:
+        """Raise UsageError if the target holds this run, finished, and the source has changed.
+
+        The chunks are the only record of which rows of the target are the run's own: a new dump
+        would replace them, and `sync` could not tell any more.
+        """
+        if not self.directory.manifest.exists():
+            return
+        manifest = read_manifest(self.directory)
+        state = Ledger(connection_to(TARGET), manifest.run).state()
+        if state is None or not state.finished or manifest.source is None:
+            return
+        if moved := what_moved(manifest.source.fingerprint, self.directory, endpoints):
+            raise UsageError(
+                "This run is finished, and the source has changed since its dump:"
+                f" {'; '.join(moved)}",
+                hint="`fixturepipe sync` moves that too. To move everything again, name a new"
+                " --workdir and an empty target.",
+            )
+
     def _warn_of_changes(self, manifest: Manifest, endpoints: Endpoints, *, reached: bool) -> None:
         """Warn if the source has changed since it was dumped.
 
@@ -403,8 +426,10 @@ class Pipeline:
             self._listener(Notice("info", text))
             return
         if moved:
+            status = read_load_status(self.directory, manifest.run)
+            command = "sync" if status is not None and status.finished else "dump"
             text = f"The source has changed since its dump ({'; '.join(moved)})."
-            self._listener(Notice("warning", f"{text} To move that too: `fixturepipe sync`."))
+            self._listener(Notice("warning", f"{text} `fixturepipe {command}` takes that too."))
 
     def _migrated_source(self) -> Endpoints:
         """The source alone, if it has the tables of the project's models."""

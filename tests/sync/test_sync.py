@@ -15,7 +15,14 @@ from django.db import connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fixturepipe import ConfigurationError, Declaration, LoadError, RunDirectoryError, StageFinished
+from fixturepipe import (
+    ConfigurationError,
+    Declaration,
+    LoadError,
+    RunDirectoryError,
+    StageFinished,
+    UsageError,
+)
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
 from fixturepipe.artifacts.syncs import read_deletes, read_syncs, sync_directory_of
@@ -229,6 +236,14 @@ def test_chunks_that_were_not_loaded_are_refused(moved: Moved, tmp_path: Path) -
     chunk.unlink()
     with pytest.raises(RunDirectoryError, match="does not hold what was loaded"):
         other.sync()
+
+
+def test_a_second_run_does_not_dump_over_what_was_loaded(moved: Moved) -> None:
+    moved.in_source("INSERT INTO loading_watched (id, name) VALUES (4, 'four')")
+    with pytest.raises(UsageError, match="This run is finished") as refused:
+        moved.run()
+    assert "fixturepipe sync" in refused.value.hint
+    assert moved.sync().inserted == {"loading.watched": 1}
 
 
 # ---- what the run altered
