@@ -22,6 +22,7 @@ from fixturepipe.databases.plainquery import every_row
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.load.objects.fixturefiles import read_fixture
 from fixturepipe.load.objects.modelplan import ModelPlan
+from fixturepipe.load.objects.rows import FixtureObject
 from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.server.tablemaker import row_counts
@@ -90,7 +91,10 @@ class ExistingRows:
     ) -> ConfigurationError:
         lines = [f"The target {self._target.name} has rows that this run did not write:"]
         for model, count in counts.items():
-            keys = list(islice(self._keys(model, entries), _NAMED_KEYS + 1))
+            try:
+                keys = list(islice(self._keys(model, entries), _NAMED_KEYS + 1))
+            except _UnknownKeysError:
+                keys = []
             shown = ", ".join(keys[:_NAMED_KEYS]) + (", …" if len(keys) > _NAMED_KEYS else "")
             lines.append(f"  {model._meta.label}: {count:,}" + (f" (key {shown})" if keys else ""))
         return ConfigurationError(
@@ -106,13 +110,25 @@ class ExistingRows:
             self._target.delete_rows(model for model in counts if not loaded[model])
             for model in counts:
                 if loaded[model]:
-                    plan = self._plan(model)
-                    keys = self._keys(model, entries)
-                    while batch := list(islice(keys, _BATCH)):
-                        self._target.delete_where(model, plan.key_condition(batch))
+                    self._delete_others(self._plan(model), entries)
+
+    def _delete_others(self, plan: ModelPlan, entries: Mapping[int, Entry]) -> None:
+        keys = self._keys(plan.model, entries)
+        try:
+            while batch := list(islice(keys, _BATCH)):
+                self._target.delete_where(plan.model, plan.key_condition(batch))
+        except _UnknownKeysError:
+            raise ConfigurationError(
+                f"The keys of {plan.model._meta.label} do not say which of its rows in"
+                f" {self._target.name} this run wrote",
+                hint="Use an empty database, or keep the other rows with --existing update.",
+            ) from None
 
     def _keys(self, model: Model, entries: Mapping[int, Entry]) -> Iterator[str]:
-        """The keys in the table that no loaded chunk has, as literals."""
+        """The keys in the table that no loaded chunk has, as literals.
+
+        Raises _UnknownKeysError where the server gave keys, or where a field's own code makes them.
+        """
         plan = self._plan(model)
         with closing(_KeySet()) as known:
             for chunk in self._chunks:
@@ -123,10 +139,25 @@ class ExistingRows:
 
     def _keys_of_file(self, plan: ModelPlan, chunk: Chunk) -> list[str]:
         objects = read_fixture(self._directory.path / chunk.file).objects
-        return plan.keys_in([each for each in objects if each["model"].lower() == plan.label])
+        own = [each for each in objects if each["model"].lower() == plan.label]
+        plain = all(column.quick for column in plan.key_columns)
+        if not plain or not all(_has_key(plan, each) for each in own):
+            raise _UnknownKeysError
+        return plan.keys_in(own)
 
     def _plan(self, model: Model) -> ModelPlan:
         return ModelPlan(model, self._target.connection, ValueNotes())
+
+
+def _has_key(plan: ModelPlan, each: FixtureObject) -> bool:
+    """Whether an object has a primary key, and not a natural key in its place."""
+    key = each.get("pk")
+    parts = key if plan.composite and isinstance(key, list) else [key]
+    return not any(part is None or isinstance(part, list) for part in parts)
+
+
+class _UnknownKeysError(Exception):
+    """The fixtures do not say under which keys their objects are in the target."""
 
 
 class _KeySet:

@@ -205,6 +205,19 @@ def test_only_rows_that_no_chunk_has_are_deleted_between_two_loads(
     assert column(shared_target, "shade", "slug") == ["red", "blue", "green", "white"]
 
 
+def test_rows_whose_keys_the_server_gave_are_never_taken_for_others(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
+    directory = make_run(tmp_path / "run", [a("product", None, number="n")], SHADES)
+    load_into(shared_target, source, directory, only=1)
+    execute(shared_target, "INSERT INTO loading_product (id, number) VALUES (77, 'site')")
+    with pytest.raises(ConfigurationError, match=r"loading.Product: 1$"):
+        load_into(shared_target, source, directory)
+    with pytest.raises(ConfigurationError, match="do not say which of its rows"):
+        load_into(shared_target, source, directory, existing="delete")
+    assert sorted(column(shared_target, "product", "number")) == ["n", "site"]
+
+
 @pytest.mark.parametrize("key", [4, 8])
 def test_a_row_that_the_site_writes_during_a_load_stays_and_is_named(
     key: int, tmp_path: Path, source: Endpoint, shared_target: Endpoint
