@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     add("directory", type=Path, help="where the sites are, or will be")
     add("--target", action="append", help="a server's URL (repeatable)")
     add("--site", action="append", choices=[site.name for site in SITES], help="only this one")
+    add("--python", default=sys.executable, help="for the sites; some need 3.12 or newer")
     add("--rows", type=int, default=60, help="rows a table, when a site is built (default: 60)")
     add("--output", type=Path, default=ROOT / "docs" / "sites.md", help="the page")
     return made
@@ -53,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.site and site.name not in options.site:
             continue
         try:
-            built = build(site, options.directory.absolute() / site.name, options.rows)
+            built = build(
+                site, options.directory.absolute() / site.name, options.rows, options.python
+            )
             for server in servers:
                 trial = attempt(built, server)
                 entry = page.as_json(site.name, built.versions(), server.label, trial)

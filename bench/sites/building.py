@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,17 +63,18 @@ class BuiltSite:
         return f"{package} {found[0]}", found[1]
 
 
-def build(site: Site, place: Path, rows: int) -> BuiltSite:
-    """Install, migrate and fill a site, unless its directory has it. Raises StepError."""
+def build(site: Site, place: Path, rows: int, python: str) -> BuiltSite:
+    """Install, migrate and fill a site, unless its directory has it. Raises StepError.
+
+    `python` is the interpreter of its environment.
+    """
     built = BuiltSite(site, place)
     if built.database.exists():
         return built
     place.mkdir(parents=True, exist_ok=True)
     if not (place / "venv").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(place / "venv")], check=True)
-        pip = ("python", "-m", "pip", "install", "--quiet")
-        built.must_run(*pip, "--editable", str(ROOT), "setuptools", *site.requirements)
-    if site.start and not any(place.glob("*/")):
+        _install(built, python)
+    if site.start and not (place / "site_settings.py").exists():
         built.must_run(*site.start)
     (place / "data").mkdir(exist_ok=True)
     (place / "site_urls.py").write_text("urlpatterns = []\n")
@@ -91,3 +91,14 @@ def build(site: Site, place: Path, rows: int) -> BuiltSite:
         built.database.unlink(missing_ok=True)
         raise
     return built
+
+
+def _install(built: BuiltSite, python: str) -> None:
+    venv = built.place / "venv"
+    subprocess.run([python, "-m", "venv", str(venv)], check=True)
+    pip = ("python", "-m", "pip", "install", "--quiet")
+    try:
+        built.must_run(*pip, "--editable", str(ROOT), "setuptools", *built.site.requirements)
+    except StepError:
+        shutil.rmtree(venv)
+        raise
