@@ -175,7 +175,7 @@ need_server() {
       *mariadb-server-core*) ;;
       *) need mariadb-server "mariadb-install-db, which prepares the embedded server's data" ;;
     esac
-  # mariadb-install-db asks my_print_defaults, which is packed with the client.
+  # mariadb-install-db asks my_print_defaults, which comes with the client.
   has_program my_print_defaults ||
     need "$(first_available mariadb-client-core mariadb-client-core-10.6 mariadb-client-core-10.5)" \
       "my_print_defaults, which mariadb-install-db calls"

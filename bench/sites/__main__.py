@@ -3,8 +3,8 @@
     python -m bench.sites /var/tmp/sites --target mysql://root:root@127.0.0.1:3306/
     python -m bench.sites /var/tmp/sites --site wagtail --site oscar --rows 200
 
-A site that the directory has is used as it is. Databases are made on the server beside those that
-it has, and dropped. URLs may be in FIXTUREPIPE_TARGET too, separated by commas, where no list of
+A site that the directory has is used as it is. Databases are made on the server, next to its
+own, and dropped. URLs may be in FIXTUREPIPE_TARGET too, separated by commas, where no list of
 processes shows a password. The first build takes about a minute a site.
 """
 

@@ -200,7 +200,7 @@ class SchemaChange:
 class Manifest(msgspec.Struct, kw_only=True):
     """The record of one run. `run` is its id (32 hex digits), which the ledger repeats.
 
-    `sequences` maps a table to the highest key that its source ever gave out.
+    `sequences` maps a table to the highest key that its source ever allocated.
     `json_nulls` maps label and field of a nullable JSON field to the primary keys that
     hold JSON null where the fixture's null would mean SQL NULL, or to "all".
     `stored` maps label and field to "same" or "altered" if the dumps hold the field's values in

@@ -19,7 +19,7 @@ _BATCH = 1_000
 
 
 def check_references(connection: BaseDatabaseWrapper, saver: ChunkSaver) -> None:
-    """Check the chunk's references, and take back the objects that refer to nothing."""
+    """Check the chunk's references, and take back the objects with dangling ones."""
     every = constraints_of(connection)
     constraints = {plan: every.get(plan.model._meta.db_table.lower(), []) for plan in saver.saved}
     again = True

@@ -356,7 +356,7 @@ def _json(field: AnyField, _: BaseDatabaseWrapper, __: Converter) -> Converter:
     null = NULL if field.null else "'null'"
 
     def convert(values: Sequence[Any]) -> list[str]:
-        # Objects are told from None by identity: a JSON value may compare as it likes.
+        # Compared with None by identity: a JSON value may compare as it likes.
         texts = [
             "null"
             if v is JSON_NULL or v is None

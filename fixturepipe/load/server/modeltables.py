@@ -36,7 +36,7 @@ class OperationNotRun:
     """An operation of a migration whose work the models do not describe.
 
     `kind` is the operation's class name. `makes` are the triggers, views, indexes and the like
-    that its SQL makes, as far as that can be told; empty for Python code.
+    that its SQL makes, as far as its text shows; empty for Python code.
     """
 
     app: str

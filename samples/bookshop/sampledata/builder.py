@@ -48,7 +48,7 @@ class SampleError(Exception):
 class Stamp:
     """What a file was made from; two integers in the file's own header.
 
-    In the header rather than a table or a file beside it: it arrives and leaves
+    In the header rather than in a table or another file: it arrives and leaves
     together with the rows, and is no table that a dump would have to mention.
     """
 
