@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +20,10 @@ django.setup()
 # An example's time depends on the machine; a test that hangs has its own limit.
 hypothesis.settings.register_profile("fixturepipe", deadline=None)
 hypothesis.settings.load_profile("fixturepipe")
+# A shell lets what it starts in the background ignore these, and so would what the tests start.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 from django.core.management import call_command  # noqa: E402  (needs django.setup)
 from django.db import connections  # noqa: E402
