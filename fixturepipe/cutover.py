@@ -33,6 +33,7 @@ from fixturepipe.artifacts.syncs import (
 )
 from fixturepipe.check.repair import Repair
 from fixturepipe.databases.endpoints import TARGET, Endpoints, connection_to
+from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.introspection import rows_found
 from fixturepipe.databases.ledger import Ledger
@@ -151,7 +152,7 @@ class _Hands:
         """The model's rows in both databases."""
         label = model._meta.label_lower
         ours = self._ours[label] = self._current.rows(model)
-        key = frozenset(field.column for field in model._meta.pk_fields)
+        key = frozenset(field.column for field in key_fields(model))
         is_replaced = bool(self._indexes.of(model) - {key}) or _has_special_index(model)
         return ModelRows(model, ours, self._theirs[label], is_replaced)
 

@@ -50,7 +50,10 @@ def interrupted(number: signal.Signals, work: str) -> tuple[int, str, str, float
     time.sleep(0.3)  # the work is begun
     began = time.monotonic()
     process.send_signal(number)
-    output, errors = process.communicate(timeout=30)
+    try:
+        output, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
     return process.returncode, before + output, errors, time.monotonic() - began
 
 

@@ -15,7 +15,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, models
 
-from fixturepipe.databases.fields import root_field
+from fixturepipe.databases.fields import key_fields, root_field
 from tests.apps.everyfield.models import ByText, ByUUID, ContentTypeNote, Remark
 from tests.apps.knots import models as knots
 from tests.apps.loading import models as loading
@@ -100,7 +100,7 @@ class Editor:
         values = self._values(model)
         if row is None or values is None:
             return
-        kept = {field.name for field in model._meta.pk_fields} | {"row", "number", "person"}
+        kept = {field.name for field in key_fields(model)} | {"row", "number", "person"}
         own = {field.name for field in model._meta.local_concrete_fields} - kept
         if changed := {name: each for name, each in values.items() if name in own}:
             rows(model).filter(pk=row.pk).update(**changed)

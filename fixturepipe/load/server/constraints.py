@@ -14,6 +14,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import connection_to
+from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.threads import connected_threads
 from fixturepipe.errors import LoadError
 
@@ -79,7 +80,7 @@ def dangling_rows(
         f" WHERE child.{quote(each.column)} IS NOT NULL AND parent.{quote(each.to)} IS NULL"
         for each in constraints
     ]
-    keys = [f"child.{quote(field.column or '')}" for field in model._meta.pk_fields]
+    keys = [f"child.{quote(field.column or '')}" for field in key_fields(model)]
     with connection.cursor() as cursor:
         cursor.execute("SELECT " + ", ".join(f"EXISTS (SELECT 1{rows})" for rows in dangling))
         exists = cursor.fetchone() or ()
