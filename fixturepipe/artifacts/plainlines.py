@@ -3,7 +3,7 @@
 Each object comes with its text, so that whoever does not change the object can write
 its bytes as they are. The text is cut into objects where one ends and the next begins, and each
 piece is parsed by itself: a piece that is no whole object shows there, and the thorough reader
-(`fixtures`) takes over. So it does at the first text that is spelled otherwise.
+(`fixtures`) takes over. It also does so at the first text in another style.
 
     [                                                        one object a line, as we write
     {"model": "a.b", "pk": 1, "fields": {"x": 1}},
@@ -53,18 +53,18 @@ class OtherFormError(Exception):
 def plain_lines(file: IO[bytes], *, lines: bool, trusted: bool) -> Iterator[Batch]:
     """Objects with their texts, which have no line end, in the batches in which they were read.
 
-    `trusted` text is known to be ours: only its form is checked, not how it is spelled. Numbers
+    `trusted` text is known to be ours: only its form is checked, not its style. Numbers
     of more than 64 bits are exact; fractions are floats, their text has all digits. Raises
     OtherFormError.
     """
     start = file.read(_BLOCK)
     opening, between, closing = _form_of(start, lines=lines)
     split = _splitter(between)
-    spelled = trusted
+    is_our_style = trusted
     for block in _blocks(file, start[len(opening) :], between, closing):
-        if not spelled:
+        if not is_our_style:
             _require_our_spelling(block, between)
-            spelled = True  # one writer wrote the file, and the next blocks as the first
+            is_our_style = True  # one writer wrote the file, and the next blocks as the first
         texts = split(block)
         if not trusted:
             _require_shallow(block, len(texts))
