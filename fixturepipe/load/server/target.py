@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.catalog import Catalog
 from fixturepipe.databases.endpoints import clear_row_caches, connection_to
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.ledger import Ledger, RunState
@@ -88,16 +89,11 @@ class LoadTarget:
 
     def require_transactional(self, covered: Iterable[type[models.Model]]) -> None:
         """Rows and ledger commit together, which MyISAM, Aria and the like cannot."""
-        with self.connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT t.TABLE_NAME, t.ENGINE FROM information_schema.TABLES t"
-                " JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE"
-                " WHERE t.TABLE_SCHEMA = DATABASE() AND e.TRANSACTIONS <> 'YES'"
-            )
-            engines = {table.lower(): engine for table, engine in cursor.fetchall()}
-        wrong = [m._meta.db_table for m in covered if m._meta.db_table.lower() in engines]
+        tables = Catalog(self.connection).tables
+        found = (tables.get(model._meta.db_table.lower()) for model in covered)
+        wrong = sorted(f"{t.name} ({t.engine})" for t in found if t and not t.transactional)
         if wrong:
-            named = ", ".join(f"{table} ({engines[table.lower()]})" for table in sorted(wrong))
+            named = ", ".join(wrong)
             raise ConfigurationError(
                 f"Tables of {self.name} have an engine without transactions: {named}",
                 hint="Change each of them: ALTER TABLE name ENGINE=InnoDB.",
