@@ -46,7 +46,8 @@ class Option:
     no value. `many` options may be repeated; `alone` is the value of a flag that is given
     without one. `default` is for options that belong to no options class. An option with a
     `table` may be a table in the file: its values from flag, environment and file are joined,
-    and for one `target` the first of these wins.
+    and for one `target` the first of these wins. `group` is its part of the help, whose example
+    is that of the first option that has an `example`, a value or "" for a flag.
     """
 
     name: str
@@ -59,6 +60,8 @@ class Option:
     alone: str = ""
     field: str = ""
     table: Callable[[Mapping[str, Any]], list[Any]] | None = None
+    group: str = "output"
+    example: str | None = None
 
     @property
     def key(self) -> str:

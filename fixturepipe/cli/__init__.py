@@ -18,9 +18,10 @@ from typing import Any, NoReturn
 from fixturepipe.cli.failures import failure_of
 from fixturepipe.cli.interrupts import handled
 from fixturepipe.cli.nextcommand import NextCommand, next_command
-from fixturepipe.cli.options import Command, all_options, build_parser, command_named
+from fixturepipe.cli.options import Command, all_options, command_named
+from fixturepipe.cli.parser import build_parser
 from fixturepipe.cli.progress import Progress
-from fixturepipe.cli.terminal import flush_stdout, forget_stdout, say, set_up_streams
+from fixturepipe.cli.terminal import flush_stdout, forget_stdout, say, set_up_streams, use_color
 from fixturepipe.config import read_file, resolve
 
 INTERRUPTED = 130
@@ -54,11 +55,13 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") -> i
     flags = vars(build_parser(prog).parse_args(arguments))
     command = command_named(flags.pop("command"))
     next_ = next_command(prog, arguments, os.environ)
-    # Until the environment and the file are read there is only the flag.
+    # Until the environment and the file are read there are only the flags.
     verbosity = int(flags.get("verbosity", 1))
+    use_color(flags.get("color", "auto"))
     try:
         values = _values(command, flags)
         verbosity = values.get("verbosity", verbosity)
+        use_color(values.get("color", "auto"))
         # Imported late: `--help` and wrong use must not wait for it.
         from fixturepipe.cli.commands import COMMANDS, Call
 

@@ -31,7 +31,7 @@ from fixturepipe.artifacts.state import read_state
 from fixturepipe.cli import show
 from fixturepipe.cli.nextcommand import NextCommand
 from fixturepipe.cli.options import PROJECT, Command, default_of
-from fixturepipe.cli.terminal import flush_stdout, printable
+from fixturepipe.cli.terminal import flush_stdout, shown
 from fixturepipe.config import Project, filled
 from fixturepipe.errors import UsageError
 from fixturepipe.events import Listener
@@ -99,7 +99,8 @@ class Call:
         with contextlib.redirect_stdout(io.StringIO()) as lines:
             text()
         encoding = sys.stdout.encoding or "utf-8"
-        flush_stdout(printable(lines.getvalue()).encode(encoding, "backslashreplace"))
+        text_shown = shown(lines.getvalue(), sys.stdout)
+        flush_stdout(text_shown.encode(encoding, "backslashreplace"))
 
     def ask(self, question: str) -> None:
         """Raises UsageError if there is no one to ask, and if the answer is not yes."""

@@ -18,14 +18,13 @@ from pathlib import Path
 
 from fixturepipe.artifacts.manifest import read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.cli.options import PROJECT
+from fixturepipe.cli.options import COMMANDS, PROJECT
 from fixturepipe.config import Project
 from fixturepipe.databases.urls import hidden_parts, shown_url
 from fixturepipe.errors import RunDirectoryError
 
 PROGRAM = "fixturepipe"
-# These read the run directory alone.
-_OF_FILES = frozenset(("status", "inspect", "report"))
+_OF_FILES = frozenset(command.name for command in COMMANDS if command.of_files)
 _COMMAND = re.compile(r"`fixturepipe ([a-z][^`]*)`")
 
 

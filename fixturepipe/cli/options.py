@@ -1,19 +1,17 @@
-"""The commands and their options: one table, from which the parser is made.
+"""The commands and their options: one table, from which `parser` is made.
 
 An option has no default here if it fills a field of an options class: that class has it.
 """
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from fixturepipe import __version__
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.check.options import CheckOptions
-from fixturepipe.config import Option, Project
+from fixturepipe.config import Option
 from fixturepipe.dump.options import DumpOptions
 from fixturepipe.fixes.declarations import FIX_NAMES, declared, declared_in
 from fixturepipe.load.options import LoadOptions
@@ -56,113 +54,186 @@ def percentage(text: str) -> float:
     return share
 
 
+WHAT, WHERE, DIRTY, SPEED, OUTPUT = GROUPS = ("what", "where", "dirty data", "speed", "output")
+
 PROJECT = (
-    Option("settings", "the project's settings module", metavar="MODULE"),
-    Option("pythonpath", "a directory to import the project from", metavar="DIR"),
-    Option("source", "the database to read: an alias in DATABASES or a URL", metavar="DB"),
+    Option(
+        "source", "the database to read: an alias in DATABASES or a URL", metavar="DB", group=WHERE
+    ),
     Option(
         "target",
         "the database to fill: an alias, a URL or `embedded` "
         "(default: the one of this run, else the alias target or mysql, else embedded)",
         metavar="DB",
+        group=WHERE,
+        example="mysql://user@127.0.0.1/shop",
     ),
-    Option("workdir", "the run directory", Path, metavar="DIR"),
+    Option("settings", "the project's settings module", metavar="MODULE", group=WHERE),
+    Option("pythonpath", "a directory to import the project from", metavar="DIR", group=WHERE),
+    Option("workdir", "the run directory", Path, metavar="DIR", group=WHERE, example="rehearsal"),
     Option(
-        "timeout", "give up on a server that is silent for so long", positive, metavar="SECONDS"
+        "timeout",
+        "give up on a server that is silent for so long",
+        positive,
+        metavar="SECONDS",
+        group=WHERE,
     ),
 )
 _OUTPUT = (
     Option("json", "print the result as JSON on stdout", convert=None, default=False),
     Option("no-progress", "show no progress bars or lines", convert=None, default=False),
     Option(
+        "color",
+        "whether to color messages; auto: on a terminal, unless NO_COLOR is set",
+        default="auto",
+        choices=("auto", "always", "never"),
+    ),
+    Option(
         "verbosity",
         "0 errors only, 1 normal, 2 more, 3 with tracebacks",
         convert=not_negative,
         default=1,
         metavar="N",
+        example="2",
     ),
 )
 COMMON = (*PROJECT, *_OUTPUT)
 
-_EXCLUDE = Option("exclude", "leave out an app or model (repeatable)", metavar="LABEL", many=True)
+_EXCLUDE = Option(
+    "exclude",
+    "leave out an app or model (repeatable)",
+    metavar="LABEL",
+    many=True,
+    group=WHAT,
+    example="sessions",
+)
 _NATURAL = Option(
     "natural-keys",
     "which references to write as natural keys: auto, all, none, or labels separated by commas",
     metavar="WHICH",
+    group=WHAT,
 )
 _SNAPSHOT = Option(
     "snapshot",
     "how to get a consistent source: from a copy of it, or in one read transaction",
     choices=("backup", "transaction"),
+    group=WHERE,
 )
 _ON_ERROR = Option(
     "on-error",
     "when an object is refused: stop, or write it to rejects/ and continue",
     choices=("stop", "reject"),
+    group=DIRTY,
+    example="reject",
 )
 _ARRANGE = (
-    Option("chunk-objects", "the most objects in a chunk", convert=positive, metavar="N"),
-    Option("chunk-bytes", "the most bytes in a chunk", convert=size, metavar="SIZE"),
+    Option(
+        "chunk-objects",
+        "the most objects in a chunk",
+        convert=positive,
+        metavar="N",
+        group=SPEED,
+        example="500",
+    ),
+    Option("chunk-bytes", "the most bytes in a chunk", convert=size, metavar="SIZE", group=SPEED),
     Option(
         "on-orphan",
         "when an object refers to one that does not exist: stop, reject it, or write null",
         choices=("stop", "reject", "null"),
+        group=DIRTY,
+        example="reject",
     ),
     Option(
         "ignorenonexistent",
         "leave out models and fields that the project does not have",
         convert=None,
+        group=DIRTY,
     ),
 )
-_WORKERS = Option("workers", "how many work in parallel (0: one a core)", not_negative, metavar="N")
+_WORKERS = Option(
+    "workers",
+    "how many work in parallel (0: one a core)",
+    not_negative,
+    metavar="N",
+    group=SPEED,
+    example="4",
+)
+_EXISTING = Option(
+    "existing",
+    "when the target holds rows that neither this run nor a sync wrote",
+    choices=("refuse", "update", "delete"),
+    group=WHERE,
+)
 _LOAD = (
     _WORKERS,
-    Option("loader", "fixturepipe's loader, or Django's own", choices=("fast", "stock")),
+    Option(
+        "loader", "fixturepipe's loader, or Django's own", choices=("fast", "stock"), group=SPEED
+    ),
     Option(
         "schema",
         "how an empty target gets its tables: `migrate`, or from the models as they are now",
         choices=("migrate", "models"),
+        group=WHERE,
     ),
-    Option(
-        "existing",
-        "when the target holds rows that this run did not write",
-        choices=("refuse", "update", "delete"),
-    ),
+    _EXISTING,
     Option(
         "signals",
         "load models that have save receivers object by object, and call the receivers",
         convert=None,
+        group=SPEED,
     ),
-    Option("executor", "load on a Dask cluster, dask:ADDRESS (default: processes)", metavar="NAME"),
+    Option(
+        "executor",
+        "load on a Dask cluster, dask:ADDRESS (default: processes)",
+        metavar="NAME",
+        group=SPEED,
+    ),
+)
+_DRY_RUN = Option(
+    "dry-run", "change nothing, and say what would be done", convert=None, group=WHAT, example=""
 )
 _LOAD_ONLY = (
-    Option("from", "begin at chunk N", convert=positive, metavar="N", field="start"),
-    Option("only", "load chunk N alone", convert=positive, metavar="N"),
-    Option("dry-run", "load, then roll back", convert=None),
-    Option("changed", "reload chunks that were edited since they were loaded", convert=None),
-    Option("rejects", "load the objects in rejects/, once they are corrected", convert=None),
+    Option("from", "begin at chunk N", positive, metavar="N", field="start", group=WHAT),
+    Option("only", "load chunk N alone", positive, metavar="N", group=WHAT, example="7"),
+    _DRY_RUN,
+    Option("changed", "reload chunks that were edited since they were loaded", None, group=WHAT),
+    Option("rejects", "load the objects in rejects/, once they are corrected", None, group=DIRTY),
 )
 _VERIFY = (
-    Option("sample", "compare a share of the rows (1%%)", convert=percentage, metavar="SHARE"),
-    Option("seed", "which rows the sample takes", convert=int, metavar="N"),
-    Option("since", "compare rows made or changed since (ISO date or datetime)", metavar="WHEN"),
-    Option("limit", "the most differences to show for a model", convert=not_negative, metavar="N"),
+    Option(
+        "sample",
+        "compare a share of the rows",
+        convert=percentage,
+        metavar="SHARE",
+        group=SPEED,
+        example="1%",
+    ),
+    Option("seed", "which rows the sample takes", convert=int, metavar="N", group=SPEED),
+    Option(
+        "since",
+        "compare rows made or changed since (ISO date or datetime)",
+        metavar="WHEN",
+        group=WHAT,
+        example="2026-01-31",
+    ),
+    Option("limit", "the most differences to show for a model", not_negative, metavar="N"),
 )
 _SYNC = (
-    Option(
-        "existing",
-        "when the target holds rows that neither the run nor a sync wrote",
-        choices=("refuse", "update", "delete"),
-    ),
+    _EXISTING,
     Option(
         "verify",
         "what the proof covers: every row, or those of models that changed",
         choices=("full", "touched"),
+        group=SPEED,
     ),
-    Option("dry-run", "count what would change, and change nothing", convert=None),
+    _DRY_RUN,
 )
 _IGNORE = Option(
-    "ignore", "ignore a finding: FP203, FP203:shop.order (repeatable)", metavar="ID", many=True
+    "ignore",
+    "ignore a finding: FP203, FP203:shop.order (repeatable)",
+    metavar="ID",
+    many=True,
+    group=DIRTY,
 )
 _ONLY_IDS = Option(
     "only",
@@ -170,6 +241,7 @@ _ONLY_IDS = Option(
     metavar="ID",
     many=True,
     field="only_findings",
+    group=DIRTY,
 )
 _FIX = Option(
     "fix",
@@ -179,11 +251,14 @@ _FIX = Option(
     metavar="TARGET=FIX",
     many=True,
     table=declared_in,
+    group=DIRTY,
+    example="shop.Product.name=truncate",
 )
 _TRANSFORM = Option(
     "transform",
     "a callable that changes or drops each object while it is dumped: mysite.migrate:fix",
     metavar="MODULE:NAME",
+    group=DIRTY,
 )
 _YES = Option("yes", "do not ask for confirmation", convert=None, default=False)
 
@@ -202,7 +277,8 @@ class Command:
     """One command.
 
     `options` fill the fields of `fills`, the options classes that the command hands to the
-    pipeline; `own` are the options that it reads itself.
+    pipeline; `own` are the options that it reads itself. `group` is its part of the help.
+    One `of_files` reads the run directory alone.
     """
 
     name: str
@@ -211,6 +287,12 @@ class Command:
     options: tuple[Option, ...] = ()
     own: tuple[Option, ...] = ()
     arguments: tuple[Argument, ...] = ()
+    group: str = ""
+    of_files: bool = False
+
+    def heeds(self, option: Option) -> bool:
+        """Whether an option makes a difference to it."""
+        return not self.of_files or option not in PROJECT or option.name == "workdir"
 
     @property
     def all_options(self) -> tuple[Option, ...]:
@@ -218,12 +300,38 @@ class Command:
         return (*COMMON, *self.options, *self.own)
 
 
+MOST, STAGES, TOOLS = COMMAND_GROUPS = (
+    "three commands that most people need",
+    "the stages of a run, one at a time",
+    "to look at a run, and to tidy up",
+)
+
 COMMANDS = (
     Command(
         "check",
         "find what would fail or change on the way; reads only",
         (CheckOptions,),
         (_IGNORE, _ONLY_IDS, _FIX, _TRANSFORM, _NATURAL, _EXCLUDE),
+        group=MOST,
+    ),
+    Command(
+        "run",
+        "check, migrate the target, dump, arrange, load, verify",
+        (CheckOptions, DumpOptions, ArrangeOptions, LoadOptions, VerifyOptions),
+        (
+            *(_EXCLUDE, _IGNORE, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _ON_ERROR),
+            *(*_LOAD, *_ARRANGE, *_VERIFY),
+        ),
+        (_YES,),
+        group=MOST,
+    ),
+    Command(
+        "sync",
+        "bring a target that a run has filled to what the source holds now",
+        (SyncOptions,),
+        (_WORKERS, *_SYNC, _SNAPSHOT),
+        (_YES,),
+        group=MOST,
     ),
     Command(
         "dump",
@@ -233,6 +341,7 @@ COMMANDS = (
         arguments=(
             Argument("labels", "apps or models (default: all); keeps the dumps of other apps"),
         ),
+        group=STAGES,
     ),
     Command(
         "arrange",
@@ -240,6 +349,7 @@ COMMANDS = (
         (ArrangeOptions,),
         _ARRANGE,
         arguments=(Argument("files", "fixtures of your own (default: the dumps)"),),
+        group=STAGES,
     ),
     Command(
         "load",
@@ -247,29 +357,14 @@ COMMANDS = (
         (LoadOptions,),
         (*_LOAD, *_LOAD_ONLY, _ON_ERROR, _FIX),
         (_YES,),
+        group=STAGES,
     ),
     Command(
         "verify",
         "compare source and target row by row",
         (VerifyOptions,),
         (_WORKERS, *_VERIFY),
-    ),
-    Command(
-        "sync",
-        "bring a target that a run has filled to what the source holds now",
-        (SyncOptions,),
-        (_WORKERS, *_SYNC, _SNAPSHOT),
-        (_YES,),
-    ),
-    Command(
-        "run",
-        "check, migrate the target, dump, arrange, load, verify",
-        (CheckOptions, DumpOptions, ArrangeOptions, LoadOptions, VerifyOptions),
-        (
-            *(_IGNORE, _EXCLUDE, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _ON_ERROR),
-            *(*_ARRANGE, *_LOAD, *_VERIFY),
-        ),
-        (_YES,),
+        group=STAGES,
     ),
     Command(
         "status",
@@ -281,20 +376,43 @@ COMMANDS = (
                 "or drawn by it (svg)",
                 choices=("text", "dot", "svg"),
                 alone="text",
+                group=WHAT,
+                example="",
             ),
         ),
+        group=TOOLS,
+        of_files=True,
     ),
     Command(
         "inspect",
         "show what is in the dumps and chunks",
         own=(
-            Option("model", "the model of the object to find", metavar="MODEL"),
-            Option("pk", "the primary key of the object to find", metavar="PK"),
+            Option(
+                "model",
+                "the model of the object to find",
+                metavar="MODEL",
+                group=WHAT,
+                example="shop.order --pk 17",
+            ),
+            Option("pk", "the primary key of the object to find", metavar="PK", group=WHAT),
             Option("objects", "how many objects of a chunk to show", positive, 5, metavar="N"),
         ),
         arguments=(Argument("chunks", "the numbers of chunks to show"),),
+        group=TOOLS,
+        of_files=True,
     ),
-    Command("report", "write one HTML page and report.json of the run into the run directory"),
+    Command(
+        "report",
+        "write an HTML page and report.json into the run directory",
+        group=TOOLS,
+        of_files=True,
+    ),
+    Command(
+        "server",
+        "start, stop or show the embedded server",
+        arguments=(Argument("action", "what to do", ("start", "stop", "status")),),
+        group=TOOLS,
+    ),
     Command(
         "clean",
         "remove the run's files and its ledger, after asking",
@@ -305,13 +423,11 @@ COMMANDS = (
                 "leave the ledger in the target, which need not be there",
                 convert=None,
                 default=False,
+                group=WHAT,
+                example="",
             ),
         ),
-    ),
-    Command(
-        "server",
-        "start, stop or show the embedded server",
-        arguments=(Argument("action", "what to do", ("start", "stop", "status")),),
+        group=TOOLS,
     ),
 )
 
@@ -327,45 +443,6 @@ def command_named(name: str) -> Command:
     return next(command for command in COMMANDS if command.name == name)
 
 
-def build_parser(prog: str) -> argparse.ArgumentParser:
-    """The parser. Common options may be given before or after the command.
-
-    An option that is not given is not in the namespace, so that the environment can give it.
-    """
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    for option in COMMON:
-        _add_option(common, option, default_of(option, (Project,)))
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        parents=[common],
-        allow_abbrev=False,
-        description="Moves a Django application's data to MySQL or MariaDB through fixtures, "
-        "and proves that nothing was lost.",
-        epilog="Each option can also be set by the environment variable FIXTUREPIPE_<NAME> and in "
-        "[tool.fixturepipe] of pyproject.toml. Exit status: 0 done; 1 done, and problems were "
-        "found; 2 wrong use or configuration; 3 stopped, and the same command continues; "
-        "130 interrupted.",
-    )
-    parser.add_argument("--version", action="version", version=f"fixturepipe {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        sub = commands.add_parser(
-            command.name,
-            parents=[common],
-            help=command.help,
-            description=command.help,
-            allow_abbrev=False,
-        )
-        for argument in command.arguments:
-            if argument.choices:
-                sub.add_argument(argument.name, choices=argument.choices, help=argument.help)
-            else:
-                sub.add_argument(argument.name, nargs="*", help=argument.help)
-        for option in (*command.options, *command.own):
-            _add_option(sub, option, default_of(option, command.fills))
-    return parser
-
-
 def default_of(option: Option, fills: tuple[type[Any], ...]) -> Any:
     """An option's default: that of the first options class with this field, else its own."""
     for kind in fills:
@@ -373,27 +450,3 @@ def default_of(option: Option, fills: tuple[type[Any], ...]) -> Any:
             if field.name == option.key:
                 return field.default
     return option.default
-
-
-def _add_option(parser: argparse.ArgumentParser, option: Option, default: Any) -> None:
-    names = [f"--{option.name}"]
-    if option.name == "verbosity":
-        names.insert(0, "-v")
-    text = option.help
-    if default not in (None, False, ()) and "default" not in text:
-        shown = f"{default // 2**20} MiB" if option.convert is size else default
-        text += f" (default: {shown})"
-    settings: dict[str, Any] = {"dest": option.key, "help": text, "default": argparse.SUPPRESS}
-    if option.convert is None:
-        parser.add_argument(*names, action="store_true", **settings)
-        return
-    if option.choices:
-        settings["choices"] = option.choices
-    else:
-        settings["type"] = option.convert
-        settings["metavar"] = option.metavar or None
-    if option.alone:
-        settings |= {"nargs": "?", "const": option.alone}
-    if option.many:
-        settings["action"] = "append"
-    parser.add_argument(*names, **settings)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fixturepipe.cli.nextcommand import NextCommand
-from fixturepipe.cli.terminal import printable, say
+from fixturepipe.cli.terminal import say, shown
 from fixturepipe.events import Event, Notice, StageAdvanced, StageFinished, StageStarted
 
 if TYPE_CHECKING:
@@ -114,6 +114,6 @@ class Progress:
 
     def _say(self, text: str) -> None:
         if self._bar is not None:
-            self._bar.write(printable(text), file=self._stream)
+            self._bar.write(shown(text, self._stream), file=self._stream)
         else:
             say(text)

@@ -7,6 +7,11 @@ import io
 import os
 import re
 import sys
+from typing import TextIO
+
+from fixturepipe.cli.colors import colored, is_colored
+
+_color = "auto"
 
 # Control characters, which a terminal would obey; a text has lines and tabs.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -36,10 +41,22 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+def use_color(choice: str) -> None:
+    """Color what is shown from now on: "auto", "always" or "never"."""
+    global _color
+    _color = choice
+
+
+def shown(text: str, stream: TextIO) -> str:
+    """A text as this stream shows it: no control characters, and color where it has that."""
+    text = printable(text)
+    return colored(text) if is_colored(stream, _color, os.environ) else text
+
+
 def say(text: str) -> None:
     """A line on stderr. That it cannot be written must not stop the work."""
     with contextlib.suppress(OSError, ValueError):
-        print(printable(text), file=sys.stderr, flush=True)
+        print(shown(text, sys.stderr), file=sys.stderr, flush=True)
 
 
 def flush_stdout(content: bytes = b"") -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,8 @@ from fixturepipe.artifacts.state import ModelState, State
 from fixturepipe.cli import main, script, show
 from fixturepipe.cli.commands import COMMANDS as FUNCTIONS
 from fixturepipe.cli.nextcommand import NextCommand
-from fixturepipe.cli.options import COMMANDS, COMMON, all_options, build_parser
+from fixturepipe.cli.options import COMMANDS, COMMON, MOST, STAGES, Command, all_options
+from fixturepipe.cli.parser import build_parser
 from tests import servers
 from tests.shop import ROOT, Shop
 
@@ -27,6 +30,36 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         main([command, "--help"])
     assert ended.value.code == 0
     assert f"fixturepipe {command}" in capsys.readouterr().out
+
+
+def test_the_help_begins_with_the_three_commands_that_most_people_need(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    titles = re.findall(r"^([a-z].*):$", capsys.readouterr().out, flags=re.MULTILINE)
+    assert titles[:2] == [MOST, STAGES]
+    assert [command.name for command in COMMANDS if command.group == MOST] == [
+        "check",
+        "run",
+        "sync",
+    ]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_each_group_of_options_begins_with_an_example_that_parses(
+    command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([command.name, "--help"])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    examples = re.findall(r"^  fixturepipe (.*)$", text, flags=re.MULTILINE)
+    assert len(examples) == len({o.group for o in command.all_options if command.heeds(o)})
+    actions = [argument.choices[0] for argument in command.arguments if argument.choices]
+    for example in examples:
+        build_parser("fixturepipe").parse_args([*shlex.split(example), *actions])
 
 
 def test_every_command_does_something() -> None:
@@ -42,8 +75,9 @@ def test_every_command_is_in_the_readme(command: str) -> None:
 def test_common_options_stand_before_or_after_the_command(option: str) -> None:
     parser = build_parser("fixturepipe")
     flag = [f"--{option}"]
-    if next(each for each in COMMON if each.name == option).convert is not None:
-        flag.append("1")
+    wanted = next(each for each in COMMON if each.name == option)
+    if wanted.convert is not None:
+        flag.append(wanted.choices[0] if wanted.choices else "1")
     before = vars(parser.parse_args([*flag, "status"]))
     after = vars(parser.parse_args(["status", *flag]))
     assert before == after
@@ -56,7 +90,7 @@ def test_an_option_means_the_same_everywhere() -> None:
         if option.name == "only":
             continue  # a chunk of load, a finding of check
         same = [o for c in COMMANDS for o in c.all_options if o.name == option.name]
-        assert all(each.convert is option.convert for each in same)
+        assert all(each is option for each in same)
     assert set(names) & {option.name for option in COMMON} == set()
 
 

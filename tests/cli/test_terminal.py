@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
+import pty
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from fixturepipe.cli.colors import colored, is_colored
 from fixturepipe.cli.terminal import printable
 from tests.shop import Shop, command
 
@@ -35,6 +39,51 @@ def in_shell(line: str, shop: Shop, **environment: str) -> subprocess.CompletedP
 
 def test_control_characters_do_not_reach_a_terminal() -> None:
     assert printable("a\x1b[31mb\x9b\x07\tc\nd") == "a\\x1b[31mb\\x9b\\x07\tc\nd"
+
+
+@pytest.mark.parametrize(
+    ("choice", "environment", "expected"),
+    [
+        ("auto", {}, False),
+        ("auto", {"FORCE_COLOR": "1"}, True),
+        ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ("auto", {"NO_COLOR": ""}, False),
+        ("always", {"NO_COLOR": "1"}, True),
+        ("never", {"FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_a_pipe_has_color_only_if_asked_to(
+    choice: str, environment: dict[str, str], expected: bool
+) -> None:
+    assert is_colored(io.StringIO(), choice, environment) is expected
+
+
+@pytest.mark.parametrize(
+    ("term", "environment", "expected"),
+    [("xterm", {}, True), ("dumb", {}, False), ("xterm", {"NO_COLOR": "1"}, False)],
+)
+def test_a_terminal_has_color_unless_it_lacks_it(
+    term: str, environment: dict[str, str], expected: bool
+) -> None:
+    _, terminal = pty.openpty()
+    with os.fdopen(terminal, "w") as stream:
+        assert is_colored(stream, "auto", {"TERM": term, **environment}) is expected
+
+
+def test_color_is_djangos_and_leaves_the_rest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DJANGO_COLORS", raising=False)
+    text = "error: no\nFP203 warning: a.b (2 rows): error: x"
+    red, yellow, end = "\x1b[31;1m", "\x1b[33;1m", "\x1b[0m"
+    assert colored(text) == (
+        f"{red}error:{end} no\n{yellow}FP203 warning:{end} a.b (2 rows): error: x"
+    )
+    monkeypatch.setenv("DJANGO_COLORS", "nocolor")
+    assert colored(text) == text
+
+
+def test_an_error_is_red_if_color_is_forced(dumped: Shop) -> None:
+    done = in_shell("$F inspect 999 --color always", dumped)
+    assert done.stderr.startswith(b"\x1b[31;1merror:\x1b[0m There is no chunk 999\n")
 
 
 @pytest.mark.parametrize("option", ["", "--json"])

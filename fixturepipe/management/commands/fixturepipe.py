@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.management.base import BaseCommand
 
 from fixturepipe.cli import script
-from fixturepipe.cli.options import build_parser
+from fixturepipe.cli.parser import build_parser
 
 
 class Command(BaseCommand):
