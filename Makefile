@@ -53,7 +53,7 @@ installer := pyproject.toml scripts/setup.sh
 .DEFAULT_GOAL := help
 # The stages are steps of one migration: -j must not run them in parallel.
 .NOTPARALLEL:
-.PHONY: help setup setup-dev sample sample-if-needed check dump arrange load verify sync run status inspect test lint bench clean
+.PHONY: help setup setup-dev sample sample-if-needed check dump arrange load verify sync run status inspect test lint docs package bench clean
 
 help: ## show this list
 	@echo 'fixturepipe moves a Django project'\''s data from SQLite to MySQL. Try: make dump load'
@@ -136,6 +136,14 @@ lint: $(ready-dev) ## ruff, mypy and the direction of imports
 	@$(python) -m ruff format --check .
 	@$(python) -m mypy
 	@$(python) -m pytest -q tests/test_structure.py
+
+docs: $(ready-dev) ## make the documentation a site in build/docs (a warning is an error)
+	@echo '==> docs: build/docs/index.html'
+	@$(python) -m sphinx -q -W --keep-going -d build/doctrees docs build/docs
+
+package: $(ready-dev) ## build the sdist and the wheel in build/package, check and install them
+	@echo '==> package: build/package'
+	@scripts/package.sh '$(python)' build/package
 
 bench: $(ready-dev) ## compare fixturepipe with the alternatives (SCALE=5; WHAT=run, load, scaling …)
 	@echo '==> bench: $(or $(WHAT),run) at scale $(or $(SCALE),1), whole processes in turn'
