@@ -4,6 +4,7 @@
     python -m bench --scale 5 --target mysql://root:root@127.0.0.1:3306/
     python -m bench --what load --stock-runs 1 --scale 5
     python -m bench --what scaling --scale 1,5,50,500 --runs 1 --kill 2 --keep /var/tmp/bench
+    python -m bench --what far --scale 5 --runs 3 --stock-runs 1
     python -m bench --render                           only writes the page and the plot again
 
 A target is the URL of a server; the bench creates databases of its own on it, and drops them. URLs
@@ -25,12 +26,13 @@ from typing import TypeVar
 
 import MySQLdb
 
-from bench import page, plot, results
+from bench import far, page, plot, results, sections
 from bench.measuring import ROOT, StepError
-from bench.sections import SECTIONS, Bench
+from bench.sections import Bench
 from fixturepipe.errors import FixturepipeError
 
 EMBEDDED = "embedded"
+SECTIONS = {**sections.SECTIONS, "far": far.far}
 Number = TypeVar("Number", int, float)
 
 
@@ -62,6 +64,12 @@ def parser() -> argparse.ArgumentParser:
     add("--stock-runs", type=int, help="runs of Django's own commands (default: as --runs)")
     add("--workers", type=list_of(int), default=(1, 2), help="numbers of workers (default: 1,2)")
     add("--objects", type=int, default=1_000_000, help="size of the fixtures for arrange")
+    add(
+        "--distances",
+        type=list_of(float),
+        default=(0.0, 5.0, 20.0, 80.0),
+        help="far: milliseconds to the server and back (default: 0,5,20,80)",
+    )
     add("--kill", type=int, default=0, help="scaling: kill dump and load so often on their way")
     add("--keep", type=Path, metavar="DIR", help="work there, and leave the samples there")
     add("--output", type=Path, metavar="DIR", help="results.json, performance.md, scaling.png")
@@ -123,6 +131,7 @@ def bench_of(options: argparse.Namespace, place: Path, file: Path) -> Bench:
         options.kill,
         say,
         results.read(file),
+        options.distances,
     )
 
 
@@ -133,11 +142,11 @@ def say(text: str) -> None:
 
 def render(file: Path, pages: Path) -> None:
     """Write the page and, where scaling was measured, the plot."""
-    sections = results.read(file)
-    page.render(sections, pages / "performance.md")
-    if "scaling" in sections:
+    known = results.read(file)
+    page.render(known, pages / "performance.md")
+    if "scaling" in known:
         try:
-            plot.draw(sections["scaling"], pages / "scaling.png")
+            plot.draw(known["scaling"], pages / "scaling.png")
         except ImportError as error:
             say(f"NO PLOT: {error}; it is in the extra `dev`")
 

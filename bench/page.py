@@ -17,11 +17,15 @@ _TITLES = {
     "arrange": "Arrange",
     "check": "Check",
     "verify": "Verify",
+    "far": "Far servers",
     "scaling": "Scaling",
 }
 _LEGEND = """\
 Seconds, processor time and peak memory are medians of the runs. The peak is that of the
 contestant's largest process. `x NAME` says how many times as fast as NAME a contestant is."""
+_FAR = """\
+Seconds at each distance, in milliseconds to the server and back through a proxy that delays (in
+brackets: relative to the first distance), then the round trips of all connections together."""
 # Flat is within 20 % of the time per object at this scale, which is about 100,000 objects.
 _FLAT_FROM = 5
 _KINDS = ("missing", "extra", "differing")
@@ -46,7 +50,9 @@ def _section(name: str, entries: Sequence[Mapping[str, Any]]) -> str:
 
 def entry_text(entry: Mapping[str, Any]) -> str:
     """One entry as Markdown: its heading, the table, what was left out, what was lost."""
-    parts = [f"### {_heading(entry)}", _made_on(entry), _table(*_entry_rows(entry))]
+    rows = _far_rows(entry) if entry["what"] == "far" else _entry_rows(entry)
+    parts = [f"### {_heading(entry)}", _made_on(entry), _table(*rows)]
+    parts += [_FAR] if entry["what"] == "far" else []
     parts += [f"Not measured: {reason}." for reason in entry["skipped"]]
     parts += [f"{row['name']} failed: {row['error']}" for row in entry["rows"] if row["error"]]
     parts += [_losses(row) for row in entry["rows"] if row["loses"] and row["loses"]["models"]]
@@ -82,6 +88,25 @@ def _entry_rows(entry: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         cells += [_loses(row["loses"])] * judged + [str(row["killed"])] * killed
         rows.append(cells)
     return head, rows
+
+
+def _far_rows(entry: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """A row for each contestant, a column for each distance."""
+    rows = {tuple(row["name"].rsplit(", ", 1)): row for row in entry["rows"]}
+    names, distances = (list(dict.fromkeys(key[part] for key in rows)) for part in (0, 1))
+    cells = [
+        [name, *(_at_distance(rows[name, each], rows[name, distances[0]]) for each in distances)]
+        for name in names
+    ]
+    return ["", *distances], cells
+
+
+def _at_distance(row: Mapping[str, Any], first: Mapping[str, Any]) -> str:
+    if not row["median"]:
+        return "failed"
+    seconds = row["median"]["seconds"]
+    proportion = f" ({seconds / first['median']['seconds']:.2f})" if first["median"] else ""
+    return f"{seconds:.2f} s{proportion}, {row['round_trips']:,}"
 
 
 def _figures(row: Mapping[str, Any], objects: int) -> list[str]:

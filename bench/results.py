@@ -19,7 +19,7 @@ from bench import copier
 from bench.measuring import ROOT, Measure
 
 # One section of results.json for each; in this order on the page.
-SECTIONS = ("run", "dump", "load", "arrange", "check", "verify", "scaling")
+SECTIONS = ("run", "dump", "load", "arrange", "check", "verify", "far", "scaling")
 _PACKAGES = ("Django", "mysqlclient", "ijson", "orjson", "msgspec")
 
 
@@ -46,7 +46,8 @@ class Loss:
 class Row:
     """One contestant, or one stage: every run, with the seconds of each of its steps.
 
-    `error` says why there are no (more) runs. `killed` counts the processes killed in one run.
+    `error` says why there are no (more) runs. `killed` counts the processes killed in one run,
+    `round_trips` how often it waited for the server, where that is counted.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Row:
     loses: Loss | None = None
     error: str = ""
     killed: int = 0
+    round_trips: int = 0
 
     @property
     def median(self) -> Measure | None:

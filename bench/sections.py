@@ -31,7 +31,10 @@ CHECKED = "LOAD DATA, keys checked"
 
 @dataclass(frozen=True)
 class Bench:
-    """The options of one call. `place` holds its files, `known` the results so far."""
+    """The options of one call. `place` holds its files, `known` the results so far.
+
+    `distances` are milliseconds to a server and back.
+    """
 
     place: Path
     targets: tuple[str, ...]
@@ -43,6 +46,7 @@ class Bench:
     kills: int
     say: Say
     known: Mapping[str, Any] = field(default_factory=dict)
+    distances: tuple[float, ...] = ()
 
     def entry(
         self,
@@ -135,14 +139,15 @@ def _others(server: Server, stack: ExitStack, skipped: list[str], say: Say) -> l
         found.append(who.copier(copier.installed()))
     except copier.NotInstalledError as error:
         skipped.append(f"{who.COPIER} could not be installed: {error}")
-    if _files_allowed(server, stack, skipped):
+    if files_allowed(server, stack, skipped):
         found.append(who.limit())
     for reason in skipped:
         say(f"NOT MEASURED: {reason}")
     return found
 
 
-def _files_allowed(server: Server, stack: ExitStack, skipped: list[str]) -> bool:
+def files_allowed(server: Server, stack: ExitStack, skipped: list[str]) -> bool:
+    """Whether the server takes LOAD DATA LOCAL INFILE, until the end of the stack."""
     try:
         stack.enter_context(server.local_infile())
     except MySQLdb.Error as error:
@@ -174,12 +179,12 @@ def load(bench: Bench) -> Iterator[Entry]:
                     _load(1, "--loader", "stock"),
                     Contestant(LOADDATA, _loaddata, stock=True, ready=who.empty),
                 ]
-                if _files_allowed(server, stack, skipped):
+                if files_allowed(server, stack, skipped):
                     contestants += [
-                        Contestant(PREPARED, partial(_load_files, "load")),
-                        Contestant(CHECKED, partial(_load_files, "checked")),
+                        Contestant(PREPARED, partial(load_files, "load")),
+                        Contestant(CHECKED, partial(load_files, "checked")),
                     ]
-                _prepare_load(prepared, stock=bench.stock_runs > 0)
+                prepare_load(prepared, stock=bench.stock_runs > 0)
                 fresh = partial(bench.ground, source, server, template, prepared.place)
                 rows = bench.compare(contestants, fresh)
                 bases = (LOADDATA, CHECKED, PREPARED, _load(1).name)
@@ -194,7 +199,8 @@ def load(bench: Bench) -> Iterator[Entry]:
                 )
 
 
-def _prepare_load(ground: Ground, *, stock: bool) -> None:
+def prepare_load(ground: Ground, *, stock: bool) -> None:
+    """Make what each contestant loads: chunks, files for LOAD DATA, and perhaps stock.json."""
     files = ground.place / "files"
     files.mkdir()
     steps = [fixturepipe(ground, "dump"), fixturepipe(ground, "arrange")]
@@ -209,11 +215,12 @@ def _load(number: int, *arguments: str) -> Contestant:
         name,
         lambda ground: [fixturepipe(ground, "load", "--workers", str(number), *arguments)],
         stock="stock" in arguments,
-        ready=lambda ground: _copy_run(ground),
+        ready=lambda ground: copy_run(ground),
     )
 
 
-def _copy_run(ground: Ground) -> None:
+def copy_run(ground: Ground) -> None:
+    """Give the ground the run that was prepared."""
     shutil.copytree(ground.prepared / "run", ground.place / "run")
 
 
@@ -221,7 +228,8 @@ def _loaddata(ground: Ground) -> list[Step]:
     return [who.stock_load(ground, ground.prepared / "stock.json")]
 
 
-def _load_files(what: str, ground: Ground) -> list[Step]:
+def load_files(what: str, ground: Ground) -> list[Step]:
+    """LOAD DATA of the files that were prepared."""
     return [infile(what, ground, ground.prepared / "files")]
 
 

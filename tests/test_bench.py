@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from bench import page, results
+from bench.__main__ import SECTIONS
 from bench.contestants import COPIER, LIMIT, STOCK
 from bench.infile import _text
 from bench.measuring import Measure, Step, StepError, measured
 from bench.results import Entry, Loss, Row
-from bench.sections import SECTIONS, expected_seconds
+from bench.sections import expected_seconds
 from bench.servers import from_url
 from fixturepipe.databases.embedded import EmbeddedServer
 from tests import servers
@@ -290,6 +291,17 @@ def test_each_stage_is_compared(
         assert len(each["rows"]) == rows
     assert server.execute("SHOW DATABASES LIKE 'bench%'") == ()
     assert (tmp_path / "scaling.png").exists() == (what == "scaling")
+
+
+def test_stages_are_measured_at_a_distance_and_their_round_trips_counted(
+    embedded_server: EmbeddedServer, place: Path, tmp_path: Path
+) -> None:
+    url = servers.embedded(embedded_server).url("")
+    (found,) = bench(place, tmp_path, url, "far", "--distances", "1")
+    trips = {each["name"]: each["round_trips"] for each in found["rows"]}
+    assert len(trips) == 6
+    assert trips["loaddata, 1 ms"] > found["objects"] > trips["load, 1 ms"] > 20
+    assert "| loaddata" in (tmp_path / "performance.md").read_text()
 
 
 def test_the_largest_scale_is_killed_on_its_way_and_goes_on(

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.proxy import proxy_to
 from fixturepipe.databases.endpoints import Endpoint
 from tests import servers
-from tests.proxy import proxy_to, through
+from tests.proxy import through
 from tests.shop import Shop, command
 
 READY = 'print("ready", flush=True)'

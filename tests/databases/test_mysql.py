@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connections
 
+from bench.proxy import proxy_to
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
 from fixturepipe.events import Event, StageAdvanced
 from tests.conftest import sqlite_endpoint
 from tests.loading import a, column, load_into, make_run
-from tests.proxy import proxy_to, through
+from tests.proxy import through
 from tests.servers import Server
 
 
