@@ -16,15 +16,22 @@ Level = Literal["debug", "info", "warning"]
 
 @dataclass(frozen=True)
 class StageStarted:
-    """A stage begins. `total` is its number of objects, or None where it is unknown."""
+    """A stage begins. `total` is its number of objects, or None where it is unknown.
+
+    The stage "migrate" counts what `unit` says: "migrations", or "tables" made from the models.
+    """
 
     stage: Stage
     total: int | None = None
+    unit: str = "objects"
 
 
 @dataclass(frozen=True)
 class StageAdvanced:
-    """`objects` more objects are done; `label` is their model."""
+    """`objects` more objects are done; `label` is their model, chunk or migration.
+
+    With 0 objects, the work on `label` begins.
+    """
 
     stage: Stage
     objects: int

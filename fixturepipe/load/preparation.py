@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 
 from django.apps import apps
@@ -20,7 +19,7 @@ from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
 from fixturepipe.databases.ledger import refuse_other_runs
 from fixturepipe.databases.migrations import MigrationKey, applied_migrations
 from fixturepipe.errors import ConfigurationError
-from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
+from fixturepipe.events import Listener, Notice
 from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.server.modeltables import operations_not_run
 from fixturepipe.load.server.tablemaker import Schema, TableMaker
@@ -55,7 +54,7 @@ def prepare(
         )
     refuse_other_runs(target.ledger, target.name)
     state = target.register_run()
-    tables = TableMaker(target.connection, target.name, options.fix)
+    tables = TableMaker(target.connection, target.name, options.fix, listener)
     expected = _expected_migrations(endpoints, manifest)
     if not state.migrated:
         left_out = set() if manifest.schema else models_of_virtual_tables(connection_to(SOURCE))
@@ -81,8 +80,6 @@ def _make_tables(
 ) -> None:
     how = "making its tables from the models" if schema == "models" else "migrating it"
     listener(Notice("info", f"The target {target.name} is empty: {how}"))
-    started = time.monotonic()
-    listener(StageStarted("migrate"))
     changes = tables.make(schema, expected, target.ledger, left_out)
     # Before the tables are marked as made: without the mark they are made a second time.
     record_schema_changes(directory, changes)
@@ -97,7 +94,6 @@ def _make_tables(
         more = [f"  and {len(left) - _SHOWN} more"] if len(left) > _SHOWN else []
         text = "The tables come from the models. These operations of migrations did not run:"
         listener(Notice("warning", "\n".join([text, *shown, *more])))
-    listener(StageFinished("migrate", 0, time.monotonic() - started))
 
 
 def _described(change: SchemaChange) -> str:

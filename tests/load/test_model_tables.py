@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,7 @@ def test_a_failed_migration_is_named_and_the_models_are_the_way_through(stuck: P
     ):
         assert part in failed.stderr
     moved = stuck.run("run", "--schema", "models")
+    assert re.search(r"^migrate +\d+ tables in", moved.stderr, flags=re.MULTILINE)
     assert moved.returncode == 0, moved.stderr
     assert "shop.0002_trigger: RunSQL (TRIGGER tidy)" in moved.stderr
     assert stuck.execute("SELECT id, name, box_id FROM shop_item ORDER BY id") == (

@@ -21,6 +21,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.databases.migrations import MigrationKey
+from fixturepipe.events import Listener, StageAdvanced, StageStarted, ignore
 
 # What a RunSQL makes that no model describes.
 _MADE = re.compile(
@@ -53,6 +54,7 @@ def create_model_tables(
     connection: BaseDatabaseWrapper,
     recorded: Iterable[MigrationKey],
     left_out: Container[type[models.Model]] = (),
+    listener: Listener = ignore,
 ) -> None:
     """Create the table of every managed model, then record the source's migrations as applied.
 
@@ -61,11 +63,13 @@ def create_model_tables(
     no table.
     """
     alias = connection.alias
+    wanted = [model for model in models_to_create(alias) if model not in left_out]
+    listener(StageStarted("migrate", len(wanted), "tables"))
     emit_pre_migrate_signal(0, False, alias)
     with connection.schema_editor() as editor:
-        for model in models_to_create(alias):
-            if model not in left_out:
-                editor.create_model(model)
+        for model in wanted:
+            editor.create_model(model)
+            listener(StageAdvanced("migrate", 1, model._meta.label_lower))
     recorder = MigrationRecorder(connection)
     recorder.ensure_schema()
     for app, name in recorded:

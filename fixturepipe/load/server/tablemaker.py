@@ -7,23 +7,26 @@ starts from an empty database.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from django.apps import apps
-from django.core.management import call_command
+from django.core.management import call_command, get_commands, load_command_class
 from django.db import Error as DatabaseError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.artifacts.manifest import SchemaChange
 from fixturepipe.databases.coverage import LEDGER_PREFIX
 from fixturepipe.databases.ledger import Ledger
-from fixturepipe.databases.migrations import MigrationKey
+from fixturepipe.databases.migrations import MigrationKey, pending_migrations
 from fixturepipe.errors import ConfigurationError, TransientLoadError
+from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.schemafixes import schema_fixes
 from fixturepipe.load.server.failedmigration import StatementLog, failed_operation
@@ -59,15 +62,21 @@ def row_counts(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> dict[s
 class TableMaker:
     """Makes the tables of one target, which was empty when the run first saw it.
 
-    `name` is how the user named the target; `fixes` are the declared ones.
+    `name` is how the user named the target; `fixes` are the declared ones. The listener gets the
+    stage "migrate".
     """
 
     def __init__(
-        self, connection: BaseDatabaseWrapper, name: str, fixes: Sequence[Declaration] = ()
+        self,
+        connection: BaseDatabaseWrapper,
+        name: str,
+        fixes: Sequence[Declaration] = (),
+        listener: Listener = ignore,
     ) -> None:
         self._connection = connection
         self._name = name
         self._fixes = fixes
+        self._listener = listener
         self._statements = StatementLog()
 
     def make(
@@ -85,6 +94,7 @@ class TableMaker:
         Raises ConfigurationError, which says where it failed, or TransientLoadError.
         """
         self.drop_half_made(ledger)
+        started = time.monotonic()
         with (
             self._failures_explained(schema),
             ledger.recording_writes() as record,
@@ -93,9 +103,10 @@ class TableMaker:
             schema_fixes(self._connection, self._fixes) as changes,
         ):
             if schema == "models":
-                create_model_tables(self._connection, recorded, left_out)
+                create_model_tables(self._connection, recorded, left_out, self._listener)
             else:
                 self._migrate()
+        self._listener(StageFinished("migrate", 0, time.monotonic() - started))
         return changes
 
     def make_unmanaged(self, covered: Iterable[type[models.Model]]) -> None:
@@ -112,20 +123,30 @@ class TableMaker:
                     editor.create_model(model)
 
     def _migrate(self) -> None:
+        pending = pending_migrations(self._connection)
+        self._listener(StageStarted("migrate", len(pending), "migrations"))
         with self._connection.execute_wrapper(self._make_referred_table):
             if _refers_to_migrated(MigrationLoader(self._connection).unmigrated_apps):
                 self._call_migrate(run_syncdb=False)
             self._call_migrate(run_syncdb=True)
 
     def _call_migrate(self, *, run_syncdb: bool) -> None:
+        command = load_command_class(get_commands()["migrate"], "migrate")
+        # Django calls it for each migration, and calls it nothing else in public.
+        command.migration_progress_callback = self._progressed  # type: ignore[attr-defined]
         call_command(
-            "migrate",
+            command,
             database=self._connection.alias,
             run_syncdb=run_syncdb,
             interactive=False,
             verbosity=0,
             skip_checks=True,
         )
+
+    def _progressed(self, action: str, migration: Migration | None = None, *_: object) -> None:
+        if migration is not None and action in ("apply_start", "apply_success"):
+            done = int(action == "apply_success")
+            self._listener(StageAdvanced("migrate", done, str(migration)))
 
     @contextmanager
     def _failures_explained(self, schema: Schema) -> Iterator[None]:
