@@ -195,7 +195,8 @@ class Mariadbd:
                 "--auth-root-authentication-method=socket",
                 f"--auth-root-socket-user={self.user}",
                 "--skip-test-db",
-                "--skip-name-resolve",
+                # It stops where the machine's own name is in no DNS and no /etc/hosts.
+                "--force",
                 *self._as_root(),
             ],
             cwd=self._directory,

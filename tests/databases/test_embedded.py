@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -72,6 +74,34 @@ def test_a_missing_program_says_how_to_install_it(
     with pytest.raises(ConfigurationError, match="needs mariadbd") as caught:
         EmbeddedServer(tmp_path / "server").start()
     assert "apt-get install" in caught.value.hint
+
+
+_STARTED = """
+import sys
+from pathlib import Path
+from fixturepipe.databases.embedded import EmbeddedServer
+
+server = EmbeddedServer(Path(sys.argv[1]))
+server.start()
+server.leave()
+"""
+
+
+def test_a_machine_whose_name_is_unknown_can_have_it(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    hidden = "mount --bind empty /etc/hosts && mount --bind empty /etc/resolv.conf"
+    unshare = ["unshare", "--mount", "--uts", "sh", "-c"]
+    alone = f"{hidden} && hostname nowhere"
+    if subprocess.run([*unshare, alone], cwd=tmp_path, capture_output=True, check=False).returncode:
+        pytest.skip("only root can hide the names of a machine")
+    done = subprocess.run(
+        [*unshare, f'{alone} && exec "$0" "$@"', sys.executable, "-c", _STARTED, "server"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_last_user_stops_it(tmp_path: Path) -> None:
