@@ -15,7 +15,8 @@ import re
 from typing import Any
 
 import fixturepipe
-from fixturepipe.cli.options import COMMON, build_parser
+from fixturepipe.cli.options import COMMON
+from fixturepipe.cli.parser import build_parser
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.declarations import FIXES_FOR
 
@@ -46,23 +47,21 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 
 def options(command: str) -> str:
-    """The arguments and options of a command; those that every command has are under `all`."""
-    common = {option.key for option in COMMON}
-    found = parsers()
-    if command == "all":
-        actions = next(iter(found.values()))._actions
-        return _definitions([action for action in actions if action.dest in common])
+    """A command's arguments and options by group; those that every command has are under `all`."""
+    common = {option.key for option in COMMON} | {"help"}
+    everywhere = command == "all"
     parts = []
-    for group in found[command]._action_groups:
-        own = [a for a in group._group_actions if a.dest not in common and a.dest != "help"]
-        if own:
-            usual = group.title in (None, "options", "positional arguments")
-            parts += ([] if usual else [f"**{group.title}**"]) + [_definitions(own)]
+    for group in parsers()["run" if everywhere else command]._action_groups:
+        shown = [a for a in group._group_actions if (a.dest in common) == everywhere]
+        if shown:
+            title = [f"**{group.title.capitalize()}**"] if group.title else []
+            example = [f"    {group.description}"] if group.description and not everywhere else []
+            parts += [*title, *example, *map(_definition, shown)]
     return "\n\n".join(parts) or "This command has no options of its own."
 
 
-def _definitions(actions: list[argparse.Action]) -> str:
-    return "\n\n".join(f"{_names(action)}\n: {_help(action)}" for action in actions)
+def _definition(action: argparse.Action) -> str:
+    return f"{_names(action)}\n: {_help(action)}"
 
 
 def _names(action: argparse.Action) -> str:
@@ -77,7 +76,8 @@ def _names(action: argparse.Action) -> str:
 
 def _help(action: argparse.Action) -> str:
     text = (action.help or "").replace("%%", "%")
-    return f"{text[:1].upper()}{text[1:]}".replace("<", "\\<") + "."
+    begin = text if text.startswith("fixturepipe") else f"{text[:1].upper()}{text[1:]}"
+    return begin.replace("<", "\\<") + "."
 
 
 def rule(number: str) -> str:

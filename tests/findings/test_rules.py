@@ -12,7 +12,7 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "findings.md"
 
 
 def test_every_rule_is_documented_with_its_level() -> None:
-    documented = re.findall(r"^\| (FP[1-5]\d\d) \| (\w+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    documented = re.findall(r"^\| \[(FP[1-5]\d\d)\]\(#\w+\) \| (\w+) \|", DOCUMENT.read_text(), re.MULTILINE)
     assert documented == [(rule.id, rule.level) for rule in RULES.values()]
 
 
