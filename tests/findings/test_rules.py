@@ -12,8 +12,16 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "findings.md"
 
 
 def test_every_rule_is_documented_with_its_level() -> None:
-    documented = re.findall(r"^\| \[(FP[1-5]\d\d)\]\(#\w+\) \| (\w+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    line = r"^\| \[(FP[1-5]\d\d)\]\(#\w+\) \| (\w+) \|"
+    documented = re.findall(line, DOCUMENT.read_text(), re.MULTILINE)
     assert documented == [(rule.id, rule.level) for rule in RULES.values()]
+
+
+def test_every_rule_has_a_section_with_an_example() -> None:
+    sections = re.findall(
+        r"^### (FP\d+)\n\n<!-- code: rule \1 -->\n\n(?=[^#\s])", DOCUMENT.read_text(), re.MULTILINE
+    )
+    assert sections == list(RULES)
 
 
 def test_every_fix_is_documented() -> None:
