@@ -16,6 +16,7 @@ _TITLES = {
     "load": "Load",
     "arrange": "Arrange",
     "check": "Check",
+    "models": "Check of many models on an empty target",
     "verify": "Verify",
     "far": "Far servers",
     "scaling": "Scaling",

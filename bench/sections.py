@@ -15,7 +15,7 @@ from typing import Any
 import MySQLdb
 
 from bench import contestants as who
-from bench import copier, samples
+from bench import copier, manymodels, samples
 from bench.contest import Say, compare
 from bench.contestants import Contestant, Ground, fixturepipe, infile
 from bench.measuring import Step, StepError, measured
@@ -24,6 +24,7 @@ from bench.servers import Database, Server, opened
 
 STAGES = ("check", "dump", "arrange", "load", "verify")
 KILLED = ("dump", "load")
+MODELS = 500
 ITEMS = "ijson.items alone"
 DUMPDATA, LOADDATA, PREPARED = "dumpdata", "loaddata", "LOAD DATA of prepared files"
 CHECKED = "LOAD DATA, keys checked"
@@ -273,6 +274,26 @@ def check(bench: Bench) -> Iterator[Entry]:
             yield bench.entry("check", rows, bases, server=server, scale=scale, objects=objects)
 
 
+def models(bench: Bench) -> Iterator[Entry]:
+    """What a project with many models waits for at first: `check` on an empty target."""
+    place = bench.place / f"models-{MODELS}"
+    place.mkdir(exist_ok=True)
+    source = manymodels.project(place, MODELS)
+    environment = {"FIXTUREPIPE_SETTINGS": "settings", "FIXTUREPIPE_PYTHONPATH": str(place)}
+
+    def steps(ground: Ground) -> list[Step]:
+        step = fixturepipe(ground, "check")
+        return [replace(step, environment={**step.environment, **environment})]
+
+    contestants = [Contestant("fixturepipe check", steps)]
+    objects = samples.count_objects(source)
+    for url in bench.targets:
+        with opened(url, bench.place) as server:
+            rows = bench.compare(contestants, partial(bench.ground, source, server))
+            case = f"{MODELS} models"
+            yield bench.entry("models", rows, server=server, objects=objects, case=case)
+
+
 def verify(bench: Bench) -> Iterator[Entry]:
     """`fixturepipe verify` of data that was moved before."""
     for server, template in bench.servers():
@@ -372,6 +393,7 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Entry]]] = {
     "load": load,
     "arrange": arrange,
     "check": check,
+    "models": models,
     "verify": verify,
     "scaling": scaling,
 }

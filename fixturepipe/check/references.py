@@ -9,6 +9,7 @@ from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, key_fields, root_field
 from fixturepipe.databases.integrity import each_row, orphan_examples, rows_of
@@ -25,11 +26,13 @@ from fixturepipe.fixes.values import default
 Model = type[models.Model]
 
 
-def dangling_keys(
-    model: Model, source: BaseDatabaseWrapper, fixes: Fixes = NO_FIXES
-) -> Iterator[Finding]:
-    """FP201, FP202, FP207: foreign keys and many-to-many rows that dangle."""
-    for rule, field in reference_rules(model, source):
+def dangling_keys(model: Model, tables: Tables, fixes: Fixes = NO_FIXES) -> Iterator[Finding]:
+    """FP201, FP202, FP207: foreign keys and many-to-many rows that dangle.
+
+    `tables` are those of the source, here and in the other functions.
+    """
+    source = tables.connection
+    for rule, field in reference_rules(model, tables):
         rows = collected(orphan_examples(field, source))
         if not rows:
             continue
@@ -46,13 +49,13 @@ def dangling_keys(
 
 
 def reference_rules(
-    model: Model, source: BaseDatabaseWrapper
+    model: Model, tables: Tables
 ) -> Iterator[tuple[str, models.ForeignKey[Any, Any]]]:
     """The model's foreign keys, each after the id of the finding for its orphans."""
     for field in model._meta.local_concrete_fields:
-        if not isinstance(field, models.ForeignKey) or not _is_table_of(
-            field.remote_field.model, source
-        ):
+        if not isinstance(field, models.ForeignKey):
+            continue
+        if table_name(field.remote_field.model, tables.connection) not in tables:
             continue
         rule = "FP202" if model._meta.auto_created else "FP201"
         yield rule if getattr(field, "db_constraint", True) else "FP207", field
@@ -71,44 +74,39 @@ def _is_there(fix: Fix, source: BaseDatabaseWrapper) -> bool:
         return cursor.fetchone() is not None
 
 
-def _is_table_of(model: Model, source: BaseDatabaseWrapper) -> bool:
-    """Whether the model has a table in the source."""
-    with source.cursor() as cursor:
-        names = source.introspection.table_names(cursor)
-    return table_name(model, source) in names
-
-
-def unproven_natural_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:
+def unproven_natural_keys(model: Model, tables: Tables) -> Iterator[Finding]:
     """FP205: a natural key that others refer by, and that does not find its row."""
     label = model._meta.label_lower
-    if label in NATURAL_PRIMARY or not has_natural_key(model) or not _is_referred_to(model, source):
+    if label in NATURAL_PRIMARY or not has_natural_key(model):
+        return
+    if not _is_referred_to(model, tables):
         return
     try:
-        prove(model, natural_key_paths(model), source)
+        prove(model, natural_key_paths(model), tables.connection)
     except UnprovenError as unproven:
         yield RULES["FP205"].finding(label, "", reason=unproven)
 
 
-def _is_referred_to(model: Model, source: BaseDatabaseWrapper) -> bool:
+def _is_referred_to(model: Model, tables: Tables) -> bool:
     """Whether any row refers to the model, other than as its multi-table child."""
+    source = tables.connection
     quote = source.ops.quote_name
     for relation in model._meta.get_fields(include_hidden=True):
         field: Any = getattr(relation, "field", None)
         is_key = isinstance(field, models.ForeignKey) and not relation.concrete
         if not is_key or getattr(field.remote_field, "parent_link", False):
             continue
-        if field not in field.model._meta.local_concrete_fields or not _is_table_of(
-            field.model, source
-        ):
+        name = table_name(field.model, source)
+        if field not in field.model._meta.local_concrete_fields or name not in tables:
             continue
-        table = quote(table_name(field.model, source))
+        table = quote(name)
         column = quote(field.column)
         if rows_of(source, f"SELECT 1 FROM {table} WHERE {column} IS NOT NULL LIMIT 1"):
             return True
     return False
 
 
-def dangling_generic_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator[Finding]:
+def dangling_generic_keys(model: Model, tables: Tables) -> Iterator[Finding]:
     """FP204: generic foreign keys whose object or model no longer exists."""
     for private in model._meta.private_fields:
         if not (hasattr(private, "ct_field") and hasattr(private, "fk_field")):
@@ -117,7 +115,7 @@ def dangling_generic_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator
         id_field = model._meta.get_field(private.fk_field)
         if type_field.model is not model or id_field.model is not model:
             continue
-        rows = collected(_GenericKeys(model, type_field, id_field, source).dangling())
+        rows = collected(_GenericKeys(model, type_field, id_field, tables).dangling())
         if rows:
             yield RULES["FP204"].finding(model._meta.label_lower, private.name, len(rows), rows)
 
@@ -125,11 +123,11 @@ def dangling_generic_keys(model: Model, source: BaseDatabaseWrapper) -> Iterator
 class _GenericKeys:
     """One generic foreign key of a model, and the models that its rows name."""
 
-    def __init__(
-        self, model: Model, type_field: Any, id_field: Any, source: BaseDatabaseWrapper
-    ) -> None:
+    def __init__(self, model: Model, type_field: Any, id_field: Any, tables: Tables) -> None:
+        source = tables.connection
         quote = source.ops.quote_name
         self._source = source
+        self._tables = tables
         self._table = quote(table_name(model, source))
         self._type = quote(type_field.column)
         self._id = quote(id_field.column)
@@ -160,10 +158,12 @@ class _GenericKeys:
         return Example(key[0] if len(key) == 1 else key, f"{label} {shown(row[-1])}")
 
     def _absent(self, app: str, name: str) -> str:
-        """The condition that the object does not exist; empty if its model is gone."""
+        """The condition that the object does not exist; empty if its model or table is gone."""
         try:
             remote = apps.get_model(app, name)
         except LookupError:
+            return ""
+        if table_name(remote, self._source) not in self._tables:
             return ""
         quote = self._source.ops.quote_name
         (key,) = key_fields(remote)[:1]

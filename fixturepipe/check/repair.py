@@ -24,6 +24,7 @@ from fixturepipe.check.references import reference_rules
 from fixturepipe.check.scan import TableScan
 from fixturepipe.check.target import TargetServer
 from fixturepipe.check.uniqueness import same_rows
+from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.databases.expressions import unique_expressions
 from fixturepipe.databases.fields import Field, dumped_fields, key_fields
@@ -114,11 +115,12 @@ class _Repairing:
 
     def _fix_references(self) -> None:
         """Repeat until no row is dropped: other rows may refer to each one."""
+        tables = Tables(self._copy)
         dropping = True
         while dropping:
             before = len(self.changes)
             for model in self._models:
-                for finding, field in reference_rules(model, self._copy):
+                for finding, field in reference_rules(model, tables):
                     fix = self._fixes.of(finding, model, (field,))
                     if fix is not None:
                         self._fix_reference(fix, model, field)

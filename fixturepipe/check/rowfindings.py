@@ -20,6 +20,7 @@ from fixturepipe.check.references import dangling_generic_keys, dangling_keys, u
 from fixturepipe.check.scan import TableScan, Transform
 from fixturepipe.check.target import TargetServer
 from fixturepipe.check.uniqueness import duplicate_values
+from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import SOURCE, connection_to
 from fixturepipe.events import Listener, StageAdvanced
 from fixturepipe.findings.finding import Finding
@@ -50,6 +51,7 @@ def findings_of_rows(
 ) -> Iterator[Finding]:
     """The findings about these models' rows; `totals` has the number of rows of each."""
     last_first = list(reversed(totals))
+    tables = Tables(connection_to(SOURCE))
     read: dict[Model, list[Finding]] = {}
     asked: dict[Model, list[Finding]] = {}
     with second_process() as pool:
@@ -61,7 +63,7 @@ def findings_of_rows(
                 listener(StageAdvanced("check", rows, model._meta.label_lower))
         for model in last_first:
             if answers[model].cancel():
-                asked[model] = _ask(model, target, altering)
+                asked[model] = _ask(model, tables, target, altering)
         for model, rows in totals.items():
             if model not in read:
                 read[model] = readings[model].result()
@@ -70,14 +72,14 @@ def findings_of_rows(
             yield from asked[model] if model in asked else answers[model].result()
 
 
-def _ask(model: Model, target: TargetServer, altering: Altering) -> list[Finding]:
-    """What the databases find by themselves about a model."""
-    source, fixes = connection_to(SOURCE), Fixes(altering.fix)
+def _ask(model: Model, tables: Tables, target: TargetServer, altering: Altering) -> list[Finding]:
+    """What the databases find by themselves about a model; `tables` are those of the source."""
+    source, fixes = tables.connection, Fixes(altering.fix)
     return [
         *altering.scan(model, target).ask(),
-        *dangling_keys(model, source, fixes),
-        *dangling_generic_keys(model, source),
-        *unproven_natural_keys(model, source),
+        *dangling_keys(model, tables, fixes),
+        *dangling_generic_keys(model, tables),
+        *unproven_natural_keys(model, tables),
         *duplicate_values(model, source, target, fixes),
         *broken_checks(model, source, target),
     ]
@@ -87,11 +89,19 @@ _elsewhere = threading.local()
 
 
 def _ask_elsewhere(label: str, altering: Altering) -> list[Finding]:
-    return _ask(apps.get_model(label), _target_elsewhere(), altering)
+    return _ask(apps.get_model(label), _tables_elsewhere(), _target_elsewhere(), altering)
 
 
 def _read_elsewhere(label: str, altering: Altering) -> list[Finding]:
     return list(altering.scan(apps.get_model(label), _target_elsewhere()).read())
+
+
+def _tables_elsewhere() -> Tables:
+    """The source's tables, which this process (or thread) lists once."""
+    if not hasattr(_elsewhere, "tables"):
+        _elsewhere.tables = Tables(connection_to(SOURCE))
+    tables: Tables = _elsewhere.tables
+    return tables
 
 
 def _target_elsewhere() -> TargetServer:

@@ -46,6 +46,7 @@ class Tables:
     """The tables and views of one database, found by name as the database compares names."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
         self._ignores_case = bool(connection.features.ignores_table_name_case)
         self._tables = {self._key(table.name): table for table in _listed(connection)}
 

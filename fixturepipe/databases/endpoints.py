@@ -333,6 +333,8 @@ def table_name(model: type[Model], connection: BaseDatabaseWrapper) -> str:
     """
     model = model._meta.concrete_model or model
     known = model._meta.db_table
+    if len(known) < _SHORTEST:
+        return known
     if known not in [_made_up_table_name(model, limit) for limit in _NAME_LENGTHS]:
         return known
     return _made_up_table_name(model, connection.ops.max_name_length())
@@ -345,6 +347,8 @@ def folded(table: str, connection: BaseDatabaseWrapper) -> str:
 
 # No limit, and the longest names of MySQL, PostgreSQL and Oracle.
 _NAME_LENGTHS = (None, 64, 63, 30)
+# A shorter name is not cut anywhere.
+_SHORTEST = 30
 
 
 def _made_up_table_name(model: type[Model], limit: int | None) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -148,7 +150,8 @@ def table_statements(
     """
     editor = connection.schema_editor(collect_sql=True)
     editor.deferred_sql = []
-    editor.create_model(model)
+    with _default_engine(connection):
+        editor.create_model(model)
     statements = [*editor.collected_sql, *map(str, editor.deferred_sql)]
     create = parse_create(statements[0])
     if create is None:
@@ -167,6 +170,22 @@ def table_statements(
         tuple(each for each in keys if each.table == create.table),
         tuple(others),
     )
+
+
+@contextmanager
+def _default_engine(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let Django take the server's default engine for that of any table.
+
+    Its schema editor asks the server for each column that could have an index, though the server
+    knows nothing of a table that is not made yet.
+    """
+    introspection: Any = connection.introspection
+    engine = connection.features._mysql_storage_engine  # type: ignore[attr-defined]
+    introspection.get_storage_engine = lambda *_: engine
+    try:
+        yield
+    finally:
+        del introspection.get_storage_engine
 
 
 def parse_create(statement: str) -> CreateTable | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import django
 import pytest
+from django.apps import apps
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -74,6 +76,27 @@ def test_a_target_without_tables_is_a_note(both: Endpoints, empty_target: Endpoi
     result = checked(endpoints)
     assert [(f.id, f.level) for f in unexpected(result)] == [("FP301", "note")]
     assert result.ok
+
+
+def test_each_table_costs_two_questions_to_an_empty_target(
+    both: Endpoints, empty_target: Endpoint
+) -> None:
+    asked: dict[str, list[str]] = {SOURCE: [], TARGET: []}
+
+    def noted(execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        asked[context["connection"].alias].append(sql)
+        return execute(sql, parameters, many, context)
+
+    endpoints = Endpoints("default", both.source, empty_target)
+    endpoints.open()
+    with ExitStack() as stack:
+        for alias in asked:
+            stack.enter_context(connections[alias].execute_wrapper(noted))
+        checked(endpoints)
+    models = apps.get_models(include_auto_created=True)
+    assert len(models) < len(asked[TARGET]) < 2 * len(models) + 60
+    lists = [sql for sql in asked[SOURCE] if "FROM sqlite_master" in sql or "table_list" in sql]
+    assert len([sql for sql in lists if "(" not in sql or "FROM" in sql]) < 6
 
 
 def test_without_a_target_the_source_alone_is_checked(both: Endpoints) -> None:
