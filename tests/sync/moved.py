@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,19 +130,31 @@ _EDITED = {
     *(model._meta.label_lower for model in EDITED),
     *(owner._meta.get_field(name).remote_field.through._meta.label_lower for owner, name in MANY),
 }
-# Each database numbers these itself.
-_NUMBERED = ("contenttypes.contenttype", "auth.permission")
+# Each database numbers these itself: what says which row a reference means.
+_NUMBERED: dict[str, Callable[[str], list[str]]] = {
+    "contenttypes.contenttype": lambda name: [
+        f"{name.removesuffix('_id')}__{part}" for part in ("app_label", "model")
+    ],
+    "auth.permission": lambda name: [
+        f"{name.removesuffix('_id')}__{part}"
+        for part in ("codename", "content_type__app_label", "content_type__model")
+    ],
+}
 
 
 def _read(model: Any, alias: str) -> Any:
-    """The rows of a model, without the numbers of content types and permissions."""
+    """The rows of a model; content types and permissions that they refer to by natural key."""
     rows = model._base_manager.using(alias)
     names = [
-        field.attname
+        path
         for field in model._meta.local_concrete_fields
-        if field.remote_field is None or field.remote_field.model._meta.label_lower not in _NUMBERED
+        for path in _NUMBERED.get(_remote(field), lambda name: [name])(field.attname)
     ]
-    return sorted(rows.values_list(*names), key=repr) if names else rows.count()
+    return sorted(rows.values_list(*names), key=repr)
+
+
+def _remote(field: Any) -> str:
+    return "" if field.remote_field is None else str(field.remote_field.model._meta.label_lower)
 
 
 def _permissions(alias: str) -> set[tuple[str, ...]]:
