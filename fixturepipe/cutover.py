@@ -8,20 +8,28 @@ load_overlay     load     chunks and deletes in one transaction
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import msgspec
-from django.db import models
+from django.db import DatabaseError, models
 
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.arrange.stage import arrange
 from fixturepipe.artifacts.accounts import read_accounts
 from fixturepipe.artifacts.changes import Change, write_changes
+from fixturepipe.artifacts.keptsnapshot import (
+    KeptSnapshot,
+    draft_path,
+    kept_path,
+    read_kept,
+    remove_kept,
+    replace_kept,
+)
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
-from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import rejected_objects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.syncs import (
@@ -32,32 +40,28 @@ from fixturepipe.artifacts.syncs import (
     write_sync,
 )
 from fixturepipe.check.repair import Repair
-from fixturepipe.databases.endpoints import TARGET, Endpoints, connection_to
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to
 from fixturepipe.databases.fields import key_fields
-from fixturepipe.databases.integrity import UniqueIndexes
-from fixturepipe.databases.introspection import rows_found
+from fixturepipe.databases.integrity import UniqueIndexes, rows_of
+from fixturepipe.databases.introspection import NATURAL_PRIMARY, rows_found
 from fixturepipe.databases.ledger import Ledger
-from fixturepipe.databases.migrations import MigrationKey, applied_migrations, difference
 from fixturepipe.dump.current import CurrentSource, current_source, held_rows
 from fixturepipe.dump.keyedrows import KeyedRows
 from fixturepipe.dump.options import DumpOptions
-from fixturepipe.errors import (
-    ConfigurationError,
-    DanglingReferenceError,
-    RunDirectoryError,
-)
-from fixturepipe.events import Listener
+from fixturepipe.dump.snapshotdiff import SnapshotDiff, snapshot_diff
+from fixturepipe.errors import DanglingReferenceError
+from fixturepipe.events import Listener, Notice
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.load.overlay import Step, load_overlay, raise_sequences
 from fixturepipe.sync.changeset import ModelRows
 from fixturepipe.sync.differences import DifferingRows
+from fixturepipe.sync.lastsnapshot import NotUsableError, last_state, require_usable
 from fixturepipe.sync.options import SyncOptions
+from fixturepipe.sync.requirements import require_finished, require_migrations
 from fixturepipe.sync.stage import Syncing, SyncResult
 from fixturepipe.verify.comparison import ModelComparison
 from fixturepipe.verify.options import VerifyOptions
-from fixturepipe.verify.stage import VerifyResult, verify
-
-_NAMED = 10
+from fixturepipe.verify.stage import VerifyResult, compare_changed, verify
 
 
 def sync(
@@ -68,7 +72,7 @@ def sync(
     listener: Listener,
 ) -> SyncResult:
     """Bring the target to what the source holds now. Raises as `Pipeline.sync`."""
-    _require_finished(directory, manifest, endpoints)
+    require_finished(directory, manifest, _name(endpoints))
     _settle(directory)
     fixes = tuple(Declaration(*each) for each in manifest.fix)
     dump_options = DumpOptions(
@@ -76,6 +80,7 @@ def sync(
         snapshot=options.snapshot,
         fix=fixes,
         transform=manifest.transform,
+        keep_snapshot=_keeps(directory, options),
     )
     changing = [each for each in fixes if not each.changes_schema]
     repair = Repair(endpoints, changing) if changing else None
@@ -83,7 +88,7 @@ def sync(
         current = snapshot.enter_context(
             current_source(directory, endpoints, manifest, dump_options, listener, repair)
         )
-        _require_migrations(manifest, current, endpoints)
+        require_migrations(manifest, current.migrations, _name(endpoints))
         hands = _Hands(directory, manifest, current, options, listener)
         base = msgspec.structs.replace(
             manifest,
@@ -99,12 +104,42 @@ def sync(
         )
         work = Syncing(directory, manifest, base, hands, options, listener)
         ending.callback(work.close)
-        work.prepare(current.models, _left_out(directory), current.changes, _name(endpoints))
+        work.prepare(current.models, hands.left_out, current.changes, _name(endpoints))
         if not current.is_shared:
             # The load binds the alias whose connection has the snapshot's transaction.
             snapshot.close()
             hands.endpoints = endpoints
-        return work.finish()
+        result = work.finish()
+    if dump_options.keep_snapshot:
+        hands.keep(result)
+    return result
+
+
+def keep_snapshot(
+    directory: RunDirectory, manifest: Manifest, verified: VerifyResult, listener: Listener
+) -> None:
+    """Keep the copy of the source that a run has dumped and loaded."""
+    assert manifest.source is not None
+    rows = {each.model: each.target for each in verified.models}
+    schema = manifest.source.fingerprint["schema"]
+    kept = KeptSnapshot(state=manifest.run, schema=schema, rows=rows, seconds=verified.seconds)
+    _replace(directory, kept, listener)
+
+
+def _replace(directory: RunDirectory, kept: KeptSnapshot, listener: Listener) -> None:
+    if draft_path(directory).exists():
+        replace_kept(directory, kept)
+    else:
+        remove_kept(directory)
+        text = "No snapshot is kept: only a copy of a SQLite source, without a transform, can be."
+        listener(Notice("info", text))
+
+
+def _keeps(directory: RunDirectory, options: SyncOptions) -> bool:
+    """Whether this sync keeps its snapshot: once one is kept, each further one is."""
+    if options.dry_run:
+        return False
+    return options.keep_snapshot or kept_path(directory).exists()
 
 
 class _Hands:
@@ -123,20 +158,41 @@ class _Hands:
         self._current = current
         self._options = options
         self._listener = listener
+        self.left_out = _left_out(directory)
+        self._rows: dict[str, int] = {}
         self._ours: dict[str, KeyedRows] = {}
         self._compared: tuple[ModelComparison, ...] = ()
         self._theirs = held_rows(current.models, manifest)
         self._indexes = UniqueIndexes(connection_to(TARGET))
         self.endpoints = current.endpoints
+        self.proof_seconds = 0.0
 
-    def compare(self, sink: DifferingRows) -> VerifyResult:
-        """Compare everything that the run moved."""
+    def compare(self, sink: DifferingRows) -> VerifyResult | None:
+        """Compare everything that the run moved, or what changed since the kept snapshot."""
+        if kept_path(self._directory).exists():
+            try:
+                self._compare_with_kept(sink)
+            except (NotUsableError, ValueError, DatabaseError) as error:
+                if isinstance(error, DatabaseError) and not _is_of_sqlite(error):
+                    raise
+                text = f"The kept snapshot is not used: {error}. All rows are compared."
+                self._listener(Notice("info", text))
+                sink.clear()
+            else:
+                return None
         result = self._verify(self._manifest, sink)
         self._compared = tuple(each for each in result.models if each.ok)
         return result
 
     def verify(self, labels: Collection[str], *, alone: bool) -> VerifyResult:
-        """Compare these models again; what was equal before and has not changed is known."""
+        """Compare these models again; what was equal before and has not changed is known.
+
+        A load writes to no other tables: it deletes with foreign keys off. Only triggers do.
+        """
+        if alone and not labels:
+            return VerifyResult((), (), 0.0)
+        if not alone and _has_triggers():
+            return self._verify(self._manifest)
         if not alone:
             known = tuple(each for each in self._compared if each.model not in labels)
             return self._verify(self._manifest, known=known)
@@ -204,6 +260,46 @@ class _Hands:
         highest = {by_table[table]: key for table, key in sequences.items() if table in by_table}
         return bool(raise_sequences(self.endpoints, list(self._current.models), highest))
 
+    def keep(self, result: SyncResult) -> None:
+        """Keep the snapshot of a sync, if the target is equal to it."""
+        if not result.ok:
+            had_one = kept_path(self._directory).exists()
+            remove_kept(self._directory)
+            if had_one:
+                text = "The kept snapshot was removed, since the target differs from the source."
+                hint = "`fixturepipe sync` compares all rows then."
+                self._listener(Notice("warning", f"{text} {hint}"))
+            return
+        kept = KeptSnapshot(
+            state=last_state(self._directory, self._manifest),
+            schema=self._schema,
+            rows=self._rows,
+            seconds=self.proof_seconds,
+        )
+        _replace(self._directory, kept, self._listener)
+
+    @property
+    def _schema(self) -> str:
+        return str(self._current.source.fingerprint["schema"])
+
+    def _compare_with_kept(self, sink: DifferingRows) -> None:
+        """Raises NotUsableError, or ValueError or DatabaseError for a file that is damaged."""
+        if self._manifest.transform is not None:
+            raise NotUsableError("the transform is asked about every row")
+        if self._options.existing != "refuse":
+            raise NotUsableError(f"--existing {self._options.existing} is about every row")
+        if any(self.left_out.values()):
+            raise NotUsableError("the run or a sync has left rows out")
+        if not self._current.is_shared:
+            raise NotUsableError("it is compared with a copy, and there is none")
+        kept = read_kept(kept_path(self._directory))
+        state = last_state(self._directory, self._manifest)
+        require_usable(kept, state, self._schema, self._current.models)
+        self._rows, self.proof_seconds = dict(kept.rows), kept.seconds
+        with snapshot_diff(connection_to(SOURCE), kept_path(self._directory)) as diff:
+            _require_same_natural_rows(diff, self._current.models)
+            compare_changed(self.endpoints, self._manifest, diff, sink, self._listener)
+
     def account(self, changes: Sequence[Change]) -> None:
         """Keep what the fixes and the transform have made of the source's values."""
         write_changes(self._directory, changes)
@@ -217,7 +313,34 @@ class _Hands:
         accounts = read_accounts(self._directory, manifest)
         workers = self._options.workers if self._current.is_shared else 1
         options = VerifyOptions(workers=workers)
-        return verify(self.endpoints, options, self._listener, manifest, accounts, sink, known)
+        notify = self._listener
+        result = verify(self.endpoints, options, notify, manifest, accounts, sink, known)
+        self._rows |= {each.model: each.target for each in result.models}
+        if manifest is self._manifest and not known:
+            self.proof_seconds = result.seconds
+        return result
+
+
+def _is_of_sqlite(error: DatabaseError) -> bool:
+    return isinstance(error.__cause__, sqlite3.Error)
+
+
+def _has_triggers() -> bool:
+    """Whether the target's tables have triggers, which may write to other tables."""
+    query = "SELECT 1 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() LIMIT 1"
+    return bool(rows_of(connection_to(TARGET), query, []))
+
+
+def _require_same_natural_rows(diff: SnapshotDiff, covered: Sequence[type[models.Model]]) -> None:
+    """Raise NotUsableError if rows changed by whose natural keys all others are compared."""
+
+    def found(model: type[models.Model]) -> Iterator[object]:
+        yield from diff.changed(model)
+        yield from diff.gone(model)
+
+    for model in covered:
+        if model._meta.label_lower in NATURAL_PRIMARY and next(found(model), None) is not None:
+            raise NotUsableError(f"{model._meta.label_lower} has changed, which others refer to")
 
 
 def _in_target(label: str, to: str, keys: Sequence[Any]) -> list[Any] | None:
@@ -248,73 +371,6 @@ def _settle(directory: RunDirectory) -> None:
         if state is not None and state.finished:
             write_sync(directory, msgspec.structs.replace(each, loaded=True))
     remove_unloaded(directory)
-
-
-def _require_finished(directory: RunDirectory, manifest: Manifest, endpoints: Endpoints) -> None:
-    """The target holds the finished run of this directory, which still holds what was loaded."""
-    ledger = Ledger(connection_to(TARGET), manifest.run)
-    state = ledger.state()
-    if state is None or not state.finished:
-        raise ConfigurationError(
-            f"The target {_name(endpoints)} holds no finished run of {directory.path}",
-            hint="`fixturepipe run` moves everything once; `fixturepipe sync` brings what has"
-            " changed since.",
-        )
-    if manifest.source is None:
-        raise RunDirectoryError(
-            f"{directory.path} holds fixtures that fixturepipe did not dump",
-            hint="A sync needs the dumps of a source: `fixturepipe run`.",
-        )
-    chunks = manifest.arrangement.chunks if manifest.arrangement else ()
-    entries = ledger.applied()
-    for chunk in chunks:
-        entry = entries.pop(chunk.number, None)
-        path = directory.path / chunk.file
-        if entry is None or not path.is_file():
-            break
-        if entry.sha256 != chunk.sha256 and entry.sha256 != file_sha256(path):
-            break
-    else:
-        if not entries:
-            return
-    raise RunDirectoryError(
-        f"{directory.path} does not hold what was loaded into {_name(endpoints)}: it was dumped"
-        " or arranged again since",
-        hint="Without the chunks nobody can tell which rows of the target are the run's. Move the"
-        " site again: `fixturepipe run` with a new --workdir and an empty target.",
-    )
-
-
-def _require_migrations(manifest: Manifest, current: CurrentSource, endpoints: Endpoints) -> None:
-    """Source and target are at the migrations that the run was made at."""
-    before = [(app, name) for app, name in manifest.migrations]
-    moved = difference(current.migrations, before)
-    if moved:
-        added, gone = _listed(moved.source_only), _listed(moved.target_only)
-        parts = [f"applied since: {added}"] if added else []
-        parts += [f"unapplied since: {gone}"] if gone else []
-        raise ConfigurationError(
-            f"The source was migrated after the run; {'; '.join(parts)}",
-            hint="A sync moves rows, not tables. Bring the source back to where it was (`manage.py"
-            " migrate APP NAME`), or move the site again: `fixturepipe run` with a new --workdir"
-            " and an empty target.",
-        )
-    apart = difference(current.migrations, applied_migrations(connection_to(TARGET)))
-    if apart:
-        ours, theirs = _listed(apart.source_only), _listed(apart.target_only)
-        parts = [f"not applied there: {ours}"] if ours else []
-        parts += [f"applied there only: {theirs}"] if theirs else []
-        raise ConfigurationError(
-            f"The target {_name(endpoints)} is not at the migrations of the source;"
-            f" {'; '.join(parts)}",
-            hint="Bring both to the same migrations, then repeat `fixturepipe sync`.",
-        )
-
-
-def _listed(migrations: Sequence[MigrationKey]) -> str:
-    named = ", ".join(f"{app}.{name}" for app, name in migrations[:_NAMED])
-    more = len(migrations) - _NAMED
-    return f"{named} and {more} more" if more > 0 else named
 
 
 def _name(endpoints: Endpoints) -> str:

@@ -264,6 +264,7 @@ class Pipeline:
         Raises what the methods of the stages raise.
         """
         from fixturepipe.check.stage import check, check_tables
+        from fixturepipe.cutover import keep_snapshot
         from fixturepipe.dump.stage import check_options as check_dump_options
         from fixturepipe.dump.stage import dump
         from fixturepipe.load.stage import (
@@ -300,7 +301,12 @@ class Pipeline:
                 dumped = dump(self.directory, endpoints, dump_options, self._listener, repair)
             arranged = self._arrange((), arrange_options)
             loaded = load(self.directory, endpoints, load_options, self._listener)
-            return RunResult(checked, dumped, arranged, loaded, self.verify(verify_options))
+            verified = self.verify(verify_options)
+            if dump_options.keep_snapshot:
+                keep_snapshot(
+                    self.directory, read_manifest(self.directory), verified, self._listener
+                )
+            return RunResult(checked, dumped, arranged, loaded, verified)
 
     def clean(self, *, keep_ledger: bool = False) -> bool:
         """Remove the run's ledger from the target, and the run directory's files.

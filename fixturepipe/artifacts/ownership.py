@@ -18,12 +18,13 @@ from pathlib import Path
 MANIFEST, LOCK = "manifest.json", ".lock"
 DRAFT = ".2-chunks.tmp"
 SYNCS = "3-sync"
+KEPT_SNAPSHOT = "last-snapshot.sqlite3"
 
 _MANIFEST_BEGINS = re.compile(rb'\{\s*"version":\s*\d+,\s*"run":\s*"([0-9a-f]{32})"')
 _FILES = re.compile(
     r"manifest\.json|changes\.jsonl|findings\.jsonl(\.\d+)?|load\.json|verify\.json|report\.(html|json)"
     r"|sync\.json|deletes\.jsonl|\.differences\.sqlite3"
-    r"|\.lock|snapshot\.sqlite3(-journal|-wal|-shm)?"
+    r"|\.lock|(last-)?snapshot\.sqlite3(-journal|-wal|-shm)?"
 )
 _SERVER = re.compile(
     r"data|data\.new|tmp|mariadbd\.(log|pid|sock|sock\.lock)|socket-directory|served|kept"

@@ -8,6 +8,7 @@
         rejects/             objects that were left out, each with its reason
         findings.jsonl       every row of every finding of the last check
         changes.jsonl        what declared fixes changed (see `changes`)
+        last-snapshot.sqlite3   the source as it was moved last (see `keptsnapshot`)
         server/              the embedded MariaDB, when it is the target
 
 A file is complete or absent: it is written under a temporary name in the same directory,

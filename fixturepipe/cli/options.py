@@ -119,6 +119,12 @@ _SNAPSHOT = Option(
     choices=("backup", "transaction"),
     group=WHERE,
 )
+_KEEP = Option(
+    "keep-snapshot",
+    "keep the copy of the SQLite source, so that the next sync reads only what has changed in it",
+    convert=None,
+    group=SPEED,
+)
 _ON_ERROR = Option(
     "on-error",
     "when an object is refused: stop, or write it to rejects/ and continue",
@@ -222,7 +228,8 @@ _SYNC = (
     _EXISTING,
     Option(
         "verify",
-        "what the proof covers: every row, or those of models that changed",
+        "what is compared before the sync ends: every row of every model, those of models that it "
+        "changed after the load; or these models alone",
         choices=("full", "touched"),
         group=SPEED,
     ),
@@ -319,7 +326,7 @@ COMMANDS = (
         "check, migrate the target, dump, arrange, load, verify",
         (CheckOptions, DumpOptions, ArrangeOptions, LoadOptions, VerifyOptions),
         (
-            *(_EXCLUDE, _IGNORE, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _ON_ERROR),
+            *(_EXCLUDE, _IGNORE, _FIX, _TRANSFORM, _NATURAL, _SNAPSHOT, _KEEP, _ON_ERROR),
             *(*_LOAD, *_ARRANGE, *_VERIFY),
         ),
         (_YES,),
@@ -329,7 +336,7 @@ COMMANDS = (
         "sync",
         "bring a target that a run has filled to what the source holds now",
         (SyncOptions,),
-        (_WORKERS, *_SYNC, _SNAPSHOT),
+        (_WORKERS, *_SYNC, _SNAPSHOT, _KEEP),
         (_YES,),
         group=MOST,
     ),

@@ -89,7 +89,8 @@ def current_source(
     alterations = Alterations(options.transform, repair)
     dumped = {label for dump in manifest.dumps for label in dump.models}
     fingerprint = file_fingerprint(endpoints)
-    with snapshot_of(directory, endpoints, options.snapshot) as snapshot:
+    keep = options.keep_snapshot and options.transform is None
+    with snapshot_of(directory, endpoints, options.snapshot, keep=keep) as snapshot:
         connection = snapshot.connection
         fingerprint |= snapshot_fingerprint(snapshot)
         migrations = applied_migrations(connection)

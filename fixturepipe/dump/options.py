@@ -19,7 +19,8 @@ class DumpOptions:
     about values that a fixture cannot carry: "stop" writes no file for their app, "reject"
     writes their objects to `rejects/`. `snapshot` is a "backup" (a copy of the file) or one
     read "transaction". `fix` are the declared fixes; `transform` names a callable,
-    "module:name", that may change or drop each object.
+    "module:name", that may change or drop each object. `keep_snapshot` keeps the copy in the
+    run directory, for `sync`; a run has to prove it first.
     """
 
     labels: tuple[str, ...] = ()
@@ -29,3 +30,4 @@ class DumpOptions:
     snapshot: SnapshotKind = "backup"
     fix: tuple[Declaration, ...] = ()
     transform: str | None = None
+    keep_snapshot: bool = False

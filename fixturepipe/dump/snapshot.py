@@ -23,6 +23,7 @@ from typing import Any
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.artifacts.keptsnapshot import draft_path
 from fixturepipe.artifacts.rundir import FILE_MODE, RunDirectory
 from fixturepipe.databases.endpoints import (
     LOCK_SECONDS,
@@ -71,30 +72,33 @@ class Snapshot:
 
 @contextmanager
 def snapshot_of(
-    directory: RunDirectory, endpoints: Endpoints, kind: SnapshotKind
+    directory: RunDirectory, endpoints: Endpoints, kind: SnapshotKind, *, keep: bool = False
 ) -> Iterator[Snapshot]:
     """A snapshot of the source for the length of the block.
 
-    Raises ConfigurationError if another process keeps the source locked.
+    With `keep`, a copy becomes the draft of the kept snapshot when the block ends well. Raises
+    ConfigurationError if another process keeps the source locked.
     """
     if endpoints.source.vendor != "sqlite":
         opened = _server_transaction(endpoints)
     elif kind == "transaction" and not _in_memory(endpoints):
         opened = _sqlite_transaction(endpoints)
     else:
-        opened = _copy(directory, endpoints)
+        opened = _copy(directory, endpoints, keep=keep)
     with opened as snapshot:
         yield snapshot
 
 
 @contextmanager
-def _copy(directory: RunDirectory, endpoints: Endpoints) -> Iterator[Snapshot]:
+def _copy(directory: RunDirectory, endpoints: Endpoints, *, keep: bool) -> Iterator[Snapshot]:
     with backup(directory, endpoints) as copy:
         options = _raw(endpoints)
         options.pop("init_command", None)
         settings = {"NAME": f"{copy.as_uri()}?immutable=1", "OPTIONS": options}
         with _kept_in_memory(endpoints), _bound(endpoints, settings) as connection:
             yield Snapshot(connection, copy, is_copy=True)
+        if keep:
+            copy.rename(draft_path(directory))
 
 
 @contextmanager

@@ -107,7 +107,8 @@ def dump(
     alterations = Alterations(options.transform, repair)
     manifest = open_run(directory)
     fingerprint = file_fingerprint(endpoints)
-    with snapshot_of(directory, endpoints, options.snapshot) as snapshot:
+    keep = options.keep_snapshot and options.transform is None
+    with snapshot_of(directory, endpoints, options.snapshot, keep=keep) as snapshot:
         connection = snapshot.connection
         fingerprint |= snapshot_fingerprint(snapshot)
         target = connection_to(TARGET) if endpoints.target is not None else None

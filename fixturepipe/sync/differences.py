@@ -67,6 +67,10 @@ class DifferingRows:
         )
         self._connection.executemany(query, [(label, _text(key)) for key in keys])
 
+    def clear(self) -> None:
+        """Forget all rows, to begin again."""
+        self._connection.execute("DELETE FROM row")
+
     def count(self) -> int:
         """How many rows differ."""
         (count,) = self._connection.execute("SELECT COUNT(*) FROM row").fetchone()

@@ -1,6 +1,7 @@
 """`sync`: brings a target that a run has filled to what the source holds now.
 
     compare     source and target, as `verify` does, keeping every row that differs   differences
+                (or only the rows that have changed since the snapshot that was moved last)
     sort        upserts, deletes, and rows that somebody else has written             changeset
     arrange     the upserts into chunks, in load order
     load        deletes and chunks, in one transaction                                removal
@@ -58,8 +59,15 @@ class Proof(Protocol):
 class Hands(Protocol):
     """What a sync needs of the other stages."""
 
-    def compare(self, sink: DifferingRows) -> Proof:
-        """Compare the source as it is now with the target. Each row that differs goes to `sink`."""
+    @property
+    def proof_seconds(self) -> float:
+        """How long it takes to compare everything, as far as is known."""
+
+    def compare(self, sink: DifferingRows) -> Proof | None:
+        """Compare the source as it is now with the target. Each row that differs goes to `sink`.
+
+        None if only the rows were compared that have changed in the source.
+        """
 
     def table(self, model: type[models.Model]) -> ModelRows:
         """The model's rows in both databases."""
@@ -204,7 +212,10 @@ class Syncing:
         else:
             was_raised = self._hands.raise_sequences()
             # Rows may differ all the same, as the run has left them: rejected ones, for example.
-            if was_raised or changes is not None:
+            if self._proof is None:
+                alone = self._options.verify == "touched"
+                self._proof = self._hands.verify((), alone=alone)
+            elif was_raised or changes is not None:
                 self._proof = self._hands.verify((), alone=False)
         assert self._proof is not None
         self._record(loaded=True, verified=self._proof.ok)
@@ -243,9 +254,9 @@ class Syncing:
 
     def _expected(self) -> float:
         """The seconds that this sync would take: what it has taken, the writing, the proof."""
-        assert self._proof is not None
         rows = self._changes.rows if self._changes is not None else 0
-        proof = self._proof.seconds if rows else 0.0
+        is_proved = self._proof is not None and not rows
+        proof = 0.0 if is_proved else self._hands.proof_seconds
         return round(time.monotonic() - self._started + rows / _ROWS_A_SECOND + proof, 1)
 
     def _result(self, expected: float | None = None) -> SyncResult:

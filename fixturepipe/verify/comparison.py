@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
+
+from django.db import models
 
 from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Key
 
@@ -112,3 +114,13 @@ class Sink(Protocol):
 
     def extras(self, label: str, theirs: Sequence[Key]) -> None:
         """Rows that only the target has."""
+
+
+class RowChanges(Protocol):
+    """What has changed in the source since the target was equal to it. Keys are raw."""
+
+    def changed(self, model: type[models.Model]) -> Iterator[list[Key]]:
+        """Yield the keys of rows that are new or have other values."""
+
+    def gone(self, model: type[models.Model]) -> Iterator[list[Key]]:
+        """Yield the keys of rows that the source has no more."""

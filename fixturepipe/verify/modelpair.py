@@ -120,16 +120,25 @@ class ModelPair:
     def find_extra(self, at_most: int | None = None) -> ModelComparison:
         """Search the target for rows whose keys the source lacks."""
         for page in self._target_keys.pages(rows=_LOOKED_UP):
-            absent = self._absent(page)
-            if self._sink is not None and absent:
-                self._sink.extras(self.label, absent)
-            for row in absent:
-                self._counts["extra"] += 1
-                key = _key_of(row, [column.target for column in self._key])
-                self._note(Difference("extra", self.label, self.target.name, _shown_key(key)))
+            self._note_extra(self._absent(page))
             if self._counts["extra"] == at_most:
                 break
         return self._result()
+
+    def compare_keys(self, keys: Sequence[Key]) -> None:
+        """Compare the rows of the source that have these raw keys."""
+        for start in range(0, len(keys), _SAMPLED_ROWS):
+            for rows in self.source.with_keys(keys[start : start + _SAMPLED_ROWS]):
+                if rows:
+                    in_order = sorted(rows, key=lambda row: row[0]) if self._integer_key else rows
+                    self._compare_page(in_order)
+
+    def find_gone(self, keys: Sequence[Key]) -> None:
+        """Search the target for rows with these raw keys, which the source has no more."""
+        ours = sorted(keys) if self._integer_key else list(keys)
+        held = [row for row in self._counterparts(ours, self._target_keys) if row is not None]
+        if held:
+            self._note_extra(self._absent(held))
 
     def find_missing(self) -> ModelComparison:
         """Search the source for rows whose keys the target lacks."""
@@ -205,6 +214,14 @@ class ModelPair:
             width = len(self._key)
             names = [self._columns[number].field.name for number in numbers]
             self._sink.differing(self.label, ours[:width], theirs[:width], names)
+
+    def _note_extra(self, rows: Sequence[Row]) -> None:
+        if self._sink is not None and rows:
+            self._sink.extras(self.label, rows)
+        for row in rows:
+            self._counts["extra"] += 1
+            key = _key_of(row, [column.target for column in self._key])
+            self._note(Difference("extra", self.label, self.target.name, _shown_key(key)))
 
     def _note_missing(self, rows: Sequence[Row]) -> None:
         if self._sink is not None and rows:

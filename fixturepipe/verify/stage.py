@@ -44,7 +44,7 @@ from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
 from fixturepipe.findings.finding import Finding, Level
 from fixturepipe.verify import soundness
-from fixturepipe.verify.comparison import Difference, ModelComparison, Selection, Sink
+from fixturepipe.verify.comparison import Difference, ModelComparison, RowChanges, Selection, Sink
 from fixturepipe.verify.modelpair import ModelPair
 from fixturepipe.verify.naturalrows import NaturalRows
 from fixturepipe.verify.options import VerifyOptions
@@ -118,6 +118,25 @@ def verify(
     return VerifyResult((*known, *compared), findings, seconds)
 
 
+def compare_changed(
+    endpoints: Endpoints, manifest: Manifest, changes: RowChanges, sink: Sink, listener: Listener
+) -> None:
+    """Compare only the rows that have changed in the source; those that differ go to `sink`."""
+    endpoints.open()
+    covered = _models_to_compare(endpoints, manifest)
+    _require_tables(covered)
+    natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET), _kept_ids(manifest))
+    comparing = _Comparing(
+        natural, Accounts(), VerifyOptions(), listener, keeps_ids=True, sink=sink
+    )
+    for model in covered:
+        pair = comparing.pair(model)
+        for keys in changes.changed(model):
+            pair.compare_keys(keys)
+        for keys in changes.gone(model):
+            pair.find_gone(keys)
+
+
 class _Comparing:
     """Compares models in threads, each with connections of its own.
 
@@ -165,7 +184,8 @@ class _Comparing:
             for model, futures in parts.items():
                 compared.append(self._whole(model, [future.result() for future in futures]))
 
-    def _pair(self, model: Model) -> ModelPair:
+    def pair(self, model: Model) -> ModelPair:
+        """The model at both endpoints, over this thread's connections."""
         return ModelPair(
             model,
             connection_to(SOURCE),
@@ -193,13 +213,11 @@ class _Comparing:
 
     def _part(self, model: Model, bounds: Bounds) -> ModelComparison:
         selection = _selection(model, self._options, bounds)
-        return self._pair(model).compare(
-            selection, partial(self._advanced, model._meta.label_lower)
-        )
+        return self.pair(model).compare(selection, partial(self._advanced, model._meta.label_lower))
 
     def _whole(self, model: Model, parts: Sequence[ModelComparison]) -> ModelComparison:
         """The sum of the parts, with the missing and extra rows that only the counts show."""
-        pair, limit = self._pair(model), self._options.limit
+        pair, limit = self.pair(model), self._options.limit
         found = pair.count()
         for part in parts:
             found = found.plus(part, limit)

@@ -53,7 +53,13 @@ def directory(tmp_path: Path) -> RunDirectory:
     open_run(directory)
     for name in ("1-dump/shop.json", "2-chunks/0001-shop.tag.json", "2-chunks/.catalog"):
         (directory.path / name).touch()
-    for name in ("load.json", ".load.json.tmp", "findings.jsonl", "snapshot.sqlite3-wal"):
+    for name in (
+        "load.json",
+        ".load.json.tmp",
+        "findings.jsonl",
+        "snapshot.sqlite3-wal",
+        "last-snapshot.sqlite3",
+    ):
         (directory.path / name).touch()
     (directory.server / "data" / "mysql").mkdir(parents=True)
     (directory.server / "data" / "mysql" / "user.frm").touch()

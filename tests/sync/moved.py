@@ -28,6 +28,8 @@ from fixturepipe import (
     SyncResult,
     VerifyOptions,
 )
+from fixturepipe.artifacts.keptsnapshot import remove_kept
+from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.config import filled
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
 from tests.shop import ROOT
@@ -63,6 +65,10 @@ class Moved:
         """Sync in this process."""
         with self._pipeline(events) as pipeline:
             return pipeline.sync(SyncOptions(workers=1, **options))
+
+    def forget_snapshot(self) -> None:
+        """Let the next sync compare all rows."""
+        remove_kept(RunDirectory(self.workdir))
 
     def start(self) -> subprocess.Popen[bytes]:
         """Sync in a process of its own, to be killed."""

@@ -7,11 +7,9 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,36 +32,6 @@ from tests.sync.moved import Moved, end
 KILLS = int(os.environ.get("FIXTUREPIPE_CRASHES", "4"))
 
 
-@pytest.fixture(scope="module")
-def moved_once(
-    server: servers.Server,
-    source_template: Path,
-    target_template: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Moved]:
-    """A site with rows of every kind, moved; its target follows from test to test."""
-    path = tmp_path_factory.mktemp("moved")
-    shutil.copyfile(source_template, path / "source.sqlite3")
-    with server.database() as target:
-        server.copy(target_template, str(target.settings["NAME"]))
-        source = sqlite_endpoint(path / "source.sqlite3")
-        moved = Moved(Endpoints("default", source, target), path / "run")
-        with moved.editor() as editor:
-            editor.fill(3)
-        shutil.copyfile(moved.source, path / "first.sqlite3")
-        moved.run()
-        yield moved
-        connections.close_all()
-
-
-@pytest.fixture
-def moved(moved_once: Moved) -> Moved:
-    """The site as it was at the run, and a target that is equal to it."""
-    shutil.copyfile(moved_once.source.with_name("first.sqlite3"), moved_once.source)
-    moved_once.sync(existing="delete")
-    return moved_once
-
-
 def label_and_keys(directory: RunDirectory, number: int) -> list[tuple[str, object]]:
     return list(read_deletes(sync_directory_of(directory, number)))
 
@@ -72,18 +40,24 @@ def label_and_keys(directory: RunDirectory, number: int) -> list[tuple[str, obje
     max_examples=int(os.environ.get("FIXTUREPIPE_SYNCS", "4")),
     suppress_health_check=list(HealthCheck),
 )
-@given(seed=st.integers(0, 10**6), times=st.integers(1, 60))
-def test_any_edits_of_the_source_arrive(moved_once: Moved, seed: int, times: int) -> None:
+@given(seed=st.integers(0, 10**6), times=st.integers(1, 60), by_files=st.booleans())
+def test_any_edits_of_the_source_arrive(
+    moved_once: Moved, seed: int, times: int, by_files: bool
+) -> None:
     # Each example edits the first state, while the target is at that of the example before.
     shutil.copyfile(moved_once.source.with_name("first.sqlite3"), moved_once.source)
     with moved_once.editor(seed) as editor:
         editor.edit(times)
-    assert moved_once.sync().ok
+    if not by_files:
+        moved_once.forget_snapshot()
+    assert moved_once.sync(keep_snapshot=True).ok
     assert moved_once.differences() == []
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_a_killed_sync_is_undone_or_done_and_the_next_ends_equal(moved: Moved, seed: int) -> None:
+    if seed % 2:
+        moved.sync(keep_snapshot=True)
     with moved.editor(seed) as editor:
         editor.edit(40)
     process = moved.start()
