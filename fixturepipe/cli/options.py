@@ -228,8 +228,8 @@ _SYNC = (
     _EXISTING,
     Option(
         "verify",
-        "what is compared before the sync ends: every row of every model, those of models that it "
-        "changed after the load; or these models alone",
+        "full: compare every row of every model, after the load where the sync has changed rows, "
+        "else before or after it; touched: compare only the models that it changed",
         choices=("full", "touched"),
         group=SPEED,
     ),
