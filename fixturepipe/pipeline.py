@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -40,6 +39,7 @@ from fixturepipe.databases.ledger import Ledger, remove_ledger
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import require_migrated, require_reachable, require_server
 from fixturepipe.databases.runtarget import AskPassword, choose_target, record_target
+from fixturepipe.databases.scratch import scratch, scratch_server, sweep
 from fixturepipe.databases.sqlitefile import readable
 from fixturepipe.databases.urls import is_url
 from fixturepipe.dump.fingerprint import what_moved
@@ -324,12 +324,26 @@ class Pipeline:
             if runs and not keep_ledger:
                 self._remove_ledger(runs)
             self.server.stop()
+            sweep(self.directory)
             return self.directory.remove()
 
     def _replace_migrated_rows(self, endpoints: Endpoints, options: LoadOptions) -> None:
         from fixturepipe.load.stage import replace_migrated_rows
 
-        replace_migrated_rows(self.directory, endpoints, options, self._listener, _fresh_database)
+        replace_migrated_rows(
+            self.directory, endpoints, options, self._listener, self._fresh_database
+        )
+
+    @contextmanager
+    def _fresh_database(self) -> Iterator[Endpoint]:
+        """An empty database of a private server, which is gone afterwards."""
+        with scratch(self.directory) as path:
+            server = scratch_server(path)
+            server.start()
+            try:
+                yield server.endpoint()
+            finally:
+                server.leave()
 
     def _remove_ledger(self, runs: Sequence[str]) -> None:
         try:
@@ -368,6 +382,7 @@ class Pipeline:
     def _writing(self) -> Iterator[None]:
         self._make_directory()
         with self.directory.locked():
+            sweep(self.directory)
             yield
 
     def _make_directory(self) -> None:
@@ -501,18 +516,6 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
         on_orphan=arrangement.on_orphan,
         ignorenonexistent=arrangement.ignorenonexistent,
     )
-
-
-@contextmanager
-def _fresh_database() -> Iterator[Endpoint]:
-    """An empty database of a private server, which is gone afterwards."""
-    with TemporaryDirectory(prefix="fixturepipe-") as directory:
-        server = EmbeddedServer(Path(directory) / "server")
-        server.start()
-        try:
-            yield server.endpoint()
-        finally:
-            server.leave()
 
 
 def _repair(endpoints: Endpoints, options: DumpOptions) -> Repair | None:

@@ -17,12 +17,13 @@ from pathlib import Path
 
 MANIFEST, LOCK = "manifest.json", ".lock"
 DRAFT = ".2-chunks.tmp"
+SCRATCH, SCRATCH_PREFIX = ".scratch", "fixturepipe-"
 SYNCS = "3-sync"
 KEPT_SNAPSHOT = "last-snapshot.sqlite3"
 
 _MANIFEST_BEGINS = re.compile(rb'\{\s*"version":\s*\d+,\s*"run":\s*"([0-9a-f]{32})"')
 _FILES = re.compile(
-    r"manifest\.json|changes\.jsonl|findings\.jsonl(\.\d+)?|load\.json|verify\.json|report\.(html|json)"
+    r"manifest\.json|changes\.jsonl|findings\.jsonl|load\.json|verify\.json|report\.(html|json)"
     r"|sync\.json|deletes\.jsonl|\.differences\.sqlite3"
     r"|\.lock|(last-)?snapshot\.sqlite3(-journal|-wal|-shm)?"
 )
@@ -30,17 +31,22 @@ _SERVER = re.compile(
     r"data|data\.new|tmp|mariadbd\.(log|pid|sock|sock\.lock)|socket-directory|served|kept"
     r"|(change|users)\.lock"
 )
+_NONE = re.compile(r"(?!)")
 # The directories that fixturepipe makes, and the names that it makes in them.
 _DIRECTORIES = {
     "1-dump": re.compile(r".+\.json"),
     "2-chunks": re.compile(r"\d{4,}-.+\.json|\.catalog"),
     "rejects": re.compile(r".+\.json"),
-    SYNCS: re.compile(r"(?!)"),
+    SYNCS: _NONE,
     "server": _SERVER,
     DRAFT: re.compile(r"(\d+\.|\.|index\.|\d{4,}-).+"),
+    SCRATCH: _NONE,
 }
-# Directories in `server` whose whole content the server made.
-_TREES = {"data", "data.new", "tmp"}
+# Directories in them whose whole content is ours or the server's.
+_TREES = {
+    "server": re.compile(r"data|data\.new|tmp"),
+    SCRATCH: re.compile(rf"{SCRATCH_PREFIX}\w{{8}}"),
+}
 _TEMPORARY = re.compile(r"\.(.+)\.tmp")
 _UNMISTAKABLE = {"1-dump", "2-chunks", DRAFT, f".{MANIFEST}.tmp"}
 
@@ -122,8 +128,9 @@ def _remove_directory(path: Path, files: re.Pattern[str]) -> None:
     if path.is_symlink():
         path.unlink()
         return
+    trees = _TREES.get(path.name, _NONE)
     for entry in [*_entries(path)]:
-        if entry.name in _TREES and entry.is_dir() and not entry.is_symlink():
+        if trees.fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         elif _is_file_of(entry.name, files):
             _remove_file(entry)

@@ -26,7 +26,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from fixturepipe.artifacts.ownership import DRAFT, LOCK, MANIFEST, SYNCS, is_ours, remove_files
+from fixturepipe.artifacts.ownership import (
+    DRAFT,
+    LOCK,
+    MANIFEST,
+    SCRATCH,
+    SYNCS,
+    is_ours,
+    remove_files,
+)
 from fixturepipe.errors import RunDirectoryError
 
 DIRECTORY_MODE = 0o700
@@ -103,6 +111,7 @@ class RunDirectory:
         self.dumps = path / "1-dump"
         self.chunks = path / "2-chunks"
         self.arranging = path / DRAFT
+        self.scratch = path / SCRATCH
         self.syncs = path / SYNCS
         self.rejects = path / "rejects"
         self.server = path / "server"
@@ -129,7 +138,14 @@ class RunDirectory:
                     f"{self.path} is not a run directory: it has other files. Nothing was changed.",
                     hint="Name an empty or new directory with --workdir.",
                 )
-            for directory in (self.dumps, self.chunks, self.arranging, self.rejects):
+            for directory in (
+                self.dumps,
+                self.chunks,
+                self.arranging,
+                self.rejects,
+                self.scratch,
+                self.syncs,
+            ):
                 if directory.is_symlink():
                     raise RunDirectoryError(
                         f"{directory} is a symbolic link, which fixturepipe does not follow",

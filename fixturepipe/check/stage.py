@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from django.apps import apps
 from django.db import models
@@ -25,6 +24,7 @@ from fixturepipe.check.schema import left_out
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.coverage import coverage
 from fixturepipe.databases.endpoints import EMBEDDED, SOURCE, Endpoints, connection_to
+from fixturepipe.databases.scratch import scratch
 from fixturepipe.databases.tables import Table
 from fixturepipe.events import Listener, StageFinished, StageStarted, ignore
 from fixturepipe.findings.finding import LEVELS, Finding
@@ -69,15 +69,15 @@ class CheckResult:
         """Whether nothing will fail or change on the way, except by declared fixes."""
         return not any(finding.stands for finding in self.findings)
 
-    def plus(self, found: Sequence[Finding], options: CheckOptions) -> CheckResult:
+    def plus(self, found: Sequence[Finding], options: CheckOptions, scratch: Path) -> CheckResult:
         """The result with further findings, except those that the options leave out.
 
-        Replaces `findings.jsonl` in the run directory.
+        Replaces `findings.jsonl` in the run directory, by way of a scratch directory.
         """
         kept = [_with_suggestions(f) for f in found if is_reported(f, options)]
         together = sorted([*self.findings, *kept], key=lambda f: LEVELS.index(f.level))
         file = options.workdir / NAME
-        written = write_findings(file, together)
+        written = write_findings(file, together, scratch)
         ignored = self.ignored + len(found) - len(kept)
         return replace(self, findings=tuple(written), ignored=ignored, file=file)
 
@@ -106,7 +106,7 @@ def check(
     listener(StageStarted("check", sum(totals.values())))
     needed = _bytes_needed(totals)
     altering = Altering(options.fix, transform)
-    with TemporaryDirectory(prefix="fixturepipe-") as spool, spooled_in(Path(spool)):
+    with scratch(RunDirectory(options.workdir)) as spool, spooled_in(spool):
         found += findings_of_rows(totals, target, altering, listener)
         estimate = Estimate(needed, (time.monotonic() - begun) * RUN_TO_CHECK)
         found += server.space(options.workdir, needed)
@@ -115,7 +115,7 @@ def check(
         found += _findings_of_target(endpoints, list(totals), target, fixes)
         seconds = time.monotonic() - begun
         saw_tables = target.has_tables or not target.is_server
-        result = CheckResult((), 0, seconds, estimate, saw_tables).plus(found, options)
+        result = CheckResult((), 0, seconds, estimate, saw_tables).plus(found, options, spool)
     listener(StageFinished("check", sum(totals.values()), seconds))
     return result
 
@@ -155,12 +155,12 @@ def check_tables(
     found = list(_findings_of_tables(chosen, target))
     differing = {f.model for f in found if f.id in ("FP307", "FP316")}
     totals = {m: Table(m, source).count() for m in chosen if m._meta.label_lower in differing}
-    with TemporaryDirectory(prefix="fixturepipe-") as spool, spooled_in(Path(spool)):
+    with scratch(RunDirectory(options.workdir)) as spool, spooled_in(spool):
         altering = Altering(options.fix, transform)
         found += findings_of_rows(totals, target, altering, listener)
         old = [f for f in before.findings if not (f.model in differing and f.id < "FP300")]
         kept = tuple(f for f in old if f.id != "FP301")
-        return replace(before, findings=kept).plus(found, options)
+        return replace(before, findings=kept).plus(found, options, spool)
 
 
 def _findings_of_target(

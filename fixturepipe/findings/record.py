@@ -7,7 +7,6 @@ A finding that is not about rows has one line, whose `value` is what it says.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +20,13 @@ from fixturepipe.findings.rows import SpooledRows
 NAME = "findings.jsonl"
 
 
-def write_findings(path: Path, findings: Iterable[Finding]) -> list[Finding]:
-    """Replace the file by these findings; gives them with their many rows in this file."""
+def write_findings(path: Path, findings: Iterable[Finding], scratch: Path) -> list[Finding]:
+    """Replace the file by these findings; gives them with their many rows in this file.
+
+    Written in a directory of the command's own: two checks may write at the same time.
+    """
     written = []
-    # Two checks may write at the same time.
-    own = path.with_name(f"{path.name}.{os.getpid()}")
+    own = scratch / path.name
     with atomic_file(own) as file:
         for finding in findings:
             begin = file.tell()

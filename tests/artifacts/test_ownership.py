@@ -91,11 +91,15 @@ def test_a_manifest_with_its_end_cut_off_names_its_run(directory: RunDirectory) 
 
 
 @pytest.mark.parametrize(
-    "name", ["photo.jpg", "1-dump/notes.txt", "2-chunks/mine.json", "server/main.py", "data/x.json"]
+    "name",
+    [
+        *("photo.jpg", "1-dump/notes.txt", "2-chunks/mine.json", "server/main.py", "data/x.json"),
+        *("1-dump/tmp/x", "rejects/data/x", ".scratch/mine/x"),
+    ],
 )
 def test_other_files_stay_and_so_does_the_directory(directory: RunDirectory, name: str) -> None:
     path = directory.path / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text("mine")
     assert not directory.remove()
     assert [each for each in directory.path.rglob("*") if each.is_file()] == [path]
