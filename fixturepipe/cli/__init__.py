@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fixturepipe.cli.failures import failure_of
-from fixturepipe.cli.interrupts import handled
+from fixturepipe.cli.interrupts import handled, is_interrupted
 from fixturepipe.cli.nextcommand import NextCommand, next_command
 from fixturepipe.cli.options import Command, all_options, command_named
 from fixturepipe.cli.parser import build_parser
@@ -70,7 +70,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") -> i
             status = COMMANDS[command.name](Call(command, values, progress, next_))
         flush_stdout()
         return status
-    except Exception as error:  # noqa: BLE001  (a user gets a sentence, whatever happened)
+    except Exception as error:  # a user gets a sentence, whatever happened
+        if is_interrupted():
+            raise KeyboardInterrupt from error
         if verbosity >= TRACEBACKS:
             traceback.print_exc()
         return _say_failure(error, next_)

@@ -5,6 +5,11 @@ absent, and the embedded server stops. Python does that only between its own ins
 query that waits on a silent network, or a long query in SQLite, would put it off. A thread that
 reads the signals' wakeup file therefore kills the workers and, where the interrupt still waits,
 ends the process. A second signal ends it at once.
+
+Code of others may take the interrupt for its own failure, or lose it: a driver cannot roll back in
+the middle of an answer, Python ignores all exceptions in a callback of its collector. So whatever
+ends the command after a signal counts as the interrupt (`is_interrupted`), nothing else is printed
+of it, and one that was lost is raised again.
 """
 
 from __future__ import annotations
@@ -13,14 +18,24 @@ import _thread
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # How long an interrupt may wait to be noticed, and the command to end after that.
 NOTICE_SECONDS, END_SECONDS = 0.7, 60.0
 _POLL_SECONDS = 0.02
+
+_current: _Watch | None = None
+
+
+def is_interrupted() -> bool:
+    """Whether a signal has come that the command now answers."""
+    return _current is not None and _current.number is not None
 
 
 @contextmanager
@@ -29,9 +44,12 @@ def handled(forced: Callable[[], None]) -> Iterator[None]:
 
     Must be called in the main thread. A signal that is ignored already, as under nohup, stays so.
     """
+    global _current
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    watch = _Watch(reading, forced)
+    _current = watch = _Watch(reading, forced)
+    hooks = sys.unraisablehook, threading.excepthook
+    sys.unraisablehook, threading.excepthook = watch.unraisable, watch.thread_failed
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
@@ -44,7 +62,9 @@ def handled(forced: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         watch.is_over = True
+        _current = None
         signal.set_wakeup_fd(-1)
+        sys.unraisablehook, threading.excepthook = hooks
         for number, previous in before.items():
             signal.signal(number, previous)
 
@@ -55,14 +75,32 @@ class _Watch:
     def __init__(self, reading: int, forced: Callable[[], None]) -> None:
         self._reading = reading
         self._forced = forced
+        self._hooks = sys.unraisablehook, threading.excepthook
         self._is_noticed = False
+        self._is_lost = False
+        self._repeats = 0  # how many of the signals to come are sent by this object
+        self._main = threading.get_ident()
+        self.number: int | None = None
         self.is_over = False
 
-    def interrupt(self, *_: object) -> None:
+    def interrupt(self, number: int, _: object) -> None:
         """The signal handler: later signals must not interrupt what the first one set off."""
         if not self._is_noticed:
             self._is_noticed = True
+            self.number = number
             raise KeyboardInterrupt
+
+    def unraisable(self, ignored: Any) -> None:
+        """What Python calls with an exception that it ignores."""
+        if self.number is None:
+            self._hooks[0](ignored)
+        elif issubclass(ignored.exc_type, KeyboardInterrupt):
+            self._is_lost = True
+
+    def thread_failed(self, failure: Any) -> None:
+        """What Python calls with an exception that ends a thread."""
+        if self.number is None:
+            self._hooks[1](failure)
 
     def run(self) -> None:
         """Wait for a signal; then see to it that the process ends."""
@@ -82,12 +120,21 @@ class _Watch:
         """Wait so long, or until the command is over, or until another signal comes."""
         deadline = time.monotonic() + seconds
         while not self.is_over and time.monotonic() < deadline:
+            if self._is_lost:
+                self._interrupt_again()
             try:
-                if os.read(self._reading, 1):
+                if os.read(self._reading, 1) and not self._repeats:
                     return True
+                self._repeats -= 1
             except BlockingIOError:
                 time.sleep(_POLL_SECONDS)
         return False
+
+    def _interrupt_again(self) -> None:
+        self._is_lost = self._is_noticed = False
+        self._repeats += 1
+        # A real signal, since it has to end a system call too.
+        signal.pthread_kill(self._main, self.number or signal.SIGINT)
 
 
 def _hold() -> None:

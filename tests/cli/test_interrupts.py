@@ -97,6 +97,34 @@ def test_an_ignored_signal_stays_ignored() -> None:
     assert process.returncode == 0
 
 
+def test_an_interrupt_that_a_callback_loses_comes_again() -> None:
+    work = f"""
+    class Lost:
+        def __del__(self):
+            {READY}
+            time.sleep(60)
+
+    Lost()
+    time.sleep(60)"""
+    assert interrupted(signal.SIGTERM, work)[:3] == (130, "noticed\n", "")
+
+
+def test_what_a_library_makes_of_an_interrupt_is_one() -> None:
+    work = f"""
+    import fixturepipe.cli, fixturepipe.cli.commands
+
+    def fails(call):
+        try:
+            {READY}
+            time.sleep(60)
+        except KeyboardInterrupt:
+            raise ValueError("Commands out of sync")
+
+    fixturepipe.cli.commands.COMMANDS["status"] = fails
+    fixturepipe.cli.main(["status"])"""
+    assert interrupted(signal.SIGINT, work)[:3] == (130, "noticed\n", "")
+
+
 def test_a_forked_worker_is_ended_by_sigterm() -> None:
     work = f"""
     import multiprocessing
