@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from fixturepipe.dump.stage import DumpResult
     from fixturepipe.load.stage import LoadResult
     from fixturepipe.sync.stage import SyncResult
+    from fixturepipe.verify.comparison import RowPair
     from fixturepipe.verify.stage import VerifyResult
 
 
@@ -139,6 +140,13 @@ class Pipeline:
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+    @property
+    def target(self) -> Endpoint:
+        """The target, as its name and its settings in Django's form, password included."""
+        target = self._both_endpoints().target
+        assert target is not None
+        return target
 
     def check(self, options: CheckOptions = CheckOptions()) -> CheckResult:
         """Return what would fail or change on the way, and an estimate of the time it takes.
@@ -222,12 +230,29 @@ class Pipeline:
         self._keep_verification(manifest, result)
         return result
 
+    def compare_row(self, row: str) -> RowPair:
+        """Return one row at both endpoints, named as "shop.order:17".
+
+        Raises UsageError for a name that makes no sense.
+        """
+        from fixturepipe.verify.stage import compare_row
+
+        endpoints = self._both_endpoints()
+        manifest = read_manifest(self.directory) if self.directory.manifest.exists() else None
+        with readable(endpoints.source):
+            return compare_row(endpoints, row, manifest)
+
     def _keep_verification(self, manifest: Manifest, result: VerifyResult) -> None:
         equal = {each.model: each.equal + each.changed for each in result.models}
         differences = msgspec.to_builtins(result.differences, enc_hook=str)
         findings = msgspec.to_builtins(result.findings, enc_hook=str)
         verification = Verification(
-            manifest.run, result.ok, equal, list(differences), list(findings)
+            manifest.run,
+            result.ok,
+            equal,
+            list(differences),
+            list(findings),
+            sum(each.differing + each.missing + each.extra for each in result.models),
         )
         write_verification(self.directory, verification)
 

@@ -42,7 +42,7 @@ class Verification(msgspec.Struct, frozen=True):
     were: equal to the source's, or changed just as declared.
 
     `differences` are the first ones and `findings` what is wrong with the target as a whole, as
-    `verify --json` gives them.
+    `verify --json` gives them. `unequal` counts all rows that differ or that one side lacks.
     """
 
     run: str
@@ -50,13 +50,14 @@ class Verification(msgspec.Struct, frozen=True):
     models: dict[str, int]
     differences: list[dict[str, Any]] = []
     findings: list[dict[str, Any]] = []
+    unequal: int = 0
 
 
 class State(msgspec.Struct, frozen=True):
     """A run's state. `next` is the command that comes next ("" when all is done).
 
     `pending` counts chunks; `failed` is the chunk that stopped the last load; `sync` is the last
-    sync.
+    sync; `unequal` counts the rows that the last verification found unequal.
     """
 
     run: str
@@ -74,6 +75,7 @@ class State(msgspec.Struct, frozen=True):
     verified: bool | None = None
     not_covered: int = 0
     sync: Sync | None = None
+    unequal: int = 0
 
 
 def read_state(directory: RunDirectory) -> State:
@@ -99,6 +101,7 @@ def read_state(directory: RunDirectory) -> State:
         verified=verification.ok if verification else None,
         not_covered=len(manifest.not_covered),
         sync=next((each for each in reversed(read_syncs(directory)) if each.loaded), None),
+        unequal=verification.unequal if verification else 0,
     )
 
 
@@ -130,7 +133,10 @@ def _next(
     # What is not arranged yet, load arranges.
     if manifest.arrangement is None or load_status is None or not load_status.finished:
         return "load"
-    return "" if verification is not None and verification.ok else "verify"
+    if verification is None or not (verification.ok or verification.unequal):
+        return "verify"
+    # Rows that are not equal stay so, however often they are compared.
+    return "" if verification.ok else "sync" if manifest.source is not None else "verify"
 
 
 def _models(

@@ -73,6 +73,11 @@ class Call:
         """The run directory."""
         return RunDirectory(self.project.workdir)
 
+    @property
+    def view(self) -> show.View:
+        """What its result is shown with."""
+        return show.View(self.directory, self.next, self["verbosity"])
+
     def pipeline(self) -> Pipeline:
         """The pipeline over the project."""
         from fixturepipe.pipeline import Pipeline
@@ -129,7 +134,7 @@ def _check(call: Call) -> int:
 def _dump(call: Call) -> int:
     with call.pipeline() as pipeline:
         result = pipeline.dump(*call.options(labels=call["labels"]))
-    call.show(result, lambda: show.dumped(result, call.directory, call.next))
+    call.show(result, lambda: show.dumped(result, call.view))
     return PROBLEMS if result.problems else DONE
 
 
@@ -137,7 +142,7 @@ def _arrange(call: Call) -> int:
     files = [Path(name) for name in call["files"]]
     with call.pipeline() as pipeline:
         result = pipeline.arrange(files, *call.options())
-    call.show(result, lambda: show.arranged(result, call.directory, call.next))
+    call.show(result, lambda: show.arranged(result, call.view))
     return PROBLEMS if result.problems else DONE
 
 
@@ -145,15 +150,24 @@ def _load(call: Call) -> int:
     _ask_before_deleting(call)
     with call.pipeline() as pipeline:
         result = pipeline.load(*call.options())
-    call.show(result, lambda: show.loaded(result, call.directory, call.next))
+    call.show(result, lambda: show.loaded(result, call.view))
     return PROBLEMS if result.rejected else DONE
 
 
 def _verify(call: Call) -> int:
+    if call["row"]:
+        return _verify_row(call, call["row"])
     with call.pipeline() as pipeline:
         result = pipeline.verify(*call.options())
-    call.show(result, lambda: show.verified(result))
+    call.show(result, lambda: show.verified(result, call.view))
     return DONE if result.ok else PROBLEMS
+
+
+def _verify_row(call: Call, row: str) -> int:
+    with call.pipeline() as pipeline:
+        pair = pipeline.compare_row(row)
+    call.show(pair, lambda: show.row(pair))
+    return DONE if pair.ok else PROBLEMS
 
 
 def _sync(call: Call) -> int:
@@ -161,7 +175,7 @@ def _sync(call: Call) -> int:
         call.ask("Delete the rows in the target that the source lacks, whoever wrote them?")
     with call.pipeline() as pipeline:
         result = pipeline.sync(*call.options())
-    call.show(result, lambda: show.synced(result))
+    call.show(result, lambda: show.synced(result, call.view))
     return DONE if result.ok else PROBLEMS
 
 
@@ -169,7 +183,8 @@ def _run(call: Call) -> int:
     _ask_before_deleting(call)
     with call.pipeline() as pipeline:
         result = pipeline.run(*call.options())
-    call.show(result, lambda: show.ran(result, call.directory, call.next))
+        target = pipeline.target
+    call.show(result, lambda: show.ran(result, call.view, target.name, target.settings))
     return DONE if result.ok else PROBLEMS
 
 
@@ -179,7 +194,7 @@ def _status(call: Call) -> int:
         call.show_text(lambda: print(graph, end=""))
         return DONE
     state = read_state(call.directory)
-    call.show(state, lambda: show.status(state, call.next))
+    call.show(state, lambda: show.status(state, call.view))
     return DONE
 
 

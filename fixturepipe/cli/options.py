@@ -371,6 +371,15 @@ COMMANDS = (
         "compare source and target row by row",
         (VerifyOptions,),
         (_WORKERS, *_VERIFY),
+        (
+            Option(
+                "row",
+                "show one row as it is on both sides, and compare nothing else",
+                metavar="MODEL:PK",
+                group=WHAT,
+                example="shop.order:17",
+            ),
+        ),
         group=STAGES,
     ),
     Command(

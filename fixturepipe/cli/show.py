@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from fixturepipe.artifacts.manifest import Chunk, NotCovered
@@ -12,6 +14,7 @@ from fixturepipe.artifacts.ranges import ranges_text
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import ModelState, State, read_state
 from fixturepipe.cli.nextcommand import NextCommand
+from fixturepipe.cli.nextsteps import after_differences, after_run, shown_key
 from fixturepipe.cli.tables import table
 
 if TYPE_CHECKING:
@@ -26,6 +29,17 @@ if TYPE_CHECKING:
         SyncResult,
         VerifyResult,
     )
+    from fixturepipe.verify.comparison import RowPair
+
+
+@dataclass(frozen=True)
+class View:
+    """What results are shown with."""
+
+    directory: RunDirectory
+    next: NextCommand
+    verbosity: int = 1
+
 
 # How much of a long list is shown; --json has all of it.
 SHOWN = 20
@@ -56,22 +70,22 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def dumped(result: DumpResult, directory: RunDirectory, next_command: NextCommand) -> None:
+def dumped(result: DumpResult, view: View) -> None:
     """The table of models, what is not covered, the next command."""
-    _models(read_state(directory))
+    _models(read_state(view.directory), view)
     _not_covered(result.not_covered)
     _first(result.problems)
-    print(f"Dumped into {directory.dumps}.")
-    print(f"Next: {next_command.line('load')}")
+    print(f"Dumped into {view.directory.dumps}.")
+    print(f"Next: {view.next.line('load')}")
 
 
-def arranged(result: ArrangeResult, directory: RunDirectory, next_command: NextCommand) -> None:
+def arranged(result: ArrangeResult, view: View) -> None:
     """The table of models and the next command."""
-    state = read_state(directory)
-    _models(state)
+    state = read_state(view.directory)
+    _models(state, view)
     _first(result.problems)
-    print(f"Arranged into {counted(state.chunks, 'chunk')} in {directory.chunks}.")
-    print(f"Next: {next_command.line('load')}")
+    print(f"Arranged into {counted(state.chunks, 'chunk')} in {view.directory.chunks}.")
+    print(f"Next: {view.next.line('load')}")
 
 
 def chunks(
@@ -105,19 +119,19 @@ def found(places: Iterable[Mapping[str, Any]]) -> None:
         objects([place["object"]])
 
 
-def loaded(result: LoadResult, directory: RunDirectory, next_command: NextCommand) -> None:
+def loaded(result: LoadResult, view: View) -> None:
     """The table of models and the next command."""
-    state = read_state(directory)
-    _models(state)
+    state = read_state(view.directory)
+    _models(state, view)
     into = "the embedded server" if state.target == "embedded" else state.target
     print(f"Loaded {state.loaded_chunks:,} of {counted(state.chunks, 'chunk')} into {into}.")
     if result.rejected:
-        print(f"Rejected objects are in {directory.rejects}.")
-    print(f"Next: {next_command.line(state.next or 'verify')}")
+        print(f"Rejected objects are in {view.directory.rejects}.")
+    print(f"Next: {view.next.line(state.next or 'verify')}")
 
 
-def verified(result: VerifyResult) -> None:
-    """The models that differ, their first differences, and the sum."""
+def verified(result: VerifyResult, view: View) -> None:
+    """The models that differ, their first differences, the sum, and what can be done."""
     different = [each for each in result.models if not each.ok]
     if different:
         head = ("model", "source", "target", "equal", "differing", "missing", "extra")
@@ -133,11 +147,45 @@ def verified(result: VerifyResult) -> None:
     for count, text in (("changed", "changed as declared"), ("rejected", "left out")):
         if rows := sum(getattr(each, count) for each in result.models):
             parts.append(f"{rows:,} {text}")
-    end = "nothing differs." if result.ok else "the differences are listed above."
-    print(f"verify: {', '.join(parts)}; {end}")
+    print(f"verify: {', '.join(parts)}; {_unequal(result)}.")
+    if not result.ok:
+        after_differences(result, view.directory, view.next)
 
 
-def synced(result: SyncResult) -> None:
+def _unequal(result: VerifyResult) -> str:
+    kinds = ("differing", "missing", "extra")
+    counts = {kind: sum(getattr(each, kind) for each in result.models) for kind in kinds}
+    parts = [f"{count:,} {kind}" for kind, count in counts.items() if count]
+    if errors := sum(finding.level == "error" for finding in result.findings):
+        parts.append(f"the target has {counted(errors, 'error')}")
+    return ", ".join(parts) or "nothing differs"
+
+
+def row(pair: RowPair) -> None:
+    """One row at both endpoints, a column a line; the columns that differ are marked."""
+    print(f"{pair.model} {shown_key(pair.pk)}, in the table {pair.table}")
+    sides = {"source": pair.in_source, "target": pair.in_target}
+    there = [side for side, is_there in sides.items() if is_there]
+    if there:
+        # Two values side by side, after the mark and the column's name.
+        width = max(20, (get_terminal_size((160, 24)).columns - 40) // len(there))
+        rows = [
+            [
+                "differs" if len(there) > 1 and not each.equal else "",
+                each.column,
+                *(shortened(getattr(each, side), width) for side in there),
+            ]
+            for each in pair.columns
+        ]
+        print(table(["", "column", *there], rows))
+    lacking = [side for side in sides if side not in there]
+    if lacking:
+        print(f"missing: there is no such row in the {' and the '.join(lacking)}")
+    elif pair.ok:
+        print("Both rows are equal.")
+
+
+def synced(result: SyncResult, view: View) -> None:
     """The rows that were moved, by model; then the proof."""
     counts = (result.inserted, result.updated, result.deleted)
     labels = sorted({label for each in counts for label in each})
@@ -154,36 +202,41 @@ def synced(result: SyncResult) -> None:
         )
         return
     print(f"sync: {counted(result.rows, 'row')} changed in {result.seconds:,.1f} s.")
-    verified(result.verify)
+    verified(result.verify, view)
 
 
-def ran(result: RunResult, directory: RunDirectory, next_command: NextCommand) -> None:
-    """The findings of check, the table of models, the differences."""
+def ran(result: RunResult, view: View, target: str, settings: Mapping[str, Any]) -> None:
+    """The findings of check, the table of models, the differences, how to use the target."""
     findings(result.check)
     if not result.check.ok:
         ids = sorted({finding.id for finding in result.check.findings if finding.stands})
-        ignoring = " ".join([next_command.repeated, *(f"--ignore {each}" for each in ids)])
+        ignoring = " ".join([view.next.repeated, *(f"--ignore {each}" for each in ids)])
         print(f"Nothing was moved. Fix the errors; or ignore them: {ignoring}")
         return
-    state = read_state(directory)
-    _models(state)
+    _models(read_state(view.directory), view)
     if result.dump is not None:
         _not_covered(result.dump.not_covered)
         _first(result.dump.problems)
     if result.verify is not None:
-        verified(result.verify)
+        verified(result.verify, view)
+    if result.ok:
+        after_run(target, settings, view.next)
 
 
-def status(state: State, next_command: NextCommand) -> None:
+def status(state: State, view: View) -> None:
     """Where the run stands."""
-    _models(state)
+    _models(state, view)
     print(f"run {state.run}: {state.source} -> {state.target or '(no target yet)'}")
     done = f"{state.loaded_chunks:,} loaded, {state.pending:,} pending"
     print(f"{counted(state.dumps, 'dump')}; {counted(state.chunks, 'chunk')}, {done}")
     if state.not_covered:
         print(f"{counted(state.not_covered, 'model or table')} not covered (see manifest.json)")
     if state.verified is not None:
-        print("verified: source and target are " + ("equal" if state.verified else "not equal"))
+        unequal = f"{counted(state.unequal, 'row')} not equal; " if state.unequal else ""
+        listed = f"{unequal}`fixturepipe verify` says more"
+        print(
+            f"verified: {'all rows are equal' if state.verified else view.next.completed(listed)}"
+        )
     if state.sync is not None:
         moved = counted(state.sync.rows, "row")
         print(f"last sync: {state.sync.at}, {moved} in {state.sync.seconds:,.1f} s")
@@ -191,12 +244,12 @@ def status(state: State, next_command: NextCommand) -> None:
         where = f" at chunk {state.failed}" if state.failed is not None else ""
         print(f"last error{where}: {state.error}")
         if state.hint:
-            print(f"  {next_command.completed(state.hint)}")
+            print(f"  {view.next.completed(state.hint)}")
     rejected = sum(model.rejected for model in state.models)
     if rejected:
-        correct = next_command.line("load --rejects")
+        correct = view.next.line("load --rejects")
         print(f"{rejected:,} rejected: correct them in rejects/, then run `{correct}`")
-    print(f"Next: {next_command.line(state.next)}" if state.next else "Everything is done.")
+    print(f"Next: {view.next.line(state.next)}" if state.next else "Everything is done.")
 
 
 def server(state: Mapping[str, Any]) -> None:
@@ -213,14 +266,17 @@ def shortened(value: Any, length: int = 120) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _models(state: State) -> None:
+def _models(state: State, view: View) -> None:
     """The table of models, without the columns of stages that no model has reached."""
     steps = [step for step in STEPS if any(getattr(model, step) for model in state.models)]
+    counts = {model.label: [getattr(model, step) for step in steps] for model in state.models}
     rows: list[list[object]] = [
-        [model.label, *(getattr(model, step) for step in steps)] for model in state.models
+        [label, *found] for label, found in counts.items() if any(found) or view.verbosity > 1
     ]
     sums = [_sum(state.models, step) for step in steps]
     print(table(["model", *steps], [*rows, ["all", *sums]]))
+    if hidden := len(counts) - len(rows):
+        print(f"{counted(hidden, 'model')} without rows not shown (-v 2 shows all)")
 
 
 def _sum(models: Iterable[ModelState], step: str) -> int:
@@ -254,8 +310,8 @@ def _finding(finding: Finding) -> None:
 
 
 def _difference(difference: Difference) -> str:
-    where = f"{difference.table} pk {difference.pk}"
+    where = f"{difference.kind}: {difference.model} {shown_key(difference.pk)}"
     if not difference.column:
-        return f"{difference.kind}: {where}"
-    values = f"{shortened(difference.source)} -> {shortened(difference.target)}"
-    return f"{difference.kind}: {where}, {difference.column}: {values}"
+        return where
+    source, target = shortened(difference.source), shortened(difference.target)
+    return f"{where}, {difference.column}: source {source}, target {target}"

@@ -41,8 +41,9 @@ class ForeignRows:
                 ]
             ),
             hint="Nothing was changed. If the site runs on the target already, do not sync. To"
-            " give these rows up, pass --existing update, which writes the source's rows over"
-            " them, or --existing delete, which also deletes the rows that the source lacks.",
+            " give these rows up, run `fixturepipe sync --existing update`, which writes the"
+            " source's rows over them, or `fixturepipe sync --existing delete`, which also deletes"
+            " the rows that the source lacks.",
         )
 
     def _listed(self, label: str, act: Act) -> str:

@@ -71,6 +71,33 @@ class ModelComparison:
         return replace(self, missing=0, rejected=0, differences=present)
 
 
+@dataclass(frozen=True)
+class ColumnPair:
+    """A column of one row at both endpoints; its values are as JSON shows them."""
+
+    column: str
+    source: Any
+    target: Any
+    equal: bool
+
+
+@dataclass(frozen=True)
+class RowPair:
+    """One row at both endpoints. A row that one of them lacks has None for all of its values."""
+
+    model: str
+    table: str
+    pk: Any
+    in_source: bool
+    in_target: bool
+    columns: tuple[ColumnPair, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether both have the row, and all of its columns are equal."""
+        return self.in_source and self.in_target and all(each.equal for each in self.columns)
+
+
 COUNTS = (
     "source",
     "target",

@@ -40,7 +40,14 @@ from fixturepipe.databases.values import (
     same,
     shown,
 )
-from fixturepipe.verify.comparison import Difference, ModelComparison, Selection, Sink
+from fixturepipe.verify.comparison import (
+    ColumnPair,
+    Difference,
+    ModelComparison,
+    RowPair,
+    Selection,
+    Sink,
+)
 from fixturepipe.verify.naturalrows import NaturalRows, generic_keys
 
 _BUILT_IN = frozenset(SQLiteWrapper.data_types)
@@ -146,6 +153,27 @@ class ModelPair:
             found = zip(page, self._counterparts(page, self._target_keys), strict=True)
             self._note_missing([row for row, counterpart in found if counterpart is None])
         return self._result()
+
+    def row(self, key: Key) -> RowPair:
+        """One row at both endpoints, by its key as Django reads it."""
+        ours = next((row for row in self._with_key(self.source, key)), None)
+        if ours is None:
+            theirs = next((row for row in self._with_key(self.target, key)), None)
+        else:
+            (theirs,) = self._counterparts([ours], self.target)
+            if self._generic:
+                (ours,) = self._natural.translate_generic([ours], self._generic)
+        columns = tuple(
+            _column_pair(
+                column, ours and ours[number : number + 1], theirs and theirs[number : number + 1]
+            )
+            for number, column in enumerate(self._columns)
+        )
+        where = (self.label, self.target.name, _shown_key(key))
+        return RowPair(*where, ours is not None, theirs is not None, columns)
+
+    def _with_key(self, table: Table, key: Key) -> list[Row]:
+        return [row for rows in table.with_keys([_prepared(key, table)]) for row in rows]
 
     def _start(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -315,6 +343,18 @@ def _is_all_built_in(model: type[models.Model]) -> bool:
         type(root).db_type is models.Field.db_type and root.get_internal_type() in _BUILT_IN
         for root in roots
     )
+
+
+def _column_pair(column: Column, ours: Row | None, theirs: Row | None) -> ColumnPair:
+    """A column of a row of which each endpoint has one value or, without the row, None."""
+    if ours is not None and theirs is not None:
+        if column.differing(ours, theirs):
+            return ColumnPair(column.name, *column.both(ours[0], theirs[0]), equal=False)
+        value = shown(column.source.value(ours[0]))
+        return ColumnPair(column.name, value, value, equal=True)
+    source = None if ours is None else shown(column.source.value(ours[0]))
+    target = None if theirs is None else shown(column.target.value(theirs[0]))
+    return ColumnPair(column.name, source, target, equal=False)
 
 
 def _key_of(row: Row, readers: Sequence[Reader]) -> Key:

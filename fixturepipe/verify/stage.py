@@ -10,6 +10,7 @@ Then automatic many-to-many rows are compared by what they link, as other tools 
 from __future__ import annotations
 
 import datetime
+import json
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from functools import partial
 from itertools import pairwise
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
@@ -33,23 +35,32 @@ from fixturepipe.databases.endpoints import (
     folded,
     table_name,
 )
-from fixturepipe.databases.fields import key_fields
+from fixturepipe.databases.fields import key_fields, root_field
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.mysql import further_connections
 from fixturepipe.databases.sequences import highest_keys
-from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Table
+from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Key, Table
 from fixturepipe.databases.threads import connected_threads
 from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
 from fixturepipe.findings.finding import Finding, Level
 from fixturepipe.verify import soundness
-from fixturepipe.verify.comparison import Difference, ModelComparison, RowChanges, Selection, Sink
+from fixturepipe.verify.comparison import (
+    Difference,
+    ModelComparison,
+    RowChanges,
+    RowPair,
+    Selection,
+    Sink,
+)
 from fixturepipe.verify.modelpair import ModelPair
 from fixturepipe.verify.naturalrows import NaturalRows
 from fixturepipe.verify.options import VerifyOptions
 
 Model = type[models.Model]
+
+_ROW_HINT = "Name a row as in --row shop.order:17; a key of several columns is a JSON list."
 
 # The rows of a model that a thread compares at a time: few enough to keep all threads busy.
 _PART_ROWS = 50_000
@@ -135,6 +146,36 @@ def compare_changed(
             pair.compare_keys(keys)
         for keys in changes.gone(model):
             pair.find_gone(keys)
+
+
+def compare_row(endpoints: Endpoints, row: str, manifest: Manifest | None = None) -> RowPair:
+    """One row at both endpoints, named as "shop.order:17"; a composite key is a JSON list.
+
+    Raises UsageError for a name that makes no sense.
+    """
+    endpoints.open()
+    label, _, text = row.partition(":")
+    covered = {model._meta.label_lower: model for model in _models_to_compare(endpoints, manifest)}
+    model = covered.get(manifest.label_of(label) if manifest else label.lower())
+    if model is None:
+        raise UsageError(f"No model {label or row!r} is compared", hint=_ROW_HINT)
+    source, target = connection_to(SOURCE), connection_to(TARGET)
+    natural = NaturalRows(source, target, _kept_ids(manifest))
+    return ModelPair(model, source, target, natural).row(_key_from(model, text))
+
+
+def _key_from(model: Model, text: str) -> Key:
+    """A key as a user types it, as Django reads it."""
+    fields = key_fields(model)
+    try:
+        parts = json.loads(text) if len(fields) > 1 else [text]
+        return tuple(
+            root_field(field).to_python(part) for field, part in zip(fields, parts, strict=True)
+        )
+    except (ValueError, TypeError, ValidationError):
+        raise UsageError(
+            f"{text!r} is not a primary key of {model._meta.label_lower}", hint=_ROW_HINT
+        ) from None
 
 
 class _Comparing:

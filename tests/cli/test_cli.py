@@ -291,7 +291,8 @@ def test_a_dump_that_was_cut_off_is_refused(shop: Shop) -> None:
 
 def test_status_says_what_to_do_with_rejected_objects(capsys: pytest.CaptureFixture[str]) -> None:
     models = (ModelState("a.b", 9, 9, 7, rejected=2), ModelState("a.c", 1, 1, 0, rejected=1))
-    show.status(State("0", "a", "b", models, 1, 1, 1, 0, "verify"), NextCommand("fixturepipe", {}))
+    view = show.View(RunDirectory(Path("run")), NextCommand("fixturepipe", {}))
+    show.status(State("0", "a", "b", models, 1, 1, 1, 0, "verify"), view)
     assert "3 rejected: correct them in rejects/, then run `fixturepipe load --rejects`" in (
         capsys.readouterr().out
     )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import MySQLdb
 import pytest
 
 from fixturepipe.cli.nextcommand import NextCommand, next_command
+from fixturepipe.cli.nextsteps import after_run
 from tests.shop import Shop
 
 
@@ -88,6 +92,72 @@ def test_each_next_command_can_be_pasted_until_everything_is_done(shop: Shop) ->
         assert done.returncode == 0, done.stderr
         text = shop.done("status")
     assert "Everything is done." in text
+
+
+def on_embedded(shop: Shop, *statements: str) -> None:
+    """Run statements in the embedded server, which must be running."""
+    socket = str(shop.workdir / "server" / "mariadbd.sock")
+    connection = MySQLdb.connect(
+        unix_socket=socket, user="root", database="fixturepipe", autocommit=True
+    )
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def test_each_line_after_a_difference_leads_on_until_everything_is_done(shop: Shop) -> None:
+    ran = shop.done("run", "--target", "embedded")
+    assert "Done: the data are in the embedded server" in ran
+    shop.done("server", "start")
+    try:
+        on_embedded(shop, "UPDATE catalog_tag SET label = 'other' WHERE id = 1")
+        verified = shop.run("verify")
+        assert verified.returncode == 1
+        looked = re.search(r"^To see a row on both sides: (.*)$", verified.stdout, re.MULTILINE)
+        assert looked is not None
+        row = pasted(f"Next: {looked[1]}", shop)
+        assert re.search(r"^differs  label  .*'other'$", row.stdout, re.MULTILINE)
+        assert row.returncode == 1
+        status = shop.done("status")
+        assert "1 row not equal" in status
+        for text in (verified.stdout, status):
+            refused = pasted(text, shop)
+            assert refused.returncode == 2
+            assert "catalog.tag: 1 changed: 1" in refused.stderr
+        given_up = re.findall(r"`([^`]* sync --existing update)`", refused.stderr)
+        synced = pasted(f"Next: {given_up[0]}", shop)
+        assert synced.returncode == 0, synced.stderr
+        assert "Everything is done." in shop.done("status")
+        equal = shop.done("verify", "--row", "catalog.Tag:1")
+        assert equal.endswith("Both rows are equal.\n")
+        assert (
+            json.loads(shop.run("verify", "--row", "catalog.tag:0", "--json").stdout)["in_source"]
+            is False
+        )
+        for wrong in ("catalog.tag", "no.model:1", "catalog.tag:red"):
+            assert shop.run("verify", "--row", wrong).returncode == 2
+    finally:
+        shop.done("server", "stop")
+
+
+def test_the_end_of_a_run_says_how_to_use_the_target_without_its_password(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = {"ENGINE": "django.db.backends.mysql", "NAME": "shop", "USER": "me"}
+    settings |= {"PASSWORD": "S3cret", "HOST": "db", "PORT": 3306}
+    options = {"charset": "utf8mb4", "passwd": "S3cret"}
+    after_run(
+        "mysql://me@db/shop", {**settings, "OPTIONS": options}, NextCommand("fixturepipe", {})
+    )
+    said = capsys.readouterr().out
+    assert "S3cret" not in said
+    assert "To bring later changes of the source: fixturepipe sync" in said
+    lines = said.partition("have:\n")[2].partition("To bring")[0].replace("…", '"S3cret"')
+    assert ast.literal_eval(f"{{{lines}}}")["default"] == {
+        **settings,
+        "PORT": "3306",
+        "OPTIONS": {"charset": "utf8mb4"},
+    }
 
 
 def test_the_run_keeps_its_target(shop_target: Shop, tmp_path: Path) -> None:
