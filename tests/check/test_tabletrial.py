@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ FIXES = (
 @pytest.mark.parametrize("schema", ["migrate", "models"])
 def test_run_makes_the_tables_as_declared(long_indexes: Shop, schema: str) -> None:
     shop, app = long_indexes, {"PROJECT_APP": "longindexes"}
-    with sqlite3.connect(shop.database) as source:
+    with closing(sqlite3.connect(shop.database)) as source, source:
         source.execute(
             "INSERT INTO longindexes_page (slug, title, text, short) VALUES ('a','b','c','d')"
         )

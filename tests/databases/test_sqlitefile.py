@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -76,7 +77,8 @@ def test_a_lock_that_stays_is_an_error_with_the_next_step(shop: Shop, tmp_path):
     with (
         pytest.raises(ConfigurationError, match=r"kept the source .* locked") as refused,
         readable(resolve_endpoint(f"sqlite:///{file}")),
+        closing(sqlite3.connect(file, timeout=0.1)) as reader,
     ):
-        sqlite3.connect(file, timeout=0.1).execute("SELECT * FROM catalog_product")
+        reader.execute("SELECT * FROM catalog_product")
     assert "End the process" in refused.value.hint
     writer.join()
