@@ -53,7 +53,7 @@ installer := pyproject.toml scripts/setup.sh
 .DEFAULT_GOAL := help
 # The stages are steps of one migration: -j must not run them in parallel.
 .NOTPARALLEL:
-.PHONY: help setup setup-dev sample sample-if-needed check dump arrange load verify sync run status inspect test lint docs package bench clean
+.PHONY: help setup setup-dev sample sample-if-needed check dump arrange load verify sync run status inspect report server test lint docs package bench clean
 
 help: ## show this list
 	@echo 'fixturepipe moves a Django project'\''s data from SQLite to MySQL. Try: make dump load'
@@ -123,6 +123,14 @@ status: $(ready) ## show how far the run is and what comes next
 inspect: $(ready) ## show what is in the dumps and chunks (ARGS='--model shop.product --pk 7')
 	@echo '==> inspect: what is in the dumps and chunks'
 	@$(fixturepipe) inspect $(ARGS)
+
+report: $(ready) ## write one HTML page and report.json of the run
+	@echo '==> report: the run as one page'
+	@$(fixturepipe) report $(ARGS)
+
+server: $(ready) ## show the embedded server (ACTION=start or stop)
+	@echo '==> server: the embedded server'
+	@$(fixturepipe) server $(or $(ACTION),status) $(ARGS)
 
 # Each worker takes a part of the sorted tests, so that it seldom changes servers. ARGS override
 # these options: -n0 runs the tests one by one.

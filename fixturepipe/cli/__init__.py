@@ -19,7 +19,7 @@ from fixturepipe.cli.failures import failure_of
 from fixturepipe.cli.interrupts import handled, is_interrupted
 from fixturepipe.cli.nextcommand import NextCommand, next_command
 from fixturepipe.cli.options import Command, all_options, command_named
-from fixturepipe.cli.parser import build_parser
+from fixturepipe.cli.parser import build_parser, complete
 from fixturepipe.cli.progress import Progress
 from fixturepipe.cli.terminal import flush_stdout, forget_stdout, say, set_up_streams, use_color
 from fixturepipe.config import read_file, resolve
@@ -52,7 +52,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") -> i
     """Run one command, and return its exit status. Raises KeyboardInterrupt."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     arguments = sys.argv[1:] if arguments is None else arguments
-    flags = vars(build_parser(prog).parse_args(arguments))
+    parser = build_parser(prog)
+    complete(parser)
+    flags = vars(parser.parse_args(arguments))
     command = command_named(flags.pop("command"))
     next_ = next_command(prog, arguments, os.environ)
     # Until the environment and the file are read there are only the flags.

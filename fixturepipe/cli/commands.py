@@ -29,7 +29,7 @@ from fixturepipe.artifacts.records import first_objects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
 from fixturepipe.cli import show
-from fixturepipe.cli.nextcommand import NextCommand
+from fixturepipe.cli.nextcommand import PROGRAM, NextCommand
 from fixturepipe.cli.options import PROJECT, Command, default_of
 from fixturepipe.cli.terminal import flush_stdout, shown
 from fixturepipe.config import Project, filled
@@ -318,6 +318,14 @@ def _server(call: Call) -> int:
     return DONE
 
 
+def _completion(call: Call) -> int:
+    from argcomplete.shell_integration import shellcode
+
+    script = shellcode([PROGRAM], shell=call["shell"])
+    call.show_text(lambda: print(script))
+    return DONE
+
+
 def _ask_before_deleting(call: Call) -> None:
     if call.values.get("existing") == "delete":
         call.ask("Delete all rows in the target's tables?")
@@ -336,6 +344,7 @@ COMMANDS: dict[str, Callable[[Call], int]] = {
     "report": _report,
     "clean": _clean,
     "server": _server,
+    "completion": _completion,
 }
 
 

@@ -430,6 +430,13 @@ COMMANDS = (
         group=TOOLS,
     ),
     Command(
+        "completion",
+        "print what makes a shell complete commands and options",
+        arguments=(Argument("shell", "the shell", ("bash", "zsh", "fish")),),
+        group=TOOLS,
+        of_files=True,
+    ),
+    Command(
         "clean",
         "remove the run's files and its ledger, after asking",
         own=(

@@ -6,6 +6,7 @@ Options stand in groups, and each group begins with an example: the same groups 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -75,6 +76,15 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         for option in set(COMMON).difference(shown):
             _add_option(sub, option, argparse.SUPPRESS)
     return parser
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks how a command line continues, and exit; return if none asks."""
+    if "_ARGCOMPLETE" in os.environ:
+        # Imported late: no other call waits for it.
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
 
 
 def _settings(prog: str) -> dict[str, Any]:
