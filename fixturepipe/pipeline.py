@@ -6,12 +6,15 @@ The only module that knows the stages. It returns results and raises errors; it 
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import django
 import msgspec
 
 from fixturepipe.arrange.options import ArrangeOptions
@@ -20,7 +23,8 @@ from fixturepipe.artifacts.loadstatus import read_load_status
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.ownership import run_ids
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.artifacts.state import Verification, write_verification
+from fixturepipe.artifacts.stagetimes import StageRecorder
+from fixturepipe.artifacts.state import Unequal, Verification, write_verification
 from fixturepipe.artifacts.syncs import latest_source
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.config import Project, filled
@@ -37,7 +41,12 @@ from fixturepipe.databases.endpoints import (
 from fixturepipe.databases.introspection import project_schemas, rows_found
 from fixturepipe.databases.ledger import Ledger, remove_ledger
 from fixturepipe.databases.project import set_up_project
-from fixturepipe.databases.reach import require_migrated, require_reachable, require_server
+from fixturepipe.databases.reach import (
+    require_migrated,
+    require_reachable,
+    require_server,
+    server_version,
+)
 from fixturepipe.databases.runtarget import AskPassword, choose_target, record_target
 from fixturepipe.databases.scratch import scratch, scratch_server, sweep
 from fixturepipe.databases.sqlitefile import readable
@@ -127,18 +136,19 @@ class Pipeline:
     ) -> None:
         """`ask_password` is called for the password of the run's target, which is not stored."""
         self._project = project
-        self._listener = listener
         self._ask_password = ask_password
         self._target = ""
         self._open = contextlib.ExitStack()
         self._ends: Endpoints | None = None
         self.directory = RunDirectory(project.workdir)
+        self._listener = StageRecorder(self.directory, listener, self._versions)
         self.server = EmbeddedServer(self.directory.server)
 
     def __enter__(self) -> Pipeline:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._listener.stopped()
         self._open.close()
 
     @property
@@ -199,7 +209,8 @@ class Pipeline:
         """
         from fixturepipe.load.stage import load
 
-        with self._writing():
+        recorded = self._listener.during(None if options.dry_run else "run")
+        with self._writing(), recorded:
             manifest = read_manifest(self.directory)
             again = _arrange_again(manifest)
             if again is not None:
@@ -227,7 +238,7 @@ class Pipeline:
         accounts = read_accounts(self.directory, manifest)
         with readable(endpoints.source):
             result = verify(endpoints, options, self._listener, manifest, accounts)
-        self._keep_verification(manifest, result)
+        self._keep_verification(manifest, result, options)
         return result
 
     def compare_row(self, row: str) -> RowPair:
@@ -242,7 +253,9 @@ class Pipeline:
         with readable(endpoints.source):
             return compare_row(endpoints, row, manifest)
 
-    def _keep_verification(self, manifest: Manifest, result: VerifyResult) -> None:
+    def _keep_verification(
+        self, manifest: Manifest, result: VerifyResult, options: VerifyOptions
+    ) -> None:
         equal = {each.model: each.equal + each.changed for each in result.models}
         differences = msgspec.to_builtins(result.differences, enc_hook=str)
         findings = msgspec.to_builtins(result.findings, enc_hook=str)
@@ -252,7 +265,14 @@ class Pipeline:
             equal,
             list(differences),
             list(findings),
-            sum(each.differing + each.missing + each.extra for each in result.models),
+            apart={
+                each.model: Unequal(each.differing, each.missing, each.extra)
+                for each in result.models
+                if not each.ok
+            },
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            sample=options.sample,
+            since=options.since,
         )
         write_verification(self.directory, verification)
 
@@ -266,14 +286,15 @@ class Pipeline:
         """
         from fixturepipe.cutover import sync
 
-        with self._writing():
+        recorded = self._listener.during(None if options.dry_run else "sync")
+        with self._writing(), recorded:
             manifest = read_manifest(self.directory)
             self._migrated_source()
             endpoints = self._loadable_endpoints()
             with readable(endpoints.source):
                 result = sync(self.directory, manifest, endpoints, options, self._listener)
             if not options.dry_run and options.verify == "full":
-                self._keep_verification(manifest, result.verify)
+                self._keep_verification(manifest, result.verify, VerifyOptions())
             return result
 
     def run(
@@ -500,6 +521,22 @@ class Pipeline:
         assert endpoints.target is not None
         require_server(TARGET, endpoints.target)
         return endpoints
+
+    def _versions(self) -> dict[str, str]:
+        """The programs that move the rows, and their versions."""
+        from fixturepipe import __version__
+
+        found = {
+            "fixturepipe": __version__,
+            "Python": platform.python_version(),
+            "Django": django.get_version(),
+        }
+        ends = self._ends
+        if ends is not None:
+            found["source"] = server_version(connection_to(SOURCE))
+        if ends is not None and ends.target is not None:
+            found["target"] = server_version(connection_to(TARGET))
+        return found
 
     def _is_embedded(self) -> bool:
         return self._target_name() == EMBEDDED

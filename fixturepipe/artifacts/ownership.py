@@ -24,6 +24,7 @@ KEPT_SNAPSHOT = "last-snapshot.sqlite3"
 _MANIFEST_BEGINS = re.compile(rb'\{\s*"version":\s*\d+,\s*"run":\s*"([0-9a-f]{32})"')
 _FILES = re.compile(
     r"manifest\.json|changes\.jsonl|findings\.jsonl|load\.json|verify\.json|report\.(html|json)"
+    r"|check\.json|stages\.jsonl|chunktimes\.jsonl"
     r"|sync\.json|deletes\.jsonl|\.differences\.sqlite3"
     r"|\.lock|(last-)?snapshot\.sqlite3(-journal|-wal|-shm)?"
 )

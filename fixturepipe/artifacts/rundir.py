@@ -7,7 +7,10 @@
         3-sync/              what was brought after the run (see `syncs`)
         rejects/             objects that were left out, each with its reason
         findings.jsonl       every row of every finding of the last check
+        check.json           the findings of the last check, without their rows
         changes.jsonl        what declared fixes changed (see `changes`)
+        stages.jsonl         when each stage ran (see `stagetimes`)
+        chunktimes.jsonl     when each chunk was loaded (see `chunktimes`)
         last-snapshot.sqlite3   the source as it was moved last (see `keptsnapshot`)
         server/              the embedded MariaDB, when it is the target
 

@@ -37,12 +37,26 @@ class ModelState(msgspec.Struct, frozen=True):
     dropped: int = 0
 
 
+class Unequal(msgspec.Struct, frozen=True):
+    """How many rows of a model are not as they should be in the target."""
+
+    differing: int = 0
+    missing: int = 0
+    extra: int = 0
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return self.differing + self.missing + self.extra
+
+
 class Verification(msgspec.Struct, frozen=True):
     """The last verification of a run: rows that are as they should be by label, and whether all
     were: equal to the source's, or changed just as declared.
 
     `differences` are the first ones and `findings` what is wrong with the target as a whole, as
-    `verify --json` gives them. `unequal` counts all rows that differ or that one side lacks.
+    `verify --json` gives them. `apart` has all models with differences, `at` is an ISO datetime,
+    and `sample` and `since` are the options that left rows out, if any did.
     """
 
     run: str
@@ -50,7 +64,15 @@ class Verification(msgspec.Struct, frozen=True):
     models: dict[str, int]
     differences: list[dict[str, Any]] = []
     findings: list[dict[str, Any]] = []
-    unequal: int = 0
+    apart: dict[str, Unequal] = {}
+    at: str = ""
+    sample: float | None = None
+    since: str | None = None
+
+    @property
+    def unequal(self) -> int:
+        """How many rows differ, or are in one database only."""
+        return sum(each.rows for each in self.apart.values())
 
 
 class State(msgspec.Struct, frozen=True):

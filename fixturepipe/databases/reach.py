@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error as DatabaseError
 
 from fixturepipe.databases.endpoints import Endpoint
@@ -93,6 +94,15 @@ def require_migrated(alias: str, endpoint: Endpoint) -> None:
         f"The source {endpoint.name} {state}: these migrations are not applied: {named}{more}",
         hint="Run `manage.py migrate` on it, or name another source with --source.",
     )
+
+
+def server_version(connection: BaseDatabaseWrapper) -> str:
+    """The database's program and version: "MariaDB 10.11.6"; "" if it does not answer."""
+    try:
+        version = connection.get_database_version()
+        return f"{connection.display_name} {'.'.join(map(str, version))}"
+    except DatabaseError:
+        return ""
 
 
 def _is_path(name: str) -> bool:

@@ -1,4 +1,7 @@
-"""`findings.jsonl`: every finding of the last check in the run directory, a row a line.
+"""What the last check found, in two files of the run directory.
+
+    check.json      the findings without their rows
+    findings.jsonl  every row of every finding, a row a line, in the same order:
 
     {"id": "FP101", "level": "error", "model": "shop.tag", "field": "name", "pk": 17, "value": "x"}
 
@@ -7,17 +10,51 @@ A finding that is not about rows has one line, whose `value` is what it says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from fixturepipe.artifacts.rundir import atomic_file
-from fixturepipe.findings.finding import Finding
+from fixturepipe.findings.finding import Finding, Level
 from fixturepipe.findings.rows import SpooledRows
 
 NAME = "findings.jsonl"
+SUMMARY = "check.json"
+
+
+class RecordedFinding(msgspec.Struct, frozen=True):
+    """A finding without its rows; the fields are those of `Finding`."""
+
+    id: str
+    level: Level
+    model: str
+    field: str
+    count: int
+    consequence: str
+    hint: str
+    fixed_by: str = ""
+
+
+class CheckRecord(msgspec.Struct, frozen=True):
+    """The last check: `at` is an ISO datetime in UTC."""
+
+    at: str
+    findings: list[RecordedFinding]
+
+
+class FindingRow(msgspec.Struct, frozen=True):
+    """A line of `findings.jsonl`."""
+
+    id: str
+    model: str
+    field: str
+    pk: Any = None
+    value: Any = None
 
 
 def write_findings(path: Path, findings: Iterable[Finding], scratch: Path) -> list[Finding]:
@@ -47,4 +84,32 @@ def write_findings(path: Path, findings: Iterable[Finding], scratch: Path) -> li
                 rows = SpooledRows(path, begin, len(rows))
             written.append(replace(finding, rows=rows))
     own.replace(path)
+    _write_summary(path.with_name(SUMMARY), written, scratch)
     return written
+
+
+def read_check(directory: Path) -> CheckRecord | None:
+    """The last check of a run directory, or None where none can be read."""
+    try:
+        return msgspec.json.decode((directory / SUMMARY).read_bytes(), type=CheckRecord)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def read_rows(directory: Path) -> Iterator[FindingRow]:
+    """The lines of `findings.jsonl`; a line that cannot be read is left out."""
+    decoder = msgspec.json.Decoder(FindingRow)
+    with suppress(FileNotFoundError), (directory / NAME).open("rb") as lines:
+        for line in lines:
+            with suppress(msgspec.DecodeError):
+                yield decoder.decode(line)
+
+
+def _write_summary(path: Path, findings: Iterable[Finding], scratch: Path) -> None:
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    fields = RecordedFinding.__struct_fields__
+    recorded = [RecordedFinding(*(getattr(each, name) for name in fields)) for each in findings]
+    own = scratch / path.name
+    with atomic_file(own) as file:
+        file.write(msgspec.json.encode(CheckRecord(at, recorded)))
+    own.replace(path)

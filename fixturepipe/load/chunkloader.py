@@ -9,6 +9,8 @@ transaction that leaves them out is committed.
 from __future__ import annotations
 
 import gc
+import os
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -23,6 +25,7 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.artifacts.chunktimes import ChunkTime
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.ranges import numbers_in
 from fixturepipe.artifacts.records import file_sha256
@@ -77,7 +80,7 @@ class Outcome:
     """What became of a chunk.
 
     `present`: another process had loaded it meanwhile. `waits`: it was not begun, because the
-    server has lost chunks that it needs.
+    server has lost chunks that it needs. `time` is when it was loaded, if it was.
     """
 
     number: int
@@ -85,6 +88,7 @@ class Outcome:
     present: bool = False
     waits: bool = False
     edited: bool = False
+    time: ChunkTime | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,15 @@ class ChunkLoader:
         self._loaded += 1
         if self._loaded % _CHUNKS_BETWEEN_COLLECTIONS == 0:
             gc.collect()
-        return self._persistently(chunk, lambda deferred: self._load_once(chunk, deferred=deferred))
+        began, clock = time.time(), time.monotonic()
+        outcome = self._persistently(
+            chunk, lambda deferred: self._load_once(chunk, deferred=deferred)
+        )
+        if outcome.present or outcome.waits:
+            return outcome
+        worker = f"{platform.node()}:{os.getpid()}"
+        seconds = round(time.monotonic() - clock, 6)
+        return replace(outcome, time=ChunkTime(chunk.number, worker, began, seconds))
 
     def load_rejects(self, chunk: Chunk, entry: Entry) -> Outcome:
         """Load again, from rejects/, what was left out of a chunk that is in.

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from django.db import Error as DatabaseError
 
+from fixturepipe.artifacts.chunktimes import add_chunk_time, forget_chunk_times
 from fixturepipe.artifacts.loadstatus import LoadStatusWriter
 from fixturepipe.artifacts.manifest import Chunk, Manifest
 from fixturepipe.artifacts.rundir import RunDirectory
@@ -34,11 +35,14 @@ class LoadProgress:
         listener: Listener,
         options: LoadOptions,
     ) -> None:
+        self._directory = directory
         self._target = target
         self._listener = listener
         self._options = options
         self._status = LoadStatusWriter(directory, manifest.run, target.name, self.warn)
         self.entries: dict[int, Entry] = target.ledger.applied()
+        if not self.entries and not options.dry_run:
+            forget_chunk_times(directory)
 
     @property
     def models(self) -> dict[str, int]:
@@ -56,6 +60,8 @@ class LoadProgress:
             self.read_ledger()
             return
         self.entries[outcome.number] = outcome.entry
+        if outcome.time is not None and not self._options.dry_run:
+            add_chunk_time(self._directory, outcome.time)
         if outcome.edited:
             self._listener(Notice("info", f"{chunk.file} was edited; loaded as it is now"))
         if rejected := sum(outcome.entry.rejected.values()):

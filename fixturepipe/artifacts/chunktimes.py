@@ -1,0 +1,52 @@
+"""When each chunk was loaded, and by which process: `chunktimes.jsonl`, a chunk a line.
+
+    [12, "db1:4711", 1769860800.25, 0.135]
+
+The chunk's number, the worker (host and process id), the beginning as seconds since 1970, and the
+seconds until the commit. The file is for the report; the ledger says what is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import msgspec
+
+from fixturepipe.artifacts.rundir import RunDirectory, appended_file
+
+NAME = "chunktimes.jsonl"
+
+
+class ChunkTime(msgspec.Struct, frozen=True, array_like=True):
+    """When a chunk was loaded; times are in seconds."""
+
+    number: int
+    worker: str
+    began: float
+    seconds: float
+
+
+def forget_chunk_times(directory: RunDirectory) -> None:
+    """The load begins with its first chunk."""
+    (directory.path / NAME).unlink(missing_ok=True)
+
+
+def add_chunk_time(directory: RunDirectory, chunk: ChunkTime) -> None:
+    """Add a line. What the disk does not take is left out: the chunk is loaded nevertheless."""
+    with suppress(OSError), appended_file(directory.path / NAME) as file:
+        file.write(msgspec.json.encode(chunk) + b"\n")
+
+
+def read_chunk_times(directory: RunDirectory) -> Iterator[ChunkTime]:
+    """The last time of each chunk, in the order of their beginnings."""
+    try:
+        lines = (directory.path / NAME).read_bytes().splitlines()
+    except OSError:
+        return
+    found: dict[int, ChunkTime] = {}
+    for line in lines:
+        with suppress(msgspec.DecodeError):
+            each = msgspec.json.decode(line, type=ChunkTime)
+            found[each.number] = each
+    yield from sorted(found.values(), key=lambda each: each.began)

@@ -1,0 +1,113 @@
+"""When each stage ran and how long it took: `stages.jsonl`, a line for each time that one ended.
+
+    {"stage": "load", "command": "run", "began": "2026-01-31T12:00:00+00:00", "seconds": 4.2,
+     "objects": 107000, "finished": true, "versions": {"fixturepipe": "0.1.0", …}}
+
+One object a line (here in two). A process that is killed leaves no line of the stage at hand.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from fixturepipe.artifacts.rundir import RunDirectory, appended_file
+from fixturepipe.events import Event, Listener, StageFinished, StageStarted
+
+NAME = "stages.jsonl"
+
+
+class StageTime(msgspec.Struct, frozen=True):
+    """One time that a stage ran. `command` is "sync" for the stages of a sync, else "run".
+
+    `began` is an ISO datetime in UTC. A stage that an error or its user stopped is not `finished`,
+    and its `objects` are not known. `versions` names the programs and their versions.
+    """
+
+    stage: str
+    command: str
+    began: str
+    seconds: float
+    objects: int = 0
+    finished: bool = True
+    versions: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class _Begun:
+    at: datetime
+    clock: float
+
+
+class StageRecorder:
+    """A listener that writes the times of stages, and hands every event on.
+
+    Nothing is written before the run directory is made. A line that the disk does not take is
+    left out: the stage itself goes on.
+    """
+
+    def __init__(
+        self, directory: RunDirectory, listener: Listener, versions: Callable[[], dict[str, str]]
+    ) -> None:
+        self._directory = directory
+        self._listener = listener
+        self._versions = versions
+        self._command: str | None = "run"
+        self._begun: dict[str, _Begun] = {}
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StageStarted(stage):
+                self._begun[stage] = _Begun(datetime.now(UTC), time.monotonic())
+            case StageFinished(stage, objects):
+                self._ended(stage, objects, finished=True)
+        self._listener(event)
+
+    @contextmanager
+    def during(self, command: str | None) -> Iterator[None]:
+        """The stages in the block belong to this command; None records none of them."""
+        before, self._command = self._command, command
+        try:
+            yield
+        finally:
+            self.stopped()
+            self._command = before
+
+    def stopped(self) -> None:
+        """The stages that have begun and not finished will not finish."""
+        for stage in [*self._begun]:
+            self._ended(stage, 0, finished=False)
+
+    def _ended(self, stage: str, objects: int, *, finished: bool) -> None:
+        begun = self._begun.pop(stage, None)
+        if begun is None or self._command is None or not self._directory.dumps.is_dir():
+            return
+        line = StageTime(
+            stage,
+            self._command,
+            begun.at.isoformat(timespec="seconds"),
+            round(time.monotonic() - begun.clock, 3),
+            objects,
+            finished,
+            self._versions(),
+        )
+        with suppress(OSError), appended_file(self._directory.path / NAME) as file:
+            file.write(msgspec.json.encode(line) + b"\n")
+
+
+def read_stage_times(directory: RunDirectory) -> list[StageTime]:
+    """What the file has, in the order in which the stages ended; a line cut short is left out."""
+    try:
+        lines = (directory.path / NAME).read_bytes().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        with suppress(msgspec.DecodeError):
+            found.append(msgspec.json.decode(line, type=StageTime))
+    return found
