@@ -221,7 +221,7 @@ def _report(call: Call) -> int:
     # The page is made by Django's templates, which no other command waits for.
     from fixturepipe.report import PAGE, write_report
 
-    report = write_report(call.directory)
+    report = write_report(call.directory, call.next.line, values=call["values"])
     call.show(report, lambda: print(f"Wrote the report to {call.directory.path / PAGE}"))
     return DONE
 

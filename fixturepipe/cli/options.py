@@ -420,6 +420,15 @@ COMMANDS = (
     Command(
         "report",
         "write an HTML page and report.json into the run directory",
+        own=(
+            Option(
+                "values",
+                "show values and text keys of rows, which may be personal data",
+                convert=None,
+                default=False,
+                group=OUTPUT,
+            ),
+        ),
         group=TOOLS,
         of_files=True,
     ),

@@ -1,0 +1,364 @@
+"""A report, collected from the files of a run directory; no database is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from fixturepipe.artifacts.changes import read_changes
+from fixturepipe.artifacts.chunktimes import read_chunk_times
+from fixturepipe.artifacts.manifest import Chunk, Manifest, read_manifest
+from fixturepipe.artifacts.records import file_sha256
+from fixturepipe.artifacts.rejects import read_reasons
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.artifacts.stagetimes import StageTime, read_stage_times
+from fixturepipe.artifacts.state import (
+    State,
+    Unequal,
+    Verification,
+    read_state,
+    read_verification,
+)
+from fixturepipe.artifacts.syncs import Sync, loaded_directories, read_syncs
+from fixturepipe.findings.record import read_check, read_rows
+from fixturepipe.graph import ModelGraph
+from fixturepipe.report import data
+from fixturepipe.report.disclosure import Disclosure, without_values
+from fixturepipe.report.timeline import timeline_of
+from fixturepipe.report.verdict import verdict_of
+
+# So many rows of a finding, a fix or a reject, and so many differences, are in a report.
+EXAMPLES = 10
+MOST_DIFFERENCES = 200
+MOST_REJECTS = 100
+
+_STAGES = ("check", "migrate", "dump", "arrange", "load", "verify")
+
+
+def collected(
+    directory: RunDirectory, disclosure: Disclosure, line: Callable[[str], str]
+) -> data.Report:
+    """The report of a run; `line` makes a whole line for a shell of a command: "verify".
+
+    Raises RunDirectoryError where there is no run, and where a file of it is damaged.
+    """
+    manifest = read_manifest(directory)
+    state = read_state(directory)
+    verification = read_verification(directory, manifest.run)
+    times = read_stage_times(directory)
+    syncs = [sync for sync in read_syncs(directory) if sync.loaded]
+    models = list(_models(manifest, state, verification))
+    totals = _totals(models)
+    chunks = manifest.arrangement.chunks if manifest.arrangement else ()
+    checked = read_check(directory.path)
+    return data.Report(
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        values=disclosure.values,
+        verdict=verdict_of(state, verification, totals, models, syncs, disclosure, line),
+        run=_run(manifest, state, verification, times),
+        totals=totals,
+        models=models,
+        graph=_graph(manifest),
+        stages=list(_stages(times)),
+        chunks=_chunks(chunks, state),
+        timeline=timeline_of(
+            list(read_chunk_times(directory)), {chunk.number: chunk.objects for chunk in chunks}
+        ),
+        checked=checked.at if checked else "",
+        findings=list(_findings(directory, disclosure)),
+        differences=list(_differences(verification, disclosure)),
+        target_findings=list(_target_findings(verification, disclosure)),
+        fixes=_fixes(directory, disclosure),
+        stored=[
+            data.Stored(label, name, how == "altered")
+            for label, of in sorted(manifest.stored.items())
+            for name, how in sorted(of.items())
+        ],
+        not_moved=[data.NotMoved(each.name, each.reason) for each in manifest.not_covered],
+        rejects=_rejects(directory, disclosure),
+        schema_fixes=[
+            data.SchemaFix(c.model, list(c.fields), c.index, c.fix, c.statement, c.migration)
+            for c in manifest.schema_changes
+        ],
+        syncs=[_sync(each) for each in syncs],
+        dumps=[data.DumpFile(d.file, d.objects, d.bytes, d.sha256) for d in manifest.dumps],
+        hashes=list(_hashes(directory, manifest)),
+        commands=list(_commands(state, line)),
+    )
+
+
+def _run(
+    manifest: Manifest,
+    state: State,
+    verification: Verification | None,
+    times: Sequence[StageTime],
+) -> data.Run:
+    versions: dict[str, str] = {}
+    for each in times:
+        versions |= {name: version for name, version in each.versions.items() if version}
+    source, target = versions.pop("source", ""), versions.pop("target", "")
+    return data.Run(
+        id=manifest.run,
+        settings=manifest.settings,
+        source=data.Place(state.source, source),
+        target=data.Place(state.target, target),
+        began=manifest.created,
+        ended=max((each.began for each in times if each.command == "run"), default=""),
+        verified=verification.at if verification else "",
+        programs=versions,
+    )
+
+
+def _models(
+    manifest: Manifest, state: State, verification: Verification | None
+) -> Iterator[data.Model]:
+    rows = _source_rows(manifest)
+    apart = verification.apart if verification else {}
+    for each in state.models:
+        found = apart.get(each.label, Unequal())
+        if found.rows:
+            status: data.ModelStatus = "different"
+        elif verification is None or each.label not in verification.models:
+            status = "open"
+        elif each.rejected or each.changed or each.dropped:
+            status = "excepted"
+        else:
+            status = "equal"
+        yield data.Model(
+            each.label,
+            status,
+            rows.get(each.label),
+            each.dumped,
+            each.changed,
+            each.dropped,
+            each.arranged,
+            each.loaded,
+            each.rejected,
+            each.verified,
+            found.differing,
+            found.missing,
+            found.extra,
+        )
+
+
+def _source_rows(manifest: Manifest) -> dict[str, int]:
+    """The number of rows in the source's snapshot, by label."""
+    tables = manifest.source.fingerprint.get("tables", {}) if manifest.source else {}
+    counts = {name.lower(): parts[0] for name, parts in tables.items()}
+    return {
+        schema.label: counts[schema.table.lower()]
+        for schema in manifest.schema
+        if schema.table.lower() in counts
+    }
+
+
+def _totals(models: Sequence[data.Model]) -> data.Totals:
+    def total(name: str) -> int | None:
+        numbers = [getattr(model, name) for model in models]
+        known = [number for number in numbers if number is not None]
+        return sum(known) if known else None
+
+    return data.Totals(
+        models=len(models),
+        source=total("source"),
+        dumped=total("dumped"),
+        changed=total("changed") or 0,
+        dropped=total("dropped") or 0,
+        arranged=total("arranged"),
+        loaded=total("loaded"),
+        rejected=total("rejected") or 0,
+        verified=total("verified"),
+        unequal=sum(m.differing + m.missing + m.extra for m in models),
+    )
+
+
+def _graph(manifest: Manifest) -> list[data.GraphModel]:
+    graph = ModelGraph(manifest.schemas())
+    layers: dict[int, int] = {}
+    found = []
+    for component in graph.components:
+        needs = {label: graph.needs(label) for label in component.labels}
+        before = {graph.component_of[other].number for each in needs.values() for other in each}
+        layer = max((layers[number] + 1 for number in before - {component.number}), default=0)
+        layers[component.number] = layer
+        found += [
+            data.GraphModel(label, needs[label], layer, component.number, component.is_cyclic)
+            for label in component.labels
+        ]
+    return found
+
+
+def _stages(times: Sequence[StageTime]) -> Iterator[data.Stage]:
+    """The last time of each stage; a load that was continued has the time of all its parts."""
+    own = [each for each in times if each.command == "run"]
+    for name in _STAGES:
+        of_stage = [each for each in own if each.stage == name]
+        if not of_stage:
+            continue
+        last = of_stage[-1]
+        parts = [last]
+        if name == "load":
+            arranged = max((n for n, each in enumerate(own) if each.stage == "arrange"), default=0)
+            parts = [each for each in own[arranged:] if each.stage == name] or parts
+        yield data.Stage(
+            name,
+            parts[0].began,
+            round(sum(each.seconds for each in parts), 3),
+            sum(each.objects for each in parts),
+            last.finished,
+        )
+
+
+def _chunks(chunks: Sequence[Chunk], state: State) -> data.Chunks:
+    return data.Chunks(
+        count=len(chunks),
+        objects=sum(chunk.objects for chunk in chunks),
+        bytes=sum(chunk.bytes for chunk in chunks),
+        loaded=state.loaded_chunks,
+        cyclic=sum(chunk.cyclic for chunk in chunks),
+        second_pass=sum(chunk.second_pass for chunk in chunks),
+    )
+
+
+def _findings(directory: RunDirectory, disclosure: Disclosure) -> Iterator[data.Finding]:
+    checked = read_check(directory.path)
+    if checked is None:
+        return
+    rows: dict[tuple[str, str, str], list[data.Row]] = {}
+    for each in read_rows(directory.path):
+        found = rows.setdefault((each.id, each.model, each.field), [])
+        if each.pk is not None and len(found) < EXAMPLES:
+            found.append(data.Row(disclosure.key(each.pk), disclosure.value(each.value)))
+    for finding in checked.findings:
+        about_rows = finding.id < "FP300"
+        yield data.Finding(
+            finding.id,
+            finding.level,
+            finding.model,
+            finding.field,
+            finding.count,
+            disclosure.text(finding.consequence) if about_rows else finding.consequence,
+            finding.hint,
+            finding.fixed_by,
+            rows.get((finding.id, finding.model, finding.field), []),
+        )
+
+
+def _target_findings(
+    verification: Verification | None, disclosure: Disclosure
+) -> Iterator[data.Finding]:
+    for each in verification.findings if verification else []:
+        examples = each.get("rows") or []
+        yield data.Finding(
+            each["id"],
+            each["level"],
+            each["model"],
+            each["field"],
+            each["count"],
+            each["consequence"],
+            each["hint"],
+            rows=[
+                data.Row(disclosure.key(row["pk"]), disclosure.value(row["value"]))
+                for row in examples[:EXAMPLES]
+            ],
+        )
+
+
+def _differences(
+    verification: Verification | None, disclosure: Disclosure
+) -> Iterator[data.Difference]:
+    for each in (verification.differences if verification else [])[:MOST_DIFFERENCES]:
+        has_values = each["kind"] == "value"
+        yield data.Difference(
+            each["kind"],
+            each["model"],
+            disclosure.key(each["pk"]),
+            each["column"],
+            disclosure.value(each["source"]) if has_values else None,
+            disclosure.value(each["target"]) if has_values else None,
+        )
+
+
+def _fixes(directory: RunDirectory, disclosure: Disclosure) -> list[data.Fix]:
+    counts: dict[tuple[str, str, str], int] = {}
+    examples: dict[tuple[str, str, str], list[data.ChangedValue]] = {}
+    for each in read_changes(directory):
+        where = (each.model, each.field or "", each.rule)
+        counts[where] = counts.get(where, 0) + 1
+        shown = examples.setdefault(where, [])
+        if disclosure.values and each.field is not None and len(shown) < EXAMPLES:
+            old, new = disclosure.value(each.old), disclosure.value(each.new)
+            shown.append(data.ChangedValue(disclosure.key(each.pk), old, new))
+    return [data.Fix(*where, count, examples[where]) for where, count in sorted(counts.items())]
+
+
+def _rejects(directory: RunDirectory, disclosure: Disclosure) -> list[data.Reject]:
+    """The rejects by model, field and reason, the largest groups first."""
+    groups: dict[tuple[str, str, str], _RejectGroup] = {}
+    for place in loaded_directories(directory):
+        for name, reason in read_reasons(place):
+            text = reason.text.removeprefix(f"{reason.model} {reason.pk}: ")
+            where = (reason.model, reason.field, without_values(text, reason.value))
+            group = groups.setdefault(where, _RejectGroup(disclosure, reason.hint))
+            group.add(str((place.rejects / name).relative_to(directory.path)), reason)
+    found = [group.reject(*where) for where, group in groups.items()]
+    return sorted(found, key=lambda each: -each.count)[:MOST_REJECTS]
+
+
+class _RejectGroup:
+    """Counts objects that were left out for one reason, and keeps the first."""
+
+    def __init__(self, disclosure: Disclosure, hint: str) -> None:
+        self._disclosure = disclosure
+        self._hint = hint
+        self._files: dict[str, None] = {}
+        self._rows: list[data.Row] = []
+        self._count = 0
+
+    def add(self, file: str, reason: Any) -> None:
+        self._count += 1
+        self._files[file] = None
+        if len(self._rows) < EXAMPLES:
+            key, value = self._disclosure.key(reason.pk), self._disclosure.value(reason.value)
+            self._rows.append(data.Row(key, value))
+
+    def reject(self, model: str, field: str, text: str) -> data.Reject:
+        first, files = next(iter(self._files)), len(self._files)
+        return data.Reject(model, field, text, self._count, first, files, self._hint, self._rows)
+
+
+def _sync(sync: Sync) -> data.SyncDone:
+    def total(counts: Mapping[str, int]) -> int:
+        return sum(counts.values())
+
+    return data.SyncDone(
+        sync.number,
+        sync.at,
+        total(sync.inserted),
+        total(sync.updated),
+        total(sync.deleted),
+        sync.seconds,
+        sync.verified,
+    )
+
+
+def _hashes(directory: RunDirectory, manifest: Manifest) -> Iterator[data.Hash]:
+    if directory.manifest.exists():
+        yield data.Hash(directory.manifest.name, file_sha256(directory.manifest))
+    fingerprint = manifest.source.fingerprint if manifest.source else {}
+    for name in ("content", "schema"):
+        if name in fingerprint:
+            yield data.Hash(f"{name} of the source", fingerprint[name])
+
+
+def _commands(state: State, line: Callable[[str], str]) -> Iterator[data.Command]:
+    asked: Iterable[tuple[str, str]] = (
+        ("See how far the run is", "status"),
+        ("Compare every row of source and target again", "verify"),
+        ("Find a row in the dumps and chunks", "inspect --model APP.MODEL --pk KEY"),
+    )
+    if state.verified:
+        asked = (*asked, ("Bring what has changed in the source since", "sync"))
+    for purpose, command in asked:
+        yield data.Command(purpose, line(command))

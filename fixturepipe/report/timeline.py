@@ -1,0 +1,104 @@
+"""Which worker loaded which chunks when, in few enough blocks to be drawn.
+
+times    ├1┤├2┤   ├4┤      …3 minutes…      ├5┤├──6──┤     worker 1
+blocks   ├1, 2┤   ├4┤                       ├5┤├──6──┤     and the minutes are cut out
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fixturepipe.artifacts.chunktimes import ChunkTime
+from fixturepipe.report.data import Block, Timeline, Worker
+
+# A page with so many takes 200 KB for them.
+MOST_BLOCKS = 2_000
+# Between two calls of load nothing happens.
+_LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True)
+class _Span:
+    """A chunk on the timeline: when it began and ended, in seconds from its beginning."""
+
+    time: ChunkTime
+    begin: float
+    end: float
+
+
+def timeline_of(times: Sequence[ChunkTime], objects: Mapping[int, int]) -> Timeline | None:
+    """The timeline of these chunks, sorted by their beginnings; None without any.
+
+    `objects` has their number of objects by chunk.
+    """
+    if not times:
+        return None
+    spans, paused = _without_pauses(times)
+    total = max(span.end for span in spans)
+    by_worker: dict[str, list[_Span]] = {}
+    for span in spans:
+        by_worker.setdefault(span.time.worker, []).append(span)
+    is_crowded = len(spans) > MOST_BLOCKS
+    shortest = 2 * total * len(by_worker) / MOST_BLOCKS if is_crowded else 0.0
+    return Timeline(
+        datetime.fromtimestamp(times[0].began, UTC).isoformat(timespec="seconds"),
+        round(total, 3),
+        round(paused, 3),
+        [
+            _worker(number, own, shortest, objects)
+            for number, own in enumerate(by_worker.values(), 1)
+        ],
+    )
+
+
+def _without_pauses(times: Sequence[ChunkTime]) -> tuple[list[_Span], float]:
+    """The spans with pauses cut out, and the length of all pauses."""
+    spans, paused, start = [], 0.0, times[0].began
+    end = start
+    for time in times:
+        if time.began - end > _LONGEST_PAUSE:
+            paused += time.began - end
+        begin = time.began - start - paused
+        spans.append(_Span(time, begin, begin + time.seconds))
+        end = max(end, time.began + time.seconds)
+    return spans, paused
+
+
+def _worker(
+    number: int, spans: Sequence[_Span], shortest: float, objects: Mapping[int, int]
+) -> Worker:
+    blocks = [_block(group, objects) for group in _groups(spans, shortest)]
+    return Worker(
+        number,
+        sum(block.chunks for block in blocks),
+        sum(block.objects for block in blocks),
+        round(sum(block.busy for block in blocks), 3),
+        blocks,
+    )
+
+
+def _groups(spans: Iterable[_Span], shortest: float) -> list[list[_Span]]:
+    """Neighbours together for as long as they take no more than `shortest` seconds."""
+    groups: list[list[_Span]] = []
+    for span in spans:
+        if groups and span.end - groups[-1][0].begin <= shortest:
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+    return groups
+
+
+def _block(group: Sequence[_Span], objects: Mapping[int, int]) -> Block:
+    numbers = [span.time.number for span in group]
+    begin, end = group[0].begin, max(span.end for span in group)
+    return Block(
+        round(begin, 3),
+        round(end - begin, 3),
+        round(sum(span.time.seconds for span in group), 3),
+        min(numbers),
+        max(numbers),
+        len(group),
+        sum(objects.get(number, 0) for number in numbers),
+    )
