@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import count, groupby
 from typing import Any
 
@@ -64,13 +63,13 @@ class Candidates:
         condition = self._condition()
         if condition is None:
             return []
-        with self._temporary_table() as columns:
-            self._fill(condition, as_text=_whole)
-            rows = self._target.query(
-                f"SELECT n, shown__ FROM (SELECT shown__, COUNT(*) OVER (PARTITION BY {columns}) k,"
-                f" DENSE_RANK() OVER (ORDER BY {columns}) n FROM {self._asked}) g"
-                " WHERE k > 1 ORDER BY n"
-            )
+        columns = self._make_table()
+        self._fill(condition, as_text=_whole)
+        rows = self._target.query(
+            f"SELECT n, shown__ FROM (SELECT shown__, COUNT(*) OVER (PARTITION BY {columns}) k,"
+            f" DENSE_RANK() OVER (ORDER BY {columns}) n FROM {self._asked}) g"
+            " WHERE k > 1 ORDER BY n"
+        )
         groups = groupby(rows, lambda row: row[0])
         return [sorted(tuple(json.loads(text)) for _, text in group) for _, group in groups]
 
@@ -80,11 +79,11 @@ class Candidates:
         # Without the privilege, FP402 says so.
         if condition is None or not self._target.may_make_temporary_tables:
             return
-        with self._temporary_table() as columns:
-            self._fill(condition)
-            groups = f"SELECT COUNT(*) k FROM {self._asked} GROUP BY {columns} HAVING COUNT(*) > 1"
-            ((number,),) = self._target.query(f"SELECT COALESCE(SUM(k), 0) FROM ({groups}) g")
-            rows = collected(self._equal_rows(condition, columns)) if number else ()
+        columns = self._make_table()
+        self._fill(condition)
+        groups = f"SELECT COUNT(*) k FROM {self._asked} GROUP BY {columns} HAVING COUNT(*) > 1"
+        ((number,),) = self._target.query(f"SELECT COALESCE(SUM(k), 0) FROM ({groups}) g")
+        rows = collected(self._equal_rows(condition, columns)) if number else ()
         if number:
             fix = fixes.of("FP203", self._model, self._fields)
             yield RULES["FP203"].finding(
@@ -140,9 +139,8 @@ class Candidates:
             cursor.execute(f"SELECT 1 FROM {self._table.quoted} WHERE {condition} LIMIT 1")
             return cursor.fetchone() is not None
 
-    @contextmanager
-    def _temporary_table(self) -> Iterator[str]:
-        """The table, dropped at the end; gives the columns to compare."""
+    def _make_table(self) -> str:
+        """Make the temporary table, in place of the last one; give the columns to compare."""
         names = [f"c{number}" for number in range(len(self._fields))]
         compared = names
         connection = self._target.connection
@@ -151,15 +149,12 @@ class Candidates:
             compared = self._expressions.compiled(connection)
         types = [self._type(field) for field in self._fields]
         columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
-        self._target.query(f"DROP TEMPORARY TABLE IF EXISTS {_TEMPORARY}")
-        self._target.query(
+        self._target.run(
+            f"DROP TEMPORARY TABLE IF EXISTS {_TEMPORARY}",
             f"CREATE TEMPORARY TABLE {_TEMPORARY}"
-            f" (number__ BIGINT PRIMARY KEY, shown__ LONGTEXT, {columns})"
+            f" (number__ BIGINT PRIMARY KEY, shown__ LONGTEXT, {columns})",
         )
-        try:
-            yield ", ".join(compared)
-        finally:
-            self._target.query(f"DROP TEMPORARY TABLE {_TEMPORARY}")
+        return ", ".join(compared)
 
     def _type(self, field: Field) -> str:
         if field in self._texts:

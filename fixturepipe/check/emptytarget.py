@@ -43,9 +43,7 @@ def questions(
                 yield from mysqllimits.refused_by_mysql(model, target.connection)
         if not target.may_make_temporary_tables:
             return
-        trial = TableTrial(target.connection, fixes)
-        for model in made:
-            yield from trial.findings(model)
+        yield from TableTrial(target.connection, fixes).findings(made)
 
 
 def _models_made(

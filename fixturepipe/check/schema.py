@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from django.apps import apps
 from django.conf import settings
-from django.db import DatabaseError, models
+from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.manifest import NotCovered
@@ -17,6 +17,7 @@ from fixturepipe.databases.coverage import NO_MODEL, missing_columns, unknown_co
 from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.migrations import applied_migrations, difference
+from fixturepipe.databases.packets import outcomes
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
 
@@ -67,8 +68,12 @@ def migrations(source: BaseDatabaseWrapper, target: TargetServer) -> Iterator[Fi
 def columns(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
     """FP305, FP306, FP307: tables and columns that are missing, unknown or of another type."""
     assert target.connection is not None
-    for model in covered:
-        table = table_name(model, target.connection)
+    tables = {model: table_name(model, target.connection) for model in covered}
+    expected = _expected_types(
+        [_present(model, target.catalog.columns.get(t.lower(), {})) for model, t in tables.items()],
+        target.connection,
+    )
+    for model, table in tables.items():
         label = model._meta.label_lower
         there = target.catalog.columns.get(table.lower())
         if there is None:
@@ -83,7 +88,13 @@ def columns(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]
         for name, facts in there.items():
             if name not in fields and not facts.may_be_left_out:
                 yield RULES["FP306"].finding(label, facts.name)
-        yield from _types(label, [f for c, f in fields.items() if c in there], there, target)
+        for field in _present(model, there):
+            yield from _type(label, field, there[field.column.lower()], expected.get(field, ""))
+
+
+def _present(model: Model, there: Collection[str]) -> list[Field]:
+    """The fields whose column is there."""
+    return [f for f in model._meta.local_concrete_fields if f.column.lower() in there]
 
 
 def postgresql_kinds(covered: Iterable[Model]) -> Iterator[Finding]:
@@ -105,34 +116,34 @@ def postgresql_fields(model: Model) -> list[Field]:
     ]
 
 
-def _types(
-    label: str, fields: list[Field], there: dict[str, ColumnFacts], target: TargetServer
-) -> Iterator[Finding]:
-    for field, expected in zip(fields, _expected_types(fields, target), strict=True):
-        actual = there[field.column.lower()]
-        differs = expected and expected.lower() != actual.type.lower()
-        if differs and not _takes_more(actual.type, expected):
-            rule = RULES["FP316" if _both_integers(actual.type, expected) else "FP307"]
-            yield rule.finding(label, field.name, actual=actual.type, expected=expected)
-        elif not actual.null and field.null:
-            yield RULES["FP307"].finding(label, field.name, actual="NOT NULL", expected="NULL")
+def _type(label: str, field: Field, actual: ColumnFacts, expected: str) -> Iterator[Finding]:
+    differs = expected and expected.lower() != actual.type.lower()
+    if differs and not _takes_more(actual.type, expected):
+        rule = RULES["FP316" if _both_integers(actual.type, expected) else "FP307"]
+        yield rule.finding(label, field.name, actual=actual.type, expected=expected)
+    elif not actual.null and field.null:
+        yield RULES["FP307"].finding(label, field.name, actual="NOT NULL", expected="NULL")
 
 
-def _expected_types(fields: list[Field], target: TargetServer) -> list[str]:
-    """The types of these columns as the server writes them, read from a temporary table."""
-    assert target.connection is not None
-    names = [f"c{number}" for number in range(len(fields))]
-    kinds = [_column_type(field, target.connection) for field in fields]
-    columns = ", ".join(f"{n} {k}" for n, k in zip(names, kinds, strict=True) if k)
-    try:
-        target.query(f"CREATE TEMPORARY TABLE {_TEMPORARY} (key__ INTEGER PRIMARY KEY, {columns})")
-    except DatabaseError:
-        return [""] * len(fields)
-    try:
-        types = {row[0]: str(row[1]) for row in target.query(f"SHOW COLUMNS FROM {_TEMPORARY}")}
-    finally:
-        target.query(f"DROP TEMPORARY TABLE {_TEMPORARY}")
-    return [types.get(name, "") for name in names]
+def _expected_types(
+    tables: Sequence[list[Field]], connection: BaseDatabaseWrapper
+) -> dict[Field, str]:
+    """The types of these columns as the server writes them, read from temporary tables."""
+    statements: list[str] = []
+    for fields in tables:
+        kinds = [_column_type(field, connection) for field in fields]
+        columns = "".join(f", c{number} {kind}" for number, kind in enumerate(kinds) if kind)
+        statements += (
+            f"CREATE TEMPORARY TABLE {_TEMPORARY} (key__ INTEGER PRIMARY KEY{columns})",
+            f"SHOW COLUMNS FROM {_TEMPORARY}",
+            f"DROP TEMPORARY TABLE IF EXISTS {_TEMPORARY}",
+        )
+    found: dict[Field, str] = {}
+    for fields, shown in zip(tables, outcomes(connection, statements)[1::3], strict=True):
+        if isinstance(shown, list):
+            types = {row[0]: str(row[1]) for row in shown}
+            found.update((f, types.get(f"c{number}", "")) for number, f in enumerate(fields))
+    return found
 
 
 def _column_type(field: Field, connection: BaseDatabaseWrapper) -> str | None:

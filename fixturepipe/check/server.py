@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ _POOL_UNIT = 128 << 20
 
 def strictness(target: TargetServer) -> Iterator[Finding]:
     """FP401: a server that truncates values silently."""
-    mode = target.query("SELECT @@GLOBAL.sql_mode")[0][0]
+    mode = target.facts.sql_modes
     if "STRICT_" not in mode and "TRADITIONAL" not in mode:
         yield RULES["FP401"].finding("", "", sql_mode=mode or "empty")
 
@@ -48,7 +48,7 @@ def connection_charset(end: Endpoint) -> Iterator[Finding]:
 
 def privileges(target: TargetServer) -> Iterator[Finding]:
     """FP402: what the user may not do. A user with roles may have more than is shown."""
-    grants = [str(row[0]) for row in target.query("SHOW GRANTS")]
+    grants = target.facts.grants
     database, account = _database_and_account(target)
     if any(" ON " not in grant.split(" TO ")[0] for grant in grants):
         return
@@ -88,11 +88,11 @@ def driver(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 def _database_and_account(target: TargetServer) -> tuple[str, str]:
     """Both as GRANT takes them."""
-    ((database, user),) = target.query("SELECT DATABASE(), CURRENT_USER()")
-    return f"`{database}`", "@".join(f"'{part}'" for part in str(user).rsplit("@", 1))
+    account = "@".join(f"'{part}'" for part in target.facts.account.rsplit("@", 1))
+    return f"`{target.facts.database}`", account
 
 
-def granted(grants: list[str], database: str) -> set[str]:
+def granted(grants: Iterable[str], database: str) -> set[str]:
     """The privileges on a whole database, from the lines of SHOW GRANTS."""
     held: set[str] = set()
     for grant in grants:
@@ -129,13 +129,11 @@ def buffer_pool(target: TargetServer, needed: int) -> Iterator[Finding]:
     `needed` is what the run directory takes: each row twice, as JSON, which is about what InnoDB
     takes for it with its indexes.
     """
-    for (pool,) in target.query("SELECT @@GLOBAL.innodb_buffer_pool_size"):
-        if int(pool) < needed:
-            # The server rounds up to its own unit, which is 128 MiB unless it was set.
-            wanted = -(-needed // _POOL_UNIT) * _POOL_UNIT
-            yield RULES["FP407"].finding(
-                "", "", pool=_size(int(pool)), needed=_size(needed), bytes=wanted
-            )
+    if target.is_server and target.facts.buffer_pool < needed:
+        # The server rounds up to its own unit, which is 128 MiB unless it was set.
+        wanted = -(-needed // _POOL_UNIT) * _POOL_UNIT
+        pool = _size(target.facts.buffer_pool)
+        yield RULES["FP407"].finding("", "", pool=pool, needed=_size(needed), bytes=wanted)
 
 
 def _size(count: float) -> str:

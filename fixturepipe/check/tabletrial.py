@@ -8,7 +8,7 @@ Declared fixes apply as they do when the tables are made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from django.db import DatabaseError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check import refusals
+from fixturepipe.databases.packets import outcomes
 from fixturepipe.databases.tablesql import CreateTable, Index, TableStatements, table_statements
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
@@ -48,16 +49,30 @@ class TableTrial:
         self._connection = connection
         self._fixing = SchemaFixes(connection, fixes)
 
-    def findings(self, model: Model) -> Iterator[Finding]:
-        """FP317, FP318 and FP319 for what the server refuses of a model's table."""
-        statements = table_statements(model, self._connection)
-        if statements is None:
-            return
+    def findings(self, models: Iterable[Model]) -> Iterator[Finding]:
+        """FP317, FP318 and FP319 for what the server refuses of the models' tables.
+
+        Raises DatabaseError where an error is not about a table.
+        """
+        described = [(m, s) for m in models if (s := table_statements(m, self._connection))]
+        trials = [
+            statement
+            for _, each in described
+            for statement in (self._whole(each).temporary(), _dropped(each.create))
+        ]
+        verdicts = outcomes(self._connection, trials)[::2]
+        for (model, statements), verdict in zip(described, verdicts, strict=True):
+            if isinstance(verdict, list):
+                continue
+            if not is_refusal(verdict):
+                raise verdict
+            yield from self._refused(model, statements)
+
+    def _refused(self, model: Model, statements: TableStatements) -> Iterator[Finding]:
+        """What the server refuses of a table that it does not take."""
         create = statements.create
         uniques: list[Index] = []
         try:
-            if self._refusal(self._whole(statements).temporary()) is None:
-                return
             error = self._refusal(create.temporary())
             if error is not None:
                 create, uniques = create.apart()
@@ -66,7 +81,7 @@ class TableTrial:
             indexes = self._indexes(create, uniques, statements)
             yield from self._tried_indexes(model, create.table, indexes)
         finally:
-            self._run(f"DROP TEMPORARY TABLE IF EXISTS `{create.table}`")
+            self._run(_dropped(create))
 
     def _whole(self, statements: TableStatements) -> CreateTable:
         """The table with all its indexes in one statement, which a server takes or not."""
@@ -197,6 +212,10 @@ class TableTrial:
             columns=columns,
             **refusals.described(error),
         )
+
+
+def _dropped(create: CreateTable) -> str:
+    return f"DROP TEMPORARY TABLE IF EXISTS `{create.table}`"
 
 
 def _field_names(model: Model, columns: Sequence[str]) -> str:

@@ -23,6 +23,8 @@ from fixturepipe.databases.catalog import Catalog, ColumnFacts
 from fixturepipe.databases.endpoints import TARGET, connection_to, table_name
 from fixturepipe.databases.expressions import UniqueExpressions
 from fixturepipe.databases.fields import Field, root_field
+from fixturepipe.databases.mysql import max_allowed_packet
+from fixturepipe.databases.packets import outcomes, results
 
 _BATCH = 200
 _TRIAL = "fixturepipe_trial"
@@ -65,6 +67,22 @@ class TextColumn:
         return self.collation.startswith("utf8mb4_")
 
 
+@dataclass(frozen=True)
+class ServerFacts:
+    """A server's settings, as far as they matter here.
+
+    `sql_modes` are those of new sessions, `buffer_pool` is in bytes, `collation` that of new
+    tables. `account` is a name and a host, `grants` are the lines of SHOW GRANTS.
+    """
+
+    sql_modes: str
+    buffer_pool: int
+    collation: str
+    database: str
+    account: str
+    grants: tuple[str, ...]
+
+
 class TargetServer:
     """The database that the rows will go to; `connection` is None if there is none yet."""
 
@@ -90,7 +108,7 @@ class TargetServer:
         if self._server is None:
             return Limits()
         return Limits(
-            packet=int(self.variable("max_allowed_packet")),
+            packet=max_allowed_packet(self._server),
             json_doubles=not self.is_mariadb,
             native_uuid=bool(self._server.features.has_native_uuid_field),
         )
@@ -104,10 +122,27 @@ class TargetServer:
         ours, theirs = source.timezone, self.connection.timezone
         return None if ours is None or theirs is None or ours == theirs else (ours, theirs)
 
-    def variable(self, name: str) -> str:
-        """A global variable of the server, as text; empty if it has none of that name."""
-        rows = self.query("SHOW VARIABLES LIKE %s", [name])
-        return str(rows[0][1]) if rows else ""
+    @cached_property
+    def facts(self) -> ServerFacts:
+        """What the server says of itself. Requires a server."""
+        assert self._server is not None
+        named, grants = results(
+            self._server,
+            [
+                "SELECT @@GLOBAL.sql_mode, @@GLOBAL.innodb_buffer_pool_size,"
+                " @@collation_database, DATABASE(), CURRENT_USER()",
+                "SHOW GRANTS",
+            ],
+        )
+        modes, pool, collation, database, user = named[0]
+        return ServerFacts(
+            str(modes),
+            int(pool),
+            str(collation),
+            str(database),
+            str(user),
+            tuple(str(row[0]) for row in grants),
+        )
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a statement; none without a server."""
@@ -116,6 +151,11 @@ class TargetServer:
         with self._server.cursor() as cursor:
             cursor.execute(statement, parameters or None)
             return list(cursor.fetchall())
+
+    def run(self, *statements: str) -> None:
+        """Run statements that give no rows, in one round trip. Raises DatabaseError."""
+        if self._server is not None:
+            results(self._server, statements)
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -142,12 +182,11 @@ class TargetServer:
     @cached_property
     def may_make_temporary_tables(self) -> bool:
         """Whether the user may: SHOW GRANTS does not show what roles allow."""
-        try:
-            self.query(f"CREATE TEMPORARY TABLE {_TRIAL} (trial INTEGER PRIMARY KEY)")
-        except DatabaseError:
+        if self._server is None:
             return False
-        self.query(f"DROP TEMPORARY TABLE {_TRIAL}")
-        return True
+        trial = f"CREATE TEMPORARY TABLE {_TRIAL} (trial INTEGER PRIMARY KEY)"
+        made, _ = outcomes(self._server, [trial, f"DROP TEMPORARY TABLE IF EXISTS {_TRIAL}"])
+        return isinstance(made, list)
 
     @property
     def has_tables(self) -> bool:
@@ -159,10 +198,10 @@ class TargetServer:
         collations = {facts.collation for facts in self.catalog.columns[table.lower()].values()}
         return {collation.partition("_")[0] for collation in collations if collation}
 
-    @cached_property
+    @property
     def default_collation(self) -> str:
         """The collation that a new table's text columns get."""
-        return str(self.query("SELECT @@collation_database")[0][0])
+        return self.facts.collation
 
     def column_type(self, field: Field) -> str | None:
         """The column's type, or the one that Django would give it; None if it has none."""

@@ -142,7 +142,7 @@ class Endpoints:
         """The settings of our connections to an endpoint."""
         if endpoint.vendor != "mysql":
             return endpoint.settings
-        return mysql.with_timeouts(endpoint.settings, self.timeout)
+        return mysql.session_settings(endpoint.settings, self.timeout)
 
 
 def resolve_endpoint(given: str) -> Endpoint:
@@ -182,6 +182,8 @@ def connection_to(alias: str) -> BaseDatabaseWrapper:
     connection = connections[alias]
     if connection.queries_log.maxlen:
         connection.queries_log = deque(maxlen=0)
+    if connection.vendor == "mysql":
+        mysql.recall_server(connection)
     return connection
 
 
@@ -299,7 +301,7 @@ def _set_up_open(alias: str) -> None:
 def _rebind(alias: str, settings: DatabaseSettings) -> None:
     _forget(alias)
     connections.settings[alias] = copy.deepcopy(settings)
-    _name_tables_for(connections[alias])
+    _name_tables_for(connection_to(alias))
     clear_row_caches()
     _forget_migrations()
 

@@ -38,8 +38,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 EVERY_CHARACTER = "utf8mb4"
 _CONNECT_SECONDS = 30
 
-_WANTED = {"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES", "NO_AUTO_VALUE_ON_ZERO"}
-_UNWANTED = {"NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "PAD_CHAR_TO_FULL_LENGTH"}
+_WANTED = "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO"
+_UNWANTED = ("NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "PAD_CHAR_TO_FULL_LENGTH")
 _SETTINGS = {
     "sql_notes": 1,
     "foreign_key_checks": 1,
@@ -52,6 +52,11 @@ _SETTINGS = {
     "net_read_timeout": 3600,
     "net_write_timeout": 3600,
 }
+_ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL"
+# The server ignores empty modes between two commas.
+_MODES = f"CONCAT(',', @@SESSION.sql_mode, ',{_WANTED}')"
+for _unwanted in _UNWANTED:
+    _MODES = f"REPLACE({_MODES}, ',{_unwanted},', ',')"
 # MySQL alone reads the first comment, MariaDB alone the second
 # (https://mariadb.com/docs/server/reference/sql-structure/comment-syntax).
 _VARIANTS = (
@@ -74,41 +79,66 @@ class _Session:
     opened: float
 
 
+# What Django asks a server on each new connection (`mysql_server_data`), by its address.
+_server_facts: dict[str, dict[str, Any]] = {}
 _last_sessions: WeakKeyDictionary[BaseDatabaseWrapper, _Session] = WeakKeyDictionary()
 
 
-def with_timeouts(settings: Mapping[str, Any], seconds: int) -> dict[str, Any]:
-    """Database settings with timeouts, unless the user has set others."""
-    timeouts = {
+def session_settings(settings: Mapping[str, Any], seconds: int) -> dict[str, Any]:
+    """Database settings for a connection of ours: with timeouts, unless the user has set others.
+
+    Nothing else is sent while it opens: `set_up_session` sets all at once.
+    """
+    options = {
         "connect_timeout": min(_CONNECT_SECONDS, seconds),
         "read_timeout": seconds,
         "write_timeout": seconds,
+        "isolation_level": None,
+        "autocommit": None,
+        **settings["OPTIONS"],
+        "multi_statements": True,
     }
-    return {**settings, "OPTIONS": timeouts | settings["OPTIONS"]}
+    return {**settings, "OPTIONS": options}
 
 
 def set_up_session(connection: BaseDatabaseWrapper) -> None:
-    """Set up a new connection, in two round trips."""
+    """Set up a new connection, in one round trip."""
     raw: Any = connection.connection
     if raw.character_set_name() != EVERY_CHARACTER:
         raw.set_character_set(EVERY_CHARACTER)
     _keep_alive(raw.fileno())
+    django: Any = connection
+    level = [] if django.isolation_level else [f"{_ISOLATION} READ COMMITTED"]
+    settings = "".join(f", SESSION {name} = {value}" for name, value in _SETTINGS.items())
+    autocommit = ", SESSION autocommit = 1" if connection.autocommit else ""
+    statements = (
+        *level,
+        f"SET NAMES {EVERY_CHARACTER}, SESSION sql_mode = {_MODES}"
+        f"{settings}{autocommit}{_VARIANTS}",
+        "SELECT @@SESSION.sql_mode, CONNECTION_ID(), @@hostname, @@max_allowed_packet",
+    )
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT @@SESSION.sql_mode, CONNECTION_ID(), @@hostname, @@max_allowed_packet"
-        )
-        mode, number, host, packet = cursor.fetchone() or ("", 0, "", 0)
-        modes = (set(str(mode).split(",")) - {""} - _UNWANTED) | _WANTED
-        settings = "".join(f", SESSION {name} = {value}" for name, value in _SETTINGS.items())
-        autocommit = ", SESSION autocommit = 1" if connection.autocommit else ""
-        cursor.execute(
-            f"SET NAMES {EVERY_CHARACTER}, SESSION sql_mode = '{','.join(sorted(modes))}'"
-            f"{settings}{autocommit}{_VARIANTS}"
-        )
+        cursor.execute(";".join(statements))
+        while cursor.description is None:
+            cursor.nextset()
+        modes, number, host, packet = cursor.fetchone() or ("", 0, "", 0)
     # Django remembers the modes that the server had, and refuses keys of 0 by them.
-    connection.__dict__["sql_mode"] = modes
+    connection.__dict__["sql_mode"] = set(str(modes).split(","))
+    _server_facts[_place(connection)] = django.mysql_server_data
     session = _Session(int(number), str(host), int(packet), os.getpid(), time.monotonic())
     _kill_last(connection, session)
+
+
+def recall_server(connection: BaseDatabaseWrapper) -> None:
+    """Give a connection of another thread or alias what Django has asked this server before."""
+    known = _server_facts.get(_place(connection))
+    if known is not None:
+        connection.__dict__.setdefault("mysql_server_data", known)
+
+
+def _place(connection: BaseDatabaseWrapper) -> str:
+    settings = connection.settings_dict
+    return repr([settings[name] for name in ("HOST", "PORT", "OPTIONS")])
 
 
 def _kill_last(connection: BaseDatabaseWrapper, session: _Session) -> None:
@@ -140,11 +170,16 @@ def round_trip(connection: BaseDatabaseWrapper) -> float:
     return min(seconds)
 
 
+def max_allowed_packet(connection: BaseDatabaseWrapper) -> int:
+    """The server's max_allowed_packet, in bytes."""
+    connection.ensure_connection()
+    return _last_sessions[connection].max_allowed_packet
+
+
 def packet_size(connection: BaseDatabaseWrapper) -> int:
     """The most bytes that a statement may have."""
-    connection.ensure_connection()
     # The packet's header counts as well.
-    return _last_sessions[connection].max_allowed_packet - 1024
+    return max_allowed_packet(connection) - 1024
 
 
 def further_connections(connection: BaseDatabaseWrapper, wanted: int) -> int:

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.apps import apps
-from django.db import DatabaseError, models
+from django.db import DatabaseError, Error, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.writer import MigrationWriter
 
@@ -280,13 +280,13 @@ class SchemaFixes:
             return list(cursor.fetchall())
 
 
-def is_refusal(error: DatabaseError) -> bool:
+def is_refusal(error: Error) -> bool:
     """Whether a server refuses a statement as such, whatever rows and locks there are."""
     number = _number(error)
     return number not in _NOT_REFUSED and not 2000 <= number < 3000
 
 
-def _number(error: DatabaseError) -> int:
+def _number(error: Error) -> int:
     number = error.args[0] if error.args else 0
     return number if isinstance(number, int) else 0
 
