@@ -147,7 +147,7 @@ lint: $(ready-dev) ## ruff, mypy and the direction of imports
 
 docs: $(ready-dev) ## make the documentation a site in build/docs (a warning is an error)
 	@echo '==> docs: build/docs/index.html'
-	@$(python) -m sphinx -q -W --keep-going -d build/doctrees docs build/docs
+	@$(python) -m sphinx -E -q -W --keep-going -d build/doctrees docs build/docs
 
 package: $(ready-dev) ## build the sdist and the wheel in build/package, check and install them
 	@echo '==> package: build/package'

@@ -4,47 +4,31 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fixturepipe.databases.embedded import EmbeddedServer
 from tests import servers
+from tests.pages import Follower, shell_lines
 from tests.shop import ROOT, Shop
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def commands(program: str) -> list[str]:
-    """The commands of one program that stand in code blocks, in order, without comments."""
-    lines = re.findall(rf"^    ({program} .*)$", TEXT, flags=re.MULTILINE)
-    return [line.partition("#")[0].strip() for line in lines]
+LINES = shell_lines(TEXT)
 
 
-def test_its_fixturepipe_commands_run_in_order(shop: Shop, server: servers.Server) -> None:
-    found = commands("fixturepipe")
-    assert len(found) >= 5
-    with server.database() as end:
-        shop = replace(shop, target=end.name)
-        for line in found:
-            arguments = shlex.split(line)[1:]
-            if "mysite.settings" in arguments:
-                arguments[arguments.index("mysite.settings")] = "bookshop.settings"
-            shop.done(*arguments)
-
-
-@pytest.mark.parametrize(
-    "line", re.findall(r"`fixturepipe ((?:--target|server|load) [^`]*)`", TEXT)
-)
-def test_a_command_within_a_sentence_parses(line: str, shop: Shop) -> None:
-    assert shop.run(*shlex.split(line), "--help").returncode == 0
+def test_its_commands_run_in_order(shop: Shop, embedded_server: EmbeddedServer) -> None:
+    with Follower(shop, servers.embedded(embedded_server)) as reader:
+        ran = [reader.fixturepipe(line) for line in LINES if line.startswith("fixturepipe")]
+    assert ran == [0] * 5
 
 
 def test_its_main_command_runs_the_main_job(tmp_path: Path) -> None:
-    assert "make dump load" in commands("make")
+    assert "make dump load" in LINES
     where = [sys.executable, "-I", "-c", "import fixturepipe; print(fixturepipe.__file__)"]
     installed = subprocess.run(where, capture_output=True, text=True, check=True).stdout
     if Path(installed).parent.parent != ROOT:

@@ -21,7 +21,7 @@ from fixturepipe.cli.nextcommand import NextCommand
 from fixturepipe.cli.options import COMMANDS, COMMON, MOST, STAGES, Command, all_options
 from fixturepipe.cli.parser import build_parser
 from tests import servers
-from tests.shop import ROOT, Shop
+from tests.shop import Shop
 
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
@@ -64,11 +64,6 @@ def test_each_group_of_options_begins_with_an_example_that_parses(
 
 def test_every_command_does_something() -> None:
     assert set(FUNCTIONS) == {command.name for command in COMMANDS}
-
-
-@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
-def test_every_command_is_in_the_readme(command: str) -> None:
-    assert f"`fixturepipe {command}`" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("option", [option.name for option in COMMON])
