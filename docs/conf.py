@@ -17,6 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import fromcode  # noqa: E402  (needs the path)
 
 import fixturepipe  # noqa: E402
+from fixturepipe.cli.output import write_schemas  # noqa: E402
 
 project = "fixturepipe"
 author = "fixturepipe contributors"
@@ -47,8 +48,14 @@ html_copy_source = False
 def setup(app: Sphinx) -> None:
     """Add what the code knows to the pages, and markup to the docstrings."""
     app.connect("source-read", _fill)
+    app.connect("build-finished", _add_schemas)
     app.connect("autodoc-process-docstring", fromcode.marked_up)
 
 
 def _fill(_app: Sphinx, _name: str, text: list[str]) -> None:
     text[0] = fromcode.filled(text[0])
+
+
+def _add_schemas(app: Sphinx, error: Exception | None) -> None:
+    if error is None:
+        write_schemas(Path(app.outdir) / "schemas")

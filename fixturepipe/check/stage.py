@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from django.apps import apps
@@ -62,7 +62,7 @@ class CheckResult:
     seconds: float
     estimate: Estimate
     saw_tables: bool = True
-    file: Path = Path(NAME)
+    file: Path = field(default_factory=lambda: Path(NAME))
 
     @property
     def ok(self) -> bool:

@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import msgspec
-
 from fixturepipe.artifacts.catalog import find_object
 from fixturepipe.artifacts.loadstatus import read_load_status
 from fixturepipe.artifacts.manifest import Chunk, Manifest, read_manifest
@@ -28,14 +26,14 @@ from fixturepipe.artifacts.ranges import numbers_in
 from fixturepipe.artifacts.records import first_objects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
-from fixturepipe.cli import show
+from fixturepipe.cli import output, show
 from fixturepipe.cli.nextcommand import PROGRAM, NextCommand
+from fixturepipe.cli.objectview import ObjectView
 from fixturepipe.cli.options import PROJECT, Command, default_of
-from fixturepipe.cli.terminal import flush_stdout, shown
+from fixturepipe.cli.terminal import flush_stdout, say, shown
 from fixturepipe.config import Project, filled
 from fixturepipe.errors import UsageError
 from fixturepipe.events import Listener
-from fixturepipe.findings.rows import SpooledRows
 from fixturepipe.graph import ModelGraph, as_dot, as_text
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ class Call:
 
     def __getitem__(self, name: str) -> Any:
         """The value of an option or argument that the command itself reads."""
-        options = {option.name: option for option in self.command.all_options}
+        options = {option.key: option for option in self.command.all_options}
         default = default_of(options[name], ()) if name in options else None
         return self.values.get(name, default)
 
@@ -94,8 +92,7 @@ class Call:
     def show(self, result: object, text: Callable[[], None]) -> None:
         """The result on stdout: JSON if asked for, else text."""
         if self["json"]:
-            content = msgspec.json.encode(result, enc_hook=_encodable)
-            flush_stdout(msgspec.json.format(content, indent=2) + b"\n")
+            flush_stdout(output.encoded(self.command.name, result))
         else:
             self.show_text(text)
 
@@ -191,7 +188,7 @@ def _run(call: Call) -> int:
 def _status(call: Call) -> int:
     if call["graph"]:
         graph = _graph(read_manifest(call.directory), call["graph"])
-        call.show_text(lambda: print(graph, end=""))
+        call.show(output.Graph(graph), lambda: print(graph, end=""))
         return DONE
     state = read_state(call.directory)
     call.show(state, lambda: show.status(state, call.view))
@@ -243,15 +240,20 @@ def _inspect(call: Call) -> int:
         chunks = tuple(chunk for chunk in chunks if label in chunk.models)
     load_status = read_load_status(call.directory, manifest.run)
     loaded = numbers_in(load_status.loaded) if load_status else set()
-    altered = [
-        f"{name}.{field}" for name, field in manifest.altered_fields if label in (None, name)
-    ]
-    call.show(chunks, lambda: show.chunks(chunks, loaded, altered))
+    result = output.Chunks(
+        chunks,
+        tuple(chunk.number for chunk in chunks if chunk.number in loaded),
+        tuple(
+            f"{name}.{field}" for name, field in manifest.altered_fields if label in (None, name)
+        ),
+    )
+    call.show(result, lambda: show.chunks(result))
     return DONE
 
 
 def _inspect_chunks(call: Call, manifest: Manifest, names: Sequence[str]) -> int:
     by_number = {chunk.number: chunk for chunk in _chunks(manifest)}
+    contents = []
     for name in names:
         # A chunk may be named by its number, its file's name or its path.
         digits = re.match(r"\d+", Path(name).name)
@@ -260,26 +262,22 @@ def _inspect_chunks(call: Call, manifest: Manifest, names: Sequence[str]) -> int
             last = max(by_number, default=0)
             hint = f"The chunks are numbered 1 to {last}." if last else _ARRANGE_FIRST
             raise UsageError(f"There is no chunk {name}", hint=hint)
-        limit = call["objects"]
-        content = first_objects(call.directory.path / chunk.file, limit)
-        call.show(content, lambda content=content: show.objects(content))  # type: ignore[misc]
+        found = first_objects(call.directory.path / chunk.file, call["objects"])
+        contents.append(output.ChunkContent(chunk, found))
+    result = output.Contents(tuple(contents))
+    call.show(result, lambda: show.contents(result, ObjectView(call.directory, manifest)))
     return DONE
 
 
 def _inspect_object(call: Call, manifest: Manifest, label: str, pk: str) -> int:
-    found = list(find_object(call.directory, manifest, label, pk))
-    result = [
-        {
-            "chunk": each.chunk.file,
-            "dumps": list(each.origins),
-            "object": json.loads(each.line),
-        }
-        for each in found
-    ]
-    call.show(result, lambda: show.found(result))
-    if not found:
-        print(f"No chunk holds {label} with the primary key {pk}.", file=sys.stderr)
-    return DONE if found else PROBLEMS
+    found = find_object(call.directory, manifest, label, pk)
+    result = output.Places(
+        tuple(output.Place(each.chunk.file, each.origins, json.loads(each.line)) for each in found)
+    )
+    call.show(result, lambda: show.places(result, ObjectView(call.directory, manifest)))
+    if not result.places:
+        say(f"No chunk holds {label} with the primary key {pk}.")
+    return DONE if result.places else PROBLEMS
 
 
 def _chunks(manifest: Manifest) -> tuple[Chunk, ...]:
@@ -288,18 +286,17 @@ def _chunks(manifest: Manifest) -> tuple[Chunk, ...]:
 
 def _clean(call: Call) -> int:
     path = call.directory.path
+    keep_ledger = call["keep_ledger"]
     if not path.exists():
-        print(f"There is no run directory {path}.")
+        result = output.Cleaned(str(path), gone=True, ledger_kept=keep_ledger)
+        call.show(result, lambda: print(f"There is no run directory {path}."))
         return DONE
     call.directory.require_ours()
-    ledger = "" if call["keep_ledger"] else " and the run's ledger in the target"
+    ledger = "" if keep_ledger else " and the run's ledger in the target"
     call.ask(f"Remove fixturepipe's files in {path}{ledger}?")
-    keep_ledger = call["keep_ledger"]
     with call.pipeline() as pipeline:
-        is_gone = pipeline.clean(keep_ledger=keep_ledger)
-    print(f"Removed {path}." if is_gone else f"Removed fixturepipe's files from {path}.")
-    if keep_ledger:
-        print("The ledger, the table fixturepipe_ledger, stays in the target.")
+        result = output.Cleaned(str(path), pipeline.clean(keep_ledger=keep_ledger), keep_ledger)
+    call.show(result, lambda: show.cleaned(result))
     return DONE
 
 
@@ -313,7 +310,7 @@ def _server(call: Call) -> int:
             case "stop":
                 server.stop()
         running = server.running
-    state = {"running": running, "client": server.client if running else None}
+    state = output.Server(running, server.client if running else None)
     call.show(state, lambda: show.server(state))
     return DONE
 
@@ -346,8 +343,3 @@ COMMANDS: dict[str, Callable[[Call], int]] = {
     "server": _server,
     "completion": _completion,
 }
-
-
-def _encodable(value: object) -> object:
-    """What JSON has for a value that it has no type for."""
-    return list(value) if isinstance(value, SpooledRows) else str(value)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
-from fixturepipe.artifacts.manifest import Chunk, NotCovered
+from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.artifacts.ranges import ranges_text
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import ModelState, State, read_state
 from fixturepipe.cli.nextcommand import NextCommand
 from fixturepipe.cli.nextsteps import after_differences, after_run, shown_key
+from fixturepipe.cli.objectview import ObjectView, shortened
+from fixturepipe.cli.output import Chunks, Cleaned, Contents, Places, Server
 from fixturepipe.cli.tables import table
 
 if TYPE_CHECKING:
@@ -88,35 +89,40 @@ def arranged(result: ArrangeResult, view: View) -> None:
     print(f"Next: {view.next.line('load')}")
 
 
-def chunks(
-    arranged_chunks: Sequence[Chunk], loaded_chunks: Collection[int], altered: Sequence[str]
-) -> None:
-    """The chunks: what is in each, what it needs, whether it is in the target.
-
-    `altered` are fields whose values stock loaddata would change or refuse.
-    """
+def chunks(result: Chunks) -> None:
+    """The chunks: what is in each, what it needs, whether it is in the target."""
     rows = []
-    for chunk in arranged_chunks:
+    for chunk in result.chunks:
         names = ", ".join(f"{label} {count:,}" for label, count in chunk.models.items())
         needs = ranges_text(chunk.after)
-        state = "loaded" if chunk.number in loaded_chunks else ""
+        state = "loaded" if chunk.number in result.loaded else ""
         rows.append([chunk.number, names, chunk.objects, chunk.bytes, needs, state])
     print(table(["chunk", "models", "objects", "bytes", "after", "state"], rows))
-    if altered:
-        print(f"Stock loaddata would change or refuse values of {', '.join(altered)}.")
+    if result.altered:
+        print(f"Stock loaddata would change or refuse values of {', '.join(result.altered)}.")
 
 
-def objects(content: Iterable[Mapping[str, Any]]) -> None:
-    """Objects, readably."""
-    for each in content:
-        print(json.dumps(each, ensure_ascii=False, indent=2))
+def contents(result: Contents, objects: ObjectView) -> None:
+    """The first objects of chunks."""
+    for each in result.contents:
+        shown_objects = f"{len(each.objects):,} of {counted(each.chunk.objects, 'object')}"
+        print(f"{each.chunk.file}: {shown_objects}")
+        print(objects.text(each.objects))
 
 
-def found(places: Iterable[Mapping[str, Any]]) -> None:
+def places(result: Places, objects: ObjectView) -> None:
     """Which chunk holds an object, and the object."""
-    for place in places:
-        print(f"in {place['chunk']}, from {', '.join(place['dumps'])}")
-        objects([place["object"]])
+    for place in result.places:
+        print(f"{place.chunk}, from {', '.join(place.dumps)}")
+        print(objects.text([place.object]))
+
+
+def cleaned(result: Cleaned) -> None:
+    """What was removed."""
+    path = result.workdir
+    print(f"Removed {path}." if result.gone else f"Removed fixturepipe's files from {path}.")
+    if result.ledger_kept:
+        print("The ledger, the table fixturepipe_ledger, stays in the target.")
 
 
 def loaded(result: LoadResult, view: View) -> None:
@@ -252,18 +258,12 @@ def status(state: State, view: View) -> None:
     print(f"Next: {view.next.line(state.next)}" if state.next else "Everything is done.")
 
 
-def server(state: Mapping[str, Any]) -> None:
+def server(state: Server) -> None:
     """Whether the embedded server is running, and how to connect to it."""
-    if state["running"]:
-        print(f"The embedded server is running. To connect: {state['client']}")
+    if state.running:
+        print(f"The embedded server is running. To connect: {state.client}")
     else:
         print("The embedded server is not running.")
-
-
-def shortened(value: Any, length: int = 120) -> str:
-    """A value on one line, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _models(state: State, view: View) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -31,13 +31,16 @@ class Example:
     value: Any = None
 
 
-@dataclass(frozen=True)
-class SpooledRows:
+class SpooledRows(Sequence[Example]):
     """Rows in a file, JSON with "pk" and "value" a line, from the byte `begin` on."""
 
-    file: Path
-    begin: int
-    number: int
+    def __init__(self, file: Path, begin: int, number: int) -> None:
+        self.file = file
+        self.begin = begin
+        self.number = number
+
+    def __getitem__(self, index: Any) -> Any:
+        return list(self)[index]
 
     def __len__(self) -> int:
         return self.number
@@ -49,7 +52,7 @@ class SpooledRows:
             yield from map(decoder.decode, islice(lines, self.number))
 
 
-Rows: TypeAlias = tuple[Example, ...] | SpooledRows
+Rows: TypeAlias = Sequence[Example]
 
 
 class RowCollector:

@@ -146,11 +146,23 @@ def test_a_damaged_chunk_is_named(tmp_path, line):
 def test_a_proxys_label_finds_what_is_its_models(shop):
     shop.done("dump")
     shop.done("arrange")
-    chunks = shop.json("inspect", "--model", "shop.order")
-    assert shop.json("inspect", "--model", "shop.OpenOrder") == chunks != []
+    chunks = shop.json("inspect", "--model", "shop.order")["chunks"]
+    assert shop.json("inspect", "--model", "shop.OpenOrder")["chunks"] == chunks != []
     first = json.loads((shop.workdir / chunks[0]["file"]).read_bytes())[0]
-    (found,) = shop.json("inspect", "--model", "shop.OpenOrder", "--pk", first["pk"])
+    found = shop.json("inspect", "--model", "shop.OpenOrder", "--pk", first["pk"])
+    (found,) = found["places"]
     assert found["object"] == first
+
+
+def test_a_reference_is_shown_with_the_natural_key_that_it_stands_for(shop):
+    shop.done("dump", "accounts.user", "--natural-keys", "none")
+    shop.done("arrange")
+    objects = shop.json("inspect", "1", "--objects", "1000")["contents"][0]["objects"]
+    invited = next(each for each in objects if each["fields"].get("invited_by"))
+    host = next(each for each in objects if each["pk"] == invited["fields"]["invited_by"])
+    shown = shop.done("inspect", "--model", "accounts.user", "--pk", invited["pk"])
+    name = json.dumps([host["fields"]["username"]], ensure_ascii=False)
+    assert f"    invited_by    {host['pk']}  (accounts.user {name})\n" in shown
 
 
 def test_what_is_the_same_key_has_one_lookup_key():
