@@ -181,6 +181,17 @@ need_server() {
       "my_print_defaults, which mariadb-install-db calls"
 }
 
+# The tests open the report in it, and are skipped without it: no reason to fail.
+want_browser() {
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    if has "$name"; then return; fi
+  done
+  need chromium "the tests open the report in it"
+  (install_packages) || say "without Chromium the tests of the report in a browser are skipped"
+  packages=()
+}
+
 # ------------------------------------------------------------------ the environment
 
 has_pip() { "$venv/bin/python" -c 'import pip' 2>/dev/null; }
@@ -238,6 +249,7 @@ if has apt-get && [ ! -e "$ca_bundle" ]; then
   need ca-certificates "the certificates that pip checks the package index with"
 fi
 install_packages
+[ -z "$extra" ] || want_browser
 
 make_venv
 use_machine_certificates
