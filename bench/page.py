@@ -18,6 +18,7 @@ _TITLES = {
     "check": "Check",
     "models": "Check of many models on an empty target",
     "verify": "Verify",
+    "sync": "Sync",
     "far": "Far servers",
     "scaling": "Scaling",
 }

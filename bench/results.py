@@ -19,7 +19,7 @@ from bench import copier
 from bench.measuring import ROOT, Measure
 
 # One section of results.json for each; in this order on the page.
-SECTIONS = ("run", "dump", "load", "arrange", "check", "models", "verify", "far", "scaling")
+SECTIONS = ("run", "dump", "load", "arrange", "check", "models", "verify", "sync", "far", "scaling")
 _PACKAGES = ("Django", "mysqlclient", "ijson", "orjson", "msgspec")
 
 

@@ -28,6 +28,7 @@ MODELS = 500
 ITEMS = "ijson.items alone"
 DUMPDATA, LOADDATA, PREPARED = "dumpdata", "loaddata", "LOAD DATA of prepared files"
 CHECKED = "LOAD DATA, keys checked"
+RUN, VERIFY = "fixturepipe run", "fixturepipe verify"
 
 
 @dataclass(frozen=True)
@@ -317,6 +318,48 @@ def _verify(number: int, moved: Ground) -> Contestant:
     )
 
 
+def sync(bench: Bench) -> Iterator[Entry]:
+    """`fixturepipe sync` after a run: with and without changes, and with the last snapshot."""
+    for server, template in bench.servers():
+        for scale, source, objects in bench.sources(samples.sample):
+            with bench.ground(source, server, template) as moved:
+                copy = moved.place / source.name
+                shutil.copyfile(source, copy)
+                moved = replace(moved, source=copy)
+                run, _, _ = measured(fixturepipe(moved, "run", "--keep-snapshot"), moved.place)
+                bench.say(f"run: {run.seconds:.2f} s, {run.cpu:.2f} s of the processor")
+                fresh = partial(bench.ground, copy, target=moved.target)
+                rows = [Row(RUN, [run]), *bench.compare(_syncs(moved), fresh)]
+            yield bench.entry(
+                "sync", rows, (RUN, VERIFY), server=server, scale=scale, objects=objects
+            )
+
+
+def _syncs(moved: Ground) -> list[Contestant]:
+    """The first syncs compare all rows; the last of them keeps the snapshot for the others."""
+    snapshot = moved.place / "run" / "last-snapshot.sqlite3"
+
+    def one(name: str, *arguments: str, changes: bool = False, kept: bool = False) -> Contestant:
+        def ready(_: Ground) -> None:
+            if not kept:
+                snapshot.unlink(missing_ok=True)
+            if changes:
+                samples.edit(moved.source)
+
+        return Contestant(name, lambda _: [fixturepipe(moved, *arguments)], ready=ready)
+
+    keep, last = "--keep-snapshot", "sync with the last snapshot"
+    touched = ("sync", "--verify", "touched")
+    return [
+        one(VERIFY, "verify"),
+        one("sync, nothing changed", "sync"),
+        one("sync, 1,000 rows changed", "sync", keep, changes=True),
+        one(f"{last}, nothing changed", "sync", kept=True),
+        one(f"{last}, 1,000 rows changed", "sync", changes=True, kept=True),
+        one(f"{last}, 1,000 rows changed, --verify touched", *touched, changes=True, kept=True),
+    ]
+
+
 def scaling(bench: Bench) -> Iterator[Entry]:
     """Each stage at each scale, with its defaults; killed at the largest one if `kills`."""
     for server, template in bench.servers():
@@ -395,5 +438,6 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Entry]]] = {
     "check": check,
     "models": models,
     "verify": verify,
+    "sync": sync,
     "scaling": scaling,
 }
