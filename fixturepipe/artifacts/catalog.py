@@ -9,6 +9,7 @@ an object), then a look into the chunk that has it.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import uuid
 import zlib
@@ -26,6 +27,9 @@ from fixturepipe.artifacts.records import line_object, object_lines
 from fixturepipe.artifacts.rundir import RunDirectory
 
 FILE = ".catalog"
+_HEAD, _KEY = b'{"model": "', b'", "pk": '
+# A number, or ASCII text without quotes and backslashes: JSON has no other text for it.
+_PLAIN_KEY = re.compile(rb"(?!\[|null|true|false)[ !#-\[\]-~]+")
 
 
 def lookup_key_of(pk: object) -> int:
@@ -183,12 +187,13 @@ def objects_with_keys(
     chunks = {chunk.number: chunk for chunk in manifest.arrangement.chunks}
     wanted = {key_text(key) for key in keys}
     found: dict[str, dict[str, Any]] = {}
+    start, texts = label.encode() + _KEY, {text.encode() for text in wanted}
     with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
         lookups = sorted({lookup_key_of(key) for key in keys})
         numbers = list(_chunks_with(connection, label, lookups))
     for number in numbers:
         for line in object_lines(directory.path / chunks[number].file):
-            if _may_be(line, label, wanted):
+            if _may_be(line, start, texts):
                 each = json.loads(line)
                 text = key_text(each.get("pk"))
                 if each["model"] == label and text in wanted:
@@ -214,10 +219,12 @@ def _chunks_with(
                 yield number
 
 
-def _may_be(line: bytes, label: str, wanted: Collection[str]) -> bool:
-    """Whether a line may be a wanted object: a quick look where its key is a plain number."""
-    head = line.partition(b', "fields": ')[0]
-    model, separator, key = head.partition(b', "pk": ')
-    if not separator or not key.lstrip(b"-").isdigit():
+def _may_be(line: bytes, model: bytes, wanted: Collection[bytes]) -> bool:
+    """Whether a line may be a wanted object: a quick look where its key is written plainly."""
+    if not line.startswith(_HEAD):
         return True
-    return key.decode() in wanted and label.encode() in model
+    if not line.startswith(model, len(_HEAD)):
+        return line.startswith(model.removesuffix(_KEY) + b'"', len(_HEAD))
+    start = len(_HEAD) + len(model)
+    key = line[start : line.find(b', "fields": ', start)].strip(b'"')
+    return key in wanted or not _PLAIN_KEY.fullmatch(key)

@@ -22,6 +22,8 @@ from fixturepipe.databases.naturalkeys import natural_key_paths
 
 Model = type[models.Model]
 Object = Mapping[str, Any]
+# A model's label, and up to which layer of what was loaded.
+_Layer = tuple[str, int]
 
 
 class Ownership:
@@ -29,34 +31,44 @@ class Ownership:
 
     def __init__(self, loaded: LoadedObjects) -> None:
         self._loaded = loaded
-        self._remote: dict[tuple[str, int], dict[str, LoadedObject]] = {}
+        self._known: dict[_Layer, dict[str, LoadedObject | None]] = {}
+        self._open: dict[_Layer, dict[str, Any]] = {}
 
     def find(self, model: Model, keys: Sequence[Any]) -> dict[str, LoadedObject]:
         """What was loaded under these keys, by key as text."""
         return self._loaded.find(model._meta.label_lower, keys)
 
     def look_up(self, model: Model, pairs: Iterable[tuple[LoadedObject, Object]]) -> None:
-        """Read at once what `is_own` will want to know of the objects that these refer to."""
-        wanted: dict[tuple[str, int], dict[str, Any]] = {}
-        for loaded, held in pairs:
-            for name, value in loaded.object["fields"].items():
-                field = _reference(model, name)
-                found = held["fields"].get(name)
-                if field is not None and isinstance(value, list) and _is_key(found):
-                    label = field.remote_field.model._meta.label_lower
-                    wanted.setdefault((label, loaded.layer), {})[key_text(found)] = found
-        self._remote = {
-            (label, layer): self._loaded.find(label, list(keys.values()), layer)
-            for (label, layer), keys in wanted.items()
-        }
+        """Read at once what `is_own` has to know of the objects that these refer to.
+
+        A natural key may go on through further objects: each round reads what the one before has
+        asked for.
+        """
+        asking = list(pairs)
+        self._known, self._open = {}, {}
+        while True:
+            for loaded, held in asking:
+                for name in loaded.object["fields"].keys() & held["fields"].keys():
+                    self._holds(model, name, loaded, held)
+            if not self._open:
+                return
+            for (label, layer), keys in self._open.items():
+                found = self._loaded.find(label, list(keys.values()), layer)
+                known = self._known.setdefault((label, layer), {})
+                known.update({text: found.get(text) for text in keys})
+            self._open = {}
 
     def is_own(self, model: Model, loaded: LoadedObject, held: Object) -> bool:
-        """Whether the target's row holds what was loaded."""
+        """Whether the target's row holds what was loaded, once it was looked up."""
         ours, theirs = loaded.object["fields"], held["fields"]
         return ours.keys() == theirs.keys() and all(
-            same_value(model, name, ours[name], theirs[name])
-            or self._means(model, name, ours[name], theirs[name], loaded.layer)
-            for name in ours
+            self._holds(model, name, loaded, held) for name in ours
+        )
+
+    def _holds(self, model: Model, name: str, loaded: LoadedObject, held: Object) -> bool:
+        ours, theirs = loaded.object["fields"][name], held["fields"][name]
+        return same_value(model, name, ours, theirs) or self._means(
+            model, name, ours, theirs, loaded.layer
         )
 
     def _means(self, model: Model, name: str, natural: Any, key: Any, layer: int) -> bool:
@@ -68,9 +80,16 @@ class Ownership:
         if field.target_field is not remote._meta.pk or not natural_key_paths(remote):
             # Only the project's own code could say it.
             return True
-        label = remote._meta.label_lower
-        found = self._remote.get((label, layer), {}).get(key_text(key))
+        found = self._object(remote, key, layer)
         return found is not None and self._natural_key(remote, found) == natural
+
+    def _object(self, model: Model, key: Any, layer: int) -> LoadedObject | None:
+        """An object that was loaded by this layer; None also if it has yet to be looked up."""
+        label, text = model._meta.label_lower, key_text(key)
+        known = self._known.get((label, layer), {})
+        if text not in known:
+            self._open.setdefault((label, layer), {})[text] = key
+        return known.get(text)
 
     def _natural_key(self, model: Model, loaded: LoadedObject) -> list[Any]:
         return [self._at(model, loaded, path) for path in natural_key_paths(model)]
@@ -91,7 +110,7 @@ class Ownership:
 
     def _elsewhere(self, model: Model, key: Any, layer: int, path: str) -> Any:
         """The value at a path of another object: the parent's in multi-table inheritance, too."""
-        found = self._loaded.find(model._meta.label_lower, [key], layer).get(key_text(key))
+        found = self._object(model, key, layer)
         return None if found is None else self._at(model, found, path)
 
 

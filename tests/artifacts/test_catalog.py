@@ -11,6 +11,7 @@ from fixturepipe.artifacts.catalog import (
     _looked_up,
     find_object,
     lookup_key_of,
+    objects_with_keys,
 )
 from fixturepipe.artifacts.manifest import read_manifest
 from fixturepipe.artifacts.records import first_objects, object_lines
@@ -129,6 +130,16 @@ def test_without_a_catalog_all_chunks_are_read(tmp_path, content):
         catalog.write_bytes(content)
     (hit,) = find(found, "a.tag", 7)
     assert (json.loads(hit.line), hit.origins) == (objects[7], (str(tmp_path / "given.json"),))
+
+
+@pytest.mark.parametrize("key", [17, -3, 10**25, "red", "017", 'a "b" \\', "é", str(KEY), [1, "é"]])
+def test_objects_are_found_by_their_keys_among_others(tmp_path, key):
+    objects = [a("a.tag", 1000 + n, slug=str(n)) for n in range(3)]
+    objects += [a("a.tree", key, name="n", parent=None), a("a.tag", key, slug="it")]
+    found = arranged(tmp_path, MODELS, objects)
+    manifest = read_manifest(found.directory)
+    (one,) = objects_with_keys(found.directory, manifest, "a.tag", [key, 5]).values()
+    assert (one["pk"], one["fields"]) == (key, {"slug": "it"})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fixturepipe import (
@@ -38,20 +38,22 @@ def label_and_keys(directory: RunDirectory, number: int) -> list[tuple[str, obje
 
 @settings(
     max_examples=int(os.environ.get("FIXTUREPIPE_SYNCS", "4")),
+    # An example takes seconds, and a smaller seed is no simpler one.
+    phases=[phase for phase in Phase if phase is not Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )
 @given(seed=st.integers(0, 10**6), times=st.integers(1, 60), by_files=st.booleans())
 def test_any_edits_of_the_source_arrive(
-    moved_once: Moved, seed: int, times: int, by_files: bool
+    moved: Moved, seed: int, times: int, by_files: bool
 ) -> None:
     # Each example edits the first state, while the target is at that of the example before.
-    shutil.copyfile(moved_once.source.with_name("first.sqlite3"), moved_once.source)
-    with moved_once.editor(seed) as editor:
+    shutil.copyfile(moved.source.with_name("first.sqlite3"), moved.source)
+    with moved.editor(seed) as editor:
         editor.edit(times)
     if not by_files:
-        moved_once.forget_snapshot()
-    assert moved_once.sync(keep_snapshot=True).ok
-    assert moved_once.differences() == []
+        moved.forget_snapshot()
+    assert moved.sync(keep_snapshot=True).ok
+    assert moved.differences() == []
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
