@@ -34,7 +34,7 @@ def questions(
     assert target.connection is not None
     # What SQLite keeps in a virtual table, migrations make in other ways.
     virtual = models_of_virtual_tables(connection_to(SOURCE))
-    with endpoints.bound_to_target() as alias:
+    with endpoints.bound_to_target(apart=True) as alias:
         made = [m for m in _models_made(alias, target.connection, covered) if m not in virtual]
         yield from key_types(made, target.connection)
         is_rehearsal = endpoints.target is not None and endpoints.target.name == EMBEDDED

@@ -95,7 +95,7 @@ def django_checks(endpoints: Endpoints) -> Iterator[Finding]:
     """FP312: what else Django's own checks report for the target and not for the source."""
     with endpoints.bound_to_source() as alias:
         at_source = {_identity(message) for message in _messages(alias)}
-    with endpoints.bound_to_target() as alias:
+    with endpoints.bound_to_target(apart=True) as alias:
         for message in _messages(alias):
             known = message.id in _NAMED_OTHERWISE or _identity(message) in at_source
             if not known:

@@ -18,7 +18,7 @@ import copy
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,11 +131,15 @@ class Endpoints:
             yield self.alias
 
     @contextmanager
-    def bound_to_target(self) -> Iterator[str]:
-        """While in the block, the source's alias is the target. Gives the alias."""
+    def bound_to_target(self, *, apart: bool = False) -> Iterator[str]:
+        """While in the block, the source's alias is the target. Gives the alias.
+
+        It takes over the open connection of TARGET, and gives it back; `apart` leaves it there.
+        """
         if self.target is None:
             raise ConfigurationError("This command needs a target", hint="Name one with --target.")
-        with _bound(self.alias, self._settings(self.target)):
+        taken_over = nullcontext() if apart else _taken_over(TARGET, self.alias)
+        with _bound(self.alias, self._settings(self.target)), taken_over:
             yield self.alias
 
     def _settings(self, endpoint: Endpoint) -> DatabaseSettings:
@@ -289,6 +293,21 @@ def _bound(alias: str, settings: DatabaseSettings) -> Iterator[None]:
                 del connections.settings[alias]
     finally:
         _bound_aliases.remove(alias)
+
+
+@contextmanager
+def _taken_over(giver: str, taker: str) -> Iterator[None]:
+    """While in the block, one alias has the open connection of another: a far server is slow to
+    open one.
+    """
+    if giver not in connections.settings or connections[giver].vendor != "mysql":
+        yield
+        return
+    mysql.hand_over(connections[giver], connections[taker])
+    try:
+        yield
+    finally:
+        mysql.hand_over(connections[taker], connections[giver])
 
 
 def _set_up_open(alias: str) -> None:

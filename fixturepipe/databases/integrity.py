@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.databases.catalog import Catalog
 from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, key_fields
+from fixturepipe.databases.packets import results
 from fixturepipe.databases.tables import Row, any_text, undecodable_text
 from fixturepipe.databases.values import shown
 from fixturepipe.findings.finding import EXAMPLES, Example
@@ -33,12 +34,14 @@ def constrained_keys(model: type[models.Model]) -> list[ForeignKey]:
     ]
 
 
-def orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> tuple[int, list[Example]]:
-    """How many rows are orphans by a foreign key, and the first of them."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) {_from_orphans(field, connection)}")
-        count = int(cursor.fetchone()[0])
-    return count, list(islice(orphan_examples(field, connection), EXAMPLES)) if count else []
+def orphans(
+    fields: Sequence[ForeignKey], connection: BaseDatabaseWrapper
+) -> Iterator[tuple[ForeignKey, int, list[Example]]]:
+    """The foreign keys by which rows are orphans, how many, and the first of them."""
+    statements = [f"SELECT COUNT(*) {_from_orphans(field, connection)}" for field in fields]
+    for field, ((count,),) in zip(fields, results(connection, statements), strict=True):
+        if count:
+            yield field, int(count), list(islice(orphan_examples(field, connection), EXAMPLES))
 
 
 def orphan_examples(field: ForeignKey, connection: BaseDatabaseWrapper) -> Iterator[Example]:

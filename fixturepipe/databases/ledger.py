@@ -16,20 +16,22 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from django.apps.registry import Apps
-from django.db import IntegrityError, connections, models
+from django.db import IntegrityError, ProgrammingError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import TARGET, Endpoints
+from fixturepipe.databases.packets import results
 from fixturepipe.errors import ConfigurationError
 
 RUNS = "fixturepipe_run"
 CHUNKS = "fixturepipe_ledger"
+_NO_SUCH_TABLE = 1146
 
 
 @functools.cache
@@ -124,11 +126,9 @@ class Ledger:
 
     def applied(self) -> dict[int, Entry]:
         """The chunks of this run that are in, by number; none where there is no ledger."""
-        if not self.exists():
-            return {}
         names = ("number", "sha256", "loaded", "rejected", "seconds")
         rows = self._chunks.filter(run=self.run).order_by("number").values_list(*names)
-        return {row[0]: Entry(*row) for row in rows}
+        return {row[0]: Entry(*row) for row in _if_there(rows)}
 
     def numbers(self) -> set[int]:
         """The numbers of this run's chunks that are in. The tables have to be there."""
@@ -136,45 +136,36 @@ class Ledger:
 
     def state(self) -> RunState | None:
         """What this run found when it came, or None before it came."""
-        if not self.exists():
-            return None
-        found = self._runs.filter(run=self.run).first()
-        if found is None:
-            return None
-        return RunState(
-            found.was_empty,
-            found.migrated,
-            frozenset(found.written),
-            found.keeps_ids,
-            found.finished,
-        )
+        for found in _if_there(self._runs.filter(run=self.run)):
+            return _state(found)
+        return None
 
     def unfinished_others(self) -> list[str]:
         """Runs that put chunks into this database and did not get to their end."""
-        if not self.exists():
-            return []
         with_chunks = self._chunks.exclude(run=self.run).values("run")
         unfinished = self._runs.filter(finished=False, run__in=with_chunks)
-        return list(unfinished.order_by("run").values_list("run", flat=True))
+        return _if_there(unfinished.order_by("run").values_list("run", flat=True))
 
     # ---- writing
 
     def create(self) -> None:
         """Make the tables where they are missing."""
-        if self.exists():
-            return
         with self._connection.cursor() as cursor:
             names = self._connection.introspection.table_names(cursor)
-        with self._connection.schema_editor() as editor:
-            for model in _tables():
-                if model._meta.db_table not in names:
+        lacking = [model for model in _tables() if model._meta.db_table not in names]
+        if lacking:
+            with self._connection.schema_editor(collect_sql=True) as editor:
+                for model in lacking:
                     editor.create_model(model)
+            results(self._connection, [each.rstrip(";") for each in editor.collected_sql])
 
     def register_run(self, *, was_empty: bool, migrated: bool) -> RunState:
         """Write in which state this run found the database; what was written first stays."""
-        self._runs.get_or_create(
-            run=self.run, defaults={"was_empty": was_empty, "migrated": migrated}
-        )
+        with suppress(IntegrityError):
+            self._execute(
+                f"INSERT INTO {RUNS} (run, was_empty, migrated, written, finished)"
+                f" VALUES ({_quoted(self.run)}, {was_empty:d}, {migrated:d}, '[]', 0)"
+            )
         state = self.state()
         assert state is not None
         return state
@@ -269,6 +260,22 @@ class Ledger:
             with self._connection.schema_editor() as editor:
                 for model in _tables():
                     editor.delete_model(model)
+
+
+def _if_there(rows: models.QuerySet[Any]) -> list[Any]:
+    """The rows; none if the table is not there."""
+    try:
+        return list(rows)
+    except ProgrammingError as error:
+        if error.args[0] != _NO_SUCH_TABLE:
+            raise
+        return []
+
+
+def _state(row: Any) -> RunState:
+    return RunState(
+        row.was_empty, row.migrated, frozenset(row.written), row.keeps_ids, row.finished
+    )
 
 
 def _quoted(text: str) -> str:

@@ -27,7 +27,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -66,17 +66,23 @@ _VARIANTS = (
 # Seconds: a silent peer is asked after the first, each second one, and given up after the last.
 _KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 _USER_TIMEOUT_MS = 120_000
+# Seconds: a server that answers sooner is near.
+_FAR = 0.002
 
 
 @dataclass(frozen=True)
 class _Session:
-    """A session on a server. `process` is ours: a fork inherits connections, but not sessions."""
+    """A session on a server. `process` is ours: a fork inherits connections, but not sessions.
+
+    `round_trip` is the shortest time in seconds that an answer took.
+    """
 
     number: int
     host: str
     max_allowed_packet: int
     process: int
     opened: float
+    round_trip: float
 
 
 # What Django asks a server on each new connection (`mysql_server_data`), by its address.
@@ -117,15 +123,17 @@ def set_up_session(connection: BaseDatabaseWrapper) -> None:
         f"{settings}{autocommit}{_VARIANTS}",
         "SELECT @@SESSION.sql_mode, CONNECTION_ID(), @@hostname, @@max_allowed_packet",
     )
+    asked = time.perf_counter()
     with connection.cursor() as cursor:
         cursor.execute(";".join(statements))
+        seconds = time.perf_counter() - asked
         while cursor.description is None:
             cursor.nextset()
         modes, number, host, packet = cursor.fetchone() or ("", 0, "", 0)
     # Django remembers the modes that the server had, and refuses keys of 0 by them.
     connection.__dict__["sql_mode"] = set(str(modes).split(","))
     _server_facts[_place(connection)] = django.mysql_server_data
-    session = _Session(int(number), str(host), int(packet), os.getpid(), time.monotonic())
+    session = _Session(int(number), str(host), int(packet), os.getpid(), time.monotonic(), seconds)
     _kill_last(connection, session)
 
 
@@ -159,15 +167,40 @@ def _kill_last(connection: BaseDatabaseWrapper, session: _Session) -> None:
 
 
 def round_trip(connection: BaseDatabaseWrapper) -> float:
-    """How many seconds the server takes to answer nothing in particular; the least of a few."""
-    seconds = []
-    with connection.cursor() as cursor:
-        for _ in range(3):
-            asked = time.perf_counter()
-            cursor.execute("SELECT 1")
-            cursor.fetchone()
-            seconds.append(time.perf_counter() - asked)
-    return min(seconds)
+    """How many seconds the server takes to answer nothing in particular."""
+    connection.ensure_connection()
+    if _last_sessions[connection].round_trip > _FAR:
+        # Perhaps this machine was busy.
+        with connection.cursor() as cursor:
+            for _ in range(2):
+                asked = time.perf_counter()
+                cursor.execute("SELECT 1")
+                _measured(connection, time.perf_counter() - asked)
+    return _last_sessions[connection].round_trip
+
+
+def _measured(connection: BaseDatabaseWrapper, seconds: float) -> None:
+    session = _last_sessions[connection]
+    shortest = min(session.round_trip, seconds)
+    _last_sessions[connection] = replace(session, round_trip=shortest)
+
+
+def hand_over(giver: BaseDatabaseWrapper, taker: BaseDatabaseWrapper) -> None:
+    """Move an open connection, with its session, to another alias of the same database.
+
+    Nothing is moved that is in a transaction, or if the taker has a connection of its own.
+    """
+    is_idle = giver.connection is not None and giver.autocommit and not giver.in_atomic_block
+    is_wanted = taker.connection is None and taker.settings_dict == giver.settings_dict
+    session = _last_sessions.get(giver)
+    if not (is_idle and is_wanted and session and session.process == os.getpid()):
+        return
+    recall_server(taker)
+    own: Any = taker
+    own.connection, own.autocommit, own.isolation_level = giver.connection, True, None
+    own.sql_mode = giver.__dict__["sql_mode"]
+    giver.connection = None
+    _last_sessions[taker] = _last_sessions.pop(giver)
 
 
 def max_allowed_packet(connection: BaseDatabaseWrapper) -> int:

@@ -1,5 +1,7 @@
 """Several statements in one packet: a far server is waited for once, and not once for each.
 
+MySQL and MariaDB take that; other databases get them one by one.
+
 https://dev.mysql.com/doc/c-api/9.4/en/c-api-multiple-queries.html: the server runs them in turn and
 ends at the first one that it refuses; what follows that one is sent again.
 """
@@ -29,6 +31,8 @@ def outcomes(
     lost connection, is the outcome of it and of all that follow.
     """
     found: list[Rows | DatabaseError] = []
+    if connection.vendor != "mysql":
+        return [outcome for each in statements for outcome in _outcomes(connection, [each])]
     limit = min(_LONGEST, packet_size(connection))
     while len(found) < len(statements):
         part = _fitting(statements[len(found) :], limit)
@@ -64,8 +68,8 @@ def _outcomes(
     with connection.cursor() as cursor:
         try:
             cursor.execute(";".join(statements))
-            found.append(list(cursor.fetchall()))
-            while cursor.nextset():
+            found.append(list(cursor.fetchall()) if cursor.description else [])
+            while connection.vendor == "mysql" and cursor.nextset():
                 found.append(list(cursor.fetchall()))
         except DatabaseError as error:
             found.append(error)

@@ -16,6 +16,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import folded
+from fixturepipe.databases.packets import results
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,11 @@ def reset_sequences(
         for table, before in next_keys(connection).items()
         if wanted.get(table, 0) > before
     ]
-    with connection.cursor() as cursor:
-        for reset in resets:
-            table = connection.ops.quote_name(reset.table)
-            cursor.execute(f"ALTER TABLE {table} AUTO_INCREMENT = {reset.after}")
+    quote = connection.ops.quote_name
+    results(
+        connection,
+        [f"ALTER TABLE {quote(each.table)} AUTO_INCREMENT = {each.after}" for each in resets],
+    )
     return resets
 
 

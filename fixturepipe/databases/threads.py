@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from django.db import connections
+
+# Each has its connections, and processes have Django in their memory.
+_MOST = 8
+
+
+def worthwhile(waiting: float, working: float) -> int:
+    """How many threads or processes share some work: one a core, more if they wait for a server.
+
+    `waiting` and `working` are the seconds that one of them would need.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return max(cores, min(int(cores * (1 + waiting / working)), _MOST))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import Endpoints, connection_to
 from fixturepipe.databases.forks import start_method
 from fixturepipe.databases.mysql import further_connections, round_trip
+from fixturepipe.databases.threads import worthwhile
 from fixturepipe.errors import FixturepipeError
 from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.load.loadplan import LoadPlan
@@ -28,8 +29,6 @@ _WORTH_A_PROCESS = {"fork": 5_000, "spawn": 50_000}
 # Of a chunk, and of an object: what a process waits, and what it works.
 _ROUND_TRIPS = 4
 _SECONDS_AN_OBJECT = 12e-6
-# Each has Django in its memory.
-_MOST_PROCESSES = 8
 
 
 class Dispatch:
@@ -164,11 +163,9 @@ def worthwhile_processes(chunks: Sequence[Chunk], round_trip: float) -> int:
 
     `round_trip` is the time in seconds to the server and back.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     objects = sum(chunk.objects for chunk in chunks)
     waiting = len(chunks) * _ROUND_TRIPS * round_trip
-    working = max(objects, 1) * _SECONDS_AN_OBJECT
-    useful = max(cores, min(int(cores * (1 + waiting / working)), _MOST_PROCESSES))
+    useful = worthwhile(waiting, max(objects, 1) * _SECONDS_AN_OBJECT)
     return max(1, min(useful, objects // _WORTH_A_PROCESS[start_method()], len(chunks)))
 
 

@@ -26,7 +26,7 @@ from fixturepipe.load.existing import ExistingRows
 from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.preparation import models_of, models_of_source
 from fixturepipe.load.server.lock import loader_lock
-from fixturepipe.load.server.tablemaker import TableMaker
+from fixturepipe.load.server.tablemaker import TableMaker, row_counts
 from fixturepipe.load.server.target import LoadTarget
 
 Model = type[models.Model]
@@ -101,7 +101,10 @@ def _existing(
 def rows_by_model(alias: str, covered: Sequence[Model]) -> RowsByModel:
     """The first rows of each model that has any, without the values that vary between runs."""
     found: dict[Model, set[Row]] = {}
+    filled = row_counts(connection_to(alias), (model._meta.db_table for model in covered))
     for model in covered:
+        if model._meta.db_table not in filled:
+            continue
         fields = [f for f in stored_fields(model) if not _varies(model, f)]
         page = next(Table(model, connection_to(alias), fields).pages(rows=MOST_ROWS + 1), [])
         if page:

@@ -52,14 +52,15 @@ class NaturalRows:
         self.translations: dict[str, Translation] = {}
         self._as_text: dict[str, dict[Any, Any]] = {}
         self._labels: dict[Any, str] = {}
-        ours, theirs = _content_types(source), _content_types(target)
+        here, there = _Natural(source), _Natural(target)
+        ours, theirs = here.content_types(), there.content_types()
         if ours is None or theirs is None:
             return
         self._match(CONTENT_TYPE, ours, theirs)
         for pk, key in ours.items():
             if ".".join(key) in NATURAL_PRIMARY:
                 self._labels[pk] = ".".join(key)
-        ours, theirs = _permissions(source, ours), _permissions(target, theirs)
+        ours, theirs = here.permissions(ours), there.permissions(theirs)
         if ours is not None and theirs is not None:
             self._match(PERMISSION, ours, theirs)
 
@@ -106,36 +107,36 @@ def generic_keys(model: type[models.Model], fields: Sequence[Field]) -> tuple[Ge
     )
 
 
-def _content_types(connection: BaseDatabaseWrapper) -> dict[Any, NaturalKey] | None:
-    rows = _rows(connection, CONTENT_TYPE, ("id", "app_label", "model"))
-    return None if rows is None else {pk: (app, model) for pk, app, model in rows}
+class _Natural:
+    """The natural keys of one database, by id; None if it has no table for them."""
 
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        with connection.cursor() as cursor:
+            self._tables = set(connection.introspection.table_names(cursor))
 
-def _permissions(
-    connection: BaseDatabaseWrapper, content_types: Mapping[Any, NaturalKey]
-) -> dict[Any, NaturalKey] | None:
-    rows = _rows(connection, PERMISSION, ("id", "content_type_id", "codename"))
-    if rows is None:
-        return None
-    return {
-        pk: (codename, *content_types[content_type])
-        for pk, content_type, codename in rows
-        if content_type in content_types
-    }
+    def content_types(self) -> dict[Any, NaturalKey] | None:
+        rows = self._rows(CONTENT_TYPE, ("id", "app_label", "model"))
+        return None if rows is None else {pk: (app, model) for pk, app, model in rows}
 
-
-def _rows(
-    connection: BaseDatabaseWrapper, label: str, columns: tuple[str, ...]
-) -> list[Row] | None:
-    """All rows of one of these models, or None if this database has no table for it."""
-    app, _, name = label.partition(".")
-    if not (apps.is_installed(f"django.contrib.{app}") and name in apps.all_models[app]):
-        return None
-    table = table_name(apps.get_model(app, name), connection)
-    with connection.cursor() as cursor:
-        if table not in connection.introspection.table_names(cursor):
+    def permissions(self, content_types: Mapping[Any, NaturalKey]) -> dict[Any, NaturalKey] | None:
+        rows = self._rows(PERMISSION, ("id", "content_type_id", "codename"))
+        if rows is None:
             return None
-        quote = connection.ops.quote_name
-        listed = ", ".join(map(quote, columns))
-        cursor.execute(f"SELECT {listed} FROM {quote(table)}")
-        return list(cursor.fetchall())
+        return {
+            pk: (codename, *content_types[content_type])
+            for pk, content_type, codename in rows
+            if content_type in content_types
+        }
+
+    def _rows(self, label: str, columns: tuple[str, ...]) -> list[Row] | None:
+        app, _, name = label.partition(".")
+        if not (apps.is_installed(f"django.contrib.{app}") and name in apps.all_models[app]):
+            return None
+        table = table_name(apps.get_model(app, name), self._connection)
+        if table not in self._tables:
+            return None
+        quote = self._connection.ops.quote_name
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(map(quote, columns))} FROM {quote(table)}")
+            return list(cursor.fetchall())

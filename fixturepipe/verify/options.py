@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 
@@ -14,8 +13,8 @@ class VerifyOptions:
     `since` is an ISO date or datetime: of models that record when their rows were made or
     changed (auto_now, auto_now_add) only later rows are compared. The number of rows is
     compared in any case. `limit` is the number of differences to keep for each model.
-    `workers` is the number of threads, 0 for one a core. With more than one, rows that the
-    target has not committed are not seen.
+    `workers` is the number of threads, 0 for one a core and more if the target is far. With
+    more than one, rows that the target has not committed are not seen.
     """
 
     sample: float | None = None
@@ -23,8 +22,3 @@ class VerifyOptions:
     limit: int = 20
     workers: int = 0
     seed: int = 0
-
-    @property
-    def threads(self) -> int:
-        """The number of threads."""
-        return self.workers or os.cpu_count() or 1

@@ -26,15 +26,14 @@ from fixturepipe.findings.rules import RULES
 
 
 def dangling_references(
-    model: type[models.Model], connection: BaseDatabaseWrapper
+    covered: Iterable[type[models.Model]], connection: BaseDatabaseWrapper
 ) -> Iterator[Finding]:
     """FP501 for each foreign key of the target that has dangling references."""
-    label = model._meta.label_lower
-    for field in constrained_keys(model):
-        count, examples = orphans(field, connection)
-        if count:
-            remote = field.remote_field.model._meta.label
-            yield RULES["FP501"].finding(label, field.name, count, examples, remote=remote)
+    keys = [(model, field) for model in covered for field in constrained_keys(model)]
+    labels = {field: model._meta.label_lower for model, field in keys}
+    for field, count, examples in orphans(list(labels), connection):
+        remote = field.remote_field.model._meta.label
+        yield RULES["FP501"].finding(labels[field], field.name, count, examples, remote=remote)
 
 
 def missing_foreign_keys(

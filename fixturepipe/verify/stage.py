@@ -13,7 +13,7 @@ import datetime
 import json
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -38,10 +38,12 @@ from fixturepipe.databases.endpoints import (
 from fixturepipe.databases.fields import key_fields, root_field
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.ledger import Ledger
-from fixturepipe.databases.mysql import further_connections
+from fixturepipe.databases.mysql import further_connections, round_trip
+from fixturepipe.databases.packets import results
+from fixturepipe.databases.pages import PAGE_ROWS
 from fixturepipe.databases.sequences import highest_keys
 from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Key, Table
-from fixturepipe.databases.threads import connected_threads
+from fixturepipe.databases.threads import connected_threads, worthwhile
 from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted
 from fixturepipe.findings.finding import Finding, Level
@@ -64,6 +66,8 @@ _ROW_HINT = "Name a row as in --row shop.order:17; a key of several columns is a
 
 # The rows of a model that a thread compares at a time: few enough to keep all threads busy.
 _PART_ROWS = 50_000
+# What a row costs this machine, about.
+_SECONDS_A_ROW = 8e-6
 
 
 @dataclass(frozen=True)
@@ -207,12 +211,15 @@ class _Comparing:
     def begun(self, totals: Mapping[Model, int]) -> Iterator[list[ModelComparison]]:
         """Give the list that holds the comparisons, model by model, when the block ends."""
         compared: list[ModelComparison] = []
-        wanted = self._options.threads
+        wanted = self._options.workers or _worthwhile_threads(totals)
         # Each thread has a connection to both.
         threads = min(further_connections(connection_to(a), wanted) for a in (SOURCE, TARGET))
         if threads <= 1:
             yield compared
-            compared += [self._whole(model, [self._part(model, EVERYTHING)]) for model in totals]
+            rows = _rows_of_target(totals)
+            compared += [
+                self._whole(model, [self._part(model, EVERYTHING)], rows[model]) for model in totals
+            ]
             return
         with connected_threads(threads) as pool:
             parts = {
@@ -222,8 +229,10 @@ class _Comparing:
                 for model, rows in totals.items()
             }
             yield compared
+            counts = _rows_of_target(totals)
             for model, futures in parts.items():
-                compared.append(self._whole(model, [future.result() for future in futures]))
+                found = [future.result() for future in futures]
+                compared.append(self._whole(model, found, counts[model]))
 
     def pair(self, model: Model) -> ModelPair:
         """The model at both endpoints, over this thread's connections."""
@@ -256,10 +265,15 @@ class _Comparing:
         selection = _selection(model, self._options, bounds)
         return self.pair(model).compare(selection, partial(self._advanced, model._meta.label_lower))
 
-    def _whole(self, model: Model, parts: Sequence[ModelComparison]) -> ModelComparison:
-        """The sum of the parts, with the missing and extra rows that only the counts show."""
+    def _whole(
+        self, model: Model, parts: Sequence[ModelComparison], target: int
+    ) -> ModelComparison:
+        """The sum of the parts, with the missing and extra rows that only the counts show.
+
+        `target` is the number of its rows there.
+        """
         pair, limit = self.pair(model), self._options.limit
-        found = pair.count()
+        found = pair.counted(target)
         for part in parts:
             found = found.plus(part, limit)
         if _selection(model, self._options).is_partial:
@@ -274,6 +288,21 @@ class _Comparing:
     def _advanced(self, label: str, rows: int) -> None:
         with self._one_at_a_time:
             self._listener(StageAdvanced("verify", rows, label))
+
+
+def _worthwhile_threads(totals: Mapping[Model, int]) -> int:
+    """How many threads the comparison of so many rows is worth, by the target's distance."""
+    pages = sum(1 + rows // PAGE_ROWS for rows in totals.values())
+    working = (1 + sum(totals.values())) * _SECONDS_A_ROW
+    return worthwhile(pages * round_trip(connection_to(TARGET)), working)
+
+
+def _rows_of_target(compared: Iterable[Model]) -> dict[Model, int]:
+    """The number of rows of each model's table in the target."""
+    target = connection_to(TARGET)
+    tables = {model: Table(model, target).quoted for model in compared}
+    counts = results(target, [f"SELECT COUNT(*) FROM {table}" for table in tables.values()])
+    return {model: int(count) for model, ((count,),) in zip(tables, counts, strict=True)}
 
 
 def check_options(options: VerifyOptions) -> None:
@@ -354,8 +383,8 @@ def _findings(covered: list[Model], manifest: Manifest | None) -> Iterator[Findi
     indexes = UniqueIndexes(target)
     changes = manifest.schema_changes if manifest is not None else ()
     unguarded = {(c.model, c.fields) for c in changes if c.unique and not c.statement}
+    yield from soundness.dangling_references(covered, target)
     for model in covered:
-        yield from soundness.dangling_references(model, target)
         yield from soundness.missing_uniqueness(model, target, indexes, unguarded)
     highest = manifest.sequences if manifest is not None else highest_keys(source, covered)
     # `load` promises the next keys; rows that another tool moved can be equal without them.

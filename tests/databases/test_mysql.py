@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 
 from bench.proxy import proxy_to
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
@@ -62,6 +62,21 @@ def test_a_session_is_strict_and_writes_literals_as_django_does(hostile: Endpoin
 def test_the_bound_alias_is_set_up_like_the_target(hostile: Endpoints) -> None:
     with hostile.bound_to_target() as alias:
         assert ask(alias, "SELECT @@wait_timeout") == (31536000,)
+
+
+def test_the_bound_alias_takes_over_the_connection_and_gives_it_back(hostile: Endpoints) -> None:
+    number = ask(TARGET, "SELECT CONNECTION_ID()")
+    with hostile.bound_to_target() as alias:
+        assert ask(alias, "SELECT CONNECTION_ID()") == number
+        assert connections[TARGET].connection is None
+    assert ask(TARGET, "SELECT CONNECTION_ID()") == number
+
+
+def test_a_transaction_of_the_target_keeps_its_connection(hostile: Endpoints) -> None:
+    with transaction.atomic(using=TARGET):
+        number = ask(TARGET, "SELECT CONNECTION_ID()")
+        with hostile.bound_to_target() as alias:
+            assert ask(alias, "SELECT CONNECTION_ID()") != number
 
 
 def test_a_connection_has_timeouts(hostile: Endpoints) -> None:

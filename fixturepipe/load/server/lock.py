@@ -10,6 +10,7 @@ from typing import Any
 from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.mysql import recall_server
 from fixturepipe.errors import LoadError
 
 
@@ -21,6 +22,7 @@ class LoaderLock:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection.copy()
+        recall_server(self._connection)
         database = str(connection.settings_dict["NAME"]).encode()
         # Lock names are the server's, not the database's, and at most 64 characters long.
         self._name = f"fixturepipe.{hashlib.sha256(database).hexdigest()[:32]}"
