@@ -46,6 +46,7 @@ from fixturepipe.databases.reach import (
     require_reachable,
     require_server,
     server_version,
+    wants_password,
 )
 from fixturepipe.databases.runtarget import AskPassword, choose_target, record_target
 from fixturepipe.databases.scratch import scratch, scratch_server, sweep
@@ -134,7 +135,7 @@ class Pipeline:
     def __init__(
         self, project: Project, listener: Listener = ignore, ask_password: AskPassword = None
     ) -> None:
-        """`ask_password` is called for the password of the run's target, which is not stored."""
+        """`ask_password` is called with a question, for a password that is not stored."""
         self._project = project
         self._ask_password = ask_password
         self._target = ""
@@ -453,6 +454,9 @@ class Pipeline:
         )
         endpoints.open()
         if needed:
+            source = self._with_password(SOURCE, source)
+            endpoints = replace(endpoints, source=source)
+            endpoints.open()
             require_reachable(SOURCE, source)
         return endpoints
 
@@ -510,10 +514,23 @@ class Pipeline:
             endpoints = self._source_endpoint(needed=source_needed)
             target = self._target_endpoint()
             _require_two_databases(endpoints.source, target)
+            endpoints = replace(endpoints, target=target)
+            endpoints.open()
+            target = self._with_password(TARGET, target)
             self._ends = replace(endpoints, target=target)
             self._ends.open()
             require_reachable(TARGET, target)
         return self._ends
+
+    def _with_password(self, alias: str, endpoint: Endpoint) -> Endpoint:
+        """The endpoint with a password that is asked for, if its server wants one.
+
+        It is in the settings of our connections alone, which workers inherit.
+        """
+        if self._ask_password is None or not wants_password(alias, endpoint):
+            return endpoint
+        password = self._ask_password(f"Password for {endpoint.name}: ")
+        return replace(endpoint, settings={**endpoint.settings, "PASSWORD": password})
 
     def _loadable_endpoints(self, *, source_needed: bool = True) -> Endpoints:
         """Source and target, if the target is a server that rows can be loaded into."""

@@ -80,7 +80,7 @@ class Call:
         """The pipeline over the project."""
         from fixturepipe.pipeline import Pipeline
 
-        ask = getpass.getpass if _is_terminal(sys.stdin) else None
+        ask = None if self["json"] or not _is_terminal(sys.stdin) else getpass.getpass
         return Pipeline(self.project, self.listener, ask)
 
     def options(self, **arguments: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error as DatabaseError
 
-from fixturepipe.databases.endpoints import Endpoint
+from fixturepipe.databases.endpoints import SOURCE, Endpoint
 from fixturepipe.databases.migrations import applied_migrations, pending_migrations
 from fixturepipe.databases.sqlitefile import locked
 from fixturepipe.errors import ConfigurationError
@@ -27,6 +27,27 @@ _HINTS: dict[object, str] = {
 }
 
 _NAMED = 5
+
+
+def wants_password(alias: str, endpoint: Endpoint) -> bool:
+    """Whether the server of `endpoint`, registered under `alias`, refuses a user without one.
+
+    A password may also be in an option file, and some users need none: only the server knows.
+    """
+    if not endpoint.settings.get("USER") or endpoint.settings.get("PASSWORD"):
+        return False
+    try:
+        connections[alias].ensure_connection()
+    except DatabaseError as error:
+        return _lacks_password(error)
+    except (ImproperlyConfigured, TypeError):
+        # Said by `require_reachable`.
+        pass
+    return False
+
+
+def _lacks_password(error: DatabaseError) -> bool:
+    return any(text in str(error) for text in ("using password: NO", "no password supplied"))
 
 
 def require_reachable(alias: str, endpoint: Endpoint) -> None:
@@ -61,6 +82,10 @@ def require_reachable(alias: str, endpoint: Endpoint) -> None:
         code = error.args[0] if error.args else None
         message = error.args[1] if len(error.args) > 1 else error
         hint = _HINTS.get(code, "Check the database's settings.")
+        if _lacks_password(error):
+            variable = "FIXTUREPIPE_SOURCE" if alias == SOURCE else "FIXTUREPIPE_TARGET"
+            hint = f"Put the URL with its password into the environment variable {variable}, or"
+            hint += " PASSWORD into DATABASES. On a terminal you are asked for it."
         raise ConfigurationError(
             f"The database {endpoint.name} cannot be used: {message}", hint=hint.format(name=name)
         ) from error
