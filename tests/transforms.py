@@ -14,7 +14,7 @@ def upper(obj: Object) -> Object | None:
         return obj
     if obj["pk"] == 1:
         fields["json"] = {"a": 2, "b": [None]}
-        fields["moment"] = "2021-01-01T00:00:00Z"
+        fields["timestamp"] = "2021-01-01T00:00:00Z"
         fields["binary"] = "/wA="
     fields["char"] = fields["char"].upper()
     return None if obj["pk"] == 2 else obj

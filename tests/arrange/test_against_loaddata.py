@@ -353,8 +353,8 @@ def test_stock_dumps_by_natural_keys_load(
 def test_our_own_dump_of_natural_keys_loads_and_is_equal(tmp_path, source, target):
     """With microseconds in the keys, which stock dumpdata cuts."""
     regress()
-    moment = datetime.datetime(2024, 1, 1, 0, 0, 0, 1, datetime.UTC)
-    r.KEYED[2].objects.create(key=moment)
+    timestamp = datetime.datetime(2024, 1, 1, 0, 0, 0, 1, datetime.UTC)
+    r.KEYED[2].objects.create(key=timestamp)
     ours = Dumped(tmp_path / "run", source)
     objects = ours("regress").objects
     manifest = ours.manifest

@@ -162,7 +162,7 @@ def test_a_column_that_may_be_left_out_is_no_finding(both: Endpoints, more: str)
     ("column", "other", "own"),
     [
         ("char", "VARCHAR(4) NOT NULL", "VARCHAR(5) NOT NULL"),
-        ("moment", "DATETIME NOT NULL", "DATETIME(6) NOT NULL"),
+        ("timestamp", "DATETIME NOT NULL", "DATETIME(6) NOT NULL"),
         ("`decimal`", "DECIMAL(5, 2) NOT NULL", "DECIMAL(6, 2) NOT NULL"),
         ("`float`", "FLOAT NOT NULL", "DOUBLE NOT NULL"),
     ],
@@ -424,8 +424,8 @@ def test_an_hour_that_the_targets_clock_repeats_is_named(
     settings = {**empty_target.settings, "TIME_ZONE": time_zone}
     endpoints = Endpoints("default", both.source, Endpoint("target", settings))
     endpoints.open()
-    for pk, moment in enumerate(("00:30:00", "01:30:00", "03:30:00"), 1):
-        values(pk, moment=f"'2024-10-27 {moment}'")
+    for pk, timestamp in enumerate(("00:30:00", "01:30:00", "03:30:00"), 1):
+        values(pk, timestamp=f"'2024-10-27 {timestamp}'")
     try:
         found = [f for f in checked(endpoints).findings if f.id == "FP123"]
     finally:

@@ -113,12 +113,12 @@ def test_a_thread_finds_what_a_forked_process_finds(both: Endpoints) -> None:
         ("FP105", "date", "''"),
         ("FP105", "date", "'2020-02-30'"),
         ("FP105", "date", "'yesterday'"),
-        ("FP105", "moment", "'2020-01-01 25:00:00'"),
-        ("FP105", "moment", "'2020-01-01 10:00:00 and more'"),
+        ("FP105", "timestamp", "'2020-01-01 25:00:00'"),
+        ("FP105", "timestamp", "'2020-01-01 10:00:00 and more'"),
         ("FP105", "time", "'noon'"),
         ("FP105", "uuid", "'not-a-uuid'"),
         ("FP106", "date", "'0999-12-31'"),
-        ("FP106", "moment", "'0500-01-01 00:00:00'"),
+        ("FP106", "timestamp", "'0500-01-01 00:00:00'"),
         ("FP107", "char", "x'6162'"),
         ("FP107", "text", "x'6162'"),
         ("FP107", "integer", "'many'"),
@@ -153,18 +153,18 @@ def test_a_value_that_would_fail_or_change_is_named(
 
 
 def test_an_epoch_in_a_date_column_is_named(both: Endpoints) -> None:
-    values(8, moment="1577836800")
+    values(8, timestamp="1577836800")
     finding = only(checked(both))
-    assert (finding.id, finding.field) == ("FP107", "moment")
+    assert (finding.id, finding.field) == ("FP107", "timestamp")
     assert finding.examples[0].value == 1577836800
 
 
 def test_a_datetime_with_a_time_zone_is_named_while_use_tz_is_off(both: Endpoints) -> None:
-    values(7, moment="'2020-01-01 10:00:00'")
-    values(8, moment="'2020-01-01 10:00:00+02:00'")
+    values(7, timestamp="'2020-01-01 10:00:00'")
+    values(8, timestamp="'2020-01-01 10:00:00+02:00'")
     assert row_findings(checked(both)) == []
     with override_settings(USE_TZ=False):
-        assert row_findings(checked(both)) == [("FP121", "dirty.values", "moment", [8])]
+        assert row_findings(checked(both)) == [("FP121", "dirty.values", "timestamp", [8])]
 
 
 def test_text_with_a_nul_is_measured_whole(both: Endpoints) -> None:

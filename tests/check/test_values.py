@@ -39,8 +39,8 @@ def found(endpoints: Endpoints, model: str = "everything") -> list[tuple[str, st
 @pytest.mark.parametrize(
     ("column", "value", "rule"),
     [
-        ("moment", "'0001-01-01 00:00:00+05:00'", "FP105"),
-        ("moment", "'9999-12-31 23:59:59-05:00'", "FP105"),
+        ("timestamp", "'0001-01-01 00:00:00+05:00'", "FP105"),
+        ("timestamp", "'9999-12-31 23:59:59-05:00'", "FP105"),
         ("time", "'12:00:00+02:00'", "FP121"),
         ("json", "'[1e309]'", "FP118"),
         ("json", f"'[{'1' * 5000}]'", "FP118"),
@@ -63,7 +63,7 @@ def test_a_value_that_cannot_be_loaded_as_it_is_is_named(
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("moment", "'9999-12-31 23:59:59.999999'"),
+        ("timestamp", "'9999-12-31 23:59:59.999999'"),
         ("time", "'23:59:59.999999'"),
         ("ip", "'::1'"),
         ("ip", "'10.0.0.1'"),

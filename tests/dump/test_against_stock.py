@@ -28,7 +28,7 @@ from tests.dumping import Dumped, rows
 UTC = datetime.UTC
 VALUES = {
     "date-time, to the microsecond": {
-        "moment": datetime.datetime(2024, 2, 29, 1, 2, 3, 123456, UTC)
+        "timestamp": datetime.datetime(2024, 2, 29, 1, 2, 3, 123456, UTC)
     },
     "time, to the microsecond": {"time": datetime.time(1, 2, 3, 123456)},
     "date": {"date": datetime.date(2024, 2, 29)},

@@ -37,7 +37,7 @@ def test_a_server_is_dumped_as_sqlite_is(server_source, source, tmp_path):
             red = Unique.objects.create(slug="red")
             Pointer.objects.create(unique=red, loose_id=404)
             house = House.objects.create(number=2)
-            House.objects.update(changed=VALUES["moment"])
+            House.objects.update(changed=VALUES["timestamp"])
             Stay.objects.create(house=house, number=VALUES["uuid"], note="wet")
         dumped = Dumped(tmp_path / end.vendor, end)
         dumped("everyfield", "naturals", "hidden")
@@ -96,34 +96,36 @@ def test_what_is_committed_on_a_server_while_it_is_dumped_is_not_dumped(server_s
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Vienna", "America/St_Johns"])
 def test_datetimes_are_those_of_the_connections_time_zone(source, tmp_path, zone):
     settings = {**source.settings, "TIME_ZONE": zone}
-    moment = datetime.datetime(2024, 7, 1, 12, 30, 15, 250, zoneinfo.ZoneInfo(zone))
+    timestamp = datetime.datetime(2024, 7, 1, 12, 30, 15, 250, zoneinfo.ZoneInfo(zone))
     with Endpoints("default", Endpoint("zoned", settings)).bound_to_source():
-        Everything.objects.create(moment=moment)
+        Everything.objects.create(timestamp=timestamp)
         dumped = Dumped(tmp_path / "run", Endpoint("zoned", settings))
         dumped("everyfield.everything")
     (fields,) = dumped.fields("everyfield.everything").values()
-    assert datetime.datetime.fromisoformat(fields["moment"]) == moment
+    assert datetime.datetime.fromisoformat(fields["timestamp"]) == timestamp
 
 
 def test_datetimes_without_a_time_zone_stay_without(source, tmp_path):
     with override_settings(USE_TZ=False), Endpoints("default", source).bound_to_source():
-        Everything.objects.create(moment=datetime.datetime(2024, 1, 2, 3, 4, 5, 6))  # noqa: DTZ001
+        Everything.objects.create(timestamp=datetime.datetime(2024, 1, 2, 3, 4, 5, 6))  # noqa: DTZ001
         dumped = Dumped(tmp_path / "run", source)
         dumped("everyfield.everything")
     (fields,) = dumped.fields("everyfield.everything").values()
-    assert fields["moment"] == "2024-01-02T03:04:05.000006"
+    assert fields["timestamp"] == "2024-01-02T03:04:05.000006"
 
 
 def test_an_offset_that_sqlite_holds_is_kept(source, tmp_path):
     row = Everything.objects.create()
     with connections["default"].cursor() as cursor:
         cursor.execute(
-            "UPDATE everyfield_everything SET moment = '2024-01-02 03:04:05+02:00' WHERE id = %s",
-            [row.pk],
+            "UPDATE everyfield_everything SET timestamp = %s WHERE id = %s",
+            ["2024-01-02 03:04:05+02:00", row.pk],
         )
     dumped = Dumped(tmp_path / "run", source)
     dumped("everyfield.everything")
-    assert dumped.fields("everyfield.everything")[row.pk]["moment"] == "2024-01-02T03:04:05+02:00"
+    assert (
+        dumped.fields("everyfield.everything")[row.pk]["timestamp"] == "2024-01-02T03:04:05+02:00"
+    )
 
 
 def test_memory_does_not_grow_with_long_values(source, tmp_path):

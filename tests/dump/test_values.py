@@ -22,7 +22,7 @@ FIELDS = {field.name: field for field in Everything._meta.concrete_fields}
 
 characters = st.characters(exclude_categories=["Cs"])
 texts = st.text(characters, max_size=50)
-moments = st.datetimes(
+timestamps = st.datetimes(
     datetime.datetime(1000, 1, 1),  # noqa: DTZ001  (the bounds are without, the values with)
     datetime.datetime(9999, 12, 31, 23, 59, 59, 999999),  # noqa: DTZ001
     timezones=st.just(datetime.UTC),
@@ -49,7 +49,7 @@ def values(json_values, real, uuids):
         "boolean": st.booleans(),
         "char": texts,
         "date": st.dates(datetime.date(1000, 1, 1)),
-        "moment": moments,
+        "timestamp": timestamps,
         "decimal": st.decimals(-(10**8), 10**8, allow_nan=False, places=4).filter(
             lambda d: abs(d) < 10**8
         ),
@@ -159,7 +159,7 @@ def test_stock_loaddata_of_a_dump_leaves_what_django_read_from_the_source(
 
 
 LOST_BY_STOCK = {
-    "moment": datetime.datetime(2024, 2, 29, 1, 2, 3, 123456, datetime.UTC),
+    "timestamp": datetime.datetime(2024, 2, 29, 1, 2, 3, 123456, datetime.UTC),
     "time": datetime.time(1, 2, 3, 123456),
 }
 

@@ -94,14 +94,14 @@ FIXED = {
     "bytes in text are read": ("text", "x'6162ff'", "replace", "YWL/", "ab\ufffd"),
     "a NUL is removed": ("text", "'a' || char(0) || 'b'", "replace", "a\x00b", "ab"),
     "seconds are a datetime": (
-        "moment",
+        "timestamp",
         "1577836800",
         "epoch",
         1577836800,
         "2020-01-01T00:00:00Z",
     ),
     "milliseconds are a datetime": (
-        "moment",
+        "timestamp",
         "1577836800123",
         "epoch",
         1577836800123,
@@ -162,12 +162,12 @@ def test_boolean_knows_words_and_numbers() -> None:
 
 
 def test_utc_takes_the_time_zone_off(dirty: FixedDumps) -> None:
-    values(1, moment="'2024-01-02 03:04:05.000006+02:00'")
+    values(1, timestamp="'2024-01-02 03:04:05.000006+02:00'")
     with override_settings(USE_TZ=False):
         (finding,) = [f for f in dirty.checked("FP121=utc").findings if f.id < "FP300"]
         dirty.fixed("FP121=utc")
     assert (finding.id, finding.fixed_by) == ("FP121", "utc")
-    assert dirty.fields(VALUE)[1]["moment"] == "2024-01-02T01:04:05.000006"
+    assert dirty.fields(VALUE)[1]["timestamp"] == "2024-01-02T01:04:05.000006"
 
 
 def test_check_asks_the_transform_about_wrong_values(dirty: FixedDumps) -> None:
@@ -195,8 +195,8 @@ def test_nothing_is_changed_without_a_declaration(dirty: FixedDumps) -> None:
 
 def test_notes_and_warnings_are_left_alone_unless_they_are_named(dirty: FixedDumps) -> None:
     values(1, text="'a' || char(0)")
-    values(2, moment="'0900-01-01 00:00:00'")
-    dirty.fixed("dirty.Values.text=drop", "dirty.Values.moment=default")
+    values(2, timestamp="'0900-01-01 00:00:00'")
+    dirty.fixed("dirty.Values.text=drop", "dirty.Values.timestamp=default")
     assert dirty.changes == []
     dirty.fixed("FP113:dirty.Values.text=drop", "FP106=default")
     assert [(change[1], change[5]) for change in dirty.changes] == [(1, "drop"), (2, "default")]
@@ -377,9 +377,9 @@ def test_the_source_stays_as_it_is(dirty: FixedDumps) -> None:
 
 
 def test_a_finding_stands_where_a_row_is_not_fixed(dirty: FixedDumps) -> None:
-    values(1, moment="1577836800")
-    values(2, moment="x'01'")
-    result = dirty.checked("dirty.Values.moment=epoch")
+    values(1, timestamp="1577836800")
+    values(2, timestamp="x'01'")
+    result = dirty.checked("dirty.Values.timestamp=epoch")
     (finding,) = [f for f in result.findings if f.id == "FP107"]
     assert (finding.count, finding.fixed_by, result.ok) == (2, "", False)
 

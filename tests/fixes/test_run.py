@@ -21,7 +21,7 @@ FIXES = """
 [tool.fixturepipe.fix]
 "dirty.Values.char" = "truncate"
 "dirty.Values.text" = "replace"
-"dirty.Values.moment" = "epoch"
+"dirty.Values.timestamp" = "epoch"
 "dirty.Values.uuid" = {default = "00000000-0000-4000-8000-000000000001"}
 "dirty.Values.positive" = {default = 7}
 "dirty.Values" = "default"
@@ -41,7 +41,7 @@ CHANGES: list[tuple[Any, ...]] = [
     ("dirty.values", 13, "positive", -5, 7, "default"),
     ("dirty.values", 14, "decimal", 123456.78, "1.00", "default"),
     ("dirty.values", 15, "date", "2020-02-31", "2020-01-01", "default"),
-    ("dirty.values", 16, "moment", "0900-01-01T00:00:00Z", "2020-01-01T00:00:00Z", "default"),
+    ("dirty.values", 16, "timestamp", "0900-01-01T00:00:00Z", "2020-01-01T00:00:00Z", "default"),
     ("dirty.values", 17, "integer", "text", 1, "default"),
     ("dirty.values", 18, "boolean", 7, True, "default"),
     ("dirty.values", 19, "json", "{", {}, "default"),
@@ -50,7 +50,7 @@ CHANGES: list[tuple[Any, ...]] = [
     ("dirty.values", 22, "text", "a\x00", "a", "replace"),
     ("dirty.values", 23, "decimal", "0.13", "0.12", "truncate"),
     ("dirty.values", 24, "json", json.loads(DEEP), {}, "default"),
-    ("dirty.values", 26, "moment", 1577836800, "2020-01-01T00:00:00Z", "epoch"),
+    ("dirty.values", 26, "timestamp", 1577836800, "2020-01-01T00:00:00Z", "epoch"),
     ("dirty.values", 27, "big", None, 1, "default"),
     ("dirty.values", 30, "float", 0.123456789, 1.0, "default"),
     ("dirty.name", 2, "name", "zed", "zed-2", "rename"),
@@ -71,7 +71,7 @@ def soil(packet: int) -> None:
     """Every hazard of check's tests, and those that need another schema."""
     unprotected()
     plant_all(packet)
-    values(26, moment="1577836800")
+    values(26, timestamp="1577836800")
     alter("dirty_values", '"big" bigint NOT NULL', '"big" bigint')
     values(27, big="NULL")
     for (name,) in rows("SELECT name FROM sqlite_master WHERE name LIKE 'dirty_pair_%_uniq'"):
@@ -172,7 +172,7 @@ def test_verify_holds_the_target_to_what_was_declared(moved: Shop) -> None:
     moved.execute("UPDATE dirty_values SET `char` = 'other'")
     verified = moved.run("verify")
     assert verified.returncode == 1
-    assert "'sixsix' -> 'other'" in verified.stdout
+    assert "source 'sixsix', target 'other'" in verified.stdout
 
 
 @pytest.mark.parametrize("policy", ["reject", "null"])
@@ -201,7 +201,7 @@ def test_a_transform_changes_and_drops_objects(moved: Shop) -> None:
     assert found == [
         (3, "char", "sixsi", "truncate"),
         (1, "char", "KEEP", "transform"),
-        (1, "moment", "2021-01-01T00:00:00Z", "transform"),
+        (1, "timestamp", "2021-01-01T00:00:00Z", "transform"),
         (1, "json", {"a": 2, "b": [None]}, "transform"),
         (1, "binary", "/wA=", "transform"),
         (2, None, None, "transform"),

@@ -25,7 +25,7 @@ from tests.apps.everyfield.models import Everything
 from tests.apps.loading.models import Custom, Odd
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
-moments = st.datetimes(
+timestamps = st.datetimes(
     min_value=datetime.datetime(1, 1, 3),  # noqa: DTZ001  (Hypothesis adds the zone)
     max_value=datetime.datetime(9999, 12, 29),  # noqa: DTZ001  (as above)
     timezones=st.sampled_from([datetime.UTC, datetime.timezone(datetime.timedelta(hours=5))]),
@@ -39,7 +39,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "text": texts,
     "file": texts,
     "date": st.dates().map(str) | st.just("2020-1-2"),
-    "moment": moments.map(lambda value: value.isoformat().replace("+00:00", "Z")),
+    "timestamp": timestamps.map(lambda value: value.isoformat().replace("+00:00", "Z")),
     "decimal": st.decimals(allow_nan=False, allow_infinity=False, places=4).map(str),
     "duration": st.timedeltas().map(duration_string)
     | st.timedeltas().map(duration_iso_string)
@@ -90,7 +90,7 @@ ORDINARY = {
     "text": "a",
     "file": "a",
     "date": "2020-01-02",
-    "moment": "2020-01-02T03:04:05.678Z",
+    "timestamp": "2020-01-02T03:04:05.678Z",
     "decimal": "1.2000",
     "duration": duration_string(datetime.timedelta(days=-2, microseconds=3)),
     "float": 0.5,
@@ -158,7 +158,7 @@ def test_the_server_reads_literals_as_they_were(
     [
         ("decimal", "1.5"),
         ("uuid", "0b7f0b7f-0b7f-4b7f-8b7f-0b7f0b7f0b7f"),
-        ("moment", "2020-01-01T10:00:00.5Z"),
+        ("timestamp", "2020-01-01T10:00:00.5Z"),
     ],
 )
 def test_two_values_in_one_are_refused(

@@ -29,7 +29,7 @@ from tests.conftest import sqlite_endpoint
 ROWS = 60
 ONLY_THIS_MODEL = Manifest(run="0" * 32, created="", schema=[schema_of(Everything)])
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
-MOMENTS = st.datetimes(datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 30))  # noqa: DTZ001
+TIMESTAMPS = st.datetimes(datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 30))  # noqa: DTZ001
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(-1e15, 1e15) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -41,7 +41,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "boolean": st.booleans(),
     "char": TEXT,
     "date": st.dates(datetime.date(1, 1, 1)),
-    "moment": MOMENTS.map(lambda moment: moment.replace(tzinfo=datetime.UTC)),
+    "timestamp": TIMESTAMPS.map(lambda timestamp: timestamp.replace(tzinfo=datetime.UTC)),
     "decimal": st.decimals(-99999999, 99999999, places=4),
     "duration": st.timedeltas(datetime.timedelta(days=-9999), datetime.timedelta(days=9999)),
     "float": st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False),
@@ -75,7 +75,7 @@ def pair(
 def row(pk: int) -> dict[str, Any]:
     """Values of a row that repeat from run to run."""
     chance = random.Random(pk)
-    moment = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(
+    timestamp = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(
         microseconds=chance.getrandbits(50)
     )
     return {
@@ -83,8 +83,8 @@ def row(pk: int) -> dict[str, Any]:
         "binary": chance.randbytes(9),
         "boolean": chance.random() < 0.5,
         "char": f"ä{pk}",
-        "date": moment.date(),
-        "moment": moment,
+        "date": timestamp.date(),
+        "timestamp": timestamp,
         "decimal": decimal.Decimal(chance.randint(-(10**8), 10**8)).scaleb(-4),
         "duration": datetime.timedelta(microseconds=chance.getrandbits(50)),
         "float": chance.uniform(-1e6, 1e6),
@@ -92,7 +92,7 @@ def row(pk: int) -> dict[str, Any]:
         "json": {"a": chance.random(), "b": [pk, True, None]},
         "small": chance.randint(-99, 99),
         "text": f"{pk}\n",
-        "time": moment.time(),
+        "time": timestamp.time(),
         "uuid": uuid.UUID(int=chance.getrandbits(128), version=4),
     }
 

@@ -34,7 +34,7 @@ VALUES: dict[str, Any] = {
     "boolean": True,
     "char": "Straße 😀",
     "date": datetime.date(2020, 2, 29),
-    "moment": datetime.datetime(2020, 2, 29, 1, 2, 3, 456789, UTC),
+    "timestamp": datetime.datetime(2020, 2, 29, 1, 2, 3, 456789, UTC),
     "decimal": decimal.Decimal("12.3400"),
     "duration": datetime.timedelta(days=3, microseconds=1),
     "email": "a@example.com",
@@ -160,8 +160,8 @@ def test_equal_databases_are_equal(pair: Endpoints) -> None:
         ("`char`", "'straße 😀'"),
         ("`char`", "'Straße 😀 '"),
         ("date", "'2020-02-28'"),
-        ("moment", "'2020-02-29 01:02:03.456000'"),
-        ("moment", "'2020-02-29 02:02:03.456789'"),
+        ("timestamp", "'2020-02-29 01:02:03.456000'"),
+        ("timestamp", "'2020-02-29 02:02:03.456789'"),
         ("`decimal`", "12.3401"),
         ("duration", "duration + 1"),
         ("email", "'A@example.com'"),
@@ -196,14 +196,14 @@ def test_a_changed_value_is_found(planted: Endpoints, column: str, value: str) -
 
 
 def test_both_values_are_told(planted: Endpoints) -> None:
-    run("UPDATE everyfield_everything SET moment = '2020-02-29 01:02:03' WHERE id = 3")
+    run("UPDATE everyfield_everything SET timestamp = '2020-02-29 01:02:03' WHERE id = 3")
     assert verified(planted).differences == (
         Difference(
             "value",
             "everyfield.everything",
             "everyfield_everything",
             3,
-            "moment",
+            "timestamp",
             "2020-02-29T01:02:03.456789+00:00",
             "2020-02-29T01:02:03+00:00",
         ),

@@ -152,7 +152,7 @@ class Secrets(models.Model):
     char_null = encrypted.EncryptedCharField(max_length=100, null=True)
     text = encrypted.EncryptedTextField(null=True)
     date = encrypted.EncryptedDateField(null=True)
-    moment = encrypted.EncryptedDateTimeField(null=True)
+    timestamp = encrypted.EncryptedDateTimeField(null=True)
     number = encrypted.EncryptedIntegerField(null=True)
     json = encrypted.EncryptedJSONField(null=True)
     email = encrypted.EncryptedEmailField(null=True)

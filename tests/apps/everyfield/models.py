@@ -13,7 +13,7 @@ class Everything(models.Model):
     boolean = models.BooleanField(null=True)
     char = models.CharField(max_length=50, null=True)
     date = models.DateField(null=True)
-    moment = models.DateTimeField(null=True)
+    timestamp = models.DateTimeField(null=True)
     decimal = models.DecimalField(max_digits=12, decimal_places=4, null=True)
     duration = models.DurationField(null=True)
     email = models.EmailField(blank=True)

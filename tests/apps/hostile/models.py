@@ -121,7 +121,7 @@ class Child(Base):
     integer = RefusingInteger(null=True)
     boolean = RefusingBoolean(null=True)
     decimal = RefusingDecimal(max_digits=8, decimal_places=2, null=True)
-    moment = RefusingDateTime(null=True)
+    timestamp = RefusingDateTime(null=True)
     duration = RefusingDuration(null=True)
     uuid = RefusingUUID(null=True)
     binary = RefusingBinary(null=True)

@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 ("float", models.FloatField(default=1)),
                 ("boolean", models.BooleanField(default=True)),
                 ("date", models.DateField(default="2020-01-01")),
-                ("moment", models.DateTimeField(default="2020-01-01T00:00:00Z")),
+                ("timestamp", models.DateTimeField(default="2020-01-01T00:00:00Z")),
                 ("time", models.TimeField(default="00:00")),
                 ("duration", models.DurationField(default=datetime.timedelta)),
                 ("json", models.JSONField(default=dict)),

@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 ("boolean", models.BooleanField(null=True)),
                 ("char", models.CharField(max_length=50, null=True)),
                 ("date", models.DateField(null=True)),
-                ("moment", models.DateTimeField(null=True)),
+                ("timestamp", models.DateTimeField(null=True)),
                 ("decimal", models.DecimalField(decimal_places=4, max_digits=12, null=True)),
                 ("duration", models.DurationField(null=True)),
                 ("email", models.EmailField(blank=True, max_length=254)),
