@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import django
 import msgspec
 
+from fixturepipe.arrange.keys import ReadKey
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.artifacts.accounts import read_accounts
 from fixturepipe.artifacts.loadstatus import read_load_status
@@ -415,7 +416,22 @@ class Pipeline:
             schemas = {schema.label: schema for schema in project_schemas()}
         else:
             schemas = read_manifest(self.directory).schemas()
-        return arrange(self.directory, schemas, files, options, self._listener, self._in_target)
+        return arrange(
+            self.directory,
+            schemas,
+            files,
+            options,
+            self._listener,
+            self._in_target,
+            self._key_reader,
+        )
+
+    def _key_reader(self, label: str, to: str) -> ReadKey | None:
+        """How the project reads a kind of key; sets the project up at the first call."""
+        self._set_up()
+        from fixturepipe.databases.keyvalues import key_reader
+
+        return key_reader(label, to)
 
     def _in_target(self, label: str, to: str, keys: Sequence[Any]) -> list[Any] | None:
         """Which of these keys the target holds; None if the target is not migrated yet.

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fixturepipe.arrange.keys import KeyReaders
 from fixturepipe.arrange.stage import ArrangeOptions, ArrangeResult, arrange
 from fixturepipe.artifacts.manifest import (
     Arrangement,
     Chunk,
-    KeyType,
     ModelSchema,
     Reference,
     read_manifest,
@@ -23,9 +23,7 @@ from fixturepipe.events import Listener, ignore
 Object = dict[str, Any]
 
 
-def schema(
-    label: str, *fields: str, key_types: dict[str, KeyType] | None = None, **references: str
-) -> ModelSchema:
+def schema(label: str, *fields: str, **references: str) -> ModelSchema:
     """A model; `parent="shop.category?"` is a reference that may be null.
 
     Plain fields are in `fields`.
@@ -39,7 +37,6 @@ def schema(
             Reference(name, model.rstrip("?"), null=model.endswith("?"))
             for name, model in references.items()
         ),
-        key_types=key_types or {},
     )
 
 
@@ -94,6 +91,7 @@ def arranged(
     objects: Iterable[Object] | Sequence[Path],
     listener: Listener = ignore,
     in_target: Any = None,
+    key_readers: KeyReaders | None = None,
     **options: Any,
 ) -> Arranged:
     """Arrange objects (or fixture files) in a run directory of their own below `path`."""
@@ -103,7 +101,9 @@ def arranged(
     if not files:
         files = [write(path / "given.json", given)]  # type: ignore[arg-type]
     directory = RunDirectory(path / "run")
-    result = arrange(directory, models, files, ArrangeOptions(**options), listener, in_target)
+    result = arrange(
+        directory, models, files, ArrangeOptions(**options), listener, in_target, key_readers
+    )
     return Arranged(directory, result)
 
 

@@ -9,13 +9,13 @@ away.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from fixturepipe.arrange.keys import PK, NaturalKeys, key_of
+from fixturepipe.arrange.intake import Models
+from fixturepipe.arrange.keys import PK
 from fixturepipe.artifacts.manifest import ManyToMany, ModelSchema
 
 _HINT = (
@@ -51,13 +51,13 @@ class Normaliser:
     def __init__(
         self,
         schemas: Mapping[str, ModelSchema],
-        natural_keys: NaturalKeys,
+        models: Models,
         connection: sqlite3.Connection,
         *,
         ignorenonexistent: bool,
     ) -> None:
         self._schemas = schemas
-        self._natural_keys = natural_keys
+        self._models = models
         self._connection = connection
         self._ignorenonexistent = ignorenonexistent
         self._tables: set[str] = set()
@@ -169,14 +169,13 @@ class Normaliser:
                 )
             pairs = [(own, value), (value, own)] if relation.symmetrical else [(own, value)]
             for source, target in pairs:
-                if self._is_new(relation, key_of(source), key_of(target)):
+                if self._is_new(relation, source, target):
                     yield Plain(
                         relation.through, None, {relation.source: source, relation.target: target}
                     )
 
-    def _natural_key(self, owner: Plain) -> Any:
-        key = self._natural_keys.of(owner.label, owner.pk, owner.fields)
-        return None if key is None else json.loads(str(key))
+    def _natural_key(self, owner: Plain) -> list[Any] | None:
+        return self._models.natural_keys.of(owner.label, owner.pk, owner.fields)
 
     def _is_new(self, relation: ManyToMany, source: object, target: object) -> bool:
         table = f'"rows_{relation.through}_{relation.source}"'
@@ -184,7 +183,10 @@ class Normaliser:
         if table not in self._tables:
             self._tables.add(table)
             execute(f"CREATE TABLE {table} (source, target, PRIMARY KEY (source, target))")
-        row = (source, target)
+        row = (
+            self._models.key_in(relation.through, relation.source, source),
+            self._models.key_in(relation.through, relation.target, target),
+        )
         return execute(f"INSERT OR IGNORE INTO {table} VALUES (?, ?)", row).rowcount == 1
 
 

@@ -16,13 +16,13 @@ name one of these models. There are some hundreds of these objects: they are kep
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
 from fixturepipe.arrange.external import Plain
-from fixturepipe.arrange.keys import PK, Key, NaturalKeys, key_of
+from fixturepipe.arrange.intake import Models
+from fixturepipe.arrange.keys import PK, Key, Kind
 from fixturepipe.artifacts.fixtures import FixtureFile
 from fixturepipe.artifacts.manifest import ModelSchema
 
@@ -37,13 +37,13 @@ class Identities:
         self,
         schemas: Mapping[str, ModelSchema],
         labels: Iterable[str],
-        natural_keys: NaturalKeys,
+        models: Models,
         label_of: Callable[[str], str],
     ) -> None:
         """`labels` are those of all models, each after those that it refers to."""
         self._schemas = schemas
         self._labels = [label for label in labels if schemas[label].natural_primary]
-        self._natural_keys = natural_keys
+        self._models = models
         self._label_of = label_of
         self._keys: dict[str, dict[Key, list[Any]]] = {}
 
@@ -53,18 +53,19 @@ class Identities:
         for file in files:
             if file.mentions(self._labels):
                 for item in chain.from_iterable(batch.items for batch in file.batches()):
-                    objects = found.get(self._label_of(item["model"]))
+                    label = self._label_of(item["model"])
+                    objects = found.get(label)
                     if objects is not None and item.get("pk") is not None:
-                        objects[key_of(item["pk"])] = item["fields"]
+                        objects[self._key_of(label, item["pk"])] = item["fields"]
         for label, objects in found.items():
             for number, fields in objects.items():
                 self._name(label, number, fields)
 
     def _name(self, label: str, number: Key, fields: Mapping[str, Any]) -> None:
         plain = self.named(Plain(label, None, dict(fields)))
-        key = self._natural_keys.of(label, None, plain.fields)
+        key = self._models.natural_keys.of(label, None, plain.fields)
         if key is not None:
-            self._keys.setdefault(label, {})[number] = json.loads(str(key))
+            self._keys.setdefault(label, {})[number] = key
 
     def concerns(self, schema: ModelSchema) -> bool:
         """Whether objects of a model may have or hold such a number."""
@@ -89,7 +90,11 @@ class Identities:
     def _of(self, label: str, number: Any) -> list[Any] | None:
         if number is None or isinstance(number, list):
             return None
-        return self._keys.get(label, {}).get(key_of(number))
+        keys = self._keys.get(label)
+        return keys.get(self._key_of(label, number)) if keys else None
+
+    def _key_of(self, label: str, number: object) -> Key:
+        return self._models.key_index(Kind(label, PK)).key_of(number)
 
     @property
     def natural_ids(self) -> NaturalIds:

@@ -8,12 +8,22 @@ refers to, so that dangling references can be found when all objects are in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 from fixturepipe.arrange.chunking import ModelStream
-from fixturepipe.arrange.keys import NATURAL, PK, Key, Kind, NaturalKeys, key_of, key_reader
+from fixturepipe.arrange.keys import (
+    NATURAL,
+    PK,
+    Key,
+    KeyReaders,
+    Kind,
+    NaturalKeys,
+    key_of,
+    key_reader,
+)
 from fixturepipe.arrange.keysets import KeySet, KeyStore
 from fixturepipe.arrange.objects import ComponentObjects, FieldRef, KeyRef
 from fixturepipe.artifacts.catalog import lookup_key_of
@@ -29,6 +39,7 @@ class KeyIndex:
     `is_open` where an object has a key of this kind that cannot be read off its fields: then a
     reference that seems to lead nowhere may yet lead there. `followed` where objects are ordered
     by references of this kind, `keyless` where an object has it and no primary key.
+    `takes_integers` where a whole number is its own one form.
     """
 
     kind: Kind
@@ -36,6 +47,7 @@ class KeyIndex:
     defined: KeySet
     referenced: KeySet
     read: Callable[[Any], Key]
+    takes_integers: bool
     is_open: bool = False
     followed: bool = False
     keyless: bool = False
@@ -51,11 +63,10 @@ class KeyIndex:
 class KeyValueError(Exception):
     """A primary key that its field cannot read."""
 
-    def __init__(self, label: str, pk: object, key_type: str) -> None:
-        name = {"integer": "whole number", "uuid": "UUID"}.get(key_type, key_type)
+    def __init__(self, label: str, pk: object, reason: str) -> None:
         text = encode_value(pk).decode()
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-        super().__init__(f"{label} has pk {shown}, which is not a {name}")
+        super().__init__(f"{label} has pk {shown}, which its field does not take: {reason}")
 
 
 @dataclass(frozen=True)
@@ -109,10 +120,15 @@ class Models:
     """All models, and the kinds of key that tie them together."""
 
     def __init__(
-        self, schemas: Mapping[str, ModelSchema], graph: ModelGraph, store: KeyStore
+        self,
+        schemas: Mapping[str, ModelSchema],
+        graph: ModelGraph,
+        store: KeyStore,
+        readers: KeyReaders | None,
     ) -> None:
+        """`readers` is None for dumps of our own, which spell each key in one way."""
         self.natural_keys = NaturalKeys(schemas)
-        self._schemas = schemas
+        self._readers = readers
         self._store = store
         self._indexes: dict[Kind, KeyIndex] = {}
         pointers = {label: tuple(self._pointers(schemas[label], graph)) for label in graph.labels}
@@ -135,10 +151,18 @@ class Models:
         """The index of a kind, the same object whenever asked."""
         if kind not in self._indexes:
             number = len(self._indexes)
-            read = key_reader(self._schemas[kind.label].key_types.get(kind.to))
+            read = key_reader(self._readers(kind.label, kind.to) if self._readers else None)
             defined, referenced = self._store.new(), self._store.new()
-            self._indexes[kind] = KeyIndex(kind, number, defined, referenced, read)
+            takes_integers = read is key_of or _takes_integers(read)
+            self._indexes[kind] = KeyIndex(kind, number, defined, referenced, read, takes_integers)
         return self._indexes[kind]
+
+    def key_in(self, label: str, field: str, value: object) -> Key:
+        """The one form of a key that a reference of a model holds."""
+        for pointer in self.by_label[label].pointers:
+            if pointer.reference.field == field:
+                return pointer.index_for(value).key_of(value)
+        return key_of(value)
 
     def key_indexes(self) -> list[KeyIndex]:
         return list(self._indexes.values())
@@ -172,14 +196,14 @@ class Models:
         """Every key that an object defines, of the kinds that something may refer to."""
         found: list[tuple[KeyIndex, Key]] = []
         if pk is not None:
-            found.append((model.keys, model.keys.read(pk)))
+            found.append((model.keys, model.keys.key_of(pk)))
         for index in model.others:
             if index.kind.to == NATURAL:
-                key = self.natural_keys.of(model.schema.label, pk, fields)
-                if key is None:
+                parts = self.natural_keys.of(model.schema.label, pk, fields)
+                if parts is None:
                     index.is_open = True
                 else:
-                    found.append((index, key))
+                    found.append((index, index.key_of(parts)))
             elif fields.get(index.kind.to) is not None:
                 found.append((index, index.key_of(fields[index.kind.to])))
         return found
@@ -192,7 +216,7 @@ class Models:
         Runs once for each object of a migration: written out where a call would show.
         """
         model.objects += 1
-        if type(pk) is int and _LEAST <= pk <= _MOST:
+        if type(pk) is int and _LEAST <= pk <= _MOST and model.keys.takes_integers:
             lookup_key = pk
             model.note(pk)
         else:
@@ -220,7 +244,7 @@ class Models:
         if None in pks or not model.plain.issuperset(chain.from_iterable(fields)):
             return False
         lookup_keys = keys = pks
-        if not _are_numbers(pks):
+        if not (_are_numbers(pks) and model.keys.takes_integers):
             lookup_keys = list(map(lookup_key_of, pks))
             try:
                 keys = list(map(model.keys.read, pks))
@@ -239,9 +263,8 @@ class Models:
         """A primary key's one form. Raises KeyValueError for what its field cannot read."""
         try:
             return model.keys.read(pk)
-        except ValueError:
-            key_type = model.schema.key_types.get(PK, "")
-            raise KeyValueError(model.schema.label, pk, key_type) from None
+        except ValueError as error:
+            raise KeyValueError(model.schema.label, pk, str(error)) from None
 
     def _note_uses(self, model: Model, pk: object, fields: Mapping[str, Any]) -> list[FieldRef]:
         """Note the keys that an object refers to; those within its own component are given."""
@@ -253,7 +276,7 @@ class Models:
             if value is None:
                 continue
             index = by_natural_key if type(value) is list else by_value
-            if type(value) is not int or not _LEAST <= value <= _MOST:
+            if not (type(value) is int and _LEAST <= value <= _MOST and index.takes_integers):
                 value = index.key_of(value)
             if constrained:
                 index.referenced.note(value)
@@ -297,12 +320,19 @@ class Models:
 def _note_column(values: Iterable[Any], by_value: KeyIndex, by_natural_key: KeyIndex) -> None:
     """Note the keys that a reference of several objects holds."""
     values = [value for value in values if value is not None]
-    if _are_numbers(values):
+    if _are_numbers(values) and by_value.takes_integers:
         by_value.referenced.note_all(values)
         return
     for value in values:
         index = by_natural_key if type(value) is list else by_value
         index.referenced.note(index.key_of(value))
+
+
+def _takes_integers(read: Callable[[Any], Key]) -> bool:
+    """Whether whole numbers are what the field makes of them."""
+    with suppress(ValueError):
+        return all(read(number) == number for number in (0, 7))
+    return False
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

@@ -8,22 +8,19 @@ keys compare within a kind. So that both ends of a reference meet, a key is brou
     "red", uuid          "red"
     10**20, 1.5, [1, 2]  its JSON    (SQLite's integers, which hold keys on disk, have 64 bits)
 
-Where the type of the key's field is known, the form is that of the value which the field makes:
-true, 1.0, "01" and " 1" are the whole number 1.
+Fixtures that others wrote may spell one key in several ways: true, 1.0, "01" and " 1" are the whole
+number 1. What the key's field makes of them comes from the caller (`KeyReaders`), who knows Django.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
-from fixturepipe.artifacts.manifest import KeyType, ModelSchema
+from fixturepipe.artifacts.manifest import ModelSchema
 from fixturepipe.artifacts.records import encode_value
 
 PK = "pk"
@@ -31,6 +28,10 @@ NATURAL = "natural key"
 
 Key = int | str
 Fields = Mapping[str, Any]
+# What a field makes of a key, as a JSON value; raises ValueError if it cannot read it.
+ReadKey = Callable[[Any], Any]
+# The one for a kind of key, by label and `Kind.to`; None where the key is compared as written.
+KeyReaders = Callable[[str, str], ReadKey | None]
 
 
 @dataclass(frozen=True)
@@ -61,58 +62,14 @@ def _list_key(*parts: object) -> str:
     return encode_value(list(parts)).decode()
 
 
-def key_reader(key_type: KeyType | None) -> Callable[[Any], Key]:
-    """What brings a key of a type to its one form: that which the field's `to_python` makes.
+def key_reader(convert: ReadKey | None) -> Callable[[Any], Key]:
+    """What brings a key to its one form: that of the value which its field makes of it.
 
-    The reader raises ValueError for a value that the field cannot read.
+    The reader raises what `convert` raises: ValueError for a value that the field cannot read.
     """
-    convert = _CONVERTERS.get(key_type) if key_type else None
     if convert is None:
         return key_of
-
-    def read(value: Any) -> Key:
-        try:
-            return key_of(convert(value))
-        except (TypeError, ArithmeticError, AttributeError) as error:
-            raise ValueError(str(error)) from error
-
-    return read
-
-
-def _integer(value: Any) -> object:
-    """As IntegerField does: true, 1.0, "01", " 1" and "٣" are whole numbers, "1.0" is none."""
-    if isinstance(value, Decimal) and value.adjusted() > _MOST_DIGITS:
-        raise ValueError("out of range")
-    return int(value)
-
-
-def _uuid(value: Any) -> object:
-    if type(value) is str and _CANONICAL_UUID.fullmatch(value):
-        return value
-    return str(UUID(int=value) if isinstance(value, int) else UUID(value))
-
-
-def _decimal(value: Any) -> object:
-    number = Decimal(str(value)).normalize()
-    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
-        raise ValueError("out of range")
-    return int(number) if number == number.to_integral_value() else f"{number:f}"
-
-
-def _text(value: Any) -> object:
-    if isinstance(value, bool | int | str | list | dict):
-        return str(value) if isinstance(value, bool) else value
-    return str(float(value))
-
-
-_CANONICAL_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_MOST_DIGITS = 100
-_CONVERTERS: dict[KeyType, Callable[[Any], object]] = {
-    "integer": _integer,
-    "text": _text,
-    "uuid": _uuid,
-    "decimal": _decimal,
-}
+    return lambda value: key_of(convert(value))
 
 
 class NaturalKeys:
@@ -125,7 +82,7 @@ class NaturalKeys:
             for label, schema in schemas.items()
         }
 
-    def of(self, label: str, pk: object, fields: Fields) -> Key | None:
+    def of(self, label: str, pk: object, fields: Fields) -> list[Any] | None:
         """The natural key of an object, or None where it cannot be read off its fields."""
         schema = self._schemas[label]
         parts = []
@@ -134,7 +91,7 @@ class NaturalKeys:
             if not found:
                 return None
             parts.append(value)
-        return key_of(parts) if parts else None
+        return parts or None
 
     def _part(
         self, schema: ModelSchema, path: str, pk: object, fields: Fields

@@ -37,7 +37,7 @@ class Reading:
         self._reported = 0
         self._normaliser = Normaliser(
             work.schemas,
-            work.models.natural_keys,
+            work.models,
             work.index,
             ignorenonexistent=ignorenonexistent,
         )
@@ -45,7 +45,7 @@ class Reading:
         self._identities = Identities(
             work.schemas,
             [label for component in work.graph.components for label in component.labels],
-            work.models.natural_keys,
+            work.models,
             self._normaliser.label_of,
         )
         self._numbered: set[str] = set()
@@ -185,5 +185,6 @@ class Reading:
             return False
         _, pk, fields = self._identities.named(Plain(label, item.get("pk"), item["fields"]))
         if index.kind.to == NATURAL:
-            return pk is None and self._models.natural_keys.of(label, pk, fields) == key
+            parts = self._models.natural_keys.of(label, pk, fields)
+            return pk is None and parts is not None and index.key_of(parts) == key
         return pk is not None and index.key_of(pk) == key

@@ -24,6 +24,7 @@ import msgspec
 
 from fixturepipe.arrange.chunking import Draft, Limits
 from fixturepipe.arrange.cutting import Cutting
+from fixturepipe.arrange.keys import KeyReaders
 from fixturepipe.arrange.numbering import numbered
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.arrange.orphans import InTarget, MissingKeys, Orphan, Settlement
@@ -82,8 +83,11 @@ def arrange(
     options: ArrangeOptions = ArrangeOptions(),
     listener: Listener = ignore,
     in_target: InTarget | None = None,
+    key_readers: KeyReaders | None = None,
 ) -> ArrangeResult:
     """Arrange the run's dumps, or the fixtures given, into chunks.
+
+    `key_readers` says how keys are read that others wrote; those of our own dumps have one form.
 
     Raises FixtureError for a file that is no fixture or holds what the project does not know,
     DanglingReferenceError for dangling references if these are to stop it, and
@@ -106,8 +110,9 @@ def arrange(
     forget_verification(directory)
     total = None if inputs else sum(dump.objects for dump in manifest.dumps)
     listener(StageStarted("arrange", total))
+    readers = None if all(file.trusted for file in files.values()) else key_readers
     limits = Limits(options.chunk_objects, options.chunk_bytes)
-    with _refusals_of(directory), workplace(directory, schemas, limits) as work:
+    with _refusals_of(directory), workplace(directory, schemas, limits, readers) as work:
         reading = Reading(work, files, listener, ignorenonexistent=options.ignorenonexistent)
         reading.run()
         drafts, settlement = _cut(work, options, listener, in_target)

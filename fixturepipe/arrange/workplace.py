@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 
 from fixturepipe.arrange.chunking import DraftFiles, Limits, ModelStream
 from fixturepipe.arrange.intake import Models
+from fixturepipe.arrange.keys import KeyReaders
 from fixturepipe.arrange.keysets import KeyStore, open_index
 from fixturepipe.arrange.objects import ComponentObjects
 from fixturepipe.artifacts.catalog import FILE as CATALOG
@@ -38,6 +39,7 @@ class Workplace:
         schemas: Mapping[str, ModelSchema],
         limits: Limits,
         leaving: ExitStack,
+        readers: KeyReaders | None,
     ) -> None:
         self.directory = directory
         self.schemas = schemas
@@ -50,7 +52,7 @@ class Workplace:
         self.catalog = CatalogWriter(self.path / CATALOG)
         leaving.callback(self.catalog.close)
         self.drafts = DraftFiles(self.path, self.catalog)
-        self.models = Models(schemas, self.graph, self.store)
+        self.models = Models(schemas, self.graph, self.store, readers)
         self.waiting: dict[int, ComponentObjects] = {}
         for component in self.graph.components:
             self._prepare(component, leaving)
@@ -97,11 +99,14 @@ class Workplace:
 
 @contextmanager
 def workplace(
-    directory: RunDirectory, schemas: Mapping[str, ModelSchema], limits: Limits
+    directory: RunDirectory,
+    schemas: Mapping[str, ModelSchema],
+    limits: Limits,
+    readers: KeyReaders | None,
 ) -> Iterator[Workplace]:
     """An empty workplace; what is left of it in the end is removed."""
     with ExitStack() as leaving:
         shutil.rmtree(directory.arranging, ignore_errors=True)
         directory.arranging.mkdir(mode=DIRECTORY_MODE)
         leaving.callback(shutil.rmtree, directory.arranging, ignore_errors=True)
-        yield Workplace(directory, schemas, limits, leaving)
+        yield Workplace(directory, schemas, limits, leaving, readers)

@@ -49,9 +49,6 @@ class GenericReference(msgspec.Struct, frozen=True):
     object_id: str
 
 
-KeyType = Literal["integer", "text", "uuid", "decimal"]
-
-
 class ManyToMany(msgspec.Struct, frozen=True):
     """A many-to-many field: the through model and its two foreign keys' names.
 
@@ -75,8 +72,7 @@ class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     primary key (content types and permissions, which every target makes itself).
     `depends` are the labels that `natural_key.dependencies` name. `derived` are the generated
     columns: stock dumpdata writes them, and loaddata makes nothing of them. `proxies` are the
-    labels of the model's proxies, by which a fixture may call its objects. `key_types` says how
-    the values of "pk" and of other fields that references hold are read, where that is known.
+    labels of the model's proxies, by which a fixture may call its objects.
     """
 
     label: str
@@ -92,7 +88,6 @@ class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     managed: bool = True
     derived: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
-    key_types: dict[str, KeyType] = {}
 
 
 class NotCovered(msgspec.Struct, frozen=True):

@@ -12,7 +12,6 @@ from django.db import models
 
 from fixturepipe.artifacts.manifest import (
     GenericReference,
-    KeyType,
     ManyToMany,
     ModelSchema,
     Reference,
@@ -20,12 +19,9 @@ from fixturepipe.artifacts.manifest import (
 from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import (
-    INTEGERS,
     dumped_fields,
     field_at,
     is_custom,
-    is_read_by_django,
-    root_field,
     without_code,
 )
 from fixturepipe.databases.naturalkeys import natural_key_dependencies, natural_key_paths
@@ -34,14 +30,6 @@ from fixturepipe.databases.tables import Table
 
 # `migrate` makes these rows in every target, under keys that the target allocates.
 NATURAL_PRIMARY = ("contenttypes.contenttype", "auth.permission")
-
-
-_KEY_TYPES: dict[str, KeyType] = {
-    **dict.fromkeys(INTEGERS, "integer"),
-    **dict.fromkeys(("CharField", "SlugField", "TextField"), "text"),
-    "UUIDField": "uuid",
-    "DecimalField": "decimal",
-}
 
 
 def schema_of(model: type[models.Model]) -> ModelSchema:
@@ -56,7 +44,6 @@ def schema_of(model: type[models.Model]) -> ModelSchema:
         references=tuple(_references(model)),
         generic_references=tuple(_generic_references(model)),
         many_to_many=tuple(_many_to_many(model)),
-        key_types=dict(_key_types(model)),
         natural_key=natural_key_paths(model),
         natural_primary=meta.label_lower in NATURAL_PRIMARY,
         depends=natural_key_dependencies(model),
@@ -135,15 +122,6 @@ def _references(model: type[models.Model]) -> Iterable[Reference]:
             constrained=getattr(field, "db_constraint", True),
             parent=bool(field.remote_field.parent_link),
         )
-
-
-def _key_types(model: type[models.Model]) -> Iterable[tuple[str, KeyType]]:
-    """How "pk" and the fields that other models refer to are read, where Django reads them."""
-    meta = model._meta
-    for field in meta.local_concrete_fields:
-        key_type = _KEY_TYPES.get(root_field(field).get_internal_type())
-        if key_type and field.unique and is_read_by_django(root_field(field)):
-            yield ("pk" if field is meta.pk else field.name), key_type
 
 
 def _generic_references(model: type[models.Model]) -> Iterable[GenericReference]:

@@ -19,9 +19,13 @@ from hypothesis import strategies as st
 
 from fixturepipe.arrange.stage import ArrangeOptions, arrange
 from fixturepipe.databases.endpoints import Endpoints
+from fixturepipe.databases.fields import has_composite_key
 from fixturepipe.databases.introspection import project_schemas
+from fixturepipe.databases.keyvalues import key_reader
+from fixturepipe.errors import FixtureError
 from fixturepipe.events import ignore
 from fixturepipe.verify.stage import VerifyOptions, verify
+from tests.apps.loading.models import Seat
 from tests.apps.naturals.models import Pointer, Unique
 from tests.apps.regress import models as r
 from tests.apps.trees.models import Folder, Listed, Nested, Pathed
@@ -297,6 +301,73 @@ KEYS = {
     "byuuid": [uuid.UUID(int=n) for n in (0, 1, 2**127)],
     "bylarge": [-(2**63), 0, 2**63 - 1],
 }
+
+
+# Spellings of keys in a fixture; those of one list are one row for stock loaddata.
+SPELLINGS = {
+    "regress.bylarge": [[1, True, 1.0, "01", " 1", "1"], [10, "1_0"], [3, "٣"]],
+    "regress.bydecimal": [[1, "1.00", 1.0], ["1.5", 1.5, "1.5000"]],
+    "regress.byfloat": [[1, 1.0, "1e0"], [0.1, "0.1"]],
+    "regress.bydate": [["2024-02-29", "2024-2-29"], ["2024-03-01"]],
+    "regress.bymoment": [["2024-01-01T12:00:00Z", "2024-01-01T13:00:00+01:00"]],
+    "regress.bytime": [["12:00:00", "12:00"], ["12:00:00.000001"]],
+    "regress.byaddress": [["::1", "0:0:0:0:0:0:0:1"], ["10.0.0.1"]],
+    "regress.byslug": [["5", 5], ["05"], ["True", True]],
+    "regress.byuuid": [[str(uuid.UUID(int=1)), uuid.UUID(int=1).hex, 1]],
+}
+
+
+@pytest.mark.parametrize("label", SPELLINGS)
+def test_keys_that_are_one_row_for_loaddata_are_refused_as_one(tmp_path, on_target, label):
+    groups = SPELLINGS[label]
+    path = tmp_path / "stock.json"
+    path.write_text(json.dumps([a(label, key, next=None) for keys in groups for key in keys]))
+    call_command("loaddata", path, verbosity=0)
+    assert len(rows(label)) == len(groups)
+
+    for number, (first, *others) in enumerate(groups):
+        for other in others:
+            objects = [a(label, first, next=None), a(label, other, next=None)]
+            with pytest.raises(FixtureError, match="is in object 1 already"):
+                arranged(tmp_path / f"{number}", MODELS, objects, key_readers=key_reader)
+    one_each = [a(label, keys[-1], next=keys[0]) for keys in groups]
+    found = arranged(tmp_path / "all", MODELS, one_each, key_readers=key_reader)
+    empty([label])
+    load(found)
+    assert len(rows(label)) == len(groups)
+
+
+@pytest.mark.skipif(not has_composite_key(Seat), reason="Django 5.2 has composite keys")
+def test_a_composite_key_is_one_however_its_parts_are_written(tmp_path, on_target):
+    label, keys = "loading.seat", [["A", 1], ["A", "01"], '["A", "1"]']
+    path = tmp_path / "stock.json"
+    path.write_text(json.dumps([a(label, json.dumps(key), taken=True) for key in keys[:2]]))
+    call_command("loaddata", path, verbosity=0)
+    assert Seat.objects.count() == 1
+    for number, key in enumerate(keys[1:]):
+        objects = [a(label, keys[0], taken=True), a(label, key, taken=True)]
+        with pytest.raises(FixtureError, match="is in object 1 already"):
+            arranged(tmp_path / f"{number}", MODELS, objects, key_readers=key_reader)
+
+
+def test_ids_in_many_to_many_lists_are_one_row_as_for_loaddata(tmp_path, on_target):
+    objects = [
+        a("knots.person", 1, friends=[2, "2", "02", 3]),
+        a("knots.person", 2, friends=["1", 1.0]),
+        a("knots.person", "03", friends=[True, 1]),
+    ]
+    path = tmp_path / "stock.json"
+    path.write_text(json.dumps(objects))
+    person = apps.get_model("knots.person")
+
+    def friends():
+        return {each.pk: sorted(f.pk for f in each.friends.all()) for each in person.objects.all()}
+
+    call_command("loaddata", path, verbosity=0)
+    expected = friends()
+    person.objects.all().delete()
+    load(arranged(tmp_path, MODELS, objects, key_readers=key_reader))
+    assert friends() == expected
 
 
 def chains():
