@@ -28,6 +28,7 @@ UNREADABLE, EARLY, OTHER_CLASS, NO_BOOLEAN, NO_JSON = "FP105", "FP106", "FP107",
 NOT_FINITE, NOT_UTF8, REFUSED_UUID, NUL, TOO_LARGE = "FP110", "FP111", "FP112", "FP113", "FP114"
 ZERO, ROUNDED, BIG_IN_JSON, REFUSED_JSON, NULL = "FP115", "FP116", "FP117", "FP118", "FP119"
 SINGLE, ZONED, OTHER_ADDRESS, LOST_HOUR = "FP120", "FP121", "FP122", "FP123"
+REFUSED_VALUE, CHANGED = "FP124", "FP125"
 
 # What the target's refusal means, by the type of the field.
 REFUSED: Mapping[str, str] = {"JSONField": REFUSED_JSON, "UUIDField": REFUSED_UUID}
@@ -53,6 +54,7 @@ class Limits:
 class TargetColumn:
     """A column of the target: its type in SQL, None if unknown, and its server's limits.
 
+    `unusual` says that only the server knows what a column of this type takes.
     `zones` are the time zones in which the source's connection reads a datetime without one, and
     the target's stores it; None if they are the same.
     """
@@ -60,6 +62,7 @@ class TargetColumn:
     type: str | None = None
     limits: Limits = Limits()
     zones: tuple[datetime.tzinfo, datetime.tzinfo] | None = None
+    unusual: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, connection_to, table_name
 from fixturepipe.databases.fields import Field, generated_fields, root_field, stored_fields
 from fixturepipe.databases.tables import Row, Table
-from fixturepipe.databases.tablesql import table_statements
+from fixturepipe.databases.tablesql import UnwritableTableError, table_statements
 from fixturepipe.databases.values import Column, Reader, Unreadable
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
@@ -78,7 +78,10 @@ class _Trial:
 
     def findings(self) -> Iterator[Finding]:
         """FP331 for each column whose values differ; nothing if the target refuses the table."""
-        statements = table_statements(self._model, self._target)
+        try:
+            statements = table_statements(self._model, self._target)
+        except UnwritableTableError:
+            return
         if statements is None:
             return
         create = statements.create.apart()[0]

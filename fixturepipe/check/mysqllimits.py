@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.tablesql import Index, table_statements
+from fixturepipe.databases.tablesql import Index, UnwritableTableError, table_statements
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
 
@@ -26,7 +26,10 @@ def refused_by_mysql(
     model: type[models.Model], connection: BaseDatabaseWrapper
 ) -> Iterator[Finding]:
     """FP320 for each index of a model's table that MySQL refuses."""
-    statements = table_statements(model, connection)
+    try:
+        statements = table_statements(model, connection)
+    except UnwritableTableError:
+        return
     if statements is None:
         return
     create, uniques = statements.create.apart()

@@ -64,16 +64,21 @@ class TableScan:
         self._target = target
         self._fields = stored_fields(model)
         self._references: set[Field] = set(constrained_keys(model))
-        self._tests = {
-            field: column_test(
-                field,
-                TargetColumn(target.column_type(field), target.limits, target.zones(source)),
-            )
-            for field in self._fields
-        }
+        self._unusual = {f for f in self._fields if target.is_unusual(f)}
+        self._tests = {field: self._test_of(field) for field in self._fields}
         lengths = {field: test.length for field, test in self._tests.items()}
         self._fixer = Fixer(fixes, source, self._verdict, lengths)
         self._fixes = fixes
+
+    def _test_of(self, field: Field) -> ColumnTest:
+        target = self._target
+        column = TargetColumn(
+            target.column_type(field),
+            target.limits,
+            target.zones(self._source),
+            field in self._unusual,
+        )
+        return column_test(field, column)
 
     def ask(self) -> Iterator[Finding]:
         """The findings that a query on the source gives."""
@@ -174,10 +179,18 @@ class TableScan:
         judge, null = self._tests[field].judge, null_verdict(field)
         verdicts = [null if raw is None else judge(raw) for raw in raws]
         asked = [i for i, verdict in enumerate(verdicts) if ASK in verdict]
-        taken = self._target.takes(field, [raws[i] for i in asked])
-        for i, fine in zip(asked, taken, strict=True):
-            verdicts[i] = FINE if fine else (REFUSED[root_field(field).get_internal_type()],)
+        for i, verdict in zip(
+            asked, self._answers(field, tuple(raws[i] for i in asked)), strict=True
+        ):
+            verdicts[i] = verdict
         return verdicts
+
+    def _answers(self, field: Field, raws: Row) -> list[Verdict]:
+        """The target's verdict on values that only it can judge."""
+        if field in self._unusual:
+            return self._target.trial(field, self._source).verdicts(raws) if raws else []
+        refused = (REFUSED.get(root_field(field).get_internal_type(), ""),)
+        return [FINE if fine else refused for fine in self._target.takes(field, raws)]
 
 
 class _Sum:

@@ -190,7 +190,10 @@ def tables(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
             yield RULES["FP308"].finding(label, "", engine=facts.engine, table=name)
         elif facts.row_format.lower() in ("compact", "redundant"):
             yield RULES["FP311"].finding(label, "", row_format=facts.row_format, table=name)
-        for charset in sorted(target.charsets(name) - {"utf8mb4", "ascii"}):
+        # The values of columns of unusual types are tried one by one.
+        fields = model._meta.local_concrete_fields
+        apart = {field.column.lower() for field in fields if target.is_unusual(field)}
+        for charset in sorted(target.charsets(name, apart) - {"utf8mb4", "ascii"}):
             yield RULES["FP309"].finding(label, "", charset=charset, table=name)
 
 
@@ -214,11 +217,13 @@ def collations(covered: Sequence[Model], target: TargetServer) -> Iterator[Findi
 
 
 def percent_signs(covered: Iterable[Model]) -> Iterator[Finding]:
-    """FP323: Django does not escape a % in a column's name where MySQL's drivers need it."""
+    """FP323: Django does not escape a % in a name where MySQL's drivers need it."""
     for model in covered:
+        if "%" in model._meta.db_table:
+            yield RULES["FP323"].finding(model._meta.label_lower, "", what="table")
         for field in model._meta.local_concrete_fields:
             if "%" in field.column:
-                yield RULES["FP323"].finding(model._meta.label_lower, field.name)
+                yield RULES["FP323"].finding(model._meta.label_lower, field.name, what="column")
 
 
 def other_copier(target: TargetServer) -> Iterator[Finding]:

@@ -17,7 +17,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check import refusals
 from fixturepipe.databases.packets import outcomes
-from fixturepipe.databases.tablesql import CreateTable, Index, TableStatements, table_statements
+from fixturepipe.databases.tablesql import (
+    CreateTable,
+    Index,
+    TableStatements,
+    UnwritableTableError,
+    table_statements,
+)
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import Fixes
@@ -50,11 +56,19 @@ class TableTrial:
         self._fixing = SchemaFixes(connection, fixes)
 
     def findings(self, models: Iterable[Model]) -> Iterator[Finding]:
-        """FP317, FP318 and FP319 for what the server refuses of the models' tables.
+        """FP317 to FP319 for what the server refuses of the models' tables, FP328 if Django fails.
 
         Raises DatabaseError where an error is not about a table.
         """
-        described = [(m, s) for m in models if (s := table_statements(m, self._connection))]
+        described = []
+        for model in models:
+            try:
+                statements = table_statements(model, self._connection)
+            except UnwritableTableError as error:
+                yield RULES["FP328"].finding(model._meta.label_lower, "", reason=error)
+                continue
+            if statements is not None:
+                described.append((model, statements))
         trials = [
             statement
             for _, each in described

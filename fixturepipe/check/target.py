@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.mysql.base import DatabaseWrapper as MySQLWrapper
 
 from fixturepipe.check.columntest import Limits
+from fixturepipe.check.columntrial import KNOWN, ColumnTrial, is_unusual
 from fixturepipe.databases.catalog import Catalog, ColumnFacts
 from fixturepipe.databases.endpoints import TARGET, connection_to, table_name
 from fixturepipe.databases.expressions import UniqueExpressions
@@ -193,9 +194,10 @@ class TargetServer:
         """Whether the target has been migrated; other tables do not count."""
         return self._server is not None and "django_migrations" in self.catalog.columns
 
-    def charsets(self, table: str) -> set[str]:
-        """The character sets of a table's text."""
-        collations = {facts.collation for facts in self.catalog.columns[table.lower()].values()}
+    def charsets(self, table: str, without: Container[str] = ()) -> set[str]:
+        """The character sets of a table's text, some columns left out."""
+        columns = self.catalog.columns[table.lower()]
+        collations = {facts.collation for name, facts in columns.items() if name not in without}
         return {collation.partition("_")[0] for collation in collations if collation}
 
     @property
@@ -228,6 +230,25 @@ class TargetServer:
         asked = getattr(root_field(field), "db_collation", None) or self.default_collation
         collation = there.collation if there is not None and there.collation else asked
         return TextColumn(int(written[1] or _LONGEST), collation)
+
+    def is_unusual(self, field: Field) -> bool:
+        """Whether the field's column has a type whose values only the server can judge."""
+        if self._server is None or not self.may_make_temporary_tables:
+            return False
+        kind = self.column_type(field)
+        return kind is not None and is_unusual(field, kind, self._server)
+
+    def trial(self, field: Field, source: BaseDatabaseWrapper) -> ColumnTrial:
+        """The trial of an unusual column's values. Requires a server."""
+        assert self._server is not None
+        there, kind = self._facts(field), str(field.db_type(self._server))
+        # MariaDB calls its json a longtext, and no server names a column's character set there.
+        if there is not None and not KNOWN.fullmatch(there.type):
+            kind = there.type
+            if there.collation:
+                charset = there.collation.partition("_")[0]
+                kind = f"{kind} CHARACTER SET {charset} COLLATE {there.collation}"
+        return ColumnTrial(field, kind, source, self._server)
 
     def _facts(self, field: Field) -> ColumnFacts | None:
         if self._server is None:

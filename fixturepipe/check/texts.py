@@ -66,6 +66,7 @@ _PLAIN_UUIDS = re.compile("(?:[0-9a-f]{12}[1-5][0-9a-f]{3}[89ab][0-9a-f]{15},)*"
 
 def uuids(_: Field, column: TargetColumn) -> ColumnTest:
     """UUIDs, of which MariaDB's own column type refuses some."""
+    native = column.limits.native_uuid and column.type in (None, "uuid")
 
     def judge(raw: Any) -> Verdict:
         if not isinstance(raw, (str, uuid.UUID)):
@@ -75,7 +76,7 @@ def uuids(_: Field, column: TargetColumn) -> ColumnTest:
         except ValueError:
             return (UNREADABLE,)
         known = value.variant == uuid.RFC_4122 and value.version in range(1, 6)
-        return FINE if known or not column.limits.native_uuid else (ASK,)
+        return FINE if known or not native else (ASK,)
 
     return ColumnTest(lambda raws: bool(_PLAIN_UUIDS.fullmatch(",".join(raws) + ",")), judge)
 

@@ -31,6 +31,10 @@ _FOREIGN_KEY = re.compile(
 )
 
 
+class UnwritableTableError(Exception):
+    """Django or a field's own code fails to write the statements of a table."""
+
+
 @dataclass(frozen=True)
 class Index:
     """An index that a statement makes. `columns` is its SQL between parentheses; `kind` is "",
@@ -147,11 +151,17 @@ def table_statements(
 ) -> TableStatements | None:
     """The statements with which Django makes a model's table and no other; None if it has another
     form than all that is known here.
+
+    Raises UnwritableTableError if Django cannot write them.
     """
     editor = connection.schema_editor(collect_sql=True)
     editor.deferred_sql = []
-    with _default_engine(connection):
-        editor.create_model(model)
+    try:
+        with _default_engine(connection):
+            editor.create_model(model)
+    # The fields' own code may raise anything.
+    except Exception as error:
+        raise UnwritableTableError(f"{type(error).__name__}: {error}") from error
     statements = [*editor.collected_sql, *map(str, editor.deferred_sql)]
     create = parse_create(statements[0])
     if create is None:

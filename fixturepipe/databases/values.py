@@ -9,6 +9,7 @@ Two databases may store these differently, and they are equal:
 
 * a UUID as char(32) and as a native column; a boolean as 0 and 1;
 * a datetime in another time zone; a decimal with fewer trailing zeros;
+* a float that SQLite holds as a whole number;
 * JSON with its keys in another order, other white space, or a float in another notation
   (1e2 and 100.0); a key given twice counts once, its last value, as every reader takes it;
 * the id of a content type or a permission, which each database allocates: they are compared
@@ -137,6 +138,7 @@ class Reader:
         self.own = [] if custom else self._column.get_db_converters(connection)
         self._from_text = _FROM_TEXT.get(self.kind) if as_text and not self.is_raw else None
         self.is_json = self.kind == "JSONField" and not self.is_raw
+        self.is_raw_json = self.is_raw and (root.db_type(connection) or "").lower() == "json"
 
     def value(self, raw: Any) -> Any:
         """One value; Unreadable where Django cannot read it or loses that it is not NULL."""
@@ -150,6 +152,8 @@ class Reader:
 
     def values(self, raws: Values) -> list[Any]:
         """A column of values."""
+        if self.kind == "FloatField" and not self.is_raw:
+            raws = _as_floats(raws)
         if not (self.backend or self.own or self._from_text or self.is_json):
             return list(raws)
         return [self.value(raw) for raw in raws]
@@ -222,8 +226,10 @@ class Column:
         if _all_same(expected, found):
             return []
         pairs = enumerate(zip(expected, found, strict=True))
-        is_raw = self.source.is_raw or self.target.is_raw
-        return [i for i, (a, b) in pairs if not (same(a, b) or (is_raw and _same_raw(a, b)))]
+        if not (self.source.is_raw or self.target.is_raw):
+            return [i for i, (a, b) in pairs if not same(a, b)]
+        equal = _same_json if self.target.is_raw_json else _same_raw
+        return [i for i, (a, b) in pairs if not (same(a, b) or equal(a, b))]
 
     def both(self, ours: Any, theirs: Any) -> tuple[Any, Any]:
         """One pair of raw values as a report shows them, never the same text."""
@@ -268,13 +274,37 @@ def canonical_json(raw: str | bytes) -> str:
 
 def _same_raw(ours: object, theirs: object) -> bool:
     """Whether two stored values of a type of the project's own are equal."""
-    if isinstance(ours, datetime.datetime) or isinstance(theirs, datetime.datetime):
-        return _padded([str(ours), str(theirs)]) == _padded([str(theirs)] * 2)
+    if isinstance(ours, bytes) or isinstance(theirs, bytes):
+        return _bytes_of(ours) == _bytes_of(theirs)
+    if any(isinstance(v, (datetime.datetime, datetime.time)) for v in (ours, theirs)):
+        return _padded([_in_utc(ours)]) == _padded([_in_utc(theirs)])
     numbers = [isinstance(v, (int, float, decimal.Decimal)) for v in (ours, theirs)]
     try:
         return any(numbers) and decimal.Decimal(str(ours)) == decimal.Decimal(str(theirs))
     except decimal.InvalidOperation:
         return False
+
+
+def _same_json(ours: object, theirs: object) -> bool:
+    """Whether a text is the JSON that a server's own type of column writes in its own way."""
+    try:
+        return canonical_json(str(ours)) == canonical_json(str(theirs))
+    except ValueError:
+        return False
+
+
+def _bytes_of(stored: object) -> object:
+    """A UUID is 32 digits in one column and 16 bytes in another, a boolean may be a bit."""
+    if isinstance(stored, str) and re.fullmatch("[0-9a-f]{32}", stored):
+        return bytes.fromhex(stored)
+    return bytes([stored]) if isinstance(stored, int) and 0 <= stored < 256 else stored
+
+
+def _in_utc(stored: object) -> str:
+    """A date or time as a column has it that knows no time zone."""
+    if isinstance(stored, datetime.datetime) and stored.tzinfo is not None:
+        stored = stored.astimezone(datetime.UTC).replace(tzinfo=None)
+    return str(stored)
 
 
 def _all_same(ours: Values, theirs: Values) -> bool:
@@ -285,6 +315,13 @@ def _all_same(ours: Values, theirs: Values) -> bool:
     if _INEXACT.isdisjoint(map(type, ours)):
         return True
     return all(map(same, ours, theirs))
+
+
+def _as_floats(raws: Values) -> Values:
+    """The values with whole numbers as floats: a column without a type keeps 5 as it was given."""
+    if int not in set(map(type, raws)):
+        return raws
+    return [float(v) if type(v) is int and int(float(v)) == v else v for v in raws]
 
 
 def _same_booleans(ours: Values, theirs: Values) -> bool:

@@ -196,6 +196,18 @@ RULES = _rules(
         "Remove TIME_ZONE from the target's settings in DATABASES: it then stores UTC.",
     ),
     Rule(
+        "FP124",
+        "error",
+        "The target's column ({limit}) refuses the value: the load would stop.",
+        "Give the field another type on this server, or correct the values.",
+    ),
+    Rule(
+        "FP125",
+        "error",
+        "The target's column ({limit}) would store another value.",
+        "Give the field a type on this server that keeps the value as it is.",
+    ),
+    Rule(
         "FP201",
         "error",
         "These rows refer to rows of {remote} that do not exist: the target refuses them.",
@@ -386,8 +398,8 @@ RULES = _rules(
     Rule(
         "FP323",
         "error",
-        "The column's name has a %: on MySQL and MariaDB Django cannot query or save the model.",
-        "Rename the column in a migration, or with db_column.",
+        "The {what}'s name has a %: on MySQL and MariaDB Django cannot query or save the model.",
+        "Rename the {what} in a migration, or with db_{what}.",
     ),
     Rule(
         "FP324",
@@ -417,6 +429,12 @@ RULES = _rules(
         "Another program made the target's tables: its django_migrations.applied is {actual}."
         " Django cannot work with such tables.",
         "Use an empty database: `fixturepipe run` makes the tables with the project's migrations.",
+    ),
+    Rule(
+        "FP328",
+        "error",
+        "Django cannot write the statements that make the table on the target: {reason}.",
+        "Change the model or its fields; a % in db_table_comment is one of the causes.",
     ),
     Rule(
         "FP330",

@@ -75,6 +75,8 @@ FIXES_FOR: Mapping[str, tuple[FixName, ...]] = {
     "FP121": ("utc", *_ANY),
     "FP122": _ANY,
     "FP123": _ANY,
+    "FP124": _ANY,
+    "FP125": _ANY,
     "FP201": _ANY,
     "FP202": ("drop",),
     "FP203": ("rename", "null", "drop"),

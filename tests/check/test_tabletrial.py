@@ -164,6 +164,14 @@ def test_what_the_target_does_not_create_is_named_once_each(empty: Shop) -> None
     assert "index pages_some" in found[2]["consequence"]
 
 
+def test_what_django_cannot_write_or_query_there_is_named(empty: Shop) -> None:
+    checked = empty.run("check", "--json", PROJECT_APP="pages")
+    found = {f["id"]: f for f in json.loads(checked.stdout)["findings"] if f["field"] == ""}
+    assert found["FP323"]["model"] == "pages.rate"
+    assert "The table's name has a %" in found["FP323"]["consequence"]
+    assert found["FP328"]["model"] == "pages.commented"
+
+
 def test_settings_that_put_another_driver_in_mysqlclients_name_are_no_matter(
     empty: Shop, tmp_path: Path
 ) -> None:

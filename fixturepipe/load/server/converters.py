@@ -68,7 +68,7 @@ def stored_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Conver
     if isinstance(plain, models.UUIDField) and root.db_type(connection) != plain.db_type(
         connection
     ):
-        return _hexadecimal_uuids
+        return _binary_uuids if "binary" in str(root.db_type(connection)) else _hexadecimal_uuids
     if plain is not None:
         return converter_for(plain, connection)
     column = (root.db_type(connection) or "").lower()
@@ -81,6 +81,11 @@ def _hexadecimal_uuids(values: Sequence[Any]) -> list[str]:
     https://docs.djangoproject.com/en/5.2/releases/5.0/#migrating-existing-uuidfield-on-mariadb-10-7
     """
     return [NULL if value is None else quoted(uuid.UUID(value).hex) for value in values]
+
+
+def _binary_uuids(values: Sequence[Any]) -> list[str]:
+    """For the binary(16) that a field of the project's own may have on MySQL."""
+    return [NULL if value is None else f"x'{uuid.UUID(value).hex}'" for value in values]
 
 
 def _raw(values: Sequence[Any]) -> list[str]:

@@ -130,7 +130,10 @@ class LoadTarget:
     def _needed_by_others(self, chosen: Collection[type[models.Model]]) -> set[type[models.Model]]:
         """Those of the models that rows refer to which are not to be deleted."""
         needed: set[type[models.Model]] = set()
-        others = set(apps.get_models(include_auto_created=True)) - set(chosen)
+        # Proxies and unmanaged models can share a table with one of the chosen.
+        tables = {model._meta.db_table for model in chosen}
+        every = apps.get_models(include_auto_created=True)
+        others = {model for model in every if model._meta.db_table not in tables}
         while True:
             found = {
                 remote

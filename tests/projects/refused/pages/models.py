@@ -101,3 +101,14 @@ class Partial(models.Model):
                 fields=["day"], name="pages_later", deferrable=models.Deferrable.DEFERRED
             ),
         )
+
+
+class Rate(models.Model):
+    class Meta:
+        db_table = "pages_rate_%"
+
+
+class Commented(models.Model):
+    class Meta:
+        # Django's schema editor fails to write it on MySQL.
+        db_table_comment = "rates in % of the price"
