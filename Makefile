@@ -53,7 +53,7 @@ installer := pyproject.toml scripts/setup.sh
 .DEFAULT_GOAL := help
 # The stages are steps of one migration: -j must not run them in parallel.
 .NOTPARALLEL:
-.PHONY: help setup setup-dev sample sample-if-needed check dump arrange load verify sync run status inspect report server test lint docs package bench clean
+.PHONY: help setup setup-dev sample sample-if-needed check dump arrange load verify sync run status inspect report server test lint docs package bench pictures clean
 
 help: ## show this list
 	@echo 'fixturepipe moves a Django project'\''s data from SQLite to MySQL. Try: make dump load'
@@ -156,6 +156,10 @@ package: $(ready-dev) ## build the sdist and the wheel in build/package, check a
 bench: $(ready-dev) ## compare fixturepipe with the alternatives (SCALE=5; WHAT=run, load, scaling …)
 	@echo '==> bench: $(or $(WHAT),run) at scale $(or $(SCALE),1), whole processes in turn'
 	@$(python) -m bench --what '$(or $(WHAT),run)' $(if $(SCALE),--scale '$(SCALE)') $(ARGS)
+
+pictures: $(ready-dev) ## the pictures of the sample's report in docs/images, by Chromium
+	@echo '==> pictures: the report of the sample, on a desk and on a phone'
+	@$(python) -m tests.report.screenshots
 
 clean: $(ready) ## remove the run's files and its ledger, after asking
 	@echo '==> clean: the run directory and the ledger'

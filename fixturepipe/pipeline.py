@@ -43,10 +43,10 @@ from fixturepipe.databases.introspection import project_schemas, rows_found
 from fixturepipe.databases.ledger import Ledger, remove_ledger
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import (
+    database_described,
     require_migrated,
     require_reachable,
     require_server,
-    server_version,
     wants_password,
 )
 from fixturepipe.databases.runtarget import AskPassword, choose_target, record_target
@@ -566,9 +566,9 @@ class Pipeline:
         }
         ends = self._ends
         if ends is not None:
-            found["source"] = server_version(connection_to(SOURCE))
+            found["source"] = database_described(connection_to(SOURCE))
         if ends is not None and ends.target is not None:
-            found["target"] = server_version(connection_to(TARGET))
+            found["target"] = database_described(connection_to(TARGET))
         return found
 
     def _is_embedded(self) -> bool:

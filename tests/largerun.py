@@ -184,8 +184,8 @@ class LargeRun:
             "fixturepipe": "0.1.0",
             "Python": "3.12.8",
             "Django": "5.2.4",
-            "source": "SQLite 3.46.1",
-            "target": "MySQL 9.7.0",
+            "source": "SQLite 3.46.1, db.sqlite3",
+            "target": "MySQL 9.7.0, site on db1.example",
         }
         took = {
             "check": 14.2,

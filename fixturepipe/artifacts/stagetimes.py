@@ -26,7 +26,8 @@ class StageTime(msgspec.Struct, frozen=True):
     """One time that a stage ran. `command` is "sync" for the stages of a sync, else "run".
 
     `began` is an ISO datetime in UTC. A stage that an error or its user stopped is not `finished`,
-    and its `objects` are not known. `versions` names the programs and their versions.
+    and its `objects` are not known. `versions` has the versions of the programs by name; "source"
+    and "target" describe the two databases.
     """
 
     stage: str

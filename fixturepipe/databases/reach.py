@@ -121,13 +121,17 @@ def require_migrated(alias: str, endpoint: Endpoint) -> None:
     )
 
 
-def server_version(connection: BaseDatabaseWrapper) -> str:
-    """The database's program and version: "MariaDB 10.11.6"; "" if it does not answer."""
+def database_described(connection: BaseDatabaseWrapper) -> str:
+    """A database's program and name: "MariaDB 10.11.6, shop on db1"; "" if it does not answer."""
     try:
-        version = connection.get_database_version()
-        return f"{connection.display_name} {'.'.join(map(str, version))}"
+        version = ".".join(map(str, connection.get_database_version()))
     except DatabaseError:
         return ""
+    settings = connection.settings_dict
+    name, host = Path(str(settings["NAME"])).name, str(settings.get("HOST") or "")
+    # A host may be the path of a socket.
+    place = name if not host or host.startswith("/") else f"{name} on {host}"
+    return f"{connection.display_name} {version}, {place}"
 
 
 def _is_path(name: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,7 +85,7 @@ def collected(
         syncs=[_sync(each) for each in syncs],
         dumps=[data.DumpFile(d.file, d.objects, d.bytes, d.sha256) for d in manifest.dumps],
         hashes=list(_hashes(directory, manifest)),
-        commands=list(_commands(state, line)),
+        commands=list(_commands(state, verification, disclosure, line)),
     )
 
 
@@ -352,13 +353,17 @@ def _hashes(directory: RunDirectory, manifest: Manifest) -> Iterator[data.Hash]:
             yield data.Hash(f"{name} of the source", fingerprint[name])
 
 
-def _commands(state: State, line: Callable[[str], str]) -> Iterator[data.Command]:
-    asked: Iterable[tuple[str, str]] = (
-        ("See how far the run is", "status"),
-        ("Compare every row of source and target again", "verify"),
-        ("Find a row in the dumps and chunks", "inspect --model APP.MODEL --pk KEY"),
-    )
+def _commands(
+    state: State,
+    verification: Verification | None,
+    disclosure: Disclosure,
+    line: Callable[[str], str],
+) -> Iterator[data.Command]:
+    yield data.Command("See how far the run is", line("status"))
+    yield data.Command("Compare every row of source and target again", line("verify"))
+    for each in verification.differences[:1] if verification else []:
+        if key := disclosure.key(each["pk"]):
+            row = shlex.quote(f"{each['model']}:{key}")
+            yield data.Command("See a differing row on both sides", line(f"verify --row {row}"))
     if state.verified:
-        asked = (*asked, ("Bring what has changed in the source since", "sync"))
-    for purpose, command in asked:
-        yield data.Command(purpose, line(command))
+        yield data.Command("Bring what has changed in the source since", line("sync"))

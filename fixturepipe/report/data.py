@@ -44,7 +44,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A database: its name, without password, and its program with the version."""
+    """A database: the alias or URL that it was named by, without password, and its program,
+    version and name in words."""
 
     name: str
     program: str = ""

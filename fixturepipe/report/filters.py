@@ -43,12 +43,8 @@ def some(value: int) -> str:
 @register.filter
 def duration(value: float) -> str:
     """A duration for people."""
-    if not value:
-        return "0"
-    if value < 1:
-        return f"{value * 1000:.0f} ms"
     if value < 60:
-        return f"{value:.1f} s"
+        return f"{value:.{2 if value < 10 else 1}f} s"
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

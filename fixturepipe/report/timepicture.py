@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fixturepipe.report.data import Block, Stage, Timeline, Worker
+from fixturepipe.report.filters import duration
 
 _WIDTH = 1000
 # Thinner than this nobody sees it.
@@ -49,7 +50,7 @@ class TimelinePicture:
 
     timeline: Timeline
     workers: list[WorkerBars]
-    ticks: list[float]
+    ticks: list[str]
 
 
 def stage_bars(stages: Sequence[Stage]) -> list[StageBar]:
@@ -77,7 +78,8 @@ def timeline_picture(timeline: Timeline | None) -> TimelinePicture | None:
         )
         for worker in timeline.workers
     ]
-    return TimelinePicture(timeline, workers, [timeline.seconds * part / 4 for part in range(5)])
+    ends = [timeline.seconds * part / 4 for part in range(1, 5)]
+    return TimelinePicture(timeline, workers, ["0", *map(duration, ends)])
 
 
 def _bar(block: Block, scale: float) -> BlockBar:

@@ -71,9 +71,9 @@ def _sentence(
     rows = f"{plural(totals.verified or 0, 'row')} of {plural(totals.models, 'model')}"
     match outcome:
         case "equal":
-            return f"Everything is moved and proven equal: {rows}, compared value by value."
+            return f"Moved and proven equal: all {rows}, value by value."
         case "excepted":
-            return f"Moved and proven equal, with known exceptions: {rows}, compared by value."
+            return f"Moved and proven equal, with known exceptions: {rows}, value by value."
         case "sampled":
             return f"What was compared is equal: {rows}."
         case "different":

@@ -41,12 +41,12 @@ class Opened:
 
 
 @contextmanager
-def opened_browser() -> Iterator[Opened]:
-    """A new browser with an empty profile."""
+def opened_browser(scale: int = 1) -> Iterator[Opened]:
+    """A new browser with an empty profile; a pixel of the page has `scale` by `scale` dots."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(_FLAGS))
         try:
-            page = browser.new_page()
+            page = browser.new_page(device_scale_factor=scale)
             opened = Opened(page)
             page.on("request", lambda request: opened.requests.append(request.url))
             page.on("console", lambda message: opened.complaints.append(message.text))
