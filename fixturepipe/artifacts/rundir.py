@@ -192,6 +192,21 @@ class RunDirectory:
                 return False
         return True
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a command holds the run directory, as `locked` does."""
+        try:
+            descriptor = os.open(self.path / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run directory against a second command that would write in it.

@@ -31,6 +31,7 @@ from fixturepipe.cli.nextcommand import PROGRAM, NextCommand
 from fixturepipe.cli.objectview import ObjectView
 from fixturepipe.cli.options import PROJECT, Command, default_of
 from fixturepipe.cli.terminal import flush_stdout, say, shown
+from fixturepipe.cli.watch import watch
 from fixturepipe.config import Project, filled
 from fixturepipe.errors import UsageError
 from fixturepipe.events import Listener
@@ -190,6 +191,8 @@ def _status(call: Call) -> int:
         graph = _graph(read_manifest(call.directory), call["graph"])
         call.show(output.Graph(graph), lambda: print(graph, end=""))
         return DONE
+    if call["watch"]:
+        watch(call.directory)
     state = read_state(call.directory)
     call.show(state, lambda: show.status(state, call.view))
     return DONE

@@ -387,6 +387,14 @@ COMMANDS = (
         "show where this run stands and the next command",
         own=(
             Option(
+                "watch",
+                "while a command is at work, show how far it has come, with rate and estimate",
+                convert=None,
+                default=False,
+                group=WHAT,
+                example="",
+            ),
+            Option(
                 "graph",
                 "show the order of the models and what each needs: as text, for Graphviz (dot), "
                 "or drawn by it (svg)",
