@@ -34,6 +34,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.models import Model
 from django.db.utils import ConnectionHandler, load_backend
 
+from fixturepipe.apps import TARGETS
 from fixturepipe.config import Project
 from fixturepipe.databases import mysql, postgresql
 from fixturepipe.databases.urls import is_url, shown_url
@@ -172,10 +173,7 @@ def resolve_endpoint(given: str) -> Endpoint:
 
 def default_target() -> str:
     """The target if none is given: the alias "target" or "mysql", else the embedded server."""
-    for alias in ("target", "mysql"):
-        if alias in connections.settings:
-            return alias
-    return EMBEDDED
+    return next((alias for alias in TARGETS if alias in connections.settings), EMBEDDED)
 
 
 def connection_to(alias: str) -> BaseDatabaseWrapper:
