@@ -91,6 +91,7 @@ class LargeRun:
         _write_findings(directory, schemas)
         _write_changes(directory, schemas)
         _write_rejects(directory, list(rejected))
+        _write_arrange_rejects(directory, schemas[50].label, schemas[51].label)
         self._write_verification(directory, schemas, loaded)
         _write_syncs(directory)
         return directory
@@ -163,7 +164,9 @@ class LargeRun:
             dumps=[
                 _dump(app, {k: n for k, n in rows.items() if k.startswith(app)}) for app in apps
             ],
-            arrangement=Arrangement({}, 5000, 2**22, chunks, sum(rows.values()), rows),
+            arrangement=Arrangement(
+                {}, 5000, 2**22, chunks, sum(rows.values()), rows, {labels[50]: 2}, on_orphan="null"
+            ),
             schema_changes=[
                 SchemaChange(
                     labels[12],
@@ -307,6 +310,24 @@ def _write_rejects(directory: RunDirectory, labels: list[str]) -> None:
         reasons.append(Reason(label, SECRET, f"owner is {SECRET!r}, and there is no such user"))
         objects = [{"model": label, "pk": reason.pk, "fields": {}} for reason in reasons]
         write_rejects(directory, f"{number:04}-{label}.json", objects, reasons)
+
+
+def _write_arrange_rejects(directory: RunDirectory, left_out: str, kept: str) -> None:
+    """Two objects that `arrange` left out, and three that it kept with a null."""
+    ends = [(left_out, pk, "; the object is left out") for pk in (1, 2)]
+    ends += [(kept, pk, "; set to null") for pk in (4, 5, 6)]
+    reasons = [
+        Reason(
+            label,
+            pk,
+            f"{label} {pk}: owner is 9, and there is no such auth.user{end}",
+            "owner",
+            "9",
+        )
+        for label, pk, end in ends
+    ]
+    objects = [{"model": label, "pk": pk, "fields": {}} for label, pk, _ in ends]
+    write_rejects(directory, "arrange.json", objects, reasons)
 
 
 def _write_syncs(directory: RunDirectory) -> None:

@@ -20,6 +20,7 @@ from fixturepipe.arrange.keys import NATURAL, PK, Key
 from fixturepipe.arrange.keysets import KeySet, KeyStore, batches
 from fixturepipe.arrange.options import OnOrphan
 from fixturepipe.artifacts.records import FixtureWriter, decode_object, encode_value, object_line
+from fixturepipe.artifacts.rejects import SET_TO_NULL
 
 Done = Literal["stopped", "rejected", "null"]
 
@@ -43,7 +44,7 @@ class Orphan:
     done: Done
 
     def __str__(self) -> str:
-        end = {"stopped": "", "rejected": "; the object is left out", "null": "; set to null"}
+        end = {"stopped": "", "rejected": "; the object is left out", "null": SET_TO_NULL}
         return (
             f"{self.model} {self.pk}: {self.field} is {self.value!r}, and there is no such"
             f" {self.refers_to}{end[self.done]}"

@@ -21,6 +21,7 @@ from fixturepipe.artifacts.records import encode_value, first_objects, fixture_w
 from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory
 
 ARRANGE = "arrange.json"  # the file of what `arrange` left out
+SET_TO_NULL = "; set to null"  # ends its reasons for objects that it kept
 _SUFFIX = ".reasons.json"
 _HINT = "Correct or remove it. The objects in it then count as missing."
 

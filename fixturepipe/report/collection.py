@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from fixturepipe.artifacts.changes import read_changes
 from fixturepipe.artifacts.chunktimes import read_chunk_times
+from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Chunk, Manifest, read_manifest
 from fixturepipe.artifacts.records import file_sha256
-from fixturepipe.artifacts.rejects import read_reasons
+from fixturepipe.artifacts.rejects import ARRANGE, SET_TO_NULL, Reason, read_reasons
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.stagetimes import StageTime, read_stage_times
 from fixturepipe.artifacts.state import (
@@ -49,7 +51,8 @@ def collected(
     verification = read_verification(directory, manifest.run)
     times = read_stage_times(directory)
     syncs = [sync for sync in read_syncs(directory) if sync.loaded]
-    models = list(_models(manifest, state, verification))
+    left_out = _LeftOut.of(directory, manifest)
+    models = list(_models(manifest, state, verification, left_out))
     totals = _totals(models)
     chunks = manifest.arrangement.chunks if manifest.arrangement else ()
     checked = read_check(directory.path)
@@ -111,18 +114,44 @@ def _run(
     )
 
 
+@dataclass(frozen=True)
+class _LeftOut:
+    """Objects that `dump` and `arrange` left out, and those with references set to null.
+
+    Both by label; `load` counts its own.
+    """
+
+    rejected: Counter[str]
+    nulled: Counter[str]
+
+    @classmethod
+    def of(cls, directory: RunDirectory, manifest: Manifest) -> _LeftOut:
+        """What the run left out, without its syncs."""
+        arrangement = manifest.arrangement
+        rejected = Counter(arrangement.rejected if arrangement else {})
+        nulled: set[tuple[str, str]] = set()
+        for name, reason in read_reasons(directory):
+            if name.startswith("dump-"):
+                rejected[reason.model] += 1
+            elif name == ARRANGE and reason.text.endswith(SET_TO_NULL):
+                nulled.add((reason.model, key_text(reason.pk)))
+        return cls(rejected, Counter(label for label, _ in nulled))
+
+
 def _models(
-    manifest: Manifest, state: State, verification: Verification | None
+    manifest: Manifest, state: State, verification: Verification | None, left_out: _LeftOut
 ) -> Iterator[data.Model]:
     rows = _source_rows(manifest)
     apart = verification.apart if verification else {}
     for each in state.models:
         found = apart.get(each.label, Unequal())
+        rejected = each.rejected + left_out.rejected[each.label]
+        changed = each.changed + left_out.nulled[each.label]
         if found.rows:
             status: data.ModelStatus = "different"
         elif verification is None or each.label not in verification.models:
             status = "open"
-        elif each.rejected or each.changed or each.dropped:
+        elif rejected or changed or each.dropped:
             status = "excepted"
         else:
             status = "equal"
@@ -131,11 +160,11 @@ def _models(
             status,
             rows.get(each.label),
             each.dumped,
-            each.changed,
+            changed,
             each.dropped,
             each.arranged,
             each.loaded,
-            each.rejected,
+            rejected,
             each.verified,
             found.differing,
             found.missing,
@@ -297,8 +326,14 @@ def _fixes(directory: RunDirectory, disclosure: Disclosure) -> list[data.Fix]:
 def _rejects(directory: RunDirectory, disclosure: Disclosure) -> list[data.Reject]:
     """The rejects by model, field and reason, the largest groups first."""
     groups: dict[tuple[str, str, str], _RejectGroup] = {}
+    # A sync rejects what the run rejected once more.
+    seen: set[tuple[str, str, str]] = set()
     for place in loaded_directories(directory):
         for name, reason in read_reasons(place):
+            named = (reason.model, reason.field, key_text(reason.pk))
+            if named in seen:
+                continue
+            seen.add(named)
             text = reason.text.removeprefix(f"{reason.model} {reason.pk}: ")
             where = (reason.model, reason.field, without_values(text, reason.value))
             group = groups.setdefault(where, _RejectGroup(disclosure, reason.hint))
@@ -317,7 +352,7 @@ class _RejectGroup:
         self._rows: list[data.Row] = []
         self._count = 0
 
-    def add(self, file: str, reason: Any) -> None:
+    def add(self, file: str, reason: Reason) -> None:
         self._count += 1
         self._files[file] = None
         if len(self._rows) < EXAMPLES:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -76,9 +80,19 @@ def test_the_report_of_a_shop_that_is_moved_says_so_and_names_its_programs(
     assert "<b>bad</b>" not in page
 
 
-def test_a_run_that_is_not_finished_names_the_next_command(shop: Shop) -> None:
-    shop.done("dump", "sites")
+def test_each_dumped_object_of_an_unfinished_run_is_arranged_or_rejected(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop = replace(shop, database=Path(shutil.copy(shop.database, tmp_path / "own.sqlite3")))
+    with closing(sqlite3.connect(shop.database)) as source, source:
+        source.execute("UPDATE reviews_review SET author_id = 999999 WHERE id IN (5, 6)")
+    shop.done("dump", "reviews", "accounts", "auth", "contenttypes")
+    shop.run("arrange", "--on-orphan", "reject")
     report = shop.json("report")
+    totals = report["totals"]
+    assert totals["rejected"] >= 2
+    assert totals["dumped"] == totals["arranged"] + totals["rejected"]
+    assert sum(each["count"] for each in report["rejects"]) == totals["rejected"]
     assert report["verdict"]["outcome"] == "unfinished"
     assert report["verdict"]["next"].endswith(" load")
     assert report["timeline"] is None
@@ -118,8 +132,25 @@ def test_differing_models_come_first_and_are_marked_with_more_than_colour(
 ) -> None:
     write_report(large)
     rows = re.findall(r"<tr class=\"(\w+)\"><th scope=\"row\">.*?</tr>", page_in(large))
-    assert rows[:5] == ["bad", "bad", "warn", "warn", "good"]
+    assert rows[:5] == ["bad", "bad", "warn", "warn", "warn"]
     assert "✕</i> differs" in page_in(large)
+
+
+def test_what_arrange_left_out_counts_as_rejected_and_what_it_set_to_null_as_changed(
+    tmp_path: Path,
+) -> None:
+    report = write_report(LargeRun(models=100, differs=False).write(tmp_path / "run"))
+    assert report.verdict.outcome == "excepted"
+    assert (report.totals.rejected, report.totals.changed) == (14 + 2, 3)
+    touched = [model for model in report.models if model.rejected or model.changed]
+    assert [(model.status, model.rejected, model.changed) for model in touched] == [
+        *[("excepted", 7, 0)] * 2,
+        ("excepted", 2, 0),
+        ("excepted", 0, 3),
+    ]
+    reasons = {each.reason: each.count for each in report.rejects}
+    assert reasons["owner is …, and there is no such auth.user; set to null"] == 3
+    assert "Rejected, and kept in rejects/: 16 rows." in [r.text for r in report.verdict.remarks]
 
 
 def test_the_page_of_500_models_and_10_000_chunks_is_under_a_megabyte(tmp_path: Path) -> None:
