@@ -35,6 +35,8 @@ highlight_language = "text"
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {"Listener": "Listener", "AskPassword": "AskPassword"}
 python_use_unqualified_type_names = True
 # One parameter a line where they do not fit.
 maximum_signature_line_length = 80

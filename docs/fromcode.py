@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 import fixturepipe
@@ -20,12 +21,9 @@ from fixturepipe.cli.parser import build_parser
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.declarations import FIXES_FOR
 
+HERE = Path(__file__).resolve().parent
 _MARK = re.compile(r"^<!-- code: (\w+) ([\w-]+) -->$", re.MULTILINE)
-_LEVELS = {
-    "error": "it fails or changes on the way",
-    "warning": "the target will behave differently",
-    "note": "it is worth knowing",
-}
+_FINDS = re.compile(r"^\| \[(FP\d+)\]\(#\w+\) \| \w+ \| (.*) \|$", re.MULTILINE)
 
 
 def filled(page: str) -> str:
@@ -83,14 +81,15 @@ def _help(action: argparse.Action) -> str:
 def rule(number: str) -> str:
     """A finding in general: what a single one fills in is in italics."""
     rule = RULES[number]
-    lines = [f"*{rule.level.capitalize()}:* {_LEVELS[rule.level]}."]
+    finds = dict(_FINDS.findall((HERE / "findings.md").read_text(encoding="utf-8")))
+    lines = [f"**{rule.level.capitalize()}:** {finds[number]}."]
     for title, text in (("It says", rule.consequence), ("What to do", rule.hint)):
         if not re.fullmatch(r"\{\w+\}", text):
             lines.append(f"*{title}:* {_general(text)}")
     if fixes := FIXES_FOR.get(number):
         names = ", ".join(f"[{name}](#fixes)" for name in fixes)
         lines.append(f"*Fixes:* {names}")
-    return "\n\n".join(lines)
+    return "\n\n".join([*lines, "*For example:*"])
 
 
 def _general(text: str) -> str:

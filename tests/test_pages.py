@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
 import shlex
@@ -56,6 +57,14 @@ def test_the_commands_of_all_pages_run(shop: Shop, embedded_server: EmbeddedServ
         for line in LINES:
             if line.startswith("fixturepipe ") and "COMMAND" not in line:
                 assert reader.fixturepipe(line) == 0, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_page_takes_from_the_code_is_there(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(DOCS)
+    assert "<!-- code:" not in importlib.import_module("fromcode").filled(text_of(page))
 
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
