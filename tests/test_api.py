@@ -75,8 +75,8 @@ def test_classes_that_share_an_option_share_its_default() -> None:
 
 
 def test_migrate_refuses_an_option_that_no_stage_has() -> None:
-    with pytest.raises(TypeError, match="no option colour"):
-        fixturepipe.migrate("bookshop.settings", colour="blue")
+    with pytest.raises(TypeError, match="no option color"):
+        fixturepipe.migrate("bookshop.settings", color="blue")
 
 
 def test_migrate_takes_what_a_project_is() -> None:

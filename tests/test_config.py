@@ -117,5 +117,5 @@ def test_a_value_fills_every_class_that_has_its_name() -> None:
 
 
 def test_a_value_that_fits_nowhere_is_an_error() -> None:
-    with pytest.raises(TypeError, match="no option colour"):
-        filled((_Cut, _Compare), {"colour": "blue"})
+    with pytest.raises(TypeError, match="no option color"):
+        filled((_Cut, _Compare), {"color": "blue"})

@@ -215,7 +215,7 @@ def require_nothing_left(place: Place) -> None:
 
 
 def kill_and_finish(place: Place, dice: random.Random, told: list[str], *arguments: str) -> None:
-    """End the command at some moment, perhaps again, and let the last one end well."""
+    """End the command at a random time, perhaps again, and let the last one end well."""
     stages = STAGES if arguments[0] == "run" else STAGES[:1]
     for _ in range(dice.choice((1, 1, 2, 3))):
         number, scope, stage = dice.choice(SIGNALS), dice.choice(SCOPES), dice.choice(stages)

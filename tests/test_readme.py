@@ -32,7 +32,7 @@ def test_its_main_command_runs_the_main_job(tmp_path: Path) -> None:
     where = [sys.executable, "-I", "-c", "import fixturepipe; print(fixturepipe.__file__)"]
     installed = subprocess.run(where, capture_output=True, text=True, check=True).stdout
     if Path(installed).parent.parent != ROOT:
-        pytest.skip("the environment is another checkout's, which `make` would install anew")
+        pytest.skip("the environment is another checkout's, which `make` would install again")
     environment = {
         k: v for k, v in os.environ.items() if not k.startswith(("FIXTUREPIPE_", "MAKE"))
     }

@@ -114,7 +114,7 @@ def test_a_password_in_a_url_that_works(
         f"mysql//root:{SECRET}@127.0.0.1:1/shop",
         f"root:{SECRET}@127.0.0.1:1/shop",
         f"mysql://root@127.0.0.1:1/shop?passwd={SECRET}",
-        f"mysql://root@127.0.0.1:1/shop?password={quote(SECRET, safe='')}&colour=blue",
+        f"mysql://root@127.0.0.1:1/shop?password={quote(SECRET, safe='')}&color=blue",
         f"mysqlx://root:{quote(SECRET, safe='')}@127.0.0.1:1/shop",
         f"mysql://root:{quote(SECRET, safe='')}@127.0.0.1:notaport/shop",
         f"mysql://root:{quote(SECRET, safe='')}@127.0.0.1:1/",

@@ -6,9 +6,9 @@
          │
       pipeline  cutover              the only ones that import a stage's entry, `*/stage.py`
          │
-    check/  dump/  arrange/  load/  verify/  sync/   the stages: strangers to each other
+    check/  dump/  arrange/  load/  verify/  sync/   the stages: none imports another
          │
-    databases/  fixes/  findings/  report/  artifacts/  graph   shared, strangers to every stage
+    databases/  fixes/  findings/  report/  artifacts/  graph   shared: none imports a stage
          │
     config  errors  events  apps            single modules
 
@@ -38,7 +38,7 @@ WITHOUT_DJANGO = {"arrange", "artifacts", "findings", "graph", "errors", "events
 PURE_MODULES = {("fixes", "declarations")}
 # Rooms within a stage on which the stage's other modules are built, never the reverse.
 LOWEST_ROOMS = [("load", "server")]
-# What the modules beside them are built on: these know none of those.
+# What the other modules are built on: these import none of those.
 INNER_ROOMS = [("load", "objects"), ("load", "server")]
 STREAMS = {("sys", "stdout"), ("sys", "stderr"), ("sys", "exit"), ("os", "_exit")}
 

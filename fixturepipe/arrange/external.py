@@ -41,7 +41,7 @@ class Plain(NamedTuple):
     fields: dict[str, Any]
 
 
-class Normaliser:
+class Normalizer:
     """Brings objects to our form.
 
     `ignored` counts what was left out, by label or field; `proxied` the objects that a proxy's

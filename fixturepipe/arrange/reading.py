@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from fixturepipe.arrange.external import Normaliser, Plain, UnusableObjectError
+from fixturepipe.arrange.external import Normalizer, Plain, UnusableObjectError
 from fixturepipe.arrange.identities import Identities, NaturalIds
 from fixturepipe.arrange.intake import KeyIndex, KeyValueError, Model
 from fixturepipe.arrange.keys import NATURAL, Key
@@ -35,7 +35,7 @@ class Reading:
         self._files = files
         self._listener = listener
         self._reported = 0
-        self._normaliser = Normaliser(
+        self._normalizer = Normalizer(
             work.schemas,
             work.models,
             work.index,
@@ -46,7 +46,7 @@ class Reading:
             work.schemas,
             [label for component in work.graph.components for label in component.labels],
             work.models,
-            self._normaliser.label_of,
+            self._normalizer.label_of,
         )
         self._numbered: set[str] = set()
 
@@ -58,7 +58,7 @@ class Reading:
     @property
     def ignored(self) -> dict[str, int]:
         """Objects and fields that the project does not have, by label and field."""
-        return dict(self._normaliser.ignored)
+        return dict(self._normalizer.ignored)
 
     def run(self) -> None:
         """Read everything.
@@ -146,14 +146,14 @@ class Reading:
         self._reported = done
 
     def _report_proxies(self) -> None:
-        for proxy, count in sorted(self._normaliser.proxied.items()):
-            label = self._normaliser.label_of(proxy)
+        for proxy, count in sorted(self._normalizer.proxied.items()):
+            label = self._normalizer.label_of(proxy)
             text = f"{proxy} is a proxy: its objects ({count:,}) are arranged as {label}"
             self._listener(Notice("info", text))
 
     def _plain(self, file: FixtureFile, item: Mapping[str, Any], number: int) -> Iterator[Plain]:
         try:
-            yield from map(self._identities.named, self._normaliser.plain(item))
+            yield from map(self._identities.named, self._normalizer.plain(item))
         except UnusableObjectError as error:
             pk = item.get("pk")
             what = f"object {number:,} ({item['model']}{'' if pk is None else f' {pk}'})"
@@ -180,7 +180,7 @@ class Reading:
 
     def _has(self, item: Mapping[str, Any], index: KeyIndex, key: Key) -> bool:
         """Whether an object has this key; a natural key counts where it has no primary key."""
-        label = self._normaliser.label_of(item["model"])
+        label = self._normalizer.label_of(item["model"])
         if label != index.kind.label:
             return False
         _, pk, fields = self._identities.named(Plain(label, item.get("pk"), item["fields"]))

@@ -141,7 +141,7 @@ def _exact_groups(
 def _value(field: Field, table: Table) -> str:
     """SQL that gives equal text for equal values: a UUID as `uuid.UUID` reads it."""
     column = table.column(field)
-    if not _has_spellings(field, table.connection):
+    if not _has_several_forms(field, table.connection):
         return column
     bare = f"REPLACE(REPLACE({column}, 'urn:', ''), 'uuid:', '')"
     return f"LOWER(REPLACE(TRIM({bare}, '{{}}'), '-', ''))"
@@ -153,12 +153,12 @@ def _have_other_spellings(
     """Whether a UUID is written in another way than Django's: SQLite compares the text, so it
     may have the value twice."""
     table = Table(model, source)
-    spelled = [table.column(field) for field in fields if _has_spellings(field, source)]
-    if not spelled:
+    varied = [table.column(field) for field in fields if _has_several_forms(field, source)]
+    if not varied:
         return False
-    other = " OR ".join(f"LENGTH({c}) <> 32 OR {c} <> LOWER({c})" for c in spelled)
+    other = " OR ".join(f"LENGTH({c}) <> 32 OR {c} <> LOWER({c})" for c in varied)
     return bool(rows_of(source, f"SELECT 1 FROM {table.quoted} WHERE {other} LIMIT 1"))
 
 
-def _has_spellings(field: Field, source: BaseDatabaseWrapper) -> bool:
+def _has_several_forms(field: Field, source: BaseDatabaseWrapper) -> bool:
     return source.vendor == "sqlite" and root_field(field).get_internal_type() == "UUIDField"

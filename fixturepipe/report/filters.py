@@ -80,7 +80,7 @@ def mark(status: str) -> str:
 
 @register.filter
 def tone(status: str) -> str:
-    """The class that colours a status or a level."""
+    """The class that colors a status or a level."""
     return _TONES[mark(status)]
 
 

@@ -80,7 +80,7 @@ def _worker(
 
 
 def _groups(spans: Iterable[_Span], shortest: float) -> list[list[_Span]]:
-    """Neighbours together for as long as they take no more than `shortest` seconds."""
+    """Neighbors together for as long as they take no more than `shortest` seconds."""
     groups: list[list[_Span]] = []
     for span in spans:
         if groups and span.end - groups[-1][0].begin <= shortest:

@@ -83,6 +83,6 @@ def timeline_picture(timeline: Timeline | None) -> TimelinePicture | None:
 
 
 def _bar(block: Block, scale: float) -> BlockBar:
-    # A line of background between two neighbours keeps them apart.
+    # A line of background between two neighbors keeps them apart.
     width = block.seconds * scale - 0.6
     return BlockBar(block, round(block.began * scale, 1), max(round(width, 1), _THINNEST))

@@ -137,7 +137,7 @@ class Knots:
             self.objects.append(a("knots.plate", key, number=f"number {key[-1]}", next=after))
         screws = [key for key in keys if self.draw(st.booleans())]
         for key in screws:
-            self.objects.append(a("knots.screw", key, beside=self.maybe(screws)))
+            self.objects.append(a("knots.screw", key, neighbor=self.maybe(screws)))
 
 
 @st.composite

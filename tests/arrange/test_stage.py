@@ -942,8 +942,8 @@ def test_model_names_are_read_in_any_case(tmp_path):
         ([a("b.gone", 1)], r"object 1 \(b.gone 1\): the project has no model 'b.gone'"),
         ([a("nonsense", 1)], "the project has no model 'nonsense'"),
         (
-            [author(), a("b.tag", 2, slug="", colour="")],
-            r"object 2 \(b.tag 2\): b.tag has no field 'colour'",
+            [author(), a("b.tag", 2, slug="", color="")],
+            r"object 2 \(b.tag 2\): b.tag has no field 'color'",
         ),
         ([a("b.author", 1, name="", friends=5)], "'friends' is many-to-many: it takes a list"),
         ([a("b.book", title="", tags=[1])], "no primary or natural key for its rows"),
@@ -955,10 +955,10 @@ def test_what_the_project_does_not_know_is_named(tmp_path, objects, said):
 
 
 def test_what_the_project_does_not_know_can_be_ignored_and_is_counted(tmp_path):
-    objects = [a("b.gone", 1), a("b.tag", 2, slug="", colour=""), a("b.gone", 2)]
+    objects = [a("b.gone", 1), a("b.tag", 2, slug="", color=""), a("b.gone", 2)]
     found = arranged(tmp_path, FOREIGN, objects, ignorenonexistent=True)
     assert found.objects() == [a("b.tag", 2, slug="")]
-    assert found.result.ignored == {"b.gone": 2, "b.tag.colour": 1}
+    assert found.result.ignored == {"b.gone": 2, "b.tag.color": 1}
 
 
 def test_a_manifest_is_made_for_fixtures_from_elsewhere(tmp_path):

@@ -161,10 +161,10 @@ def test_a_wrong_user_is_refused_and_no_password_shown(shop: Shop, server: serve
 def test_an_option_that_the_driver_lacks_is_refused(shop: Shop, server: servers.Server) -> None:
     shop.done("dump", "sites")
     url = server.url("mysql")
-    target = f"{url}{'&' if '?' in url else '?'}colour=blue"
+    target = f"{url}{'&' if '?' in url else '?'}color=blue"
     message = refused(replace(shop, target=target), "load")
     assert "keyword argument" in message  # each Python says the rest its own way
-    assert "'colour'" in message
+    assert "'color'" in message
     assert "OPTIONS in DATABASES" in message
 
 

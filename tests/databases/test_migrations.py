@@ -55,7 +55,7 @@ def squashing_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     ("source", "target"),
     [
         pytest.param(SQUASHED, REPLACED, id="squashed here, replaced there"),
-        pytest.param(REPLACED, [*REPLACED, *SQUASHED], id="recorded beside what it replaces"),
+        pytest.param(REPLACED, [*REPLACED, *SQUASHED], id="recorded with what it replaces"),
         pytest.param([*REPLACED, (APP, "0000_gone")], REPLACED, id="a name without code"),
         pytest.param([("gone_app", "0001_initial")], [], id="an app without code"),
     ],

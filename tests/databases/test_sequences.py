@@ -1,4 +1,4 @@
-"""No key that the source ever gave out is given out again."""
+"""No key that the source ever allocated is allocated again."""
 
 from __future__ import annotations
 

@@ -50,9 +50,11 @@ def moved(dumped):
 
 
 @pytest.mark.parametrize("kind", ["backup", "transaction"])
-@pytest.mark.parametrize("journal", ["delete", "wal"])
-def test_a_writer_that_commits_while_the_dump_runs_changes_nothing_in_it(dumped, kind, journal):
-    write(dumped.source, f"PRAGMA journal_mode={journal}")
+@pytest.mark.parametrize("journal_mode", ["delete", "wal"])
+def test_a_writer_that_commits_while_the_dump_runs_changes_nothing_in_it(
+    dumped, kind, journal_mode
+):
+    write(dumped.source, f"PRAGMA journal_mode={journal_mode}")
     refused = []
 
     def interfere(event):
@@ -70,7 +72,7 @@ def test_a_writer_that_commits_while_the_dump_runs_changes_nothing_in_it(dumped,
     assert result.models["everyfield.everything"] == 50
     assert result.models["auth.group"] == 1
     # A read transaction without a write-ahead log holds writers off; a copy never does.
-    assert bool(refused) == (kind == "transaction" and journal == "delete")
+    assert bool(refused) == (kind == "transaction" and journal_mode == "delete")
 
 
 def test_the_copy_of_the_source_is_private_and_gone_afterwards(dumped):
@@ -156,9 +158,9 @@ def test_dumps_of_a_source_that_moved_go_when_one_app_is_dumped_again_and_that_i
     )
 
 
-@pytest.mark.parametrize("journal", ["delete", "wal"])
-def test_a_source_that_changed_is_dumped_again(dumped, journal):
-    write(dumped.source, f"PRAGMA journal_mode={journal}")
+@pytest.mark.parametrize("journal_mode", ["delete", "wal"])
+def test_a_source_that_changed_is_dumped_again(dumped, journal_mode):
+    write(dumped.source, f"PRAGMA journal_mode={journal_mode}")
     dumped(*APPS)
     write(dumped.source, "UPDATE everyfield_everything SET text = 'other' WHERE id = 7")
     assert dumped(*APPS).skipped == ()
@@ -190,9 +192,9 @@ def test_an_app_that_is_excluded_by_name_is_no_longer_there(dumped):
     assert result.skipped == ("auth",)
 
 
-@pytest.mark.parametrize("journal", ["delete", "wal"])
-def test_a_source_that_stays_as_it_was_has_not_moved(dumped, journal):
-    write(dumped.source, f"PRAGMA journal_mode={journal}")
+@pytest.mark.parametrize("journal_mode", ["delete", "wal"])
+def test_a_source_that_stays_as_it_was_has_not_moved(dumped, journal_mode):
+    write(dumped.source, f"PRAGMA journal_mode={journal_mode}")
     dumped(*APPS)
     assert moved(dumped) == []
     os.utime(dumped.source.settings["NAME"])
@@ -209,9 +211,9 @@ def test_a_source_that_stays_as_it_was_has_not_moved(dumped, journal):
         ("CREATE TABLE extra (id integer)", "extra is new"),
     ],
 )
-@pytest.mark.parametrize("journal", ["delete", "wal"])
-def test_a_source_that_changed_names_the_change(dumped, statement, expected, journal):
-    write(dumped.source, f"PRAGMA journal_mode={journal}")
+@pytest.mark.parametrize("journal_mode", ["delete", "wal"])
+def test_a_source_that_changed_names_the_change(dumped, statement, expected, journal_mode):
+    write(dumped.source, f"PRAGMA journal_mode={journal_mode}")
     dumped(*APPS)
     write(dumped.source, statement)
     assert any(expected in change for change in moved(dumped))

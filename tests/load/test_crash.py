@@ -39,12 +39,12 @@ ROWS = 400
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, source_template: Path) -> RunDirectory:
-    """Twenty chunks: trees, circles, natural keys, rows that only the server numbers."""
+    """Twenty chunks: trees, cycles, natural keys, rows that only the server numbers."""
     shades = [a("shade", n, slug=f"shade {n}") for n in range(ROWS)]
     nodes = [a("node", n, slug=f"n{n}", parent=[f"n{n - 1}"] if n else None) for n in range(ROWS)]
-    circle = [a("hen", n, egg=n) for n in range(ROWS)] + [a("egg", n, hen=n) for n in range(ROWS)]
+    cycle = [a("hen", n, egg=n) for n in range(ROWS)] + [a("egg", n, hen=n) for n in range(ROWS)]
     numbered = [a("product", None, number=f"p{n}") for n in range(ROWS)]
-    chunks: list[list[Object]] = [shades, nodes, circle, numbered]
+    chunks: list[list[Object]] = [shades, nodes, cycle, numbered]
     chunks += [
         [a("pointer", 1000 * part + n, shade=[f"shade {n}"]) for n in range(ROWS)]
         for part in range(16)
@@ -141,7 +141,7 @@ def test_a_killed_loader_loses_and_repeats_nothing(
     shared_target: Endpoint,
     undisturbed: dict[str, Any],
 ) -> None:
-    moments = random.Random(os.environ.get("PYTEST_SEED"))
+    chance = random.Random(os.environ.get("PYTEST_SEED"))
     killed_halfway = 0
     for _ in range(CRASHES):
         delete_rows(shared_target)
@@ -149,11 +149,11 @@ def test_a_killed_loader_loses_and_repeats_nothing(
             process = begin(run, source_file, shared_target, workers)
             # The first kill of each round is halfway for certain, the others where they fall.
             certain = chunks_in(source, shared_target) == 0
-            wait_for(process, source, shared_target, 1 if certain else moments.randrange(16))
-            time.sleep(0 if certain else moments.uniform(0, 0.05))
+            wait_for(process, source, shared_target, 1 if certain else chance.randrange(16))
+            time.sleep(0 if certain else chance.uniform(0, 0.05))
             end(process)
             killed_halfway += 0 < chunks_in(source, shared_target) < 20
-            if moments.random() < 0.4:
+            if chance.random() < 0.4:
                 load_into(shared_target, source, run)
         load_into(shared_target, source, run)
         assert outcome(shared_target) == undisturbed
@@ -183,9 +183,9 @@ def test_a_loader_killed_in_migrate_begins_anew(
     empty_target: Endpoint,
     undisturbed: dict[str, Any],
 ) -> None:
-    for moment in (0.3, 0.8):
+    for seconds in (0.3, 0.8):
         process = begin(run, source_file, empty_target)
-        time.sleep(moment)
+        time.sleep(seconds)
         end(process)
     load_into(empty_target, source, run)
     assert outcome(empty_target) == undisturbed
@@ -313,11 +313,11 @@ def test_a_killed_server_that_comes_back_is_waited_for(
     undisturbed: dict[str, Any],
     private_server: EmbeddedServer,
 ) -> None:
-    moments = random.Random(os.environ.get("PYTEST_SEED"))
+    chance = random.Random(os.environ.get("PYTEST_SEED"))
     for _ in range(max(1, CRASHES // 5)):
         with servers.embedded(private_server).database() as target:
             again = threading.Timer(
-                moments.uniform(2.0, 6.0), kill_and_start, args=(private_server,)
+                chance.uniform(2.0, 6.0), kill_and_start, args=(private_server,)
             )
             again.start()
             for _ in range(3):

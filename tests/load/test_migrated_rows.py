@@ -18,7 +18,7 @@ class Setting(models.Model):
 INITIAL = """
 def fill(apps, editor):
     setting = apps.get_model("shop", "Setting")
-    setting.objects.using(editor.connection.alias).create(name="colour")
+    setting.objects.using(editor.connection.alias).create(name="color")
 class Migration(migrations.Migration):
     initial = True
     operations = [

@@ -50,7 +50,7 @@ CHUNKS = {
         a("stamped", 1, made="2020-02-30T10:00:00Z", changed="yesterday", day="2020-1-2"),
     ],
     "keys that are none": [a("shade", {"no": 1}, slug="x"), a("shade", [2], slug="y")],
-    "unknown fields and models": [a("shade", 1, colour="red"), a("nothing", 1, x=1)],
+    "unknown fields and models": [a("shade", 1, color="red"), a("nothing", 1, x=1)],
     "lists": [a("person", 1, name="Ada", born=None, shades=[["red"]]), a("person", 2, name="Bo")],
     "many rows": [a("shade", key, slug=f"s{key}" * (key % 3)) for key in range(1, 2_600)],
 }
@@ -181,7 +181,7 @@ def _not_refused(_: Rows, error: Exception) -> None:
 def test_a_chunk_that_is_in_leaves_nothing_for_the_collector(
     tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
-    """It is off while chunks are loaded: what is held in circles would pile up."""
+    """It is off while chunks are loaded: what cycles keep would pile up."""
     chunks = [[a("shade", key, slug=f"s{key}")] for key in range(1, 6)]
     directory = make_run(tmp_path / "run", *chunks)
     gc.collect()

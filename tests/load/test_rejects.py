@@ -48,7 +48,7 @@ BAD = {
     "no number": ({"small": "many"}, "small", "must be an integer"),
     "no decimal": ({"price": "abc"}, "price", "must be a decimal number"),
     "half a character": ({"once": "\ud800"}, "once", "surrogates not allowed"),
-    "an unknown field": ({"colour": 1}, "colour", "no field named 'colour'"),
+    "an unknown field": ({"color": 1}, "color", "no field named 'color'"),
 }
 
 

@@ -118,7 +118,7 @@ HAZARDS: dict[str, list[list[Object]]] = {
             ),
         ],
     ],
-    "circles": [
+    "cycles": [
         [a("hen", 1, egg=2), a("egg", 1, hen=1), a("egg", 2, hen=2), a("hen", 2, egg=1)],
     ],
     "references to later objects": [
@@ -146,7 +146,7 @@ if not HAS_DB_DEFAULTS:
 def test_fast_and_stock_leave_the_same_rows(
     hazard: str, tmp_path: Path, source: Endpoint, shared_target: Endpoint, second_target: Endpoint
 ) -> None:
-    directory = make_run(tmp_path / "run", *HAZARDS[hazard], cyclic=[1] * (hazard == "circles"))
+    directory = make_run(tmp_path / "run", *HAZARDS[hazard], cyclic=[1] * (hazard == "cycles"))
     load_into(shared_target, source, directory)
     load_into(second_target, source, directory, loader="stock")
     fast, stock = rows(shared_target), rows(second_target)

@@ -1,4 +1,4 @@
-"""Chunks side by side: the same result, ledger and errors, whichever executor runs them."""
+"""Chunks in parallel: the same result, ledger and errors, whichever executor runs them."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def test_a_dask_cluster_loads_the_same(
 def test_a_dask_scheduler_that_is_not_there_is_named(
     shop: Shop, embedded_server: EmbeddedServer
 ) -> None:
-    """Asked in a process of its own: the client leaves a thread, and no test forks beside one."""
+    """Asked in a process of its own: the client leaves a thread, and no test may fork with one."""
     pytest.importorskip("distributed")
     shop.done("dump")
     with servers.embedded(embedded_server).database() as end:

@@ -268,7 +268,7 @@ _MADE: dict[type[models.Model], Maker] = {
     },
     knots.Screw: lambda e, n, w: {
         "plate": _free(e, knots.Screw, "plate", knots.Plate),
-        "beside": e.one(knots.Screw, null=True),
+        "neighbor": e.one(knots.Screw, null=True),
     },
     knots.Person: lambda e, n, w: {},
     loading.Shade: lambda e, n, w: {"slug": w},

@@ -106,7 +106,7 @@ def test_one_changed_value_is_found(
 ) -> None:
     nullable = column != "text"
     value = data.draw(VALUES[column] | st.none() if nullable else VALUES[column], label="value")
-    assume(not alike(value, row(pk)[column]))
+    assume(not are_equal(value, row(pk)[column]))
     with transaction.atomic(using=TARGET):
         Everything.objects.using(TARGET).filter(pk=pk).update(**{column: value})
         result = verify(pair, VerifyOptions(workers=1), ignore, ONLY_THIS_MODEL)
@@ -115,7 +115,7 @@ def test_one_changed_value_is_found(
     assert found == [("value", "everyfield.everything", pk, column)]
 
 
-def alike(one: Any, other: Any) -> bool:
+def are_equal(one: Any, other: Any) -> bool:
     """Whether two values are the same in the database: -0.0 is not 0.0, 1 is not true."""
     if isinstance(one, dict | list):
         return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

@@ -77,7 +77,7 @@ class TagManager(models.Manager):
 
 
 class Tag(models.Model):
-    """Its natural key may be borne by several rows."""
+    """Several rows may have the same natural key."""
 
     word = models.CharField(max_length=20)
     broader = models.ForeignKey("self", models.CASCADE, null=True)

@@ -1,4 +1,4 @@
-"""References in every shape that an order has to respect: trees, circles, natural keys."""
+"""References in every shape that an order has to respect: trees, cycles, natural keys."""
 
 import uuid
 
@@ -84,7 +84,7 @@ class Screw(models.Model):
     """Its primary key is a reference, and it refers to another of its kind."""
 
     plate = models.OneToOneField(Plate, models.CASCADE, primary_key=True)
-    beside = models.ForeignKey("self", models.CASCADE, null=True)
+    neighbor = models.ForeignKey("self", models.CASCADE, null=True)
 
 
 class Person(models.Model):

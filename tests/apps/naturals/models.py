@@ -121,7 +121,7 @@ class UniqueProxy(Unique):
 
 
 class Pointer(models.Model):
-    """One reference of each kind, besides those that nothing constrains or that a field names."""
+    """References of each kind, and two more: one unconstrained, one that a field names."""
 
     unique = models.ForeignKey(Unique, models.CASCADE, null=True, related_name="+")
     by_slug = models.ForeignKey(

@@ -1,7 +1,7 @@
 """Natural keys as Django's own tests of fixtures and serializers use them, in our words.
 
 After tests/serializers/models/natural.py and tests/fixtures_regress/models.py of Django: keys
-inherited and not, references that are primary keys, many-to-many in circles and by hand.
+inherited and not, references that are primary keys, many-to-many in cycles and by hand.
 """
 
 import uuid
@@ -48,7 +48,7 @@ class Thing(models.Model):
 
 
 class Labelled(models.Model):
-    """A primary key with a default, and a natural key beside it."""
+    """A primary key with a default, and a natural key too."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     data = models.CharField(max_length=40, unique=True)
