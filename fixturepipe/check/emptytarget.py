@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from fixturepipe.check import mysqllimits
+from fixturepipe.check.plannedmigrations import PlannedMigrations
 from fixturepipe.check.schema import postgresql_fields
 from fixturepipe.check.tabletrial import TableTrial
 from fixturepipe.check.target import TargetServer
@@ -25,9 +26,15 @@ Model = type[models.Model]
 
 
 def questions(
-    endpoints: Endpoints, covered: Sequence[Model], target: TargetServer, fixes: Fixes
+    endpoints: Endpoints,
+    covered: Sequence[Model],
+    target: TargetServer,
+    fixes: Fixes,
+    *,
+    migrates: bool,
 ) -> Iterator[Finding]:
-    """FP317 to FP321: whether the target takes the tables that `run` would make.
+    """FP317 to FP321, FP328: whether the target takes the tables that `run` would make; FP329 and
+    FP332 for their migrations, if it `migrates`.
 
     `covered` are the models of the source; tables of the project's other models are made too.
     """
@@ -44,6 +51,8 @@ def questions(
         if not target.may_make_temporary_tables:
             return
         yield from TableTrial(target.connection, fixes).findings(made)
+        if migrates:
+            yield from PlannedMigrations(alias, target.connection).findings(covered)
 
 
 def _models_made(

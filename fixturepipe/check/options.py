@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from fixturepipe.fixes.declarations import Declaration
 
@@ -17,7 +18,8 @@ class CheckOptions:
     `labels` and `exclude` name apps or models, as dumpdata takes them; no labels mean all.
     `fix` are the declared fixes. `transform` names the callable that the dump passes objects to,
     "module:name", and `natural_keys` says how the dump writes references. `workdir` is the run
-    directory: its disk must have room.
+    directory: its disk must have room. `schema` says how the run makes the tables of an empty
+    target, as in LoadOptions.
     """
 
     ignore: tuple[str, ...] = ()
@@ -28,3 +30,4 @@ class CheckOptions:
     fix: tuple[Declaration, ...] = ()
     transform: str | None = None
     natural_keys: str = "auto"
+    schema: Literal["migrate", "models"] = "migrate"

@@ -112,7 +112,8 @@ def check(
         found += server.space(options.workdir, needed)
         if endpoints.target is not None and endpoints.target.name != EMBEDDED:
             found += server.buffer_pool(target, needed)
-        found += _findings_of_target(endpoints, list(totals), target, fixes)
+        migrates = options.schema == "migrate"
+        found += _findings_of_target(endpoints, list(totals), target, fixes, migrates=migrates)
         seconds = time.monotonic() - begun
         saw_tables = target.has_tables or not target.is_server
         result = CheckResult((), 0, seconds, estimate, saw_tables).plus(found, options, spool)
@@ -164,7 +165,12 @@ def check_tables(
 
 
 def _findings_of_target(
-    endpoints: Endpoints, covered: list[Model], target: TargetServer, fixes: Fixes
+    endpoints: Endpoints,
+    covered: list[Model],
+    target: TargetServer,
+    fixes: Fixes,
+    *,
+    migrates: bool,
 ) -> Iterator[Finding]:
     if not target.is_server:
         return
@@ -185,7 +191,7 @@ def _findings_of_target(
     if not target.has_tables:
         yield RULES["FP301"].finding("", "")
         yield from server.default_charset(target)
-        yield from emptytarget.questions(endpoints, covered, target, fixes)
+        yield from emptytarget.questions(endpoints, covered, target, fixes, migrates=migrates)
         return
     yield from _findings_of_tables(covered, target)
 

@@ -170,17 +170,18 @@ _EXISTING = Option(
     choices=("refuse", "update", "delete"),
     group=WHERE,
 )
+_SCHEMA = Option(
+    "schema",
+    "how an empty target gets its tables: `migrate`, or from the models as they are now",
+    choices=("migrate", "models"),
+    group=WHERE,
+)
 _LOAD = (
     _WORKERS,
     Option(
         "loader", "fixturepipe's loader, or Django's own", choices=("fast", "stock"), group=SPEED
     ),
-    Option(
-        "schema",
-        "how an empty target gets its tables: `migrate`, or from the models as they are now",
-        choices=("migrate", "models"),
-        group=WHERE,
-    ),
+    _SCHEMA,
     _EXISTING,
     Option(
         "signals",
@@ -318,7 +319,7 @@ COMMANDS = (
         "check",
         "find what would fail or change on the way; reads only",
         (CheckOptions,),
-        (_IGNORE, _ONLY_IDS, _FIX, _TRANSFORM, _NATURAL, _EXCLUDE),
+        (_IGNORE, _ONLY_IDS, _FIX, _TRANSFORM, _NATURAL, _EXCLUDE, _SCHEMA),
         group=MOST,
     ),
     Command(

@@ -437,6 +437,12 @@ RULES = _rules(
         "Change the model or its fields; a % in db_table_comment is one of the causes.",
     ),
     Rule(
+        "FP329",
+        "error",
+        "The migration {migration} fails on the target ({operation}: {what}): {reason} ({number}).",
+        "`fixturepipe run --schema models` makes the tables from the models as they are now.",
+    ),
+    Rule(
         "FP330",
         "error",
         "The trigger {name} of the target fires {timing} {event} on {table}: it would change what"
@@ -450,6 +456,14 @@ RULES = _rules(
         "The target computes other values for this generated column than the source holds.",
         "Write an expression that means the same on both servers, or ignore this: `verify` will"
         " name these rows.",
+    ),
+    Rule(
+        "FP332",
+        "error",
+        "The migration {migration} makes the trigger {name} on the target, which fires {timing}"
+        " {event}: it would change what the load writes.",
+        "`fixturepipe run --schema models` makes the tables without it; create it after the run."
+        " If it writes no rows and changes none, ignore this and FP330.",
     ),
     Rule(
         "FP401",

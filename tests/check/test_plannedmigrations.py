@@ -1,0 +1,101 @@
+"""check names migrations that the target refuses before any of them runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import servers
+from tests.projects import Project, write_project
+
+MODELS = """
+class Item(models.Model):
+    name = models.CharField(max_length=20)
+"""
+BEGIN = """
+ID = ("id", models.BigAutoField(primary_key=True))
+
+def fill(apps, schema_editor):
+    # CREATE TRIGGER filled AFTER INSERT ON shop_item is for another server
+    apps.get_model("shop", "Item").objects.create(name="first")
+
+def trigger(apps, schema_editor):
+    if schema_editor.connection.vendor == "mysql":
+        schema_editor.execute(
+            "CREATE TRIGGER counted AFTER INSERT ON shop_item FOR EACH ROW SET @n = NEW.id"
+        )
+
+class OnSQLite(migrations.RunSQL):
+    def database_forwards(self, app_label, schema_editor, *states):
+        if schema_editor.connection.vendor == "sqlite":
+            super().database_forwards(app_label, schema_editor, *states)
+"""
+FINE = """
+class Migration(migrations.Migration):
+    operations = [
+        migrations.CreateModel("Item", [ID, ("name", models.TextField())]),
+        migrations.RunSQL("UPDATE shop_item SET name = '100%'; -- a comment\\n"),
+        migrations.RunSQL([("UPDATE shop_item SET name = %s", ["b"])]),
+        migrations.RunSQL(migrations.RunSQL.noop),
+        OnSQLite('UPDATE "shop_item" SET "name" = 1'),
+        migrations.RunPython(fill),
+        migrations.AlterField("Item", "name", models.CharField(max_length=20)),
+    ]
+"""
+REFUSED = """
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.CreateModel("Old", [ID, ("text", models.CharField(max_length=None))]),
+        migrations.SeparateDatabaseAndState(
+            [migrations.RunSQL('UPDATE "shop_item" SET "name" = "name" || 1')]
+        ),
+        migrations.DeleteModel("Old"),
+        migrations.RunPython(trigger),
+    ]
+"""
+
+
+@pytest.fixture
+def url(server: servers.Server) -> Iterator[str]:
+    with server.database() as endpoint:
+        yield server.url(str(endpoint.settings["NAME"]))
+
+
+def made(path: Path, url: str, **migrations: str) -> Project:
+    named = {f"000{n}_{name}": BEGIN + text for n, (name, text) in enumerate(migrations.items(), 1)}
+    project = write_project(path, url, MODELS, named)
+    project.django("migrate", "-v0")
+    return project
+
+
+def found(project: Project, *arguments: str) -> list[tuple[str, str]]:
+    checked = project.run("check", "--json", *arguments)
+    return [
+        (f["id"], f["consequence"])
+        for f in json.loads(checked.stdout)["findings"]
+        if f["id"] in ("FP329", "FP332")
+    ]
+
+
+def test_migrations_that_the_target_takes_are_no_findings(url: str, tmp_path: Path) -> None:
+    project = made(tmp_path, url, initial=FINE)
+    assert found(project) == []
+    assert "nothing differs" in project.done("run")
+
+
+def test_refused_migrations_are_named_with_the_way_round_them(url: str, tmp_path: Path) -> None:
+    project = made(tmp_path, url, initial=FINE, odd=REFUSED)
+    statement, column, trigger = found(project)
+    assert statement[0] == column[0] == "FP329"
+    assert "shop.0002_odd fails on the target (Raw SQL operation: SQL, UPDATE" in statement[1]
+    assert "varchar(None)" in column[1]
+    assert trigger[0] == "FP332"
+    assert "makes the trigger counted on the target, which fires AFTER INSERT" in trigger[1]
+    assert project.run("run").returncode == 1
+    assert project.execute("SHOW TABLES") == ()
+    assert found(project, "--schema", "models") == []
+    assert "nothing differs" in project.done("run", "--schema", "models")
