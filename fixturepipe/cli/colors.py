@@ -12,7 +12,12 @@ from typing import Any, TextIO
 
 # The part of a line that is colored, and its role in a palette of Django's.
 _ROLES = (
-    (re.compile(r"^(?:FP\d+ )?error:|^problem:|^(?:value|missing|extra): ", re.MULTILINE), "ERROR"),
+    (
+        re.compile(
+            r"^(?:FP\d+ )?error:|^problem:|^(?:value|missing|extra): |^check: [1-9].*", re.MULTILINE
+        ),
+        "ERROR",
+    ),
     (re.compile(r"^(?:FP\d+ )?warning:", re.MULTILINE), "WARNING"),
     (re.compile(r"^FP\d+ note:|^Next: |^ +next: |^ +do: ", re.MULTILINE), "MIGRATE_LABEL"),
     (

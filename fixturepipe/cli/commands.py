@@ -125,7 +125,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
 def _check(call: Call) -> int:
     with call.pipeline() as pipeline:
         result = pipeline.check(*call.options())
-    call.show(result, lambda: show.findings(result))
+    call.show(result, lambda: show.checked(result, call.view))
     return DONE if result.ok else PROBLEMS
 
 

@@ -12,6 +12,7 @@ from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.artifacts.ranges import ranges_text
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import ModelState, State, read_state
+from fixturepipe.cli.findingview import counted, findings_text
 from fixturepipe.cli.nextcommand import NextCommand
 from fixturepipe.cli.nextsteps import after_differences, after_run, shown_key
 from fixturepipe.cli.objectview import ObjectView, shortened
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         CheckResult,
         Difference,
         DumpResult,
-        Finding,
         LoadResult,
         RunResult,
         SyncResult,
@@ -47,12 +47,9 @@ SHOWN = 20
 STEPS = ("dumped", "changed", "dropped", "arranged", "loaded", "rejected", "verified")
 
 
-def findings(result: CheckResult) -> None:
+def findings(result: CheckResult, view: View) -> None:
     """What `check` found, errors first."""
-    for finding in result.findings:
-        _finding(finding)
-        if finding.rows and (more := finding.count - len(finding.examples)) > 0:
-            print(f"    … and {counted(more, 'more row')}, in {result.file}")
+    print(findings_text(result.findings, view.next, result.file), end="")
     standing = [finding for finding in result.findings if not finding.fixed_by]
     counts: Counter[str] = Counter(finding.level for finding in standing)
     parts = [counted(counts[level], level) for level in ("error", "warning", "note")]
@@ -66,9 +63,11 @@ def findings(result: CheckResult) -> None:
     print(f"estimate: {megabytes:,} MB in the run directory, {how_long} from dump to verify")
 
 
-def counted(number: int, noun: str) -> str:
-    """ "1 error", "2,000 errors"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def checked(result: CheckResult, view: View) -> None:
+    """What `check` found, and the next command of a run that has not begun."""
+    findings(result, view)
+    if result.ok and not view.directory.manifest.exists():
+        print(f"Next: {view.next.line('run')}")
 
 
 def dumped(result: DumpResult, view: View) -> None:
@@ -146,8 +145,7 @@ def verified(result: VerifyResult, view: View) -> None:
     for each in different:
         for difference in each.differences:
             print(_difference(difference))
-    for finding in result.findings:
-        _finding(finding)
+    print(findings_text(result.findings, view.next), end="")
     equal = sum(each.equal for each in result.models)
     parts = [f"{counted(equal, 'row')} of {counted(len(result.models), 'table')} are equal"]
     for count, text in (("changed", "changed as declared"), ("rejected", "left out")):
@@ -213,11 +211,13 @@ def synced(result: SyncResult, view: View) -> None:
 
 def ran(result: RunResult, view: View, target: str, settings: Mapping[str, Any]) -> None:
     """The findings of check, the table of models, the differences, how to use the target."""
-    findings(result.check)
+    findings(result.check, view)
     if not result.check.ok:
         ids = sorted({finding.id for finding in result.check.findings if finding.stands})
         ignoring = " ".join([view.next.repeated, *(f"--ignore {each}" for each in ids)])
-        print(f"Nothing was moved. Fix the errors; or ignore them: {ignoring}")
+        print()
+        print("Nothing was moved. Correct the errors or declare fixes for them, then run again.")
+        print(f"To move in spite of them: {ignoring}")
         return
     _models(read_state(view.directory), view)
     if result.dump is not None:
@@ -294,19 +294,6 @@ def _first(problems: Iterable[object]) -> None:
         print(f"problem: {problem}")
     if len(found) > SHOWN:
         print(f"… and {len(found) - SHOWN:,} more (--json shows them)")
-
-
-def _finding(finding: Finding) -> None:
-    where = ".".join(part for part in (finding.model, finding.field) if part)
-    rows = f" ({counted(finding.count, 'row')})" if finding.examples else ""
-    subject = f"{where}{rows}: " if where or rows else ""
-    print(f"{finding.id} {finding.level}: {subject}{finding.consequence}")
-    for example in finding.examples:
-        print(f"    pk {example.pk}: {shortened(example.value)}")
-    if finding.fixed_by:
-        print(f"    fixed by {finding.fixed_by}")
-    elif finding.hint:
-        print(f"    do: {finding.hint}")
 
 
 def _difference(difference: Difference) -> str:

@@ -12,8 +12,8 @@ from collections import deque
 
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import State, read_state
+from fixturepipe.cli.findingview import counted
 from fixturepipe.cli.progress import PLAIN_SECONDS, duration
-from fixturepipe.cli.show import counted
 from fixturepipe.cli.terminal import say
 
 LOOK_SECONDS = 1.0
