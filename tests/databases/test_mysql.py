@@ -86,7 +86,7 @@ def test_a_connection_has_timeouts(hostile: Endpoints) -> None:
 
 def test_a_connection_that_the_server_closed_is_opened_again(hostile: Endpoints) -> None:
     (number,) = ask(TARGET, "SELECT CONNECTION_ID()")
-    with hostile.bound_to_target() as alias, connections[alias].cursor() as cursor:
+    with hostile.bound_to_target(apart=True) as alias, connections[alias].cursor() as cursor:
         cursor.execute(f"KILL {number}")
     hostile.open()
     assert ask(TARGET, "SELECT 1") == (1,)
