@@ -25,7 +25,7 @@ from fixturepipe.databases.endpoints import TARGET, connection_to, table_name
 from fixturepipe.databases.expressions import UniqueExpressions
 from fixturepipe.databases.fields import Field, root_field
 from fixturepipe.databases.mysql import max_allowed_packet
-from fixturepipe.databases.packets import outcomes, results
+from fixturepipe.databases.packets import insert_rows, outcomes, results
 
 _BATCH = 200
 _TRIAL = "fixturepipe_trial"
@@ -260,11 +260,7 @@ class TargetServer:
         """Insert rows into a (temporary) table."""
         if self._server is not None and rows:
             values = ", ".join(["%s"] * len(rows[0]))
-            with self._server.cursor() as cursor:
-                # The driver joins rows up to this length; a small packet takes fewer.
-                driver: Any = cursor.cursor.cursor
-                driver.max_stmt_length = min(driver.max_stmt_length, self.limits.packet // 2)
-                cursor.executemany(f"INSERT INTO {table} VALUES ({values})", rows)
+            insert_rows(self._server, f"INSERT INTO {table} VALUES ({values})", rows)
 
     def takes(self, field: Field, values: Sequence[Any]) -> list[bool]:
         """Whether the server takes each value; True where it has no function to ask."""

@@ -206,7 +206,11 @@ def hand_over(giver: BaseDatabaseWrapper, taker: BaseDatabaseWrapper) -> None:
 def max_allowed_packet(connection: BaseDatabaseWrapper) -> int:
     """The server's max_allowed_packet, in bytes."""
     connection.ensure_connection()
-    return _last_sessions[connection].max_allowed_packet
+    if connection in _last_sessions:
+        return _last_sessions[connection].max_allowed_packet
+    with connection.cursor() as cursor:  # the project's own connection
+        cursor.execute("SELECT @@max_allowed_packet")
+        return int(cursor.fetchone()[0])
 
 
 def packet_size(connection: BaseDatabaseWrapper) -> int:

@@ -8,18 +8,22 @@ ends at the first one that it refuses; what follows that one is sent again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.mysql import packet_size
 
+Value = TypeVar("Value")
 Rows = list[tuple[Any, ...]]
 
 # As much is sent while the server works on what came before, however near it is.
 _LONGEST = 256 << 10
+# The bytes that the columns of one key take in a condition.
+_NAMED = 200
 
 
 def outcomes(
@@ -48,6 +52,40 @@ def results(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> list[
             raise outcome
         found.append(outcome)
     return found
+
+
+def insert_rows(
+    connection: BaseDatabaseWrapper, statement: str, rows: Sequence[Sequence[Any]]
+) -> None:
+    """INSERT … VALUES of a few rows at a time, as many as a packet takes. Raises DatabaseError."""
+    with connection.cursor() as cursor:
+        # The driver joins rows up to this length, of text that is not escaped yet.
+        driver: Any = cursor.cursor.cursor
+        driver.max_stmt_length = min(driver.max_stmt_length, packet_size(connection) // 2)
+        cursor.executemany(statement, rows)
+
+
+def in_batches(
+    connection: BaseDatabaseWrapper, values: Iterable[Value], most: int
+) -> Iterator[list[Value]]:
+    """Lists of at most `most` values (keys, or their parts), each for one statement.
+
+    A statement that names each of them, with its columns, fits into the server's packet.
+    """
+    limit = packet_size(connection) if connection.vendor == "mysql" else None
+    remaining = iter(values)
+    while batch := list(islice(remaining, most)):
+        yield from _within(batch, limit)
+
+
+def _within(values: list[Value], limit: int | None) -> Iterator[list[Value]]:
+    # A character of the text that Python shows takes four bytes at most.
+    if limit is None or len(values) == 1 or 4 * len(repr(values)) + _NAMED * len(values) <= limit:
+        yield values
+    else:
+        middle = len(values) // 2
+        yield from _within(values[:middle], limit)
+        yield from _within(values[middle:], limit)
 
 
 def _fitting(statements: Sequence[str], limit: int) -> Sequence[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, TypeVar
 
 from django.db import OperationalError, models
@@ -20,6 +19,7 @@ from MySQLdb.constants import FIELD_TYPE
 
 from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, is_integer, key_fields, stored_fields
+from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.pages import (
     FIRST_WIDE_ROWS,
     PAGE_ROWS,
@@ -136,8 +136,7 @@ class Table:
     def with_keys(self, keys: Sequence[Key]) -> Iterator[list[Row]]:
         """Yield the rows that have one of the keys (values prepared for this connection)."""
         most = (self.connection.features.max_query_params or PAGE_ROWS) // len(self.key)
-        remaining = iter(keys)
-        while part := list(islice(remaining, max(1, most))):
+        for part in in_batches(self.connection, keys, max(1, most)):
             yield self._fetch(self._among(part))
 
     def between(self, first: Any, last: Any) -> list[Row]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from fixturepipe.artifacts.changes import Change
 from fixturepipe.databases.fields import key_fields
+from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.pages import PAGE_ROWS, Row
 from fixturepipe.databases.tables import Key, Table
 from fixturepipe.databases.text import is_utf8
@@ -58,9 +58,10 @@ class KeyedRows:
             yield [key for key, written in pairs if written is not None and written.changes]
 
     def _rows(self, keys: Sequence[Key]) -> Iterator[Row]:
-        usable = iter([key for key in keys if _is_usable(key)])
-        most = (self.plan.connection.features.max_query_params or PAGE_ROWS) // self._width
-        while part := list(islice(usable, min(most, PAGE_ROWS))):
+        usable = [key for key in keys if _is_usable(key)]
+        connection = self.plan.connection
+        most = (connection.features.max_query_params or PAGE_ROWS) // self._width
+        for part in in_batches(connection, usable, min(most, PAGE_ROWS)):
             yield from rows_with_keys(self.plan, part)
 
     def _alone(self, key: Key) -> Row | None:

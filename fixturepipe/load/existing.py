@@ -17,7 +17,9 @@ from django.db import models, transaction
 
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.ledger import Entry
+from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.load.objects.fixturefiles import read_fixture
@@ -115,7 +117,7 @@ class ExistingRows:
     def _delete_others(self, plan: ModelPlan, entries: Mapping[int, Entry]) -> None:
         keys = self._keys(plan.model, entries)
         try:
-            while batch := list(islice(keys, _BATCH)):
+            for batch in in_batches(self._target.connection, keys, _BATCH):
                 self._target.delete_where(plan.model, plan.key_condition(batch))
         except _UnknownKeysError:
             raise ConfigurationError(
@@ -184,7 +186,8 @@ def _keys_in_table(plan: ModelPlan, alias: str) -> Iterator[list[str]]:
     rows = every_row(plan.model, alias).order_by("pk")
     batch = rows[:_BATCH]
     while keys := list(batch.values_list("pk", flat=True)):
-        yield plan.keys_of(rows.filter(pk__in=keys))
+        for some in in_batches(connection_to(alias), keys, _BATCH):
+            yield plan.keys_of(rows.filter(pk__in=some))
         batch = rows.filter(pk__gt=keys[-1])[:_BATCH]
 
 

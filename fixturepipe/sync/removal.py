@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import constrained_keys, orphan_rows, rows_of
+from fixturepipe.databases.packets import in_batches
 from fixturepipe.errors import LoadError
 from fixturepipe.sync.differences import DifferingRows, Key
 
@@ -24,7 +25,7 @@ def delete_removals(
 ) -> None:
     """Delete the rows that are noted as removals. Foreign keys are off."""
     for model in models_:
-        for keys in found.removals(model._meta.label_lower):
+        for keys in _removals(connection, model, found):
             condition, parameters = _among(model, connection, keys)
             table = connection.ops.quote_name(table_name(model, connection))
             with connection.cursor() as cursor:
@@ -43,6 +44,14 @@ def require_no_references(
         raise LoadError(
             "\n".join(["Rows refer to rows that the source has no more:", *shown]), problems=shown
         )
+
+
+def _removals(
+    connection: BaseDatabaseWrapper, model: Model, found: DifferingRows
+) -> Iterator[list[Key]]:
+    """The keys of a model's removals, in lists that a statement can name."""
+    for keys in found.removals(model._meta.label_lower):
+        yield from in_batches(connection, keys, len(keys))
 
 
 def _references_to(
@@ -65,7 +74,7 @@ def _dangling(
         rows = orphan_rows(field, connection)
     else:
         rows = []
-        for keys in found.removals(model._meta.label_lower):
+        for keys in _removals(connection, model, found):
             rows += _orphans_among(connection, model, field, keys)
     name, remote = f"{field.model._meta.label}.{field.name}", model._meta.label
     for *key, value in rows:

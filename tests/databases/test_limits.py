@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_an_account_of_three_connections_is_enough(limited: Shop, workers: str) 
 
 FUSSY = [
     *("--lower-case-table-names=1", "--autocommit=0", "--wait-timeout=2", "--max-join-size=100"),
-    *("--sql-mode=PAD_CHAR_TO_FULL_LENGTH", "--max-allowed-packet=65536"),
+    *("--sql-mode=PAD_CHAR_TO_FULL_LENGTH", "--max-allowed-packet=16384"),
 ]
 MODELS = """
 class Brand(models.Model):
@@ -50,11 +51,18 @@ class Item(models.Model):
     related = models.ManyToManyField("self")
     class Meta:
         db_table = "MyTable_Item"
+
+class Page(models.Model):
+    path = models.CharField(max_length=120, primary_key=True)
+    text = models.TextField()
 """
 ROWS = """
 INSERT INTO BRANDS (id, name) VALUES (1, 'one'), (2, 'two');
 INSERT INTO MyTable_Item (id, brand_id) VALUES (1, 1), (2, 2);
 INSERT INTO MyTable_Item_related (id, from_item_id, to_item_id) VALUES (1, 1, 2), (2, 2, 1);
+INSERT INTO shop_page (path, text)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
+SELECT printf('%0100d', i), 'text' FROM n;
 UPDATE sqlite_sequence SET seq = 5000 WHERE name = 'MyTable_Item';
 """
 
@@ -64,7 +72,9 @@ def fussy(tmp_path: Path) -> Iterator[Server]:
     """A server that ignores the case of names, and whose sessions are limited and short."""
     embedded = EmbeddedServer(tmp_path / "server", FUSSY)
     embedded.start()
-    yield servers.embedded(embedded)
+    server = servers.embedded(embedded)
+    server.execute("SET GLOBAL sql_select_limit = 5, GLOBAL sql_safe_updates = 1")
+    yield server
     embedded.stop()
 
 
@@ -79,3 +89,29 @@ def test_a_fussy_server_takes_everything(fussy: Server, tmp_path: Path) -> None:
             "SELECT AUTO_INCREMENT FROM information_schema.TABLES"
             f" WHERE TABLE_SCHEMA = '{name}' AND TABLE_NAME = 'mytable_item'"
         ) == ((5001,),)
+        # The keys alone are longer than a packet.
+        project.fill("DELETE FROM shop_page WHERE path < printf('%0100d', 400)")
+        project.fill("UPDATE shop_page SET text = 'other'")
+        project.done("sync", "--yes")
+        project.done("verify")
+
+
+# Each is a session's, so that the shared servers need no other setting.
+HOSTILE = (
+    "SET sql_mode = 'PAD_CHAR_TO_FULL_LENGTH,ANSI_QUOTES', sql_select_limit = 1,"
+    " sql_safe_updates = 1, max_join_size = 1, autocommit = 0, wait_timeout = 2"
+)
+
+
+def test_hostile_settings_of_a_session_change_nothing(server: Server, tmp_path: Path) -> None:
+    with server.database() as endpoint:
+        hostile = HOSTILE
+        if "MariaDB" not in str(server.execute("SELECT VERSION()")):
+            hostile += ", sql_require_primary_key = 1"
+        url = server.url(str(endpoint.settings["NAME"]))
+        url += f"{'&' if '?' in url else '?'}init_command={quote(hostile)}"
+        project = write_project(tmp_path, url, MODELS)
+        project.django("migrate", "--run-syncdb")
+        project.fill(ROWS)
+        project.done("check")
+        project.done("run")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +15,7 @@ from django.db import OperationalError, connections, transaction
 
 from bench.proxy import proxy_to
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
+from fixturepipe.errors import TransientLoadError
 from fixturepipe.events import Event, StageAdvanced
 from tests.conftest import sqlite_endpoint
 from tests.loading import a, column, load_into, make_run
@@ -127,6 +130,37 @@ def test_a_silent_network_is_an_error(server: Server, empty_target: Endpoint) ->
                 ask(SOURCE, "SELECT 1")
         finally:
             connections.close_all()
+
+
+def test_a_connection_over_tcp_is_kept_alive(server: Server, empty_target: Endpoint) -> None:
+    with proxy_to(server.base) as proxy:
+        Endpoints("default", through(proxy, empty_target)).open()
+        try:
+            connections[SOURCE].ensure_connection()
+            raw: Any = connections[SOURCE].connection
+            with socket.socket(fileno=os.dup(raw.fileno())) as peer:
+                assert peer.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+        finally:
+            connections.close_all()
+
+
+def test_a_silence_that_lasts_ends_the_load_in_one_sentence(
+    server: Server, source: Endpoint, shared_target: Endpoint, tmp_path: Path
+) -> None:
+    directory = make_run(tmp_path / "run", *[[a("shade", n, slug=str(n))] for n in range(3)])
+    with proxy_to(server.base) as proxy:
+
+        def be_silent(event: Event) -> None:
+            if isinstance(event, StageAdvanced):
+                proxy.silent = True
+
+        target = through(proxy, shared_target, read_timeout=1, connect_timeout=1)
+        with pytest.raises(TransientLoadError, match=r"0002.*(Lost connection|timeout)") as ended:
+            load_into(target, source, directory, log=be_silent, pauses=(0.1,))
+    assert "\n" not in str(ended.value)
+    assert "`fixturepipe load`" in ended.value.hint
+    assert load_into(shared_target, source, directory).chunks == 2
 
 
 def test_a_load_goes_on_after_a_silence(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem
@@ -46,10 +47,9 @@ def _dangling(
         f"{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {quote(constraint.remote)} parent"
         f" WHERE parent.{quote(constraint.to)} = {column})"
     )
-    keys = list(rows)
     found: list[str] = []
-    for start in range(0, len(keys), _BATCH):
-        of_these = plan.key_condition(keys[start : start + _BATCH]).replace("%", "%%")
+    for keys in in_batches(connection, rows, _BATCH):
+        of_these = plan.key_condition(keys).replace("%", "%%")
         table = every_row(plan.model, connection.alias)
         # Names and literals only, all quoted; `extra` reads the keys back as the fields' types.
         found += plan.keys_of(table.extra(where=[of_these, points_at_nothing]))  # noqa: S610
@@ -64,7 +64,8 @@ def _take_back(
     keys: list[str],
 ) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {plan.table} WHERE {plan.key_condition(keys)}")
+        for batch in in_batches(connection, keys, _BATCH):
+            cursor.execute(f"DELETE FROM {plan.table} WHERE {plan.key_condition(batch)}")
     column = next(c for c in plan.columns if c.name == constraint.column)
     problems = []
     for key in keys:

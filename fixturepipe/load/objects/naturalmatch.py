@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.serializers.python import Deserializer
 
+from fixturepipe.databases.endpoints import connection_to
+from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.load.objects.columns import MISSING, Column
 from fixturepipe.load.objects.modelplan import ModelPlan
@@ -46,8 +48,8 @@ class NaturalMatcher:
         names = [column.field.attname for _, column in self._columns]
         found: dict[tuple[Any, ...], Any] = {}
         table = every_row(self._plan.model, self._alias)
-        for start in range(0, len(wanted), _LOOKUP_BATCH):
-            condition = any_of(names, wanted[start : start + _LOOKUP_BATCH])
+        for keys in in_batches(connection_to(self._alias), wanted, _LOOKUP_BATCH):
+            condition = any_of(names, keys)
             for key, *parts in table.filter(condition).values_list("pk", *names):
                 found[tuple(parts)] = key
         return [found.get(key, self._new_key()) for key in wanted]

@@ -26,6 +26,7 @@ from django.db import models
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import field_at
 from fixturepipe.databases.naturalkeys import has_natural_key
+from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.load.objects.columns import MISSING, Column
@@ -73,8 +74,7 @@ class KeyResolver:
             known.clear()
             wanted = list(keys)
         paths = key_paths(model)
-        for start in range(0, len(wanted), _BATCH):
-            batch = wanted[start : start + _BATCH]
+        for batch in in_batches(connection_to(self._alias), wanted, _BATCH):
             if paths:
                 known.update(self._looked_up(model, to, paths, batch))
         self._computed(model, to, (key for key in wanted if key not in known), known)

@@ -19,6 +19,7 @@ from django.db import Error as DatabaseError
 from django.db import router, transaction
 
 from fixturepipe.databases.endpoints import connection_to
+from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.load.objects.columns import MISSING
@@ -211,8 +212,8 @@ class ChunkSaver:
         found: dict[str, tuple[str, ...] | None] = {}
         wanted = [key for key in rows.keys if key not in (_NO_KEY, "DEFAULT")]
         table = every_row(plan.model, self._alias)
-        for start in range(0, len(wanted), _LOOKUP_BATCH):
-            condition = plan.key_condition(wanted[start : start + _LOOKUP_BATCH])
+        for keys in in_batches(self._connection, wanted, _LOOKUP_BATCH):
+            condition = plan.key_condition(keys)
             # Literals only, all quoted; `extra` reads the keys back as the fields' own types.
             chosen = table.extra(where=[condition.replace("%", "%%")])  # noqa: S610
             found.update(plan.rows_of(chosen))
