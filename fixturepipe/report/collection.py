@@ -53,7 +53,7 @@ def collected(
     syncs = [sync for sync in read_syncs(directory) if sync.loaded]
     left_out = _LeftOut.of(directory, manifest)
     models = list(_models(manifest, state, verification, left_out))
-    totals = _totals(models)
+    totals = _totals(models, left_out)
     chunks = manifest.arrangement.chunks if manifest.arrangement else ()
     checked = read_check(directory.path)
     return data.Report(
@@ -183,7 +183,7 @@ def _source_rows(manifest: Manifest) -> dict[str, int]:
     }
 
 
-def _totals(models: Sequence[data.Model]) -> data.Totals:
+def _totals(models: Sequence[data.Model], left_out: _LeftOut) -> data.Totals:
     def total(name: str) -> int | None:
         numbers = [getattr(model, name) for model in models]
         known = [number for number in numbers if number is not None]
@@ -200,6 +200,7 @@ def _totals(models: Sequence[data.Model]) -> data.Totals:
         rejected=total("rejected") or 0,
         verified=total("verified"),
         unequal=sum(m.differing + m.missing + m.extra for m in models),
+        nulled=left_out.nulled.total(),
     )
 
 

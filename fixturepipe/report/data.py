@@ -65,7 +65,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """The sums over all models."""
+    """The sums over all models; of the `changed` rows, `nulled` lost a reference to no row."""
 
     models: int = 0
     source: int | None = None
@@ -77,6 +77,7 @@ class Totals(msgspec.Struct, frozen=True):
     rejected: int = 0
     verified: int | None = None
     unequal: int = 0
+    nulled: int = 0
 
 
 class Model(msgspec.Struct, frozen=True):

@@ -35,13 +35,15 @@ def page_of(report: Report) -> str:
     """The whole page as text."""
     engine = Engine(dirs=[str(_FILES)], builtins=["fixturepipe.report.filters"])
     style, script = (_FILES.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
+    sections = list(_sections(report))
     context = {
         "report": report,
         "style": style,
         "script": script,
         "style_hash": _csp_hash(style),
         "script_hash": _csp_hash(script),
-        "sections": list(_sections(report)),
+        "sections": sections,
+        "section_ids": {section.id for section in sections},
         "models": sorted(report.models, key=_by_status),
         "unequal": any(model.status == "different" for model in report.models),
         "has_changes": any(model.changed or model.dropped for model in report.models),

@@ -121,8 +121,11 @@ def _remarks(
         )
     if totals.dropped:
         yield Remark(f"Left out as declared: {plural(totals.dropped, 'row')}.", "fixes")
-    if totals.changed:
-        yield Remark(f"Changed as declared: {plural(totals.changed, 'row')}.", "fixes")
+    if by_fixes := totals.changed - totals.nulled:
+        yield Remark(f"Changed as declared: {plural(by_fixes, 'row')}.", "fixes")
+    if totals.nulled:
+        text = f"Loaded with a reference set to null: {plural(totals.nulled, 'row')}."
+        yield Remark(text, "rejects")
     if state.not_covered:
         names = plural(state.not_covered, "model or table", "models or tables")
         yield Remark(f"Not moved: {names}.", "not-moved")

@@ -41,11 +41,13 @@ class Tags(HTMLParser):
         self.names: list[str] = []
         self.attributes: set[str] = set()
         self.links: set[str] = set()
+        self.ids: set[str] = set()
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.names.append(tag)
         self.attributes |= {name for name, _ in attrs}
+        self.ids |= {value or "" for name, value in attrs if name == "id"}
         self.links |= {value or "" for name, value in attrs if name in ("src", "href", "action")}
 
 
@@ -101,7 +103,9 @@ def test_each_dumped_object_of_an_unfinished_run_is_arranged_or_rejected(
 def test_the_page_asks_for_no_other_file(large: RunDirectory) -> None:
     write_report(large)
     page = page_in(large)
-    assert {link for link in Tags(page).links if not link.startswith("#")} == {"data:,"}
+    tags = Tags(page)
+    assert {link for link in tags.links if not link.startswith("#")} == {"data:,"}
+    assert {link[1:] for link in tags.links if link.startswith("#")} <= tags.ids
     assert set(re.findall(r"url\((.*?)\)", page)) == {"#head"}
     assert "default-src 'none'" in page
 
@@ -150,7 +154,9 @@ def test_what_arrange_left_out_counts_as_rejected_and_what_it_set_to_null_as_cha
     ]
     reasons = {each.reason: each.count for each in report.rejects}
     assert reasons["owner is …, and there is no such auth.user; set to null"] == 3
-    assert "Rejected, and kept in rejects/: 16 rows." in [r.text for r in report.verdict.remarks]
+    remarks = [remark.text for remark in report.verdict.remarks]
+    assert "Rejected, and kept in rejects/: 16 rows." in remarks
+    assert "Loaded with a reference set to null: 3 rows." in remarks
 
 
 def test_the_page_of_500_models_and_10_000_chunks_is_under_a_megabyte(tmp_path: Path) -> None:
