@@ -3,6 +3,7 @@
     <!-- code: options check -->    the options of a command, from the parser
     <!-- code: rule FP101 -->       a finding: level, consequence, what to do, fixes
     <!-- code: api Pipeline -->     a public name, from its docstring
+    <!-- code: checks all -->       the system checks of the app
 
 In the repository a page shows the rest alone.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import fixturepipe
+from fixturepipe import apps
 from fixturepipe.cli.options import COMMON
 from fixturepipe.cli.parser import build_parser
 from fixturepipe.findings.rules import RULES
@@ -106,7 +108,13 @@ def api(name: str) -> str:
     return f"```{{eval-rst}}\n.. {kind}:: fixturepipe.{name}\n```"
 
 
-_MAKERS = {"options": options, "rule": rule, "api": api}
+def checks(_: str) -> str:
+    """The system checks as a table, from the docstring of the app."""
+    found = re.findall(r"^    (fixturepipe\.\w+)  +(.*)$", apps.__doc__ or "", re.MULTILINE)
+    return "\n".join(["| id | says |", "|---|---|", *(f"| `{i}` | {text} |" for i, text in found)])
+
+
+_MAKERS = {"options": options, "rule": rule, "api": api, "checks": checks}
 
 
 def marked_up(_app: Any, _what: str, _name: str, _of: Any, _options: Any, lines: list[str]) -> None:
