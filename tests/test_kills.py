@@ -236,16 +236,21 @@ def kill_and_finish(place: Place, dice: random.Random, told: list[str], *argumen
     require_equal(place)
 
 
-def all_rounds(place: Place, one_round: Callable[[random.Random, list[str]], None]) -> None:
+def all_rounds(
+    request: pytest.FixtureRequest,
+    place: Place,
+    one_round: Callable[[random.Random, list[str]], None],
+) -> None:
     """Each round; the failures of all together, with what was done."""
     failures = []
     seed = int(os.environ.get("FIXTUREPIPE_SEED", time.time_ns() % 1_000_000))
     for number in range(seed, seed + KILLS):
         told = [f"FIXTUREPIPE_SEED={number}"]
         try:
-            one_round(random.Random(number), told)
+            one_round(random.Random(f"{number} {request.node.name}"), told)
         except AssertionError as error:
-            failures.append(f"{'; '.join(told)}\n{error}")
+            told.append(str(error))
+            failures.append("; ".join(told))
             end_all(place)
         print("; ".join(told), flush=True)
     assert not failures, "\n\n".join(failures)
@@ -259,17 +264,21 @@ def empty(place: Place) -> None:
         place.server.execute(f"CREATE DATABASE `{place.name}`")
 
 
-def test_a_killed_run_continues_and_leaves_nothing(place: Place) -> None:
+def test_a_killed_run_continues_and_leaves_nothing(
+    request: pytest.FixtureRequest, place: Place
+) -> None:
     undisturbed(place)
 
     def one_round(dice: random.Random, told: list[str]) -> None:
         empty(place)
         kill_and_finish(place, dice, told, "run", "--workers", dice.choice("12"))
 
-    all_rounds(place, one_round)
+    all_rounds(request, place, one_round)
 
 
-def test_a_killed_sync_continues_and_leaves_nothing(place: Place) -> None:
+def test_a_killed_sync_continues_and_leaves_nothing(
+    request: pytest.FixtureRequest, place: Place
+) -> None:
     undisturbed(place)
     edit(place.shop.database, random.Random(0))
     began = time.monotonic()
@@ -280,7 +289,7 @@ def test_a_killed_sync_continues_and_leaves_nothing(place: Place) -> None:
         edit(place.shop.database, dice)
         kill_and_finish(place, dice, told, "sync")
 
-    all_rounds(place, one_round)
+    all_rounds(request, place, one_round)
 
 
 def edit(database: Path, dice: random.Random) -> None:
