@@ -12,7 +12,7 @@ import gc
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,7 +38,7 @@ from fixturepipe.errors import ChunkFileError, LoadError, TransientLoadError
 from fixturepipe.load.objects.chunkcheck import check_references
 from fixturepipe.load.objects.loaddata import StockCommand
 from fixturepipe.load.objects.modelplan import ModelPlans
-from fixturepipe.load.objects.reading import ChunkReader
+from fixturepipe.load.objects.reading import ChunkReader, ReadChunk
 from fixturepipe.load.objects.references import KeyResolver
 from fixturepipe.load.objects.rejection import reason_of, refused_chunk
 from fixturepipe.load.objects.rows import RowProblem
@@ -155,7 +155,8 @@ class ChunkLoader:
     def load_rejects(self, chunk: Chunk, entry: Entry) -> Outcome:
         """Load again, from rejects/, what was left out of a chunk that is in.
 
-        Raises as `load`. Rows that an interrupted call has put in already are updated.
+        Raises as `load`. A row that the target has under such a key is not this run's, unless the
+        ledger says that an interrupted call has put some of them in already: these are updated.
         """
         rejects = msgspec.structs.replace(chunk, file=f"rejects/{Path(chunk.file).name}")
         return self._persistently(
@@ -221,7 +222,7 @@ class ChunkLoader:
 
     def _load_rejects_once(self, chunk: Chunk, entry: Entry, *, deferred: bool) -> Outcome:
         with transaction.atomic(using=self._alias):
-            loaded = self._load_rows(chunk, deferred=deferred)
+            loaded = self._load_rows(chunk, deferred=deferred, left_out=entry.rejected)
             if loaded.problems and not self._options.reject:
                 raise refused_chunk(chunk.file, loaded.problems)
             entry = _with_recovered(entry, loaded.models)
@@ -233,7 +234,10 @@ class ChunkLoader:
             remove_rejects(self._directory, Path(chunk.file).name)
         return Outcome(chunk.number, entry)
 
-    def _load_rows(self, chunk: Chunk, *, deferred: bool) -> _Loaded:
+    def _load_rows(
+        self, chunk: Chunk, *, deferred: bool, left_out: Mapping[str, int] | None = None
+    ) -> _Loaded:
+        """Load a file. `left_out` counts what of it the ledger says is not in; by default all."""
         path = self._path(chunk)
         if not path.is_file():
             raise ChunkFileError(path, "there is no such file")
@@ -242,20 +246,21 @@ class ChunkLoader:
             sha256 = file_sha256(path)
             call_command(command, str(path), database=self._alias, verbosity=0)
             return _Loaded(command.loaded, [], sha256)
-        return self._load_fast(chunk, path, deferred=deferred)
+        read = self._reader.read(path, deferred=deferred)
+        may_be_in = chunk.second_pass or chunk.number in self._options.reload
+        if left_out is not None:
+            may_be_in = chunk.second_pass or len(read.objects) > sum(left_out.values())
+        return self._load_fast(read, may_be_in=may_be_in)
 
     def _path(self, chunk: Chunk) -> Path:
         return (self._directory.path / chunk.file).absolute()
 
-    def _load_fast(self, chunk: Chunk, path: Path, *, deferred: bool) -> _Loaded:
-        read = self._reader.read(path, deferred=deferred)
-        look = chunk.second_pass or path.parent == self._directory.rejects.absolute()
-        look = look or chunk.number in self._options.reload
+    def _load_fast(self, read: ReadChunk, *, may_be_in: bool) -> _Loaded:
         saver = ChunkSaver(
             self._alias,
             packet_size(self._connection),
             self._resolver,
-            replace(self._options.saver, fresh=False) if look else self._options.saver,
+            replace(self._options.saver, fresh=False) if may_be_in else self._options.saver,
             deferred=read.deferred,
             meanwhile=self._reader.step,
         )

@@ -15,7 +15,7 @@ from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from fixturepipe.errors import LoadError, UsageError
 from tests import servers
 from tests.conftest import delete_rows
-from tests.loading import RUN, Object, a, column, load_into, make_run, read_applied, rows
+from tests.loading import RUN, Object, a, column, execute, load_into, make_run, read_applied, rows
 from tests.servers import Server
 
 
@@ -164,6 +164,29 @@ def test_rejected_objects_are_loaded_after_editing(
     assert list(directory.rejects.iterdir()) == []
     with pytest.raises(UsageError, match="has nothing"):
         load_into(shared_target, source, directory, rejects=True)
+
+
+def test_a_row_that_the_site_wrote_under_a_rejected_key_stays_and_is_named(
+    tmp_path: Path, source: Endpoint, shared_target: Endpoint
+) -> None:
+    directory = make_run(tmp_path / "run", [strict(1), strict(2, short="too long")])
+    load_into(shared_target, source, directory, on_error="reject")
+    path = directory.rejects / "0001-loading.strict.json"
+    path.write_text(path.read_text().replace("too long", "short"))
+    kept = path.read_bytes()
+    execute(
+        shared_target,
+        "INSERT INTO loading_strict (id, short, once, small, positive)"
+        " VALUES (2, 'site', 'x', 1, 1)",
+    )
+    with pytest.raises(LoadError, match="pk 2: the target already has a row with this key"):
+        load_into(shared_target, source, directory, rejects=True)
+    assert column(shared_target, "strict", "short") == ["abc", "site"]
+    assert load_into(shared_target, source, directory, rejects=True, existing="update").complete
+    assert column(shared_target, "strict", "short") == ["abc", "short"]
+    path.write_bytes(kept)  # as if killed after the commit
+    assert load_into(shared_target, source, directory, rejects=True).complete
+    assert not path.exists()
 
 
 def test_what_is_no_rows_fault_rejects_none(
