@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,9 @@ class Project:
 
     settings: str | None = None
     pythonpath: str | None = None
-    source: str = "default"
-    target: str | None = None
+    # Not in the repr: a URL may hold a password.
+    source: str = field(default="default", repr=False)
+    target: str | None = field(default=None, repr=False)
     workdir: Path = Path("fixturepipe-run")
     timeout: int = 900
 

@@ -19,7 +19,8 @@ from urllib.parse import quote
 import pytest
 
 from fixturepipe.cli import main
-from fixturepipe.databases.endpoints import Endpoint
+from fixturepipe.config import Project
+from fixturepipe.databases.endpoints import Endpoint, Endpoints, resolve_endpoint
 from tests import servers
 from tests.shop import Shop
 
@@ -171,3 +172,11 @@ def test_a_password_in_databases(
         assert done[1].returncode == 0, done[1].stderr
     assert not found
     assert not searched(shop, *done)
+
+
+def test_objects_that_a_debugger_shows_hide_it() -> None:
+    url = f"mysql://root:{quote(SECRET, safe='')}@127.0.0.1:3306/shop"
+    endpoint = resolve_endpoint(url)
+    project = Project(source=url, target=url)
+    for shown in (project, endpoint, Endpoints("default", endpoint, endpoint)):
+        assert not PARTS.search(repr(shown).encode())

@@ -19,7 +19,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class Endpoint:
     """One database: its Django settings, and `name` as the user gave it, without the password."""
 
     name: str
-    settings: DatabaseSettings
+    settings: DatabaseSettings = field(repr=False)
 
     @property
     def vendor(self) -> str:

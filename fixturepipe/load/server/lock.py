@@ -73,8 +73,8 @@ def loader_lock(connection: BaseDatabaseWrapper) -> Iterator[LoaderLock]:
 
 def _taken(holder: tuple[Any, ...] | None) -> LoadError:
     """`holder` is the connection that has the lock, if the server still shows it."""
-    message = "Another `fixturepipe load` is at work in this database"
-    hint = "Wait until it ends; then continue with `fixturepipe load`."
+    message = "Another fixturepipe command is at work in this database"
+    hint = "Wait until it ends, then run the same command again."
     if holder is not None:
         number, host, seconds = holder
         message += f" (connection {number} from {host}, which has been idle for {seconds:,} s)"
