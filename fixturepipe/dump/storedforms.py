@@ -131,14 +131,14 @@ class CustomColumn:
         self._connection = connection
         self._encode = stored_encoder(field, connection)
         self._code = _FieldCode(field, connection, self._encode)
-        self._own_text = _remembering(lambda raw: json_of_value(self._code.own_form(raw)))
+        self._own_form: Callable[[Any], Any] = self._code.own_form
 
     def __call__(self, values: Values) -> list[str]:
         """The JSON text of each value. Raises UnserializableError or what the field's code does."""
         if self.form != "own":
             return self._encode(values)
-        own_text = self._own_text
-        return ["null" if value is None else own_text(value) for value in values]
+        own_form = self._own_form
+        return raw_texts([None if value is None else own_form(value) for value in values])
 
     @cached_property
     def form(self) -> Form:
@@ -153,15 +153,18 @@ class CustomColumn:
         sample = list(_distinct(self._values(SAMPLE_ROWS), SAMPLE_VALUES))
         if all(map(self._code.takes_stored_form, sample)):
             return "same"
-        takes_own = _remembering(self._code.takes_own_form)
+        takes_own: Callable[[Any], bool] = self._code.takes_own_form
+        first = list(self._values(SAMPLE_VALUES))
+        if 2 * len(sample) < len(first) or len(set(map(repr, first))) * 2 < len(first):
+            takes_own, self._own_form = _remembering(takes_own), _remembering(self._own_form)
         if all(map(takes_own, sample)) and all(map(takes_own, self._values())):
             return "own"
         return "altered"
 
     def _values(self, rows: int | None = None) -> Iterator[Any]:
         """The column's values, without NULL, of the first rows or of all."""
-        pages = self._table().pages(as_stored=True)
-        values = (row[self._width] for page in pages for row in page)
+        pages, width = self._table().pages(as_stored=True), len(key_fields(self._field.model))
+        values = (row[width] for page in pages for row in page)
         return (value for value in islice(values, rows) if value is not None)
 
     def _holds_null(self) -> bool:
@@ -172,10 +175,6 @@ class CustomColumn:
     def _table(self) -> Table:
         key = key_fields(self._field.model)
         return Table(self._field.model, self._connection, (*key, self._field))
-
-    @property
-    def _width(self) -> int:
-        return len(key_fields(self._field.model))
 
 
 def _remembering(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
@@ -245,13 +244,13 @@ class _FieldCode:
         value = self._read(raw)
         if value is None:
             raise UnserializableError("Django reads it as None")
-        if is_protected_type(value):
+        if type(value) is not str and is_protected_type(value):
             return value
         setattr(self._holder, self._field.attname, value)
         return self._field.value_to_string(self._holder)
 
     def _brings_back(self, raw: Any, form: Any) -> bool:
-        saved = self._saved(form)
+        saved = self._field.get_db_prep_save(self._field.to_python(form), self._connection)
         if type(saved) is type(raw) is not float and saved == raw:
             return True  # without asking what the column makes of it
         return self._same(self._kept(saved), raw)
