@@ -37,7 +37,11 @@ def _text(finding: Finding, next_command: NextCommand, file: Path | None) -> str
     rows = f" ({counted(finding.count, 'row')})" if finding.examples else ""
     head = f"{finding.id} {finding.level}: {where}{rows}"
     # A finding about no column has its sentence in the first line.
-    lines = [head, _wrapped(finding.consequence)] if where else [head + finding.consequence]
+    lines = (
+        [head, _wrapped(finding.consequence)]
+        if where
+        else [_wrapped(head + finding.consequence, "")]
+    )
     width = min(_VALUE, get_terminal_size((_UNLIMITED, 24)).columns - 24)
     for example in finding.examples:
         lines.append(f"{_INDENT}pk {example.pk}: {shortened(example.value, max(20, width))}")
@@ -51,14 +55,14 @@ def _text(finding: Finding, next_command: NextCommand, file: Path | None) -> str
     return "\n".join(lines)
 
 
-def _wrapped(text: str) -> str:
+def _wrapped(text: str, first_indent: str = _INDENT) -> str:
     """A sentence in lines as wide as the terminal. One that has a command to paste is one line."""
     if "`" in text:
-        return _INDENT + text
+        return first_indent + text
     return textwrap.fill(
         text,
         get_terminal_size((_UNLIMITED, 24)).columns,
-        initial_indent=_INDENT,
+        initial_indent=first_indent,
         subsequent_indent=_INDENT,
         break_long_words=False,
         break_on_hyphens=False,

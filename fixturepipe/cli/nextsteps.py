@@ -80,9 +80,9 @@ def _setting(settings: Mapping[str, Any]) -> list[str]:
     lines.append('"PASSWORD": …,')
     lines += [f'"{k}": {_quoted(settings[k])},' for k in ("HOST", "PORT") if settings.get(k)]
     options = settings.get("OPTIONS") or {}
-    shown = {name: options[name] for name in _SHOWN_OPTIONS if name in options}
-    if shown:
-        lines.append(f'"OPTIONS": {json.dumps(shown)},')
+    # Django's own default is utf8mb4 since 5.2 alone.
+    shown = {"charset": "utf8mb4"} | {k: options[k] for k in _SHOWN_OPTIONS if k in options}
+    lines.append(f'"OPTIONS": {json.dumps(shown)},')
     return ['"default": {', *(f"    {line}" for line in lines), "},"]
 
 

@@ -255,7 +255,12 @@ def status(state: State, view: View) -> None:
     if rejected:
         correct = view.next.line("load --rejects")
         print(f"{rejected:,} rejected: correct them in rejects/, then run `{correct}`")
-    print(f"Next: {view.next.line(state.next)}" if state.next else "Everything is done.")
+    if state.next:
+        print(f"Next: {view.next.line(state.next)}")
+    else:
+        print("Everything is done.")
+        if state.source:
+            print(f"To bring later changes of the source: {view.next.line('sync')}")
 
 
 def server(state: Server) -> None:
