@@ -21,7 +21,7 @@ from fixturepipe.arrange.keys import ReadKey
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.artifacts.accounts import read_accounts
 from fixturepipe.artifacts.loadstatus import read_load_status
-from fixturepipe.artifacts.manifest import Manifest, read_manifest
+from fixturepipe.artifacts.manifest import Arrangement, Manifest, read_manifest
 from fixturepipe.artifacts.ownership import run_ids
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.stagetimes import StageRecorder
@@ -55,7 +55,7 @@ from fixturepipe.databases.sqlitefile import readable
 from fixturepipe.databases.urls import is_url
 from fixturepipe.dump.fingerprint import what_moved
 from fixturepipe.dump.options import DumpOptions
-from fixturepipe.errors import ConfigurationError, SourceDataError, UsageError
+from fixturepipe.errors import ConfigurationError, RunDirectoryError, SourceDataError, UsageError
 from fixturepipe.events import Listener, Notice, ignore
 from fixturepipe.fixes.declarations import Declaration, declared_in
 from fixturepipe.load.options import LoadOptions
@@ -184,6 +184,7 @@ class Pipeline:
         with self._writing():
             endpoints = self._migrated_source()
             _require_fixable(endpoints, options.fix)
+            self._refuse_to_dump_over(self._finished_run(), endpoints, options)
             if options.fix:
                 # What is to be fixed is what the target does not take.
                 endpoints = self._both_endpoints()
@@ -200,6 +201,7 @@ class Pipeline:
         objects that refer to objects which do not exist, if `options.on_orphan` is "stop".
         """
         with self._writing():
+            _refuse_to_arrange_over(self._finished_run(), files, options)
             return self._arrange(files, options)
 
     def load(self, options: LoadOptions = LoadOptions()) -> LoadResult:
@@ -290,6 +292,12 @@ class Pipeline:
 
         recorded = self._listener.during(None if options.dry_run else "sync")
         with self._writing(), recorded:
+            if not self.directory.manifest.exists():
+                raise RunDirectoryError(
+                    f"{self.directory.path} holds no run that could be brought up to date",
+                    hint="`fixturepipe run` moves everything once; `fixturepipe sync` brings what"
+                    " has changed since.",
+                )
             manifest = read_manifest(self.directory)
             self._migrated_source()
             endpoints = self._loadable_endpoints()
@@ -326,7 +334,9 @@ class Pipeline:
             _require_fixable(self._migrated_source(), dump_options.fix)
             check_dump_options(dump_options)
             endpoints = self._loadable_endpoints()
-            self._refuse_to_dump_over(endpoints)
+            finished = self._finished_run(in_target=True)
+            self._refuse_to_dump_over(finished, endpoints, dump_options)
+            _refuse_to_arrange_over(finished, (), arrange_options)
             check_options = self._in_workdir(check_options)
             drop_half_made_tables(self.directory, endpoints)
             transform = _row_transform(endpoints, check_options)
@@ -476,25 +486,34 @@ class Pipeline:
             require_reachable(SOURCE, source)
         return endpoints
 
-    def _refuse_to_dump_over(self, endpoints: Endpoints) -> None:
-        """Raise UsageError if the target holds this run, finished, and the source has changed.
+    def _refuse_to_dump_over(
+        self, manifest: Manifest | None, endpoints: Endpoints, options: DumpOptions
+    ) -> None:
+        """Raise UsageError if other dumps would replace those of a finished run."""
+        if manifest is None or manifest.source is None:
+            return
+        moved = what_moved(manifest.source.fingerprint, self.directory, endpoints)
+        if moved:
+            raise _replacing(f"the source has changed since its dump: {'; '.join(moved)}")
+        fix = [(each.target, each.fix, each.value) for each in options.fix]
+        asked = (options.natural_keys, options.transform, fix)
+        if asked != (manifest.natural_keys, manifest.transform, manifest.fix):
+            raise _replacing("its dumps were made with other options")
 
-        The chunks are the only record of which rows of the target are the run's own: a new dump
-        would replace them, and `sync` could not tell any more.
+    def _finished_run(self, *, in_target: bool = False) -> Manifest | None:
+        """The run of this directory, if its load was finished, as the files say or the target.
+
+        Its chunks are the only record of which rows of the target are the run's own, so `sync`
+        needs them.
         """
         if not self.directory.manifest.exists():
-            return
+            return None
         manifest = read_manifest(self.directory)
-        state = Ledger(connection_to(TARGET), manifest.run).state()
-        if state is None or not state.finished or manifest.source is None:
-            return
-        if moved := what_moved(manifest.source.fingerprint, self.directory, endpoints):
-            raise UsageError(
-                "This run is finished, and the source has changed since its dump:"
-                f" {'; '.join(moved)}",
-                hint="`fixturepipe sync` moves that too. To move everything again, name a new"
-                " --workdir and an empty target.",
-            )
+        if in_target:
+            state = Ledger(connection_to(TARGET), manifest.run).state()
+            return manifest if state is not None and state.finished else None
+        status = read_load_status(self.directory, manifest.run)
+        return manifest if status is not None and status.finished else None
 
     def _warn_of_changes(self, manifest: Manifest, endpoints: Endpoints, *, reached: bool) -> None:
         """Warn if the source has changed since it was dumped.
@@ -603,13 +622,34 @@ def _arrange_again(manifest: Manifest) -> ArrangeOptions | None:
         arrangement.inputs == dumps or not set(arrangement.inputs) <= set(dumps)
     ):
         return None
-    if arrangement is None:
-        return ArrangeOptions()
+    return ArrangeOptions() if arrangement is None else _options_of(arrangement)
+
+
+def _options_of(arrangement: Arrangement) -> ArrangeOptions:
+    """The options that the chunks were made with."""
     return ArrangeOptions(
         chunk_objects=arrangement.chunk_objects,
         chunk_bytes=arrangement.chunk_bytes,
         on_orphan=arrangement.on_orphan,
         ignorenonexistent=arrangement.ignorenonexistent,
+    )
+
+
+def _refuse_to_arrange_over(
+    manifest: Manifest | None, files: Sequence[Path], options: ArrangeOptions
+) -> None:
+    """Raise UsageError if other chunks would replace those of a finished run."""
+    if manifest is None or manifest.arrangement is None:
+        return
+    if files or options != _options_of(manifest.arrangement):
+        raise _replacing("its chunks were made from other files or with other options")
+
+
+def _replacing(reason: str) -> UsageError:
+    return UsageError(
+        f"This run is finished, and {reason}",
+        hint="`fixturepipe sync` moves what has changed in the source. To move everything again,"
+        " name a new --workdir and an empty target.",
     )
 
 

@@ -49,8 +49,21 @@ def test_dump_and_load_then_verify(shop_target: Shop) -> None:
 
 def test_what_was_verified_is_not_so_any_more_once_chunks_are_others(shop: Shop) -> None:
     shop.done("run")
+    (shop.workdir / "load.json").unlink()
     shop.done("arrange", "--chunk-objects", "100")
     assert shop.json("status")["verified"] is None
+
+
+def test_a_finished_run_keeps_its_dumps_and_chunks_which_a_sync_needs(shop: Shop) -> None:
+    shop.done("run")
+    for command in ("dump", "arrange"):
+        shop.done(command)
+    for others in (("dump", "--natural-keys", "none"), ("arrange", "--chunk-objects", "100")):
+        refused = shop.run(*others)
+        assert refused.returncode == 2
+        assert "This run is finished" in refused.stderr
+        assert "fixturepipe" in refused.stderr
+    assert "nothing differs" in shop.done("sync")
 
 
 def test_what_was_verified_is_not_so_any_more_once_more_is_loaded(shop: Shop) -> None:

@@ -9,7 +9,6 @@ an object), then a look into the chunk that has it.
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import uuid
 import zlib
@@ -28,8 +27,6 @@ from fixturepipe.artifacts.rundir import RunDirectory
 
 FILE = ".catalog"
 _HEAD, _KEY = b'{"model": "', b'", "pk": '
-# A number, or ASCII text without quotes and backslashes: JSON has no other text for it.
-_PLAIN_KEY = re.compile(rb"(?!\[|null|true|false)[ !#-\[\]-~]+")
 
 
 def lookup_key_of(pk: object) -> int:
@@ -187,13 +184,14 @@ def objects_with_keys(
     chunks = {chunk.number: chunk for chunk in manifest.arrangement.chunks}
     wanted = {key_text(key) for key in keys}
     found: dict[str, dict[str, Any]] = {}
-    start, texts = label.encode() + _KEY, {text.encode() for text in wanted}
+    start = _HEAD + label.encode() + _KEY
+    written = {form.encode() for text in wanted for form in (text, f'"{text}"')}
     with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
         lookups = sorted({lookup_key_of(key) for key in keys})
         numbers = list(_chunks_with(connection, label, lookups))
     for number in numbers:
         for line in object_lines(directory.path / chunks[number].file):
-            if _may_be(line, start, texts):
+            if _may_be(line, start, written):
                 each = json.loads(line)
                 text = key_text(each.get("pk"))
                 if each["model"] == label and text in wanted:
@@ -219,12 +217,13 @@ def _chunks_with(
                 yield number
 
 
-def _may_be(line: bytes, model: bytes, wanted: Collection[bytes]) -> bool:
-    """Whether a line may be a wanted object: a quick look where its key is written plainly."""
-    if not line.startswith(_HEAD):
-        return True
-    if not line.startswith(model, len(_HEAD)):
-        return line.startswith(model.removesuffix(_KEY) + b'"', len(_HEAD))
-    start = len(_HEAD) + len(model)
-    key = line[start : line.find(b', "fields": ', start)].strip(b'"')
-    return key in wanted or not _PLAIN_KEY.fullmatch(key)
+def _may_be(line: bytes, start: bytes, keys: Collection[bytes]) -> bool:
+    """Whether a line may be a wanted object: a quick look, for lines in our form.
+
+    `start` is what comes before the key; `keys` are the keys as numbers and as text. A key that
+    is a list, or text with escapes, has more than one spelling.
+    """
+    if not line.startswith(start):
+        return not line.startswith(_HEAD) or line.startswith(start.removesuffix(_KEY) + b'"')
+    key = line[len(start) : line.find(b', "fields": ', len(start))]
+    return key in keys or key.startswith(b"[") or b"\\" in key

@@ -45,8 +45,9 @@ def require_finished(directory: RunDirectory, manifest: Manifest, target: str) -
     raise RunDirectoryError(
         f"{directory.path} does not hold what was loaded into {target}: it was dumped"
         " or arranged again since",
-        hint="Without the chunks nobody can tell which rows of the target are the run's. Move the"
-        " site again: `fixturepipe run` with a new --workdir and an empty target.",
+        hint="Without the chunks nobody can tell which rows of the target are the run's. Restore"
+        " 1-dump, 2-chunks and manifest.json from a backup, or move the site again: `fixturepipe"
+        " run` with a new --workdir and an empty target.",
     )
 
 

@@ -173,7 +173,7 @@ class ModelPair:
         return RowPair(*where, ours is not None, theirs is not None, columns)
 
     def _with_key(self, table: Table, key: Key) -> list[Row]:
-        return [row for rows in table.with_keys([_prepared(key, table)]) for row in rows]
+        return [row for rows in table.with_keys(_prepared([key], table)) for row in rows]
 
     def _start(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -366,7 +366,7 @@ def _by_key(table: Table, keys: list[Key], readers: Sequence[Callable[..., Any]]
     """A table's rows that have one of the keys, by key; values as Django reads them."""
     usable = [key for key in keys if not _is_unusable(key)]
     found: dict[Key, Row] = {}
-    for rows in table.with_keys([_prepared(key, table) for key in usable]):
+    for rows in table.with_keys(_prepared(usable, table)):
         if rows:
             raws = list(zip(*rows, strict=True))
             columns = (read(raws[i]) for i, read in enumerate(readers))
@@ -381,14 +381,17 @@ def _with_integers(keys: list[int], table: Table) -> list[Row]:
     return [row for rows in table.with_keys([(key,) for key in keys]) for row in rows]
 
 
-def _prepared(key: Key, table: Table) -> Key:
-    """The key as a query takes it, past the code of custom fields."""
+def _prepared(keys: Sequence[Key], table: Table) -> list[Key]:
+    """The keys as a query takes them, past the code of custom fields."""
     connection = table.connection
     plain = [without_code(field, connection) for field in table.key]
-    return tuple(
-        value if field is None else field.get_db_prep_value(value, connection)
-        for field, value in zip(plain, key, strict=True)
-    )
+    return [
+        tuple(
+            value if field is None else field.get_db_prep_value(value, connection)
+            for field, value in zip(plain, key, strict=True)
+        )
+        for key in keys
+    ]
 
 
 def _is_unusable(key: Key) -> bool:

@@ -61,6 +61,11 @@ class Moved:
             result = pipeline.run(*filled(kinds, options))
             assert result.ok, [each for each in result.check.findings if each.level == "error"]
 
+    def dump(self) -> None:
+        """Dump once more."""
+        with self._pipeline() as pipeline:
+            pipeline.dump()
+
     def sync(self, events: list[Event] | None = None, **options: Any) -> SyncResult:
         """Sync in this process."""
         with self._pipeline(events) as pipeline:

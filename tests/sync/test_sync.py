@@ -214,11 +214,12 @@ def test_chunks_that_were_not_loaded_are_refused(moved: Moved, tmp_path: Path) -
         other.sync()
 
 
-def test_a_second_run_does_not_dump_over_what_was_loaded(moved: Moved) -> None:
+def test_what_was_loaded_is_not_dumped_over(moved: Moved) -> None:
     moved.in_source("INSERT INTO loading_watched (id, name) VALUES (4, 'four')")
-    with pytest.raises(UsageError, match="This run is finished") as refused:
-        moved.run()
-    assert "fixturepipe sync" in refused.value.hint
+    for command in (moved.run, moved.dump):
+        with pytest.raises(UsageError, match="This run is finished") as refused:
+            command()
+        assert "fixturepipe sync" in refused.value.hint
     assert moved.sync().inserted == {"loading.watched": 1}
 
 
