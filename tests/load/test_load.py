@@ -402,7 +402,7 @@ def test_a_second_loader_is_refused(
     Endpoints("default", source, shared_target).open()
     first = LoaderLock(connections[TARGET])
     first.acquire()
-    with pytest.raises(LoadError, match="Another `fixturepipe load` is at work"):
+    with pytest.raises(LoadError, match="Another fixturepipe command is at work in this database"):
         load_into(shared_target, source, directory)
     first.release()
     assert load_into(shared_target, source, directory).complete
