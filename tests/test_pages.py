@@ -57,6 +57,9 @@ def test_the_commands_of_all_pages_run(shop: Shop, embedded_server: EmbeddedServ
         for line in LINES:
             if line.startswith("fixturepipe ") and "COMMAND" not in line:
                 assert reader.fixturepipe(line) == 0, line
+            elif line.startswith("python manage.py "):
+                done = shop.manage(*shlex.split(line)[2:])
+                assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
