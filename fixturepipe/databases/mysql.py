@@ -167,8 +167,10 @@ def _kill_last(connection: BaseDatabaseWrapper, session: _Session) -> None:
 
 
 def round_trip(connection: BaseDatabaseWrapper) -> float:
-    """How many seconds the server takes to answer nothing in particular."""
+    """How many seconds the server takes to answer nothing in particular; 0 for other databases."""
     connection.ensure_connection()
+    if connection.vendor != "mysql":
+        return 0.0
     if _last_sessions[connection].round_trip > _FAR:
         # Perhaps this machine was busy.
         with connection.cursor() as cursor:
