@@ -13,10 +13,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import Endpoint
 from fixturepipe.databases.mysql import EVERY_CHARACTER, asked_charset
-from fixturepipe.findings.finding import Finding
+from fixturepipe.findings.finding import Finding, Level
 from fixturepipe.findings.rules import RULES
 
-# What check, migrate and load need; DROP to undo migrations.
+# What check, migrate and load need.
 _NEEDED = (
     "SELECT",
     "INSERT",
@@ -53,10 +53,16 @@ def privileges(target: TargetServer) -> Iterator[Finding]:
     if any(" ON " not in grant.split(" TO ")[0] for grant in grants):
         return
     held = granted(grants, database.strip("`"))
-    missing = [each for each in _NEEDED if each not in held and "ALL PRIVILEGES" not in held]
+    # MariaDB has the privilege and asks nobody for it (https://mariadb.com/docs/server/reference/
+    # sql-statements/account-management-sql-statements/grant).
+    needed = [each for each in _NEEDED if each != "REFERENCES" or not target.is_mariadb]
+    missing = [each for each in needed if each not in held and "ALL PRIVILEGES" not in held]
     if missing:
+        # Only migrations that delete a model, and a second attempt, drop tables.
+        level: Level = "warning" if missing == ["DROP"] else "error"
+        named = ", ".join(missing)
         yield RULES["FP402"].finding(
-            "", "", missing=", ".join(missing), database=database, user=account
+            "", "", level=level, missing=named, database=database, user=account
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -11,7 +11,7 @@ import pytest
 
 from fixturepipe.databases.embedded import EmbeddedServer
 from tests import servers
-from tests.projects import write_project
+from tests.projects import Project, write_project
 from tests.servers import Server
 from tests.shop import Shop
 
@@ -34,6 +34,52 @@ def limited(server: Server, shop: Shop) -> Iterator[Shop]:
 @pytest.mark.parametrize("workers", ["1", "4"])
 def test_an_account_of_three_connections_is_enough(limited: Shop, workers: str) -> None:
     limited.done("run", "--workers", workers)
+
+
+RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX"
+
+
+@pytest.fixture
+def tenant(server: Server, tmp_path: Path) -> Iterator[tuple[Project, Callable[[str], object]]]:
+    """A project whose target has an account of its own, and a function that grants it rights.
+
+    The account has rights on its database only: none to see other sessions, transactions or
+    settings, to make temporary tables, or to lock tables.
+    """
+    with server.database() as endpoint:
+        name = str(endpoint.settings["NAME"])
+        user = f"'{name}'@'%'"
+        server.execute(f"CREATE USER {user} IDENTIFIED BY 'x'")
+        account = replace(server, base={**server.base, "USER": name, "PASSWORD": "x"})
+        project = write_project(tmp_path, account.url(name), MODELS)
+        try:
+            yield project, lambda rights: server.execute(f"GRANT {rights} ON `{name}`.* TO {user}")
+        finally:
+            server.execute(f"DROP USER {user}")
+
+
+def test_rights_on_one_database_are_enough(
+    tenant: tuple[Project, Callable[[str], object]], server: Server
+) -> None:
+    project, grant = tenant
+    is_mariadb = "MariaDB" in str(server.execute("SELECT VERSION()"))
+    grant(RIGHTS)
+    project.django("migrate", "--run-syncdb")
+    project.fill(ROWS)
+    if not is_mariadb:
+        refused = project.run("check")
+        assert "FP402 error: The user lacks privileges" in refused.stdout
+        assert "GRANT DROP, REFERENCES ON `test" in refused.stdout
+        failed = project.run("run", "--ignore", "FP402")
+        assert "REFERENCES command denied" in failed.stderr
+        assert "next: Grant the user" in failed.stderr
+        # Its second attempt drops what the first has made.
+        grant("REFERENCES, DROP")
+    checked = project.done("check")
+    assert "FP322 warning: The user may not make temporary tables" in checked
+    assert ("FP402 warning" in checked) == is_mariadb
+    project.done("run")
+    project.done("sync", "--yes")
 
 
 FUSSY = [

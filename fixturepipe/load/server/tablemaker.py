@@ -31,7 +31,13 @@ from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.schemafixes import schema_fixes
 from fixturepipe.load.server.failedmigration import StatementLog, failed_operation
 from fixturepipe.load.server.modeltables import create_model_tables
-from fixturepipe.load.server.servererrors import is_transient, server_message
+from fixturepipe.load.server.servererrors import (
+    NO_PRIVILEGE,
+    code_of,
+    hint_for,
+    is_transient,
+    server_message,
+)
 from fixturepipe.load.server.writtentables import WrittenTables
 
 _COUNTED_TOGETHER = 50
@@ -175,6 +181,8 @@ class TableMaker:
         hint = "`fixturepipe run --schema models` makes the tables from the models as they are now."
         if schema == "models":
             hint = "Change the model, or declare a fix; `fixturepipe check` names what is refused."
+        if code_of(error) in NO_PRIVILEGE:
+            hint = hint_for(error)
         return ConfigurationError("\n".join(lines), hint=hint)
 
     def _make_referred_table(
