@@ -71,6 +71,8 @@ ALTER TABLE old RENAME TO "Customers";
 INSERT INTO "Customers" VALUES (1);
 INSERT INTO shop_order VALUES (1, 1), (2, 99);
 INSERT INTO shop_tag SELECT 1, 7, id FROM django_content_type WHERE model = 'nowhere';
+CREATE TABLE "odd ""name" (a);
+INSERT INTO "odd ""name" VALUES (1);
 """
 
 
@@ -94,9 +96,10 @@ def test_proxies_of_permissions_and_untyped_columns(url: str, tmp_path: Path) ->
     assert project.execute("SELECT MIN(id) FROM auth_permission") == ((1001,),)
 
 
-def test_orphans_are_found_whatever_the_case_of_a_table(url: str, tmp_path: Path) -> None:
+def test_orphans_and_tables_are_found_however_their_names_are_written(url: str, tmp_path: Path) -> None:
     project = made(tmp_path, url, OTHER_CASE, OTHER_CASE_ROWS)
     checked = project.run("check", "--json")
     found = {f["id"]: f["field"] for f in json.loads(checked.stdout)["findings"]}
     assert (found["FP201"], found["FP204"]) == ("customer", "thing")
+    assert found["FP304"] == 'odd "name'
     assert "nothing differs" in project.done("run", "--fix", "FP201=drop")

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.catalog import ColumnFacts
-from fixturepipe.databases.coverage import NO_MODEL, missing_columns, unknown_columns
+from fixturepipe.databases.coverage import NO_MODEL, Tables, missing_columns, unknown_columns
 from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.migrations import applied_migrations, difference
@@ -28,11 +28,12 @@ _TEMPORARY = "fixturepipe_types"
 def left_out(not_covered: Iterable[NotCovered], source: BaseDatabaseWrapper) -> Iterator[Finding]:
     """FP303 for models of the source that are not moved, FP304 for its tables."""
     labels = {model._meta.label_lower for model in apps.get_models(include_auto_created=True)}
+    tables = Tables(source)
     for each in not_covered:
         if each.name in labels:
             yield RULES["FP303"].finding(each.name, "", reason=each.reason)
         elif each.reason == NO_MODEL:
-            rows = _rows(source, each.name)
+            rows = _rows(source, tables.quoted(each.name))
             if rows:
                 yield RULES["FP304"].finding("", each.name, rows)
 
@@ -51,7 +52,7 @@ def source_columns(chosen: Sequence[Model], source: BaseDatabaseWrapper) -> Iter
 
 def _rows(connection: BaseDatabaseWrapper, table: str) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM {connection.ops.quote_name(table)}")
+        cursor.execute(f"SELECT COUNT(*) FROM {table}")
         return int(cursor.fetchone()[0])
 
 

@@ -60,6 +60,11 @@ class Tables:
         """The table that a model's `db_table` means; None if there is none."""
         return self._tables.get(self._key(name))
 
+    def quoted(self, shown: str) -> str:
+        """A table as SQL takes it, whose name is as `NotCovered` shows it."""
+        names = {_shown(table.name): table.name for table in self}
+        return quoted_table(names.get(shown, shown), self.connection)
+
     def _key(self, name: str) -> str:
         return name.lower() if self._ignores_case else name
 
@@ -161,6 +166,17 @@ def _djangos_tables() -> dict[str, str]:
                 table: str = cache._table  # type: ignore[attr-defined]
                 found[table] = f"the table of the database cache {name!r}"
     return found
+
+
+def quoted_table(name: str, connection: BaseDatabaseWrapper) -> str:
+    """A table's name as SQL takes it, spelled as the database lists it.
+
+    Django's own quoting takes quotes in a name for those of a schema, as they are on PostgreSQL.
+    """
+    if connection.vendor == "postgresql":
+        return str(connection.ops.quote_name(name))
+    quote = "`" if connection.vendor == "mysql" else '"'
+    return f"{quote}{name.replace(quote, 2 * quote)}{quote}"
 
 
 def _shown(name: str) -> str:

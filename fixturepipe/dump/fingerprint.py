@@ -20,7 +20,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.coverage import Tables
+from fixturepipe.databases.coverage import Tables, quoted_table
 from fixturepipe.databases.endpoints import Endpoints, connection_to
 from fixturepipe.databases.sqlitefile import readable
 from fixturepipe.dump.snapshot import Snapshot, backup
@@ -148,7 +148,7 @@ def _sqlite_tables(connection: BaseDatabaseWrapper) -> dict[str, list[Any]]:
     for name in _table_names(connection):
         with connection.cursor() as cursor:
             try:
-                cursor.execute(f"SELECT MAX(rowid) FROM {connection.ops.quote_name(name)}")
+                cursor.execute(f"SELECT MAX(rowid) FROM {quoted_table(name, connection)}")
             except DatabaseError:  # a table WITHOUT ROWID
                 highest = None
             else:
@@ -165,7 +165,7 @@ def _table_names(connection: BaseDatabaseWrapper) -> list[str]:
 
 def _number(connection: BaseDatabaseWrapper, table: str) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM {connection.ops.quote_name(table)}")
+        cursor.execute(f"SELECT COUNT(*) FROM {quoted_table(table, connection)}")
         return int(cursor.fetchone()[0])
 
 
@@ -182,7 +182,7 @@ def _checksums(connection: BaseDatabaseWrapper, tables: list[str]) -> list[Any]:
     if not tables:
         return []
     with connection.cursor() as cursor:
-        listed = ", ".join(map(connection.ops.quote_name, tables))
+        listed = ", ".join(quoted_table(name, connection) for name in tables)
         cursor.execute(f"CHECKSUM TABLE {listed}")
         return sorted(cursor.fetchall())
 

@@ -67,7 +67,7 @@ def missing_uniqueness(
     """FP502 for each unique constraint that the target lacks, and FP503 if rows break it.
 
     If the constraint exists, its index cannot hold a value twice. `unguarded` are the models and
-    fields whose constraint a declared fix leaves out, which is a warning.
+    fields whose constraint a declared fix leaves out: both are warnings then.
     """
     enforced = indexes.of(model)
     for fields in unique_sets(model):
@@ -79,7 +79,7 @@ def missing_uniqueness(
         yield RULES["FP502"].finding(label, names, level=level)
         count, examples = duplicates(fields, connection)
         if count:
-            yield RULES["FP503"].finding(label, names, count, examples)
+            yield RULES["FP503"].finding(label, names, count, examples, level=level)
 
 
 def reused_keys(
