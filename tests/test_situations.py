@@ -96,7 +96,7 @@ def test_proxies_of_permissions_and_untyped_columns(url: str, tmp_path: Path) ->
     assert project.execute("SELECT MIN(id) FROM auth_permission") == ((1001,),)
 
 
-def test_orphans_and_tables_are_found_however_their_names_are_written(url: str, tmp_path: Path) -> None:
+def test_orphans_and_tables_are_found_however_names_are_written(url: str, tmp_path: Path) -> None:
     project = made(tmp_path, url, OTHER_CASE, OTHER_CASE_ROWS)
     checked = project.run("check", "--json")
     found = {f["id"]: f["field"] for f in json.loads(checked.stdout)["findings"]}
