@@ -129,6 +129,8 @@ def _remove_directory(path: Path, files: re.Pattern[str]) -> None:
     if path.is_symlink():
         path.unlink()
         return
+    if not path.is_dir():
+        return
     trees = _TREES.get(path.name, _NONE)
     for entry in [*_entries(path)]:
         if trees.fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink():

@@ -42,6 +42,8 @@ from fixturepipe.errors import RunDirectoryError
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
+# Why a directory that is empty of ours is not removed.
+_STAYS = frozenset([errno.ENOTEMPTY, errno.EEXIST, errno.EINVAL, errno.EBUSY])
 # A symbolic link that somebody put in the place of a temporary file is not followed.
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
@@ -148,6 +150,7 @@ class RunDirectory:
                 self.rejects,
                 self.scratch,
                 self.syncs,
+                self.server,
             ):
                 if directory.is_symlink():
                     raise RunDirectoryError(
@@ -177,8 +180,8 @@ class RunDirectory:
     def remove(self) -> bool:
         """Remove all that fixturepipe made. Whether the directory is gone, too.
 
-        One that is a symbolic link stays, and so does one that holds other files. Raises
-        RunDirectoryError where a file cannot be removed.
+        One that is a symbolic link stays, and so does one that holds other files, the current
+        directory (".") and a mount point. Raises RunDirectoryError where a file cannot be removed.
         """
         with self._refusals():
             remove_files(self.path)
@@ -187,7 +190,7 @@ class RunDirectory:
             try:
                 self.path.rmdir()
             except OSError as error:
-                if error.errno != errno.ENOTEMPTY:
+                if error.errno not in _STAYS:
                     raise
                 return False
         return True

@@ -311,6 +311,7 @@ def _server(call: Call) -> int:
                 pipeline.directory.create()
                 server.start(keep=True)
             case "stop":
+                pipeline.directory.require_ours()
                 server.stop()
         running = server.running
     state = output.Server(running, server.client if running else None)

@@ -11,6 +11,7 @@ from fixturepipe.artifacts.manifest import open_run
 from fixturepipe.artifacts.ownership import run_in
 from fixturepipe.artifacts.records import fixture_writer
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
+from fixturepipe.cli import main
 from fixturepipe.errors import RunDirectoryError
 
 WEB_APP = '{"name": "My PWA", "version": 1, "run": "x"}'
@@ -126,12 +127,31 @@ def test_a_run_directory_that_is_a_link_is_emptied(directory: RunDirectory, tmp_
     assert list(directory.path.iterdir()) == []
 
 
+def test_the_current_directory_is_emptied_and_stays(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(directory.path)
+    assert not RunDirectory(Path()).remove()
+    assert list(directory.path.iterdir()) == []
+
+
+def test_a_file_in_the_place_of_a_directory_stays(directory: RunDirectory) -> None:
+    (directory.dumps / "shop.json").unlink()
+    directory.dumps.rmdir()
+    directory.dumps.touch()
+    assert not directory.remove()
+    assert list(directory.path.iterdir()) == [directory.dumps]
+
+
+@pytest.mark.parametrize("name", ["rejects", "server", "3-sync", ".scratch"])
 def test_a_directory_of_ours_that_is_a_link_is_refused(
-    directory: RunDirectory, tmp_path: Path
+    directory: RunDirectory, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o755)
-    directory.rejects.rmdir()
-    directory.rejects.symlink_to(tmp_path / "elsewhere")
+    path = directory.path / name
+    if path.exists():
+        path.rename(tmp_path / "before")
+    path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RunDirectoryError, match="symbolic link"):
         directory.create()
     assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o755
@@ -167,3 +187,12 @@ def test_a_full_disk_is_said_of_the_file(tmp_path: Path) -> None:
         os.write(full.fileno(), b"x")
     assert caught.value.filename == str(tmp_path / "f.json")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("action", ["start", "stop"])
+def test_server_touches_no_other_directory(tmp_path: Path, action: str) -> None:
+    (tmp_path / "server" / "data").mkdir(parents=True)
+    (tmp_path / "app.js").touch()
+    before = content(tmp_path)
+    assert main(["server", action, "--workdir", str(tmp_path)]) == 2
+    assert content(tmp_path) == before

@@ -58,6 +58,5 @@ def test_a_link_in_its_place_is_not_followed(directory: RunDirectory, tmp_path: 
     (tmp_path / "fixturepipe-elsewhere").mkdir()
     directory.scratch.symlink_to(tmp_path)
     sweep(directory)
-    assert (tmp_path / "fixturepipe-elsewhere").is_dir()
-    assert not directory.remove() or not directory.scratch.is_symlink()
+    directory.remove()
     assert (tmp_path / "fixturepipe-elsewhere").is_dir()
