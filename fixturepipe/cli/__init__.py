@@ -24,7 +24,7 @@ from fixturepipe.cli.progress import Progress
 from fixturepipe.cli.terminal import flush_stdout, forget_stdout, say, set_up_streams, use_color
 from fixturepipe.config import read_file, resolve
 
-INTERRUPTED = 130
+WRONG_USE, INTERRUPTED = 2, 130
 TRACEBACKS = 3
 
 # Rows are tuples and strings, which make no cycles: looking for some every 700 objects, as
@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") -> i
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = build_parser(prog)
     complete(parser)
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return WRONG_USE
     flags = vars(parser.parse_args(arguments))
     command = command_named(flags.pop("command"))
     next_ = next_command(prog, arguments, os.environ)

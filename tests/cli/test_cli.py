@@ -62,6 +62,13 @@ def test_each_group_of_options_begins_with_an_example_that_parses(
         build_parser("fixturepipe").parse_args([*shlex.split(example), *actions])
 
 
+def test_without_a_command_the_help_says_which_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([]) == 2
+    assert MOST in capsys.readouterr().err
+
+
 def test_every_command_does_something() -> None:
     assert set(FUNCTIONS) == {command.name for command in COMMANDS}
 
