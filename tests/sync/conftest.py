@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -40,7 +41,19 @@ def moved_once(
 @pytest.fixture
 def moved(moved_once: Moved) -> Moved:
     """The site as it was at the run, and a target that is equal to it."""
-    shutil.copyfile(moved_once.source.with_name("first.sqlite3"), moved_once.source)
-    moved_once.forget_snapshot()
-    moved_once.sync(existing="delete")
-    return moved_once
+    return reset(moved_once)
+
+
+@pytest.fixture
+def known(moved_once: Moved) -> Moved:
+    """The site as it was at the run; the last snapshot is kept."""
+    return reset(moved_once, keep_snapshot=True)
+
+
+def reset(moved: Moved, **options: Any) -> Moved:
+    """Make source and target what they were at the run, whatever a test has done to them."""
+    shutil.copyfile(moved.source.with_name("first.sqlite3"), moved.source)
+    moved.forget_snapshot()
+    # All rows are compared before it loads; the proof is left to the tests.
+    moved.sync(existing="delete", verify="touched", **options)
+    return moved
