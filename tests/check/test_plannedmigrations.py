@@ -17,6 +17,7 @@ class Item(models.Model):
 """
 BEGIN = """
 ID = ("id", models.BigAutoField(primary_key=True))
+LARGE = models.DecimalField(max_digits=100, decimal_places=2)
 
 def fill(apps, schema_editor):
     # CREATE TRIGGER filled AFTER INSERT ON shop_item is for another server
@@ -49,7 +50,7 @@ REFUSED = """
 class Migration(migrations.Migration):
     dependencies = [("shop", "0001_initial")]
     operations = [
-        migrations.CreateModel("Old", [ID, ("text", models.CharField(max_length=None))]),
+        migrations.CreateModel("Old", [ID, ("amount", LARGE)]),
         migrations.SeparateDatabaseAndState(
             [migrations.RunSQL('UPDATE "shop_item" SET "name" = "name" || 1')]
         ),
@@ -92,7 +93,7 @@ def test_refused_migrations_are_named_with_the_way_round_them(url: str, tmp_path
     statement, column, trigger = found(project)
     assert statement[0] == column[0] == "FP329"
     assert "shop.0002_odd fails on the target (Raw SQL operation: SQL, UPDATE" in statement[1]
-    assert "varchar(None)" in column[1]
+    assert "numeric(100, 2)" in column[1]
     assert trigger[0] == "FP332"
     assert "makes the trigger counted on the target, which fires AFTER INSERT" in trigger[1]
     assert project.run("run").returncode == 1
