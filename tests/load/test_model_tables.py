@@ -79,7 +79,10 @@ def stuck(tmp_path: Path, server: Server) -> Project:
 
 
 def test_a_failed_migration_is_named_and_the_models_are_the_way_through(stuck: Project) -> None:
-    failed = stuck.run("run")
+    foreseen = stuck.run("run")
+    assert foreseen.returncode == 1
+    assert "shop.0002_trigger" in foreseen.stdout
+    failed = stuck.run("run", "--ignore", "FP329", "--ignore", "FP332")
     assert failed.returncode == 2
     for part in (
         "migration: shop.0002_trigger",
