@@ -14,10 +14,11 @@ from django.db import IntegrityError, connections
 from django.test import override_settings
 
 from fixturepipe.check.scan import TableScan
+from fixturepipe.check.server import buffer_pool
 from fixturepipe.check.stage import CheckOptions, CheckResult, check
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases import forks
-from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
 from fixturepipe.events import ignore
 from fixturepipe.findings.finding import Finding
 from tests import servers
@@ -421,3 +422,17 @@ def test_every_hazard_at_once_is_named_with_its_key_and_nothing_else(
         finally:
             cursor.execute("ALTER TABLE dirty_values MODIFY `float` DOUBLE NOT NULL")
     assert sorted(found) == sorted(expected)
+
+
+def test_a_buffer_pool_smaller_than_the_data_is_named_with_its_statement(
+    empty_target: Endpoint,
+) -> None:
+    Endpoints("default", empty_target, empty_target).open()
+    try:
+        target = TargetServer.registered()
+        assert list(buffer_pool(target, 1)) == []
+        (found,) = buffer_pool(target, 10**15)
+    finally:
+        connections.close_all()
+    assert found.id == "FP407"
+    assert "SET GLOBAL innodb_buffer_pool_size = 1000000054099968" in found.hint

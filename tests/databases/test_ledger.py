@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 
@@ -116,8 +117,9 @@ def test_the_lock_is_free_when_its_holder_is_gone(connection: BaseDatabaseWrappe
     first, second = LoaderLock(connection), LoaderLock(connection)
     first.acquire()
     first.acquire()
-    with pytest.raises(LoadError, match="at work"):
+    with pytest.raises(LoadError, match=r"at work .* which has been idle for \d+ s") as taken:
         second.acquire()
+    assert re.search(r"free the lock on the server: KILL \d+;", taken.value.hint)
     first.release()
     second.acquire()
     second.release()
