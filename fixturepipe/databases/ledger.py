@@ -148,8 +148,8 @@ class Ledger:
 
     # ---- writing
 
-    def create(self) -> None:
-        """Make the tables where they are missing."""
+    def create(self) -> bool:
+        """Make the tables where they are missing. Gives whether there was any other table."""
         with self._connection.cursor() as cursor:
             names = self._connection.introspection.table_names(cursor)
         lacking = [model for model in _tables() if model._meta.db_table not in names]
@@ -158,6 +158,7 @@ class Ledger:
                 for model in lacking:
                     editor.create_model(model)
             results(self._connection, [each.rstrip(";") for each in editor.collected_sql])
+        return not {RUNS, CHUNKS}.issuperset(names)
 
     def register_run(self, *, was_empty: bool, migrated: bool) -> RunState:
         """Write in which state this run found the database; what was written first stays."""

@@ -83,6 +83,7 @@ class _Session:
     process: int
     opened: float
     round_trip: float
+    is_measured: bool = False
 
 
 # What Django asks a server on each new connection (`mysql_server_data`), by its address.
@@ -171,20 +172,18 @@ def round_trip(connection: BaseDatabaseWrapper) -> float:
     connection.ensure_connection()
     if connection.vendor != "mysql":
         return 0.0
-    if _last_sessions[connection].round_trip > _FAR:
+    session = _last_sessions[connection]
+    if session.round_trip > _FAR and not session.is_measured:
         # Perhaps this machine was busy.
+        seconds = [session.round_trip]
         with connection.cursor() as cursor:
             for _ in range(2):
                 asked = time.perf_counter()
                 cursor.execute("SELECT 1")
-                _measured(connection, time.perf_counter() - asked)
-    return _last_sessions[connection].round_trip
-
-
-def _measured(connection: BaseDatabaseWrapper, seconds: float) -> None:
-    session = _last_sessions[connection]
-    shortest = min(session.round_trip, seconds)
-    _last_sessions[connection] = replace(session, round_trip=shortest)
+                seconds.append(time.perf_counter() - asked)
+        session = replace(session, round_trip=min(seconds), is_measured=True)
+        _last_sessions[connection] = session
+    return session.round_trip
 
 
 def hand_over(giver: BaseDatabaseWrapper, taker: BaseDatabaseWrapper) -> None:

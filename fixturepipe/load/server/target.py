@@ -45,8 +45,7 @@ class LoadTarget:
 
     def register_run(self) -> RunState:
         """Look at the database as the run finds it, and write that down first of all."""
-        was_empty = not self.tables()
-        self.ledger.create()
+        was_empty = not self.ledger.create()
         return self.ledger.register_run(was_empty=was_empty, migrated=not was_empty)
 
     def tables(self) -> set[str]:
