@@ -276,6 +276,7 @@ def test_a_killed_run_continues_and_leaves_nothing(
     all_rounds(request, place, one_round)
 
 
+@pytest.mark.parametrize("place", ["server"], indirect=True)
 def test_a_killed_sync_continues_and_leaves_nothing(
     request: pytest.FixtureRequest, place: Place
 ) -> None:
