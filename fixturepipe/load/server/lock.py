@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db import Error as DatabaseError
@@ -36,12 +36,15 @@ class LoaderLock:
             cursor.execute("SELECT GET_LOCK(%s, %s)", [self._name, _LOCK_WAIT])
             if cursor.fetchone() == (1,):
                 return
-            cursor.execute(
-                "SELECT ID, HOST, TIME FROM information_schema.PROCESSLIST"
-                " WHERE ID = IS_USED_LOCK(%s)",
-                [self._name],
-            )
-            holder = cursor.fetchone()
+            holder = None
+            # MySQL cannot list sessions while one of them runs a statement with an emoji (3854).
+            with suppress(DatabaseError):
+                cursor.execute(
+                    "SELECT ID, HOST, TIME FROM information_schema.PROCESSLIST"
+                    " WHERE ID = IS_USED_LOCK(%s)",
+                    [self._name],
+                )
+                holder = cursor.fetchone()
         self._connection.close()
         raise _taken(holder)
 
