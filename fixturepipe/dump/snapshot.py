@@ -79,6 +79,8 @@ def snapshot_of(
     With `keep`, a copy becomes the draft of the kept snapshot when the block ends well. Raises
     ConfigurationError if another process keeps the source locked.
     """
+    # One that a killed command has left is of an earlier state.
+    draft_path(directory).unlink(missing_ok=True)
     if endpoints.source.vendor != "sqlite":
         opened = _server_transaction(endpoints)
     elif kind == "transaction" and not _in_memory(endpoints):
