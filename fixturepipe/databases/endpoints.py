@@ -266,8 +266,7 @@ def _close_if_lost(connection: BaseDatabaseWrapper) -> None:
 def _forget(alias: str) -> None:
     """Close and drop this thread's connection of an alias, if it has one."""
     if alias in connections.settings and hasattr(connections._connections, alias):  # type: ignore[attr-defined]
-        # SQLite's own close() keeps a database in memory, whose end is the end of the data.
-        BaseDatabaseWrapper.close(connections[alias])
+        connections[alias].close()
         del connections[alias]
 
 

@@ -18,7 +18,7 @@ from fixturepipe.check.server import buffer_pool
 from fixturepipe.check.stage import CheckOptions, CheckResult, check
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases import forks
-from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
 from fixturepipe.events import ignore
 from fixturepipe.findings.finding import Finding
 from tests import servers
@@ -424,15 +424,9 @@ def test_every_hazard_at_once_is_named_with_its_key_and_nothing_else(
     assert sorted(found) == sorted(expected)
 
 
-def test_a_buffer_pool_smaller_than_the_data_is_named_with_its_statement(
-    empty_target: Endpoint,
-) -> None:
-    Endpoints("default", empty_target, empty_target).open()
-    try:
-        target = TargetServer.registered()
-        assert list(buffer_pool(target, 1)) == []
-        (found,) = buffer_pool(target, 10**15)
-    finally:
-        connections.close_all()
+def test_a_buffer_pool_smaller_than_the_data_is_named_with_its_statement(both: Endpoints) -> None:
+    target = TargetServer.registered()
+    assert list(buffer_pool(target, 1)) == []
+    (found,) = buffer_pool(target, 10**15)
     assert found.id == "FP407"
     assert "SET GLOBAL innodb_buffer_pool_size = 1000000054099968" in found.hint
