@@ -177,7 +177,7 @@ def test_a_new_dump_is_arranged_again_by_load(shop_target: Shop, tmp_path: Path)
     assert "nothing differs" in shop.done("verify")
 
 
-def test_a_source_that_moved_since_its_dump_is_told(shop_target: Shop, tmp_path: Path) -> None:
+def test_a_source_that_changed_since_its_dump_is_named(shop_target: Shop, tmp_path: Path) -> None:
     copy = Path(shutil.copy(shop_target.database, tmp_path / "copy.sqlite3"))
     shop = replace(shop_target, database=copy)
     shop.done("dump")

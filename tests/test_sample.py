@@ -216,7 +216,7 @@ def test_a_sample_of_the_wanted_scale_is_left_alone(copy: Path) -> None:
     assert copy.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_a_sample_of_another_scale_is_made_anew(copy: Path) -> None:
+def test_a_sample_of_another_scale_is_made_again(copy: Path) -> None:
     rows = sum(map(len, contents(copy).values()))
 
     make(copy, "--scale", "0.1")

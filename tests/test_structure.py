@@ -102,7 +102,7 @@ def test_imports_point_downwards(path):
 
 
 @modules(lambda room: room in STAGES)
-def test_stages_are_strangers_to_each_other(path):
+def test_no_stage_imports_another(path):
     others = set(STAGES) - {room_of(path)}
     assert not [sibling for sibling in siblings_of(path) if sibling[0] in others]
 
@@ -123,7 +123,7 @@ def test_the_lowest_room_of_a_stage_knows_no_other_of_the_stage(below):
 
 
 @pytest.mark.parametrize("inner", INNER_ROOMS, ids=str)
-def test_a_room_within_a_stage_knows_no_module_beside_it(inner):
+def test_a_room_within_a_stage_imports_no_module_outside_it(inner):
     inside = [path for path in MODULES if parts_of(path)[:2] == inner]
     siblings = [sibling for path in inside for sibling in siblings_of(path)]
     assert not [s for s in siblings if s[0] == inner[0] and s[:2] not in INNER_ROOMS]

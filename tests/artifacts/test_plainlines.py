@@ -33,7 +33,7 @@ FORMS = {"f.json": in_lines, "g.json": json.dumps}
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_what_is_spelled_as_ours_comes_with_its_text(tmp_path, name):
+def test_what_is_written_as_ours_comes_with_its_text(tmp_path, name):
     found = read(tmp_path / name, FORMS[name](TWO))
     assert found == [(each, json.dumps(each).encode()) for each in TWO]
 

@@ -126,7 +126,7 @@ def test_no_settings_at_all_are_refused(shop: Shop) -> None:
     )
 
 
-def test_settings_that_lack_a_variable_are_told_apart_from_missing_ones(
+def test_settings_that_lack_a_variable_are_not_taken_for_missing_ones(
     shop: Shop, tmp_path: Path
 ) -> None:
     (tmp_path / "needy.py").write_text("import os\nSECRET_KEY = os.environ['NOT_SET']\n")
@@ -175,7 +175,7 @@ def test_an_option_that_the_driver_lacks_is_refused(shop: Shop, server: servers.
     assert "OPTIONS in DATABASES" in message
 
 
-def test_a_user_who_may_not_make_tables_is_told_what_to_grant(
+def test_a_user_who_may_not_make_tables_learns_what_to_grant(
     shop: Shop, server: servers.Server
 ) -> None:
     shop.done("dump", "sites")

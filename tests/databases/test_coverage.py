@@ -31,7 +31,7 @@ def reasons():
     return {each.name: each.reason for each in found.not_covered}
 
 
-def test_a_table_that_is_spelled_in_another_case_is_that_of_its_model(source, tmp_path):
+def test_a_table_named_in_another_case_is_that_of_its_model(source, tmp_path):
     Ghost.everything.create(pk=9, name="Boo").delete()
     Ghost.everything.create(name="Casper")
     execute(

@@ -66,7 +66,7 @@ def test_a_child_table_holds_its_own_columns_and_the_parent_table_the_others(sou
     assert dumped.fields("hidden.ghost") == {child.pk: {"hidden": True, "name": "Bang"}}
 
 
-def test_a_proxy_is_not_dumped_besides_its_model(haunted, dumped):
+def test_a_proxy_is_not_dumped_in_addition_to_its_model(haunted, dumped):
     result = dumped("hidden")
     assert "hidden.ghostproxy" not in result.models
     assert result.models["hidden.ghost"] == 2

@@ -131,7 +131,7 @@ def test_a_damaged_file_is_made_again_and_the_others_are_not(dumped):
     assert path.read_bytes() == content
 
 
-def test_one_app_is_dumped_again_beside_the_others(dumped):
+def test_one_app_is_dumped_again_and_the_others_stay(dumped):
     dumped.listener = log = Log()
     models = dumped(*APPS).models
     everything = dumped.manifest

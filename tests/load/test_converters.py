@@ -118,7 +118,7 @@ def _number(written: str) -> decimal.Decimal | None:
 
 
 @given(st.lists(texts | st.just("\x1f"), max_size=6))
-def test_texts_are_quoted_alike_together_and_alone(values: list[str]) -> None:
+def test_texts_are_quoted_the_same_together_and_alone(values: list[str]) -> None:
     assert quoted_all(values) == [quoted(value) for value in values]
 
 

@@ -176,7 +176,7 @@ def test_an_interrupted_loader_rolls_its_chunk_back(
     assert outcome(shared_target) == undisturbed
 
 
-def test_a_loader_killed_in_migrate_begins_anew(
+def test_a_loader_killed_in_migrate_starts_again(
     run: RunDirectory,
     source: Endpoint,
     source_file: Path,

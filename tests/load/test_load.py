@@ -94,7 +94,7 @@ def test_a_reference_to_a_hidden_object_is_resolved(
     assert column(shared_target, "pointer", "person_id") == [4]
 
 
-def test_natural_keys_are_told_apart_where_the_collation_does_not(
+def test_natural_keys_differ_where_the_collation_sees_them_as_equal(
     tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     slugs = ["straße", "strasse", "STRASSE", "strasse ", "Strasse", "é", "e", "E"]
@@ -194,7 +194,7 @@ def test_a_second_load_loads_nothing(
     assert again.models == {"loading.shade": 2}
 
 
-def test_load_goes_on_after_a_refused_chunk_is_mended(
+def test_load_continues_after_a_refused_chunk_is_corrected(
     tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(
@@ -235,7 +235,7 @@ def test_an_edited_chunk_is_loaded_over_with_changed_only(
     assert "edited" not in log.text
 
 
-def test_a_chunk_that_was_arranged_anew_is_refused(
+def test_a_chunk_that_was_arranged_again_is_refused(
     tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     load_into(shared_target, source, make_run(tmp_path / "run", SHADES))

@@ -120,7 +120,7 @@ def test_what_was_expected_is_dropped_where_another_chunk_comes(
     assert steps_of(reader) == 1
 
 
-def test_a_chunk_is_grouped_anew_where_it_is_to_be_deferred_after_all(
+def test_a_chunk_is_grouped_again_where_it_has_to_be_deferred_after_all(
     plans: ModelPlans, tmp_path: Path
 ) -> None:
     mixed = [a("shade", 2, slug="x"), a("spot", 1, x=1, y=1), a("shade", 3, slug="y")]

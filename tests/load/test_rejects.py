@@ -129,7 +129,7 @@ def test_rows_that_depend_on_a_rejected_one_are_rejected_too(
     assert result.complete
 
 
-def test_a_circle_with_a_rejected_row_is_rejected_as_a_whole(
+def test_a_cycle_with_a_rejected_row_is_rejected_as_a_whole(
     tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     objects = [a("hen", 1, egg=1), a("hen", 2, egg=2), a("egg", 1, hen=1), a("egg", 2, hen=9)]
@@ -209,7 +209,7 @@ def test_what_is_no_rows_fault_rejects_none(
     assert load_into(target, source, directory).models == {"loading.strict": 8}
 
 
-def test_the_reasons_stand_beside_the_objects(
+def test_the_reasons_are_kept_with_the_objects(
     tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     directory = make_run(tmp_path / "run", [strict(1, small=70000), strict(2)])
@@ -274,7 +274,7 @@ def test_exactly_the_bad_rows_are_rejected(
     assert sum(entry.rejected.values()) == len(expected)
 
 
-def test_rows_that_the_server_numbers_are_checked_in_a_circle_too(
+def test_rows_that_the_server_numbers_are_checked_in_a_cycle_too(
     tmp_path: Path, source: Endpoint, shared_target: Endpoint
 ) -> None:
     objects = [a("strictnote", None, strict=n) for n in (1, 2, 9)] + [strict(1), strict(2)]

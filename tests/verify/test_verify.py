@@ -195,7 +195,7 @@ def test_a_changed_value_is_found(planted: Endpoints, column: str, value: str) -
     )
 
 
-def test_both_values_are_told(planted: Endpoints) -> None:
+def test_both_values_are_shown(planted: Endpoints) -> None:
     run("UPDATE everyfield_everything SET timestamp = '2020-02-29 01:02:03' WHERE id = 3")
     assert verified(planted).differences == (
         Difference(
@@ -316,7 +316,7 @@ def test_a_link_to_another_permission_is_found(planted: Endpoints) -> None:
     ]
 
 
-def test_content_types_are_told_by_their_names(planted: Endpoints) -> None:
+def test_content_types_are_shown_by_name(planted: Endpoints) -> None:
     other = ContentType.objects.using(TARGET).get(app_label="auth", model="user").pk
     run(f"UPDATE everyfield_remark SET content_type_id = {other} WHERE id = 1")
     (difference,) = verified(planted).differences
@@ -434,7 +434,7 @@ def test_a_key_that_would_be_given_again_is_found(pair: Endpoints, has_manifest:
     assert (before.ok, after.findings) == (True, ())
 
 
-def test_differences_are_counted_beyond_those_that_are_told(planted: Endpoints) -> None:
+def test_differences_are_counted_beyond_those_that_are_shown(planted: Endpoints) -> None:
     run("UPDATE everyfield_byuuid SET value = 2")
     result = verified(planted, limit=2)
     (model,) = [each for each in result.models if each.model == "everyfield.byuuid"]
