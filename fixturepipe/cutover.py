@@ -39,7 +39,6 @@ from fixturepipe.artifacts.syncs import (
     remove_unloaded,
     write_sync,
 )
-from fixturepipe.check.repair import Repair
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import UniqueIndexes, rows_of
@@ -52,6 +51,7 @@ from fixturepipe.dump.snapshotdiff import SnapshotDiff, snapshot_diff
 from fixturepipe.errors import DanglingReferenceError
 from fixturepipe.events import Listener, Notice
 from fixturepipe.fixes.declarations import Declaration
+from fixturepipe.handovers import repair_of
 from fixturepipe.load.overlay import Step, load_overlay, raise_sequences
 from fixturepipe.sync.changeset import ModelRows
 from fixturepipe.sync.differences import DifferingRows
@@ -82,8 +82,7 @@ def sync(
         transform=manifest.transform,
         keep_snapshot=_keeps(directory, options),
     )
-    changing = [each for each in fixes if not each.changes_schema]
-    repair = Repair(endpoints, changing) if changing else None
+    repair = repair_of(endpoints, fixes)
     with ExitStack() as snapshot, ExitStack() as ending:
         current = snapshot.enter_context(
             current_source(directory, endpoints, manifest, dump_options, listener, repair)

@@ -5,6 +5,7 @@
         cli/                         the only one that prints and exits
          │
       pipeline  cutover              the only ones that import a stage's entry, `*/stage.py`
+      priorrun  handovers            parts of the pipeline
          │
     check/  dump/  arrange/  load/  verify/  sync/   the stages: none imports another
          │
@@ -27,7 +28,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fixturepipe"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ENTRIES = ("__main__", "management")
-PIPELINE = ("pipeline", "cutover")
+PIPELINE = ("pipeline", "priorrun", "handovers", "cutover")
 STAGES = ("check", "dump", "arrange", "load", "verify", "sync")
 SHARED = ("databases", "fixes", "findings", "report", "artifacts", "graph")
 SINGLE = ("config", "errors", "events", "apps")

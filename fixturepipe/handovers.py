@@ -1,0 +1,56 @@
+"""What the pipeline hands from one stage to another as a callable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.check.options import CheckOptions
+from fixturepipe.databases.endpoints import Endpoint, Endpoints
+from fixturepipe.databases.scratch import scratch, scratch_server
+from fixturepipe.errors import UsageError
+from fixturepipe.fixes.declarations import Declaration
+
+if TYPE_CHECKING:
+    from fixturepipe.check.repair import Repair
+    from fixturepipe.dump.rowtransform import RowTransform
+
+
+def repair_of(endpoints: Endpoints, fixes: Iterable[Declaration]) -> Repair | None:
+    """What applies the declared fixes of values, or None if none is declared."""
+    from fixturepipe.check.repair import Repair
+
+    declared = [each for each in fixes if not each.changes_schema]
+    return Repair(endpoints, declared) if declared else None
+
+
+def row_transform(endpoints: Endpoints, options: CheckOptions) -> RowTransform | None:
+    """What gives check the values that the transform makes; None without one."""
+    from fixturepipe.dump.rowtransform import RowTransform
+
+    if options.transform is None:
+        return None
+    return RowTransform(options.transform, options.natural_keys, endpoints.alias)
+
+
+def require_fixable(endpoints: Endpoints, fixes: Sequence[Declaration]) -> None:
+    changes_values = any(not each.changes_schema for each in fixes)
+    if changes_values and endpoints.source.vendor != "sqlite":
+        raise UsageError(
+            f"Fixes need a SQLite source, and {endpoints.source.name} is not one",
+            hint="Use --transform, or correct the rows in the source.",
+        )
+
+
+@contextmanager
+def fresh_database(directory: RunDirectory) -> Iterator[Endpoint]:
+    """An empty database of a private server, which is gone afterwards."""
+    with scratch(directory) as path:
+        server = scratch_server(path)
+        server.start()
+        try:
+            yield server.endpoint()
+        finally:
+            server.leave()
