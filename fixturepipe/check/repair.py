@@ -8,7 +8,8 @@ those of `check`, and a row changes only where `check` finds a problem:
     references  applies null, drop or a default to dangling references, until no row is dropped
     duplicates  asks the target which rows are equal, until it finds none
 
-Memory grows with the number of changed rows.
+The copy has no triggers, so that nothing else changes, and holds each fixed value as it is (see
+`untyped`). Memory grows with the number of changed rows.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from fixturepipe.check.references import reference_rules
 from fixturepipe.check.scan import TableScan
 from fixturepipe.check.target import TargetServer
 from fixturepipe.check.uniqueness import same_rows
+from fixturepipe.check.untyped import is_kept, untype
 from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.databases.expressions import unique_expressions
 from fixturepipe.databases.fields import Field, dumped_fields, key_fields
-from fixturepipe.databases.integrity import ForeignKey, orphan_rows, unique_sets
+from fixturepipe.databases.integrity import ForeignKey, orphan_rows, rows_of, unique_sets
 from fixturepipe.databases.tables import Condition, Row, Table
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import shown
@@ -64,6 +66,7 @@ class Repair:
             for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")
         with transaction.atomic(copy.alias):
+            _drop_triggers(copy)
             repairing.run()
         return repairing.changes
 
@@ -77,6 +80,15 @@ class Repair:
         """Everything that decides which rows change: the declarations and the target's server."""
         server = self._target.query("SELECT @@version, @@collation_database")
         return [self._declarations, server, self._target_name]
+
+
+def _drop_triggers(copy: BaseDatabaseWrapper) -> None:
+    """A fix changes the values that it names, and no others."""
+    views = "SELECT name FROM sqlite_master WHERE type = 'view'"
+    where = f"type = 'trigger' AND tbl_name NOT IN ({views})"
+    with copy.cursor() as cursor:
+        for (name,) in rows_of(copy, f"SELECT name FROM sqlite_master WHERE {where}"):
+            cursor.execute(f"DROP TRIGGER {copy.ops.quote_name(name)}")
 
 
 class _Repairing:
@@ -164,11 +176,11 @@ class _Repairing:
         if old is None:
             return
         try:
-            row.write(fix.field, new)
+            kept = row.write(fix.field, new)
         except IntegrityError as error:
             self._change_and_rename(fix, row, old[0], new, error)
             return
-        self._record(fix, row, old[0], row.value(fix.field))
+        self._record(fix, row, old[0], kept)
 
     def _change_and_rename(
         self, fix: Fix, row: _TableRow, old: Any, new: Any, error: IntegrityError
@@ -179,9 +191,12 @@ class _Repairing:
         if rename is None or rename.name != "rename" or not isinstance(new, str):
             key = shown(row.key[0]) if len(row.key) == 1 else [shown(part) for part in row.key]
             where = f"{row.model._meta.label_lower} {key}, {fix.field.name}"
+            hint = "Drop one of the rows, or correct it in the source."
+            if isinstance(new, str):
+                hint = f'Declare "FP203:{row.model._meta.label}.{fix.field.name}" = "rename" too.'
             raise SourceDataError(
                 f"{where}: {fix.name} makes it {shown(new)!r}, which the source refuses: {error}",
-                hint=f'Declare "FP203:{row.model._meta.label}.{fix.field.name}" = "rename" too.',
+                hint=hint,
             )
         final = self._write_free(rename, row, new)
         self._record(fix, row, old, new)
@@ -272,11 +287,27 @@ class _TableRow:
         values = self.read(field)
         return None if values is None else values[0]
 
-    def write(self, field: Field, raw: Any) -> None:
-        """Raises IntegrityError if a unique column refuses the value."""
+    def write(self, field: Field, raw: Any) -> Any:
+        """Store a value as it is, whatever the column's type; returns it as the column holds it.
+
+        Raises IntegrityError if another row has the value in a unique column.
+        """
+        try:
+            kept = self._write(field, raw)
+        except IntegrityError as error:
+            if "UNIQUE" in str(error):
+                raise
+        else:
+            if is_kept(field, raw, kept):
+                return kept
+        untype(field, self._table.connection)
+        return self._write(field, raw)
+
+    def _write(self, field: Field, raw: Any) -> Any:
         column = self._table.column(field)
         statement = f"UPDATE {self._table.quoted} SET {column} = %s WHERE {self._is_it}"
         self._execute(statement, (raw, *self._parameters))
+        return self.value(field)
 
     def has(self, field: Field, raw: Any) -> bool:
         """Whether any row has exactly this value in the column."""

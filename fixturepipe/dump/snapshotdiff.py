@@ -32,7 +32,8 @@ class SnapshotDiff:
     def changed(self, model: Model) -> Iterator[list[Key]]:
         """Yield the raw keys of the rows that are new or have other values."""
         columns = [self._column(field) for field in stored_fields(model)]
-        differ = [f"a.{name} IS NOT b.{name} COLLATE BINARY" for name in columns]
+        # The plus keeps a column's affinity out: a fix may take it from one of the two.
+        differ = [f"+a.{name} IS NOT +b.{name} COLLATE BINARY" for name in columns]
         first = self._column(key_fields(model)[0])
         yield from self._keys(
             model, "main", "earlier", " OR ".join([f"b.{first} IS NULL", *differ])

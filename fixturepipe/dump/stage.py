@@ -119,6 +119,7 @@ def dump(
         _require_columns(connection, chosen)
         # A key stays allocated even if a fix drops its row.
         manifest.sequences = highest_keys(connection, chosen.models)
+        manifest.not_covered = [*chosen.not_covered, *_columns_left_out(connection, chosen)]
         alterations.repair(snapshot, chosen.models, listener)
         choice = choose_keys(chosen.models, connection, options.natural_keys)
         alterations.keep_natural_keys(choice)
@@ -139,7 +140,6 @@ def _describe(
     manifest.settings = getattr(project_settings, "SETTINGS_MODULE", "")
     manifest.migrations = applied_migrations(connection)
     manifest.schema = [schema_of(model) for model in chosen.covered]
-    manifest.not_covered = [*chosen.not_covered, *_columns_left_out(connection, chosen)]
     manifest.natural_ids = natural_ids(chosen.models, connection.alias)
     manifest.natural_references = sorted(choice.labels)
 
