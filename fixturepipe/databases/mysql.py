@@ -27,7 +27,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -68,26 +68,31 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 _USER_TIMEOUT_MS = 120_000
 # Seconds: a server that answers sooner is near.
 _FAR = 0.002
+# The distance of a far server is the shortest of so many answers.
+_MEASURED = 2
 
 
 @dataclass(frozen=True)
 class _Session:
     """A session on a server. `process` is ours: a fork inherits connections, but not sessions.
 
-    `round_trip` is the shortest time in seconds that an answer took.
+    `most_connections` is how many the account may have; 0 is no limit
+    (https://dev.mysql.com/doc/refman/9.4/en/user-resources.html: the session's variable holds the
+    account's own limit, or else the server's).
     """
 
     number: int
     host: str
     max_allowed_packet: int
+    most_connections: int
     process: int
     opened: float
-    round_trip: float
-    is_measured: bool = False
 
 
 # What Django asks a server on each new connection (`mysql_server_data`), by its address.
 _server_facts: dict[str, dict[str, Any]] = {}
+# How many seconds it took to set up each session, by the server's address.
+_round_trips: dict[str, list[float]] = {}
 _last_sessions: WeakKeyDictionary[BaseDatabaseWrapper, _Session] = WeakKeyDictionary()
 
 
@@ -122,7 +127,8 @@ def set_up_session(connection: BaseDatabaseWrapper) -> None:
         *level,
         f"SET NAMES {EVERY_CHARACTER}, SESSION sql_mode = {_MODES}"
         f"{settings}{autocommit}{_VARIANTS}",
-        "SELECT @@SESSION.sql_mode, CONNECTION_ID(), @@hostname, @@max_allowed_packet",
+        "SELECT @@SESSION.sql_mode, CONNECTION_ID(), @@hostname, @@max_allowed_packet,"
+        " @@SESSION.max_user_connections",
     )
     asked = time.perf_counter()
     with connection.cursor() as cursor:
@@ -130,11 +136,13 @@ def set_up_session(connection: BaseDatabaseWrapper) -> None:
         seconds = time.perf_counter() - asked
         while cursor.description is None:
             cursor.nextset()
-        modes, number, host, packet = cursor.fetchone() or ("", 0, "", 0)
+        modes, number, host, packet, most = cursor.fetchone() or ("", 0, "", 0, 0)
     # Django remembers the modes that the server had, and refuses keys of 0 by them.
     connection.__dict__["sql_mode"] = set(str(modes).split(","))
     _server_facts[_place(connection)] = django.mysql_server_data
-    session = _Session(int(number), str(host), int(packet), os.getpid(), time.monotonic(), seconds)
+    _round_trips.setdefault(_place(connection), []).append(seconds)
+    limits = int(packet), int(most)
+    session = _Session(int(number), str(host), *limits, os.getpid(), time.monotonic())
     _kill_last(connection, session)
 
 
@@ -172,18 +180,14 @@ def round_trip(connection: BaseDatabaseWrapper) -> float:
     connection.ensure_connection()
     if connection.vendor != "mysql":
         return 0.0
-    session = _last_sessions[connection]
-    if session.round_trip > _FAR and not session.is_measured:
-        # Perhaps this machine was busy.
-        seconds = [session.round_trip]
+    seconds = _round_trips[_place(connection)]
+    # Perhaps this machine was busy.
+    while min(seconds) > _FAR and len(seconds) < _MEASURED:
+        asked = time.perf_counter()
         with connection.cursor() as cursor:
-            for _ in range(2):
-                asked = time.perf_counter()
-                cursor.execute("SELECT 1")
-                seconds.append(time.perf_counter() - asked)
-        session = replace(session, round_trip=min(seconds), is_measured=True)
-        _last_sessions[connection] = session
-    return session.round_trip
+            cursor.execute("SELECT 1")
+        seconds.append(time.perf_counter() - asked)
+    return min(seconds)
 
 
 def hand_over(giver: BaseDatabaseWrapper, taker: BaseDatabaseWrapper) -> None:
@@ -225,27 +229,19 @@ _FEW = 2
 
 
 def further_connections(connection: BaseDatabaseWrapper, wanted: int) -> int:
-    """How many of `wanted` further connections the account may have, by its limit.
-
-    https://dev.mysql.com/doc/refman/9.4/en/user-resources.html: the variable holds the account's
-    own limit in a session, or else the server's; 0 is none.
-    """
-    if connection.vendor != "mysql":
+    """How many of `wanted` further connections the account may have, by its limit."""
+    connection.ensure_connection()
+    if connection.vendor != "mysql" or not (most := _last_sessions[connection].most_connections):
         return wanted
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT @@SESSION.max_user_connections")
-        ((limit,),) = cursor.fetchall()
-        if not limit:
-            return wanted
-        used = _FEW
-        # MySQL cannot list sessions while one of them runs a statement with an emoji (3854).
-        with suppress(DatabaseError):
-            cursor.execute(
-                "SELECT COUNT(*) FROM information_schema.PROCESSLIST"
-                " WHERE USER = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)"
-            )
-            ((used,),) = cursor.fetchall()
-    return max(0, min(wanted, int(limit) - int(used)))
+    used = _FEW
+    # MySQL cannot list sessions while one of them runs a statement with an emoji (3854).
+    with suppress(DatabaseError), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST"
+            " WHERE USER = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)"
+        )
+        ((used,),) = cursor.fetchall()
+    return max(0, min(wanted, most - int(used)))
 
 
 def asked_charset(options: Mapping[str, Any]) -> str:
