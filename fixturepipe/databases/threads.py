@@ -6,9 +6,12 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from django.db import Error as DatabaseError
 from django.db import connections
+
+from fixturepipe.databases.endpoints import connection_to
 
 # Each has its connections, and processes have Django in their memory.
 _MOST = 8
@@ -24,17 +27,29 @@ def worthwhile(waiting: float, working: float) -> int:
 
 
 @contextmanager
-def connected_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads, each of which closes its Django connections at the end."""
+def connected_threads(count: int, *aliases: str) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads, each of which closes its Django connections at the end.
+
+    Each begins to open those of the aliases at once.
+    """
+    everyone = threading.Barrier(count)
+
+    def open_all() -> None:
+        everyone.wait()
+        for alias in aliases:
+            # Who uses the connection is told of an error.
+            with suppress(DatabaseError):
+                connection_to(alias).ensure_connection()
+
+    def close_all() -> None:
+        everyone.wait()
+        connections.close_all()
+
     with ThreadPoolExecutor(count) as pool:
+        for _ in range(count):
+            pool.submit(open_all)
         try:
             yield pool
         finally:
-            everyone = threading.Barrier(count)
-
-            def close() -> None:
-                everyone.wait()
-                connections.close_all()
-
-            for future in [pool.submit(close) for _ in range(count)]:
+            for future in [pool.submit(close_all) for _ in range(count)]:
                 future.result()

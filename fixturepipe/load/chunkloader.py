@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +47,7 @@ from fixturepipe.load.objects.saver import ChunkSaver, SaverOptions
 from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.options import PAUSES
 from fixturepipe.load.server.blocker import blocker_of
+from fixturepipe.load.server.constraints import ConstraintsByTable, constraints_of
 from fixturepipe.load.server.servererrors import NO_SUCH_ROW, hint_for, is_transient, server_message
 from fixturepipe.load.server.transaction import chunk_transaction
 
@@ -130,6 +132,10 @@ class ChunkLoader:
         self._loaded = 0
         # The connection on which the ledger was looked at.
         self._seen: object = None
+
+    @cached_property
+    def _constraints(self) -> ConstraintsByTable:
+        return constraints_of(self._connection)
 
     def load(self, chunk: Chunk, then: Chunk | None = None) -> Outcome:
         """Load a chunk, exactly once. `then` is the one that will probably be next.
@@ -267,7 +273,7 @@ class ChunkLoader:
         with self._connection.constraint_checks_disabled() if read.deferred else nullcontext():
             saver.save(read)
             if read.deferred:
-                check_references(self._connection, saver)
+                check_references(self._connection, saver, self._constraints)
         if not read.deferred and any(p.code in NO_SUCH_ROW for p in saver.problems):
             raise _DeferForeignKeys
         return _Loaded(saver.models, saver.problems, read.sha256)

@@ -7,62 +7,75 @@ that row dangles now.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.packets import in_batches
+from fixturepipe.databases.packets import in_batches, results
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.load.objects.modelplan import ModelPlan
-from fixturepipe.load.objects.rows import FixtureObject, RowProblem
+from fixturepipe.load.objects.rows import RowProblem
 from fixturepipe.load.objects.saver import ChunkSaver
-from fixturepipe.load.server.constraints import Constraint, constraints_of
+from fixturepipe.load.server.constraints import Constraint, ConstraintsByTable
 
 _BATCH = 1_000
 
 
-def check_references(connection: BaseDatabaseWrapper, saver: ChunkSaver) -> None:
+@dataclass(frozen=True)
+class _Question:
+    """Whether rows of a plan dangle by a constraint: those that meet `condition` (SQL) do."""
+
+    plan: ModelPlan
+    constraint: Constraint
+    condition: str
+
+
+def check_references(
+    connection: BaseDatabaseWrapper, saver: ChunkSaver, constraints: ConstraintsByTable
+) -> None:
     """Check the chunk's references, and take back the objects with dangling ones."""
-    every = constraints_of(connection)
-    constraints = {plan: every.get(plan.model._meta.db_table.lower(), []) for plan in saver.saved}
     again = True
     while again:
         again = False
-        for plan, rows in saver.saved.items():
-            for constraint in constraints[plan]:
-                dangling = _dangling(connection, plan, constraint, rows)
-                if dangling:
-                    again = True
-                    _take_back(connection, saver, plan, constraint, dangling)
+        questions = [*_questions(connection, saver, constraints)]
+        asked = [
+            f"SELECT EXISTS (SELECT 1 FROM {each.plan.table} WHERE {each.condition})"
+            for each in questions
+        ]
+        for question, ((there_are,),) in zip(questions, results(connection, asked), strict=True):
+            if there_are:
+                again = True
+                _take_back(connection, saver, question)
 
 
-def _dangling(
-    connection: BaseDatabaseWrapper,
-    plan: ModelPlan,
-    constraint: Constraint,
-    rows: dict[str, FixtureObject],
-) -> list[str]:
-    """The keys (literals) among the rows' that point at nothing through the constraint."""
+def _questions(
+    connection: BaseDatabaseWrapper, saver: ChunkSaver, constraints: ConstraintsByTable
+) -> Iterator[_Question]:
+    for plan, rows in saver.saved.items():
+        for constraint in constraints.get(plan.model._meta.db_table.lower(), ()):
+            points_at_nothing = _points_at_nothing(connection, plan, constraint)
+            for keys in in_batches(connection, rows, _BATCH):
+                condition = f"{plan.key_condition(keys)} AND {points_at_nothing}"
+                yield _Question(plan, constraint, condition)
+
+
+def _points_at_nothing(
+    connection: BaseDatabaseWrapper, plan: ModelPlan, constraint: Constraint
+) -> str:
     quote = connection.ops.quote_name
     column = f"{plan.table}.{quote(constraint.column)}"
-    points_at_nothing = (
+    return (
         f"{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {quote(constraint.remote)} parent"
         f" WHERE parent.{quote(constraint.to)} = {column})"
     )
-    found: list[str] = []
-    for keys in in_batches(connection, rows, _BATCH):
-        of_these = plan.key_condition(keys).replace("%", "%%")
-        table = every_row(plan.model, connection.alias)
-        # Names and literals only, all quoted; `extra` reads the keys back as the fields' types.
-        found += plan.keys_of(table.extra(where=[of_these, points_at_nothing]))  # noqa: S610
-    return found
 
 
-def _take_back(
-    connection: BaseDatabaseWrapper,
-    saver: ChunkSaver,
-    plan: ModelPlan,
-    constraint: Constraint,
-    keys: list[str],
-) -> None:
+def _take_back(connection: BaseDatabaseWrapper, saver: ChunkSaver, question: _Question) -> None:
+    plan, constraint = question.plan, question.constraint
+    # Names and literals only, all quoted; `extra` reads the keys back as the fields' types.
+    condition = question.condition.replace("%", "%%")
+    keys = plan.keys_of(every_row(plan.model, connection.alias).extra(where=[condition]))  # noqa: S610
     with connection.cursor() as cursor:
         for batch in in_batches(connection, keys, _BATCH):
             cursor.execute(f"DELETE FROM {plan.table} WHERE {plan.key_condition(batch)}")

@@ -6,20 +6,23 @@ a reference without one may point at nothing on purpose.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import key_fields
+from fixturepipe.databases.packets import results
 from fixturepipe.databases.threads import connected_threads
 from fixturepipe.errors import LoadError
 
 # Rows of one constraint in the message.
 _NAMED = 20
+# So many constraints share a round trip where each connection has enough to do.
+_TOGETHER = 6
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,10 @@ class DanglingRow:
         return f"{c.table} {key}: {c.column} is {self.value}, which is not in {c.remote}.{c.to}"
 
 
-def constraints_of(connection: BaseDatabaseWrapper) -> dict[str, list[Constraint]]:
+ConstraintsByTable: TypeAlias = "Mapping[str, Sequence[Constraint]]"
+
+
+def constraints_of(connection: BaseDatabaseWrapper) -> ConstraintsByTable:
     """The foreign keys of this database, by table in lower case.
 
     https://dev.mysql.com/doc/refman/9.4/en/information-schema-key-column-usage-table.html
@@ -66,29 +72,24 @@ def constraints_of(connection: BaseDatabaseWrapper) -> dict[str, list[Constraint
 
 def dangling_rows(
     connection: BaseDatabaseWrapper,
-    model: type[models.Model],
-    constraints: Sequence[Constraint],
+    constraints: Sequence[tuple[type[models.Model], Constraint]],
     limit: int,
 ) -> Iterator[DanglingRow]:
-    """The first rows of the model's whole table that refer to no row, for each constraint."""
-    if not constraints:
-        return
+    """The first rows of whole tables that refer to no row, for each constraint of a model."""
     quote = connection.ops.quote_name
     dangling = [
         f" FROM {quote(each.table)} child LEFT JOIN {quote(each.remote)} parent"
         f" ON child.{quote(each.column)} = parent.{quote(each.to)}"
         f" WHERE child.{quote(each.column)} IS NOT NULL AND parent.{quote(each.to)} IS NULL"
-        for each in constraints
+        for _, each in constraints
     ]
-    keys = [f"child.{quote(field.column or '')}" for field in key_fields(model)]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT " + ", ".join(f"EXISTS (SELECT 1{rows})" for rows in dangling))
-        exists = cursor.fetchone() or ()
-        for each, rows, there_are in zip(constraints, dangling, exists, strict=True):
-            if there_are:
-                columns = ", ".join([f"child.{quote(each.column)}", *keys])
-                cursor.execute(f"SELECT {columns}{rows} LIMIT {limit}")
-                yield from (DanglingRow(each, tuple(key), v) for v, *key in cursor.fetchall())
+    exist = results(connection, [f"SELECT EXISTS (SELECT 1{rows})" for rows in dangling])
+    for (model, each), rows, ((there_are,),) in zip(constraints, dangling, exist, strict=True):
+        if there_are:
+            keys = [f"child.{quote(field.column or '')}" for field in key_fields(model)]
+            columns = ", ".join([f"child.{quote(each.column)}", *keys])
+            (found,) = results(connection, [f"SELECT {columns}{rows} LIMIT {limit}"])
+            yield from (DanglingRow(each, tuple(key), value) for value, *key in found)
 
 
 def require_no_dangling_rows(
@@ -99,17 +100,22 @@ def require_no_dangling_rows(
     More than one of `connections` are new ones, which see what is committed.
     """
 
-    constraints = constraints_of(connection_to(alias))
+    def described(some: Sequence[tuple[type[models.Model], Constraint]]) -> list[str]:
+        return list(map(str, dangling_rows(connection_to(alias), some, _NAMED)))
 
-    def described(model: type[models.Model]) -> list[str]:
-        own = constraints.get(model._meta.db_table.lower(), [])
-        return list(map(str, dangling_rows(connection_to(alias), model, own, _NAMED)))
+    def constraints() -> list[tuple[type[models.Model], Constraint]]:
+        found = constraints_of(connection_to(alias))
+        return [(m, each) for m in covered for each in found.get(m._meta.db_table.lower(), ())]
 
     if connections == 1:
-        bad = [each for model in covered for each in described(model)]
+        bad = described(constraints())
     else:
-        with connected_threads(connections) as pool:
-            bad = [each for found in pool.map(described, covered) for each in found]
+        with connected_threads(connections, alias) as pool:
+            every = constraints()
+            count = max(connections, len(every) // _TOGETHER)
+            # Large tables are often neighbours.
+            parts = [every[number::count] for number in range(count)]
+            bad = sorted(each for found in pool.map(described, parts) for each in found)
     if bad:
         raise LoadError(
             "\n".join(["Rows of the target refer to rows that do not exist:", *bad]),
