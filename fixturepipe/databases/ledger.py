@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from django.apps.registry import Apps
-from django.db import IntegrityError, ProgrammingError, connections, models
+from django.db import Error as DatabaseError
+from django.db import IntegrityError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import TARGET, Endpoints
-from fixturepipe.databases.packets import results
+from fixturepipe.databases.packets import Rows, outcomes, results
 from fixturepipe.errors import ConfigurationError
 
 RUNS = "fixturepipe_run"
@@ -106,8 +107,20 @@ class RunState:
     finished: bool
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What the ledger holds for a run: its `state`, None before it came, and its chunks, by number.
+
+    `unfinished_others` are runs that put chunks into this database and did not get to their end.
+    """
+
+    state: RunState | None = None
+    entries: Mapping[int, Entry] = field(default_factory=dict)
+    unfinished_others: tuple[str, ...] = ()
+
+
 class Ledger:
-    """The ledger as one run sees it. Reading never makes the tables; `create` does."""
+    """The ledger as one run sees it. Reading never makes the tables; `register_run` does."""
 
     def __init__(self, connection: BaseDatabaseWrapper, run: str) -> None:
         self._connection = connection
@@ -115,6 +128,15 @@ class Ledger:
         self._runs: models.QuerySet[Any] = runs._base_manager.using(connection.alias)
         self._chunks: models.QuerySet[Any] = chunks._base_manager.using(connection.alias)
         self.run = run
+        own = f"run = {_quoted(run)}"
+        self._questions = {
+            "state": "SELECT was_empty, migrated, written, keeps_ids, finished"
+            f" FROM {RUNS} WHERE {own}",
+            "entries": "SELECT number, sha256, loaded, rejected, seconds"
+            f" FROM {CHUNKS} WHERE {own} ORDER BY number",
+            "others": f"SELECT run FROM {RUNS} WHERE finished = 0 AND NOT {own}"
+            f" AND run IN (SELECT run FROM {CHUNKS}) ORDER BY run",
+        }
 
     # ---- reading
 
@@ -124,11 +146,21 @@ class Ledger:
             names = self._connection.introspection.table_names(cursor)
         return {RUNS, CHUNKS} <= set(names)
 
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """Statements for `packets.outcomes`, whose outcomes `contents` reads."""
+        return tuple(self._questions.values())
+
+    @staticmethod
+    def contents(outcomes: Sequence[Rows | DatabaseError]) -> Contents:
+        """What the outcomes of `questions` say; nothing where there is no ledger."""
+        states, entries, others = map(_if_there, outcomes)
+        state = _state(states[0]) if states else None
+        return Contents(state, _entries(entries), tuple(run for (run,) in others))
+
     def applied(self) -> dict[int, Entry]:
         """The chunks of this run that are in, by number; none where there is no ledger."""
-        names = ("number", "sha256", "loaded", "rejected", "seconds")
-        rows = self._chunks.filter(run=self.run).order_by("number").values_list(*names)
-        return {row[0]: Entry(*row) for row in _if_there(rows)}
+        return _entries(self._answer("entries"))
 
     def numbers(self) -> set[int]:
         """The numbers of this run's chunks that are in. The tables have to be there."""
@@ -136,40 +168,42 @@ class Ledger:
 
     def state(self) -> RunState | None:
         """What this run found when it came, or None before it came."""
-        for found in _if_there(self._runs.filter(run=self.run)):
-            return _state(found)
-        return None
+        rows = self._answer("state")
+        return _state(rows[0]) if rows else None
 
-    def unfinished_others(self) -> list[str]:
-        """Runs that put chunks into this database and did not get to their end."""
-        with_chunks = self._chunks.exclude(run=self.run).values("run")
-        unfinished = self._runs.filter(finished=False, run__in=with_chunks)
-        return _if_there(unfinished.order_by("run").values_list("run", flat=True))
+    def _answer(self, question: str) -> Rows:
+        (outcome,) = outcomes(self._connection, [self._questions[question]])
+        return _if_there(outcome)
 
     # ---- writing
 
-    def create(self) -> bool:
-        """Make the tables where they are missing. Gives whether there was any other table."""
-        with self._connection.cursor() as cursor:
-            names = self._connection.introspection.table_names(cursor)
-        lacking = [model for model in _tables() if model._meta.db_table not in names]
-        if lacking:
-            with self._connection.schema_editor(collect_sql=True) as editor:
-                for model in lacking:
-                    editor.create_model(model)
-            results(self._connection, [each.rstrip(";") for each in editor.collected_sql])
-        return not {RUNS, CHUNKS}.issuperset(names)
+    def register_run(
+        self, *, was_empty: bool, migrated: bool, tables: Container[str] = (RUNS, CHUNKS)
+    ) -> RunState:
+        """Write in which state this run found the database; what was written first stays.
 
-    def register_run(self, *, was_empty: bool, migrated: bool) -> RunState:
-        """Write in which state this run found the database; what was written first stays."""
-        with suppress(IntegrityError):
-            self._execute(
-                f"INSERT INTO {RUNS} (run, was_empty, migrated, written, finished)"
-                f" VALUES ({_quoted(self.run)}, {was_empty:d}, {migrated:d}, '[]', 0)"
-            )
-        state = self.state()
-        assert state is not None
-        return state
+        Those of the ledger's own tables that are not among `tables` are made.
+        """
+        run = (
+            f"INSERT INTO {RUNS} (run, was_empty, migrated, written, finished)"
+            f" VALUES ({_quoted(self.run)}, {was_empty:d}, {migrated:d}, '[]', 0)"
+        )
+        try:
+            results(self._connection, [*self._creation(tables), run])
+        except IntegrityError:
+            state = self.state()
+            assert state is not None
+            return state
+        return RunState(was_empty, migrated, frozenset(), None, finished=False)
+
+    def _creation(self, tables: Container[str]) -> list[str]:
+        lacking = [model for model in _tables() if model._meta.db_table not in tables]
+        if not lacking:
+            return []
+        with self._connection.schema_editor(collect_sql=True) as editor:
+            for model in lacking:
+                editor.create_model(model)
+        return [each.rstrip(";") for each in editor.collected_sql]
 
     @contextmanager
     def recording_writes(self) -> Iterator[Callable[[str], None]]:
@@ -263,20 +297,27 @@ class Ledger:
                     editor.delete_model(model)
 
 
-def _if_there(rows: models.QuerySet[Any]) -> list[Any]:
-    """The rows; none if the table is not there."""
-    try:
-        return list(rows)
-    except ProgrammingError as error:
-        if error.args[0] != _NO_SUCH_TABLE:
-            raise
+def _if_there(outcome: Rows | DatabaseError) -> Rows:
+    """The rows; none if the table is not there. Raises any other error."""
+    if not isinstance(outcome, DatabaseError):
+        return outcome
+    if outcome.args[:1] == (_NO_SUCH_TABLE,):
         return []
+    raise outcome
 
 
-def _state(row: Any) -> RunState:
-    return RunState(
-        row.was_empty, row.migrated, frozenset(row.written), row.keeps_ids, row.finished
-    )
+def _state(row: tuple[Any, ...]) -> RunState:
+    was_empty, migrated, written, keeps_ids, finished = row
+    keeps = None if keeps_ids is None else bool(keeps_ids)
+    tables = frozenset(json.loads(written))
+    return RunState(bool(was_empty), bool(migrated), tables, keeps, bool(finished))
+
+
+def _entries(rows: Rows) -> dict[int, Entry]:
+    return {
+        number: Entry(number, sha256, json.loads(loaded), json.loads(rejected), seconds)
+        for number, sha256, loaded, rejected, seconds in rows
+    }
 
 
 def _quoted(text: str) -> str:
@@ -290,10 +331,9 @@ def remove_ledger(endpoints: Endpoints, run: str) -> None:
     Ledger(connections[TARGET], run).remove()
 
 
-def refuse_other_runs(ledger: Ledger, target: str) -> None:
+def refuse_other_runs(contents: Contents, target: str) -> None:
     """Raise ConfigurationError if an unfinished run of another directory is in the target."""
-    others = ledger.unfinished_others()
-    if others:
+    if others := contents.unfinished_others:
         raise ConfigurationError(
             f"{target} has chunks of another run that is not finished: {', '.join(others)}",
             hint="Finish that run, or remove it with `fixturepipe clean` in its run directory.",

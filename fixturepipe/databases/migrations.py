@@ -17,6 +17,10 @@ from django.db.migrations.recorder import MigrationRecorder
 
 MigrationKey = tuple[str, str]
 
+# The table of Django's MigrationRecorder, and the statement that gives its rows' keys.
+MIGRATIONS = "django_migrations"
+RECORDED = f"SELECT app, name FROM {MIGRATIONS}"
+
 
 @dataclass(frozen=True)
 class MigrationDifference:

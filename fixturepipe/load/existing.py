@@ -52,7 +52,7 @@ class ExistingRows:
     ) -> None:
         self._directory = directory
         self._target = target
-        tables = {table.lower() for table in target.tables()}
+        tables = {table.lower() for table in target.tables}
         self.models = [
             m for m in covered if own_rows_matter(m) and m._meta.db_table.lower() in tables
         ]

@@ -90,10 +90,12 @@ def _existing(
     options: LoadOptions,
 ) -> ExistingRows | None:
     """The rows of a target that had tables when the run came and has no chunk yet, if refused."""
+    if options.existing != "refuse":
+        return None
     target = LoadTarget(alias, endpoints.target_name, run)
-    state = target.ledger.state()
-    was_empty = state.was_empty if state is not None else not target.tables()
-    if was_empty or target.ledger.applied() or options.existing != "refuse":
+    state = target.sight.ledger.state
+    was_empty = state.was_empty if state is not None else not target.tables
+    if was_empty or target.sight.ledger.entries:
         return None
     return ExistingRows(directory, target, covered, (), options)
 
@@ -126,8 +128,7 @@ def rows_that_migrate_leaves(
     with endpoints.bound_to_target() as alias:
         connection = connection_to(alias)
         ledger = Ledger(connection, "fresh")
-        ledger.create()
-        ledger.register_run(was_empty=True, migrated=False)
+        ledger.register_run(was_empty=True, migrated=False, tables=())
         TableMaker(connection, fresh.name).make("migrate", recorded, ledger)
         return rows_by_model(alias, covered)
 

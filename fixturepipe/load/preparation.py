@@ -16,7 +16,7 @@ from fixturepipe.artifacts.manifest import (
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.coverage import coverage, models_of_virtual_tables
 from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
-from fixturepipe.databases.ledger import refuse_other_runs
+from fixturepipe.databases.ledger import RunState, refuse_other_runs
 from fixturepipe.databases.migrations import MigrationKey, applied_migrations
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.events import Listener, Notice
@@ -39,20 +39,22 @@ def prepare(
     options: LoadOptions,
     replaced: list[type[models.Model]] | None = None,
     before_check: bool = False,
-) -> None:
+) -> RunState:
     """Migrate an empty target; refuse one that cannot take the run, which has these models.
+
+    Gives what the run found when it came first. The lock must be held.
 
     Rows that the run's own `migrate` writes are deleted from the tables of `replaced` models,
     by default of all.
 
     Raises ConfigurationError with the list of what is wrong.
     """
-    if options.dry_run and not target.tables():
+    if options.dry_run and not target.tables:
         raise ConfigurationError(
             f"The target {target.name} is empty, and --dry-run makes no tables",
             hint="Migrate it first, or load without --dry-run.",
         )
-    refuse_other_runs(target.ledger, target.name)
+    refuse_other_runs(target.sight.ledger, target.name)
     state = target.register_run()
     tables = TableMaker(target.connection, target.name, options.fix, listener)
     expected = _expected_migrations(endpoints, manifest)
@@ -60,13 +62,15 @@ def prepare(
         left_out = set() if manifest.schema else models_of_virtual_tables(connection_to(SOURCE))
         _make_tables(directory, target, tables, options.schema, expected, left_out, listener)
         target.clear_migrated(covered if replaced is None else replaced)
+        target.forget()
     target.require_migrations(expected)
-    if state.was_empty:
-        tables.make_unmanaged(covered)
+    if state.was_empty and tables.make_unmanaged(covered):
+        target.forget()
     # What is lacking is for `check` to say first, which knows what is excluded or ignored.
     if not before_check:
         target.require_tables(covered)
     target.require_transactional(covered)
+    return state
 
 
 def _make_tables(

@@ -40,7 +40,7 @@ class LoadProgress:
         self._listener = listener
         self._options = options
         self._status = LoadStatusWriter(directory, manifest.run, target.name, self.warn)
-        self.entries: dict[int, Entry] = target.ledger.applied()
+        self.entries: dict[int, Entry] = dict(target.sight.ledger.entries)
         if not self.entries and not options.dry_run:
             forget_chunk_times(directory)
 

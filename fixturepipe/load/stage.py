@@ -17,6 +17,7 @@ from fixturepipe.artifacts.ranges import format_ranges
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import forget_verification
 from fixturepipe.databases.endpoints import Endpoints
+from fixturepipe.databases.ledger import RunState
 from fixturepipe.databases.mysql import further_connections, round_trip
 from fixturepipe.databases.sequences import SequenceReset, reset_sequences
 from fixturepipe.errors import LoadError, RunDirectoryError, TransientLoadError, UsageError
@@ -167,7 +168,7 @@ class _Load:
         """All of it, in order."""
         started = time.monotonic()
         options = self.options
-        prepare(
+        state = prepare(
             self.directory,
             self.target,
             self.endpoints,
@@ -199,7 +200,7 @@ class _Load:
                 options,
                 plan,
                 progress,
-                keeps_ids=self._keeps_ids(),
+                keeps_ids=self._keeps_ids(state),
             ).load(pending)
             if pending and self._complete(progress) and not options.dry_run:
                 existing.deal_with(progress.entries)
@@ -218,10 +219,8 @@ class _Load:
             dry_run=options.dry_run,
         )
 
-    def _keeps_ids(self) -> bool:
+    def _keeps_ids(self, state: RunState) -> bool:
         """Whether content types and permissions get the source's ids; decided once for a run."""
-        state = self.target.ledger.state()
-        assert state is not None
         if state.keeps_ids is None:
             own = [model._meta.db_table for model in self.covered if not own_rows_matter(model)]
             fast = self.options.loader == "fast" and not self.options.signals

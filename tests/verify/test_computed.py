@@ -61,8 +61,7 @@ def test_ids_that_the_run_kept_are_compared(endpoints: Endpoints) -> None:
     execute("SET foreign_key_checks = 1")
     assert not verified(endpoints).differences
     ledger = Ledger(connections[TARGET], RUN)
-    ledger.create()
-    ledger.register_run(was_empty=True, migrated=True)
+    ledger.register_run(was_empty=True, migrated=True, tables=())
     ledger.mark_keeps_ids(True)
     differing = {each.model for each in verified(endpoints).differences}
     assert differing == {"contenttypes.contenttype", "auth.permission"}

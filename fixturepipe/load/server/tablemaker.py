@@ -115,8 +115,8 @@ class TableMaker:
         self._listener(StageFinished("migrate", 0, time.monotonic() - started))
         return changes
 
-    def make_unmanaged(self, covered: Iterable[type[models.Model]]) -> None:
-        """Make the tables of covered models that no migration makes."""
+    def make_unmanaged(self, covered: Iterable[type[models.Model]]) -> bool:
+        """Make the tables of covered models that no migration makes; False if none is lacking."""
         there = {name.lower() for name in tables_of(self._connection)}
         unmanaged = [
             model
@@ -127,6 +127,7 @@ class TableMaker:
             with self._connection.schema_editor() as editor:
                 for model in unmanaged:
                     editor.create_model(model)
+        return bool(unmanaged)
 
     def _migrate(self) -> None:
         pending = pending_migrations(self._connection)

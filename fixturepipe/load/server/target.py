@@ -7,27 +7,42 @@ killed in the middle of `migrate` knows, when it comes again, that the half-made
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.apps import apps
+from django.db import Error as DatabaseError
 from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.catalog import Catalog
+from fixturepipe.databases.coverage import LEDGER_PREFIX
 from fixturepipe.databases.endpoints import clear_row_caches, connection_to
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
-from fixturepipe.databases.ledger import Ledger, RunState
+from fixturepipe.databases.ledger import CHUNKS, RUNS, Contents, Ledger, RunState
 from fixturepipe.databases.migrations import (
+    MIGRATIONS,
+    RECORDED,
     MigrationDifference,
-    applied_migrations,
     difference,
     pending_migrations,
 )
+from fixturepipe.databases.packets import outcomes
 from fixturepipe.errors import ConfigurationError
-from fixturepipe.load.server.tablemaker import row_counts, tables_of
+from fixturepipe.load.server.tablemaker import row_counts
 
 Migrations = Sequence[tuple[str, str]]
 _SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A target as it was when it was looked at. `migrations` are those that it records."""
+
+    catalog: Catalog
+    ledger: Contents
+    migrations: Migrations
 
 
 class LoadTarget:
@@ -43,19 +58,43 @@ class LoadTarget:
         self.connection: BaseDatabaseWrapper = connection_to(alias)
         self.ledger = Ledger(self.connection, run)
 
-    def register_run(self) -> RunState:
-        """Look at the database as the run finds it, and write that down first of all."""
-        was_empty = not self.ledger.create()
-        return self.ledger.register_run(was_empty=was_empty, migrated=not was_empty)
+    @cached_property
+    def sight(self) -> Sight:
+        """What is there: looked at once, in two round trips, until `forget`."""
+        catalog = Catalog(self.connection)
+        recorded = [RECORDED] if MIGRATIONS in catalog.tables else []
+        has_ledger = bool({RUNS, CHUNKS} & catalog.tables.keys())
+        questions = self.ledger.questions if has_ledger else ()
+        found = outcomes(self.connection, [*questions, *recorded])
+        contents = self.ledger.contents(found[: len(questions)]) if has_ledger else Contents()
+        rows = found[len(questions)] if recorded else []
+        if isinstance(rows, DatabaseError):
+            raise rows
+        return Sight(catalog, contents, sorted((app, name) for app, name in rows))
 
+    def forget(self) -> None:
+        """Look at the target again when it is needed: its tables have changed."""
+        self.__dict__.pop("sight", None)
+
+    @property
     def tables(self) -> set[str]:
         """The tables that are there, the ledger's own left out."""
-        return tables_of(self.connection)
+        names = {table.name for table in self.sight.catalog.tables.values()}
+        return {name for name in names if not name.startswith(LEDGER_PREFIX)}
+
+    def register_run(self) -> RunState:
+        """The database as the run finds it, which is written down first of all."""
+        if self.sight.ledger.state is not None:
+            return self.sight.ledger.state
+        was_empty = not self.tables
+        return self.ledger.register_run(
+            was_empty=was_empty, migrated=not was_empty, tables=self.sight.catalog.tables
+        )
 
     def require_migrations(self, expected: Migrations) -> None:
         """The target is at the migrations of the source, or (without those) of the project."""
         if expected:
-            found = difference(expected, applied_migrations(self.connection))
+            found = difference(expected, self.sight.migrations)
         else:
             found = MigrationDifference(tuple(pending_migrations(self.connection)), ())
         if not found:
@@ -83,12 +122,12 @@ class LoadTarget:
         )
 
     def _lacking(self, covered: Iterable[type[models.Model]]) -> list[type[models.Model]]:
-        tables = {name.lower() for name in self.tables()}
+        tables = {name.lower() for name in self.tables}
         return [model for model in covered if model._meta.db_table.lower() not in tables]
 
     def require_transactional(self, covered: Iterable[type[models.Model]]) -> None:
         """Rows and ledger commit together, which MyISAM, Aria and the like cannot."""
-        tables = Catalog(self.connection).tables
+        tables = self.sight.catalog.tables
         found = (tables.get(model._meta.db_table.lower()) for model in covered)
         wrong = sorted(f"{t.name} ({t.engine})" for t in found if t and not t.transactional)
         if wrong:
