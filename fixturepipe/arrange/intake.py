@@ -20,7 +20,6 @@ from fixturepipe.arrange.keys import (
     Key,
     KeyReaders,
     Kind,
-    NaturalKeys,
     key_of,
     key_reader,
 )
@@ -28,6 +27,7 @@ from fixturepipe.arrange.keysets import KeySet, KeyStore
 from fixturepipe.arrange.objects import ComponentObjects, FieldRef, KeyRef
 from fixturepipe.artifacts.catalog import lookup_key_of
 from fixturepipe.artifacts.manifest import ModelSchema, Reference
+from fixturepipe.artifacts.naturalkeys import NaturalKeys
 from fixturepipe.artifacts.records import encode_value, object_line
 from fixturepipe.graph import ModelGraph
 
@@ -127,7 +127,7 @@ class Models:
         readers: KeyReaders | None,
     ) -> None:
         """`readers` is None for dumps of our own, which spell each key in one way."""
-        self.natural_keys = NaturalKeys(schemas)
+        self.natural_keys = NaturalKeys(schemas.__getitem__)
         self._readers = readers
         self._store = store
         self._indexes: dict[Kind, KeyIndex] = {}

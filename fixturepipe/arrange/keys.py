@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from fixturepipe.artifacts.manifest import ModelSchema
 from fixturepipe.artifacts.records import encode_value
 
 PK = "pk"
@@ -70,49 +69,3 @@ def key_reader(convert: ReadKey | None) -> Callable[[Any], Key]:
     if convert is None:
         return key_of
     return lambda value: key_of(convert(value))
-
-
-class NaturalKeys:
-    """Reads natural keys out of objects, for the models whose keys are made of their fields."""
-
-    def __init__(self, schemas: Mapping[str, ModelSchema]) -> None:
-        self._schemas = schemas
-        self._references = {
-            label: {reference.field: reference for reference in schema.references}
-            for label, schema in schemas.items()
-        }
-
-    def of(self, label: str, pk: object, fields: Fields) -> list[Any] | None:
-        """The natural key of an object, or None where it cannot be read off its fields."""
-        schema = self._schemas[label]
-        parts = []
-        for path in schema.natural_key:
-            found, value = self._part(schema, path, pk, fields)
-            if not found:
-                return None
-            parts.append(value)
-        return parts or None
-
-    def _part(
-        self, schema: ModelSchema, path: str, pk: object, fields: Fields
-    ) -> tuple[bool, object]:
-        """One part of the natural key: whether the object has it, and its value."""
-        if path in (schema.pk, PK):
-            return pk is not None, pk
-        references = self._references[schema.label]
-        name = path.removesuffix("_id")
-        if path not in fields and name in references:
-            value = fields.get(name)
-            return not isinstance(value, list), value
-        if path in fields:
-            return path not in references, fields[path]
-        first, _, rest = path.partition("__")
-        reference = references.get(first)
-        value = fields.get(first)
-        if not rest or reference is None or not isinstance(value, list):
-            return False, None
-        # The reference is by natural key itself: the part is in that list.
-        inner = self._schemas[reference.model].natural_key
-        if rest in inner and len(inner) == len(value):
-            return True, value[inner.index(rest)]
-        return False, None

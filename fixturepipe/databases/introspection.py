@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from django.apps import apps
@@ -16,6 +17,7 @@ from fixturepipe.artifacts.manifest import (
     ModelSchema,
     Reference,
 )
+from fixturepipe.artifacts.naturalkeys import NaturalKeys
 from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import (
@@ -53,6 +55,10 @@ def schema_of(model: type[models.Model]) -> ModelSchema:
         ),
         proxies=tuple(sorted(_proxies(model))),
     )
+
+
+# Reads natural keys out of objects of the project's models.
+NATURAL_KEYS = NaturalKeys(cache(lambda label: schema_of(apps.get_model(label))))
 
 
 def project_schemas() -> list[ModelSchema]:

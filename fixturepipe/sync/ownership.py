@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from django.db import models
-from django.db.models.constants import LOOKUP_SEP
 
 from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.syncs import LoadedObject, LoadedObjects
 from fixturepipe.databases.fields import root_field
+from fixturepipe.databases.introspection import NATURAL_KEYS
 from fixturepipe.databases.naturalkeys import natural_key_paths
 
 Model = type[models.Model]
@@ -80,38 +81,21 @@ class Ownership:
         if field.target_field is not remote._meta.pk or not natural_key_paths(remote):
             # Only the project's own code could say it.
             return True
-        found = self._object(remote, key, layer)
-        return found is not None and self._natural_key(remote, found) == natural
+        label, follow = remote._meta.label_lower, partial(self._object, layer)
+        found = follow(label, key)
+        return found is not None and NATURAL_KEYS.of(label, *found, follow) == natural
 
-    def _object(self, model: Model, key: Any, layer: int) -> LoadedObject | None:
-        """An object that was loaded by this layer; None also if it has yet to be looked up."""
-        label, text = model._meta.label_lower, key_text(key)
+    def _object(self, layer: int, label: str, key: Any) -> tuple[Any, Object] | None:
+        """The primary key and the fields of an object that was loaded by this layer.
+
+        None also if it has yet to be looked up.
+        """
+        text = key_text(key)
         known = self._known.get((label, layer), {})
         if text not in known:
             self._open.setdefault((label, layer), {})[text] = key
-        return known.get(text)
-
-    def _natural_key(self, model: Model, loaded: LoadedObject) -> list[Any]:
-        return [self._at(model, loaded, path) for path in natural_key_paths(model)]
-
-    def _at(self, model: Model, loaded: LoadedObject, path: str) -> Any:
-        """The value at a look-up path of an object that was loaded."""
-        name, _, rest = path.partition(LOOKUP_SEP)
-        field: Any = model._meta.get_field(name)
-        if field.model._meta.concrete_model is not model._meta.concrete_model:
-            return self._elsewhere(field.model, loaded.object["pk"], loaded.layer, path)
-        given = loaded.object["pk"] if field.primary_key else loaded.object["fields"][field.name]
-        if not rest:
-            return given
-        remote = field.remote_field.model
-        if isinstance(given, list):
-            return given[natural_key_paths(remote).index(rest)]
-        return self._elsewhere(remote, given, loaded.layer, rest)
-
-    def _elsewhere(self, model: Model, key: Any, layer: int, path: str) -> Any:
-        """The value at a path of another object: the parent's in multi-table inheritance, too."""
-        found = self._object(model, key, layer)
-        return None if found is None else self._at(model, found, path)
+        found = known.get(text)
+        return None if found is None else (found.object.get("pk"), found.object["fields"])
 
 
 def different_fields(model: Model, one: Object, other: Object, among: Iterable[str]) -> list[str]:

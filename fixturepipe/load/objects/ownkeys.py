@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import models
 
+from fixturepipe.databases.introspection import NATURAL_KEYS
 from fixturepipe.databases.naturalkeys import natural_key_paths
 
 Model = type[models.Model]
@@ -56,34 +57,15 @@ class OwnKeys:
 
 def natural_key_in(each: FixtureObject, model: Model) -> Key | None:
     """The natural key that an object's fixture fields spell, or None if they do not."""
-    paths = key_paths(model)
-    if not paths:
+    found = NATURAL_KEYS.of(model._meta.label_lower, each.get("pk"), each["fields"])
+    if found is None:
         return None
-    parts = [_part(each, model, path) for path in paths]
     try:
-        key = hashable(parts)
+        key = hashable(found)
         hash(key)
     except TypeError:
         return None
-    return None if _UNKNOWN in parts else key
-
-
-_UNKNOWN: Any = object()
-
-
-def _part(each: FixtureObject, model: Model, path: str) -> Any:
-    name, _, rest = path.partition("__")
-    field = model._meta.get_field(name)
-    value = each["fields"].get(field.name, _UNKNOWN)
-    if field is model._meta.pk:
-        value = each.get("pk", _UNKNOWN)
-    if not rest:
-        return value
-    remote = field.remote_field.model  # type: ignore[union-attr]  # a path goes on at relations
-    paths = key_paths(remote)
-    if rest in paths and isinstance(value, list) and len(value) == len(paths):
-        return value[paths.index(rest)]
-    return _UNKNOWN
+    return key
 
 
 def _value_of(each: FixtureObject, model: Model, to: str) -> Any:
