@@ -17,8 +17,8 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check.columntest import CHANGED, FINE, REFUSED_VALUE
-from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, has_built_in_column, root_field
+from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.values import Column, Reader
 from fixturepipe.fixes.values import Verdict
 

@@ -14,9 +14,10 @@ from django.db import DatabaseError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check.target import TargetServer
-from fixturepipe.databases.endpoints import SOURCE, connection_to, table_name
+from fixturepipe.databases.endpoints import SOURCE, connection_to
 from fixturepipe.databases.fields import Field, generated_fields, root_field, stored_fields
 from fixturepipe.databases.packets import insert_rows
+from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.databases.tablesql import UnwritableTableError, table_statements
 from fixturepipe.databases.values import Column, Reader, Unreadable

@@ -20,8 +20,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 
 from fixturepipe.check import refusals
-from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field
+from fixturepipe.databases.tablenames import table_name
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
 

@@ -10,12 +10,12 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.coverage import Tables
-from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, key_fields, root_field
 from fixturepipe.databases.integrity import each_row, orphan_examples, rows_of
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.keyproof import UnprovenError, prove
 from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
+from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.values import shown
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rows import Example, collected

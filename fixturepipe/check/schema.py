@@ -14,10 +14,10 @@ from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.catalog import ColumnFacts
 from fixturepipe.databases.coverage import NO_MODEL, Tables, missing_columns, unknown_columns
-from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.migrations import applied_migrations, difference
 from fixturepipe.databases.packets import outcomes
+from fixturepipe.databases.tablenames import table_name
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
 

@@ -21,11 +21,12 @@ from django.db.backends.mysql.base import DatabaseWrapper as MySQLWrapper
 from fixturepipe.check.columntest import Limits
 from fixturepipe.check.columntrial import KNOWN, ColumnTrial, is_unusual
 from fixturepipe.databases.catalog import Catalog, ColumnFacts
-from fixturepipe.databases.endpoints import TARGET, connection_to, table_name
+from fixturepipe.databases.endpoints import TARGET, connection_to
 from fixturepipe.databases.expressions import UniqueExpressions
 from fixturepipe.databases.fields import Field, root_field
 from fixturepipe.databases.mysql import max_allowed_packet
 from fixturepipe.databases.packets import insert_rows, outcomes, results
+from fixturepipe.databases.tablenames import table_name
 
 _BATCH = 200
 _TRIAL = "fixturepipe_trial"

@@ -15,9 +15,9 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.catalog import Catalog
-from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, key_fields
 from fixturepipe.databases.packets import results
+from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row, any_text, undecodable_text
 from fixturepipe.databases.values import shown
 from fixturepipe.findings.finding import EXAMPLES, Example

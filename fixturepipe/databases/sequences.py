@@ -15,8 +15,8 @@ from django.core.management.color import no_style
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.endpoints import folded
 from fixturepipe.databases.packets import results
+from fixturepipe.databases.tablenames import folded
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from MySQLdb.constants import FIELD_TYPE
 
-from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field, is_integer, key_fields, stored_fields
 from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.pages import (
@@ -28,6 +27,7 @@ from fixturepipe.databases.pages import (
     wide_columns,
 )
 from fixturepipe.databases.pages import Row as Row
+from fixturepipe.databases.tablenames import table_name
 
 Key = tuple[Any, ...]
 Answer = TypeVar("Answer")

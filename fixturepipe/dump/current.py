@@ -28,10 +28,10 @@ from fixturepipe.databases.endpoints import (
     Endpoint,
     Endpoints,
     connection_to,
-    tables_named_for,
 )
 from fixturepipe.databases.migrations import applied_migrations
 from fixturepipe.databases.sequences import highest_keys
+from fixturepipe.databases.tablenames import tables_named_for
 from fixturepipe.dump.alterations import Alterations, Repair
 from fixturepipe.dump.fingerprint import file_fingerprint, snapshot_fingerprint
 from fixturepipe.dump.keychoice import KeyChoice, choose_keys

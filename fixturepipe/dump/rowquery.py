@@ -17,7 +17,6 @@ from django.db.models import sql
 from django.db.models.sql.constants import CURSOR
 from django.db.models.sql.where import AND, ExtraWhere
 
-from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.pages import (
     FIRST_WIDE_ROWS,
@@ -27,6 +26,7 @@ from fixturepipe.databases.pages import (
     next_limit,
     wide_columns,
 )
+from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Key, any_text, is_undecodable, undecodable_text
 from fixturepipe.dump.rowplan import Columns, RowPlan
 

@@ -15,8 +15,8 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import key_fields, stored_fields
+from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Key, undecodable_text
 
 Model = type[models.Model]

@@ -25,8 +25,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.writer import MigrationWriter
 
 from fixturepipe.artifacts.manifest import SchemaChange
-from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field
+from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tablesql import (
     ForeignKey,
     Index,

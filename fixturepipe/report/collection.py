@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fixturepipe.artifacts.changes import read_changes
 from fixturepipe.artifacts.chunktimes import read_chunk_times
-from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Chunk, Manifest, read_manifest
 from fixturepipe.artifacts.records import file_sha256
-from fixturepipe.artifacts.rejects import ARRANGE, SET_TO_NULL, Reason, read_reasons
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.stagetimes import StageTime, read_stage_times
 from fixturepipe.artifacts.state import (
@@ -23,18 +19,17 @@ from fixturepipe.artifacts.state import (
     read_state,
     read_verification,
 )
-from fixturepipe.artifacts.syncs import Sync, loaded_directories, read_syncs
+from fixturepipe.artifacts.syncs import Sync, read_syncs
 from fixturepipe.findings.record import read_check, read_rows
 from fixturepipe.graph import ModelGraph
 from fixturepipe.report import data
-from fixturepipe.report.disclosure import Disclosure, without_values
+from fixturepipe.report.disclosure import Disclosure
+from fixturepipe.report.leftout import EXAMPLES, LeftOut, rejects_in
 from fixturepipe.report.timeline import timeline_of
 from fixturepipe.report.verdict import verdict_of
 
-# So many rows of a finding, a fix or a reject, and so many differences, are in a report.
-EXAMPLES = 10
+# So many differences are in a report.
 MOST_DIFFERENCES = 200
-MOST_REJECTS = 100
 
 _STAGES = ("check", "migrate", "dump", "arrange", "load", "verify")
 
@@ -51,7 +46,7 @@ def collected(
     verification = read_verification(directory, manifest.run)
     times = read_stage_times(directory)
     syncs = [sync for sync in read_syncs(directory) if sync.loaded]
-    left_out = _LeftOut.of(directory, manifest)
+    left_out = LeftOut.of(directory, manifest)
     models = list(_models(manifest, state, verification, left_out))
     totals = _totals(models, left_out)
     chunks = manifest.arrangement.chunks if manifest.arrangement else ()
@@ -80,7 +75,7 @@ def collected(
             for name, how in sorted(of.items())
         ],
         not_moved=[data.NotMoved(each.name, each.reason) for each in manifest.not_covered],
-        rejects=_rejects(directory, disclosure),
+        rejects=rejects_in(directory, disclosure),
         schema_fixes=[
             data.SchemaFix(c.model, list(c.fields), c.index, c.fix, c.statement, c.migration)
             for c in manifest.schema_changes
@@ -114,32 +109,8 @@ def _run(
     )
 
 
-@dataclass(frozen=True)
-class _LeftOut:
-    """Objects that `dump` and `arrange` left out, and those with references set to null.
-
-    Both by label; `load` counts its own.
-    """
-
-    rejected: Counter[str]
-    nulled: Counter[str]
-
-    @classmethod
-    def of(cls, directory: RunDirectory, manifest: Manifest) -> _LeftOut:
-        """What the run left out, without its syncs."""
-        arrangement = manifest.arrangement
-        rejected = Counter(arrangement.rejected if arrangement else {})
-        nulled: set[tuple[str, str]] = set()
-        for name, reason in read_reasons(directory):
-            if name.startswith("dump-"):
-                rejected[reason.model] += 1
-            elif name == ARRANGE and reason.text.endswith(SET_TO_NULL):
-                nulled.add((reason.model, key_text(reason.pk)))
-        return cls(rejected, Counter(label for label, _ in nulled))
-
-
 def _models(
-    manifest: Manifest, state: State, verification: Verification | None, left_out: _LeftOut
+    manifest: Manifest, state: State, verification: Verification | None, left_out: LeftOut
 ) -> Iterator[data.Model]:
     rows = _source_rows(manifest)
     apart = verification.apart if verification else {}
@@ -183,7 +154,7 @@ def _source_rows(manifest: Manifest) -> dict[str, int]:
     }
 
 
-def _totals(models: Sequence[data.Model], left_out: _LeftOut) -> data.Totals:
+def _totals(models: Sequence[data.Model], left_out: LeftOut) -> data.Totals:
     def total(name: str) -> int | None:
         numbers = [getattr(model, name) for model in models]
         known = [number for number in numbers if number is not None]
@@ -322,47 +293,6 @@ def _fixes(directory: RunDirectory, disclosure: Disclosure) -> list[data.Fix]:
             old, new = disclosure.value(each.old), disclosure.value(each.new)
             shown.append(data.ChangedValue(disclosure.key(each.pk), old, new))
     return [data.Fix(*where, count, examples[where]) for where, count in sorted(counts.items())]
-
-
-def _rejects(directory: RunDirectory, disclosure: Disclosure) -> list[data.Reject]:
-    """The rejects by model, field and reason, the largest groups first."""
-    groups: dict[tuple[str, str, str], _RejectGroup] = {}
-    # A sync rejects what the run rejected once more.
-    seen: set[tuple[str, str, str]] = set()
-    for place in loaded_directories(directory):
-        for name, reason in read_reasons(place):
-            named = (reason.model, reason.field, key_text(reason.pk))
-            if named in seen:
-                continue
-            seen.add(named)
-            text = reason.text.removeprefix(f"{reason.model} {reason.pk}: ")
-            where = (reason.model, reason.field, without_values(text, reason.value))
-            group = groups.setdefault(where, _RejectGroup(disclosure, reason.hint))
-            group.add(str((place.rejects / name).relative_to(directory.path)), reason)
-    found = [group.reject(*where) for where, group in groups.items()]
-    return sorted(found, key=lambda each: -each.count)[:MOST_REJECTS]
-
-
-class _RejectGroup:
-    """Counts objects that were left out for one reason, and keeps the first."""
-
-    def __init__(self, disclosure: Disclosure, hint: str) -> None:
-        self._disclosure = disclosure
-        self._hint = hint
-        self._files: dict[str, None] = {}
-        self._rows: list[data.Row] = []
-        self._count = 0
-
-    def add(self, file: str, reason: Reason) -> None:
-        self._count += 1
-        self._files[file] = None
-        if len(self._rows) < EXAMPLES:
-            key, value = self._disclosure.key(reason.pk), self._disclosure.value(reason.value)
-            self._rows.append(data.Row(key, value))
-
-    def reject(self, model: str, field: str, text: str) -> data.Reject:
-        first, files = next(iter(self._files)), len(self._files)
-        return data.Reject(model, field, text, self._count, first, files, self._hint, self._rows)
 
 
 def _sync(sync: Sync) -> data.SyncDone:

@@ -9,10 +9,10 @@ from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import constrained_keys, orphan_rows, rows_of
 from fixturepipe.databases.packets import in_batches
+from fixturepipe.databases.tablenames import table_name
 from fixturepipe.errors import LoadError
 from fixturepipe.sync.differences import DifferingRows, Key
 

@@ -30,11 +30,9 @@ from fixturepipe.databases.fields import (
 )
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.tables import Key, Row, Table, reads_as_text
-from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import (
     Column,
     Reader,
-    Unmatched,
     Unreadable,
     canonical_json,
     same,
@@ -49,6 +47,7 @@ from fixturepipe.verify.comparison import (
     Sink,
 )
 from fixturepipe.verify.naturalrows import NaturalRows, generic_keys
+from fixturepipe.verify.rowkeys import by_key, key_of, prepared, shown_key, with_integers
 
 _BUILT_IN = frozenset(SQLiteWrapper.data_types)
 
@@ -169,11 +168,11 @@ class ModelPair:
             )
             for number, column in enumerate(self._columns)
         )
-        where = (self.label, self.target.name, _shown_key(key))
+        where = (self.label, self.target.name, shown_key(key))
         return RowPair(*where, ours is not None, theirs is not None, columns)
 
     def _with_key(self, table: Table, key: Key) -> list[Row]:
-        return [row for rows in table.with_keys(_prepared([key], table)) for row in rows]
+        return [row for rows in table.with_keys(prepared([key], table)) for row in rows]
 
     def _start(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -233,7 +232,7 @@ class ModelPair:
                 return
             for number in numbers:
                 column = self._columns[number]
-                where = (self.label, self.target.name, _shown_key(key), column.name)
+                where = (self.label, self.target.name, shown_key(key), column.name)
                 self._note(Difference("value", *where, *column.both(ours[number], theirs[number])))
         self._counts["differing"] += 1
 
@@ -248,8 +247,8 @@ class ModelPair:
             self._sink.extras(self.label, rows)
         for row in rows:
             self._counts["extra"] += 1
-            key = _key_of(row, [column.target for column in self._key])
-            self._note(Difference("extra", self.label, self.target.name, _shown_key(key)))
+            key = key_of(row, [column.target for column in self._key])
+            self._note(Difference("extra", self.label, self.target.name, shown_key(key)))
 
     def _note_missing(self, rows: Sequence[Row]) -> None:
         if self._sink is not None and rows:
@@ -260,10 +259,10 @@ class ModelPair:
                 self._counts["rejected"] += 1
                 continue
             self._counts["missing"] += 1
-            self._note(Difference("missing", self.label, self.target.name, _shown_key(key)))
+            self._note(Difference("missing", self.label, self.target.name, shown_key(key)))
 
     def _source_key(self, row: Row) -> Key:
-        return _key_of(row, [column.source for column in self._key])
+        return key_of(row, [column.source for column in self._key])
 
     def _is_declared(self, key: Key, theirs: Row, numbers: list[int]) -> bool:
         """Whether each of these columns holds exactly what a fix or the transform put there."""
@@ -310,10 +309,10 @@ class ModelPair:
         """The target's row for each of the source's, or None."""
         if self._integer_key:
             integers = [row[0] for row in ours]
-            by_integer = {row[0]: row for row in _with_integers(integers, table)}
+            by_integer = {row[0]: row for row in with_integers(integers, table)}
             return [by_integer.get(key) for key in integers]
         keys = self._keys(ours)
-        found = _by_key(table, keys, [column.found for column in self._key])
+        found = by_key(table, keys, [column.found for column in self._key])
         return [found.get(key) for key in keys]
 
     def _absent(self, theirs: list[Row]) -> list[Row]:
@@ -321,11 +320,11 @@ class ModelPair:
         table = self._source_keys
         if self._integer_key:
             integers = [row[0] for row in theirs]
-            present = {row[0] for row in _with_integers(integers, table)}
+            present = {row[0] for row in with_integers(integers, table)}
             return [row for row in theirs if row[0] not in present]
         raws = list(zip(*theirs, strict=True))
         keys = list(zip(*(c.at_source(raws[i]) for i, c in enumerate(self._key)), strict=True))
-        found = _by_key(table, keys, [column.source.comparable for column in self._key])
+        found = by_key(table, keys, [column.source.comparable for column in self._key])
         return [row for row, key in zip(theirs, keys, strict=True) if key not in found]
 
 
@@ -355,53 +354,3 @@ def _column_pair(column: Column, ours: Row | None, theirs: Row | None) -> Column
     source = None if ours is None else shown(column.source.value(ours[0]))
     target = None if theirs is None else shown(column.target.value(theirs[0]))
     return ColumnPair(column.name, source, target, equal=False)
-
-
-def _key_of(row: Row, readers: Sequence[Reader]) -> Key:
-    """A row's key as Django reads it."""
-    return tuple(reader.value(raw) for reader, raw in zip(readers, row, strict=False))
-
-
-def _by_key(table: Table, keys: list[Key], readers: Sequence[Callable[..., Any]]) -> dict[Key, Row]:
-    """A table's rows that have one of the keys, by key; values as Django reads them."""
-    usable = [key for key in keys if not _is_unusable(key)]
-    found: dict[Key, Row] = {}
-    for rows in table.with_keys(_prepared(usable, table)):
-        if rows:
-            raws = list(zip(*rows, strict=True))
-            columns = (read(raws[i]) for i, read in enumerate(readers))
-            found.update(zip(zip(*columns, strict=True), rows, strict=True))
-    return found
-
-
-def _with_integers(keys: list[int], table: Table) -> list[Row]:
-    """Rows with these ascending integer keys: if they are close together, a range is faster."""
-    if keys[-1] - keys[0] < 2 * len(keys):
-        return table.between(keys[0], keys[-1])
-    return [row for rows in table.with_keys([(key,) for key in keys]) for row in rows]
-
-
-def _prepared(keys: Sequence[Key], table: Table) -> list[Key]:
-    """The keys as a query takes them, past the code of custom fields."""
-    connection = table.connection
-    plain = [without_code(field, connection) for field in table.key]
-    return [
-        tuple(
-            value if field is None else field.get_db_prep_value(value, connection)
-            for field, value in zip(plain, key, strict=True)
-        )
-        for key in keys
-    ]
-
-
-def _is_unusable(key: Key) -> bool:
-    """Whether no row of the other endpoint can have, or be asked for, such a key."""
-    return any(
-        isinstance(part, (Unreadable, Unmatched)) or (isinstance(part, str) and not is_utf8(part))
-        for part in key
-    )
-
-
-def _shown_key(key: Key) -> Any:
-    parts = [shown(part.raw if isinstance(part, Unmatched) else part) for part in key]
-    return parts[0] if len(parts) == 1 else parts

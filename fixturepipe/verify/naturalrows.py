@@ -14,9 +14,9 @@ from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.endpoints import table_name
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
+from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row
 from fixturepipe.databases.values import NaturalKey, Translation
 

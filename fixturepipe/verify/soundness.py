@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.endpoints import folded, table_name
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import (
     UniqueIndexes,
@@ -21,6 +20,7 @@ from fixturepipe.databases.integrity import (
     unique_sets,
 )
 from fixturepipe.databases.sequences import next_keys
+from fixturepipe.databases.tablenames import folded, table_name
 from fixturepipe.findings.finding import Example, Finding, Level
 from fixturepipe.findings.rules import RULES
 

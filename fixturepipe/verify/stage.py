@@ -27,14 +27,7 @@ from django.utils import timezone
 from fixturepipe.artifacts.accounts import Accounts
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.coverage import coverage
-from fixturepipe.databases.endpoints import (
-    SOURCE,
-    TARGET,
-    Endpoints,
-    connection_to,
-    folded,
-    table_name,
-)
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to
 from fixturepipe.databases.fields import key_fields, root_field
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.ledger import Ledger
@@ -42,6 +35,7 @@ from fixturepipe.databases.mysql import further_connections, round_trip
 from fixturepipe.databases.packets import results
 from fixturepipe.databases.pages import PAGE_ROWS
 from fixturepipe.databases.sequences import highest_keys
+from fixturepipe.databases.tablenames import folded, table_name
 from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Key, Table
 from fixturepipe.databases.threads import connected_threads, worthwhile
 from fixturepipe.errors import ConfigurationError, UsageError
