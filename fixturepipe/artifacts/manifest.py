@@ -42,13 +42,6 @@ class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
     parent: bool = False
 
 
-class GenericReference(msgspec.Struct, frozen=True):
-    """A generic foreign key: the names of its content type field and its object id field."""
-
-    content_type: str
-    object_id: str
-
-
 class ManyToMany(msgspec.Struct, frozen=True):
     """A many-to-many field: the through model and its two foreign keys' names.
 
@@ -80,7 +73,6 @@ class ModelSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     pk: str
     fields: tuple[str, ...]
     references: tuple[Reference, ...] = ()
-    generic_references: tuple[GenericReference, ...] = ()
     many_to_many: tuple[ManyToMany, ...] = ()
     natural_key: tuple[str, ...] = ()
     natural_primary: bool = False

@@ -12,7 +12,6 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from fixturepipe.artifacts.manifest import (
-    GenericReference,
     ManyToMany,
     ModelSchema,
     Reference,
@@ -44,7 +43,6 @@ def schema_of(model: type[models.Model]) -> ModelSchema:
         pk=meta.pk.name,
         fields=tuple(field.name for field in dumped_fields(model)),
         references=tuple(_references(model)),
-        generic_references=tuple(_generic_references(model)),
         many_to_many=tuple(_many_to_many(model)),
         natural_key=natural_key_paths(model),
         natural_primary=meta.label_lower in NATURAL_PRIMARY,
@@ -128,12 +126,6 @@ def _references(model: type[models.Model]) -> Iterable[Reference]:
             constrained=getattr(field, "db_constraint", True),
             parent=bool(field.remote_field.parent_link),
         )
-
-
-def _generic_references(model: type[models.Model]) -> Iterable[GenericReference]:
-    for field in model._meta.private_fields:
-        if hasattr(field, "ct_field") and hasattr(field, "fk_field") and field.model is model:
-            yield GenericReference(field.ct_field, field.fk_field)
 
 
 def _many_to_many(model: type[models.Model]) -> Iterable[ManyToMany]:

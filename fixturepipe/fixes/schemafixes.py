@@ -70,20 +70,6 @@ def schema_fixes(
         yield fixing.changes
 
 
-def migration_text(changes: Sequence[SchemaChange]) -> str:
-    """The operations of the migrations that the project needs, by app, in Python."""
-    lines: list[str] = []
-    app = ""
-    for change in sorted(changes, key=lambda each: each.model):
-        label = change.model.partition(".")[0]
-        if change.migration:
-            if label != app:
-                lines.append(f"# {label}")
-                app = label
-            lines.append(f"{change.migration},")
-    return "\n".join(lines)
-
-
 class SchemaFixes:
     """Fixes statements of one connection that the server refuses; `changes` grows."""
 
