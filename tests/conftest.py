@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints, complet
 from fixturepipe.databases.sequences import next_keys  # noqa: E402
 from tests import postgresql as postgresql_servers  # noqa: E402
 from tests import servers  # noqa: E402
+from tests.dumping import Dumped  # noqa: E402
 from tests.shop import Shop  # noqa: E402
 
 ADDED = {server.name: server for server in servers.added()}
@@ -59,6 +60,24 @@ def server(request: pytest.FixtureRequest) -> servers.Server:
     if request.param == "embedded":
         return servers.embedded(request.getfixturevalue("embedded_server"))
     return ADDED[request.param]
+
+
+@contextmanager
+def migrated_pair(server: servers.Server, source: Path) -> Iterator[Endpoints]:
+    """A source file and a target with the tables of the tests' project, both open."""
+    with server.database() as target:
+        endpoints = Endpoints("default", sqlite_endpoint(source), target)
+        with endpoints.bound_to_target():
+            call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
+        endpoints.open()
+        yield endpoints
+        connections.close_all()
+
+
+@pytest.fixture
+def dumped(source: Endpoint, tmp_path: Path) -> Dumped:
+    """Dumps apps of the source when it is called."""
+    return Dumped(tmp_path / "run", source)
 
 
 @pytest.fixture

@@ -30,11 +30,6 @@ from tests.apps.naturals.models import (
 from tests.dumping import Dumped, noted_queries, rows
 
 
-@pytest.fixture
-def dumped(source, tmp_path):
-    return Dumped(tmp_path / "run", source)
-
-
 def pointer(dumped, **references):
     """The fields of a dumped pointer with these references, and the warnings."""
     Pointer.objects.create(**references)

@@ -17,11 +17,6 @@ LINKS = {
 
 
 @pytest.fixture
-def dumped(source, tmp_path):
-    return Dumped(tmp_path / "run", source)
-
-
-@pytest.fixture
 def haunted(source):
     """A house with a ghost that is hidden and one that is not."""
     house = House.objects.create(number=21, secret="cellar")

@@ -21,11 +21,6 @@ from tests.apps.customs.models import (
 from tests.dumping import Dumped, rows
 
 
-@pytest.fixture
-def dumped(source, tmp_path):
-    return Dumped(tmp_path / "run", source)
-
-
 def written(dumped, **values):
     Custom.objects.create(**values)
     dumped("customs")

@@ -8,7 +8,6 @@ from django.db import connections
 from fixturepipe.artifacts.fixtures import FixtureFile
 from fixturepipe.errors import SourceDataError
 from tests.apps.everyfield.models import Everything
-from tests.dumping import Dumped
 
 # A column of everyfield.Everything, SQL for a value that a fixture cannot hold, and the reason.
 DIRT = {
@@ -37,11 +36,6 @@ DIRT = {
     "a bad UUID": ("uuid", "'not a uuid'", "badly formed hexadecimal UUID string"),
     "text in a duration": ("duration", "'1 day'", "holds str where the field expects int"),
 }
-
-
-@pytest.fixture
-def dumped(source, tmp_path):
-    return Dumped(tmp_path / "run", source)
 
 
 def soil(pk, column, value):

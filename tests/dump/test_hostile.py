@@ -1,14 +1,6 @@
 """The project's own code has no say: the dump of a project whose code raises when it is called."""
 
-import pytest
-
-from tests.dumping import Dumped
 from tests.hostile import VALUES, fill
-
-
-@pytest.fixture
-def dumped(source, tmp_path):
-    return Dumped(tmp_path / "run", source)
 
 
 def test_a_project_whose_code_raises_is_dumped_with_every_value(dumped):

@@ -9,12 +9,6 @@ from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.errors import ConfigurationError, SourceDataError
 from tests.apps.dirty.models import Tag, Values
 from tests.dirty import unprotected, values
-from tests.dumping import Dumped
-
-
-@pytest.fixture
-def dumped(source, tmp_path):
-    return Dumped(tmp_path / "run", source)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from fixturepipe.errors import ConfigurationError, LoadError, TransientLoadError
 from fixturepipe.load.dispatch import worthwhile_processes
 from fixturepipe.load.schedule import Schedule
 from tests import servers
-from tests.loading import RUN, Log, a, load_into, make_run, read_applied, rows
+from tests.loading import RUN, Log, Object, a, load_into, make_run, read_applied, rows
 from tests.shop import Shop
 
 
@@ -75,6 +75,14 @@ def begun_by(request: pytest.FixtureRequest) -> Iterator[str]:
     thread.join()
 
 
+def shades_and_pointers() -> list[list[Object]]:
+    """A chunk of fifty shades, and six that refer to them by natural key."""
+    shades = [a("shade", n, slug=f"s{n}") for n in range(50)]
+    return [shades] + [
+        [a("pointer", 100 * part + n, shade=[f"s{n}"]) for n in range(50)] for part in range(6)
+    ]
+
+
 def test_two_workers_leave_what_one_leaves(
     tmp_path: Path,
     source: Endpoint,
@@ -82,11 +90,7 @@ def test_two_workers_leave_what_one_leaves(
     second_target: Endpoint,
     begun_by: str,
 ) -> None:
-    chunks = [[a("shade", n, slug=f"s{n}") for n in range(50)]]
-    chunks += [
-        [a("pointer", 100 * part + n, shade=[f"s{n}"]) for n in range(50)] for part in range(6)
-    ]
-    directory = make_run(tmp_path / "run", *chunks)
+    directory = make_run(tmp_path / "run", *shades_and_pointers())
     load_into(second_target, source, directory)
     result = load_into(shared_target, source, directory, workers=2)
     assert rows(shared_target) == rows(second_target)
@@ -235,11 +239,7 @@ def test_a_dask_cluster_loads_the_same(
 ) -> None:
     from distributed import Client
 
-    chunks = [[a("shade", n, slug=f"s{n}") for n in range(50)]]
-    chunks += [
-        [a("pointer", 100 * part + n, shade=[f"s{n}"]) for n in range(50)] for part in range(6)
-    ]
-    directory = make_run(tmp_path / "run", *chunks)
+    directory = make_run(tmp_path / "run", *shades_and_pointers())
     load_into(second_target, source, directory)
     with Client(scheduler) as client:
         client.wait_for_workers(2, timeout=60)

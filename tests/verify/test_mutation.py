@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.db import connections, transaction
+from django.db import transaction
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +23,7 @@ from fixturepipe.events import ignore
 from fixturepipe.verify.stage import VerifyOptions, verify
 from tests import servers
 from tests.apps.everyfield.models import Everything
-from tests.conftest import sqlite_endpoint
+from tests.conftest import migrated_pair
 
 ROWS = 60
 ONLY_THIS_MODEL = Manifest(run="0" * 32, created="", schema=[schema_of(Everything)])
@@ -60,16 +59,11 @@ def pair(
 ) -> Iterator[Endpoints]:
     path = tmp_path_factory.mktemp("mutation") / "source.sqlite3"
     path.write_bytes(source_template.read_bytes())
-    with server.database() as target:
-        endpoints = Endpoints("default", sqlite_endpoint(path), target)
-        with endpoints.bound_to_target():
-            call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
-        endpoints.open()
+    with migrated_pair(server, path) as endpoints:
         rows = [Everything(pk=pk, **row(pk)) for pk in range(1, ROWS + 1)]
         for alias in (SOURCE, TARGET):
             Everything.objects.using(alias).bulk_create(rows)
         yield endpoints
-        connections.close_all()
 
 
 def row(pk: int) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
-from django.core.management import call_command
 from django.db import connections, transaction
 
 from fixturepipe.artifacts.accounts import Accounts
@@ -25,7 +24,7 @@ from fixturepipe.verify.comparison import Difference
 from fixturepipe.verify.stage import VerifyOptions, VerifyResult, verify
 from tests import servers
 from tests.apps.everyfield.models import ByText, ByUUID, ContentTypeNote, Everything, Remark
-from tests.conftest import sqlite_endpoint
+from tests.conftest import migrated_pair
 
 UTC = datetime.UTC
 VALUES: dict[str, Any] = {
@@ -96,16 +95,11 @@ def pair(
     """Two databases of equal rows; content types and permissions have other ids at the target."""
     path = tmp_path_factory.mktemp("pair") / "source.sqlite3"
     path.write_bytes(source_template.read_bytes())
-    with server.database() as target:
-        endpoints = Endpoints("default", sqlite_endpoint(path), target)
-        with endpoints.bound_to_target():
-            call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
-        endpoints.open()
+    with migrated_pair(server, path) as endpoints:
         renumber_content_types()
         fill(SOURCE)
         fill(TARGET)
         yield endpoints
-        connections.close_all()
 
 
 def renumber_content_types() -> None:
