@@ -8,7 +8,7 @@ from fixturepipe.arrange.chunking import Draft, chunk_name
 from fixturepipe.arrange.workplace import Workplace
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.ranges import Range, merged, ranges
-from fixturepipe.artifacts.rundir import sync_file
+from fixturepipe.artifacts.rundir import force_to_disk
 from fixturepipe.graph import Component, ModelGraph
 
 
@@ -27,7 +27,7 @@ def numbered(
             chunk = _chunk(
                 draft, len(chunks) + 1, f"{work.directory.chunks.name}/{name}", after, component
             )
-            sync_file(draft.path)
+            force_to_disk(draft.path)
             work.catalog.number(draft.path.name, chunk.number)
             draft.path.rename(work.path / name)
             chunks.append(chunk)

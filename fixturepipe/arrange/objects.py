@@ -181,6 +181,13 @@ class ComponentObjects:
         self._names.finish()
         files = self._files
         starts, targets, field_indexes = array("q"), array("i"), array("H")
+        pending = {"starts": starts, "targets": targets, "field_indexes": field_indexes}
+
+        def write() -> None:
+            for name, numbers in pending.items():
+                files[name].extend(numbers)
+                del numbers[:]
+
         edges = 0
         following = 0  # the node whose edges begin next
         for node, at, target in self._edges(unknown):
@@ -191,19 +198,8 @@ class ComponentObjects:
             field_indexes.append(at)
             edges += 1
             if len(targets) >= _ROWS:
-                for name, numbers in (
-                    ("starts", starts),
-                    ("targets", targets),
-                    ("field_indexes", field_indexes),
-                ):
-                    files[name].extend(numbers)
-                    del numbers[:]
-        for name, numbers in (
-            ("starts", starts),
-            ("targets", targets),
-            ("field_indexes", field_indexes),
-        ):
-            files[name].extend(numbers)
+                write()
+        write()
         for first in range(following, self.count + 1, _ROWS):
             files["starts"].extend([edges] * (min(first + _ROWS, self.count + 1) - first))
         self._names.drop()

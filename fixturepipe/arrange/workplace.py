@@ -24,7 +24,7 @@ from fixturepipe.arrange.objects import ComponentObjects
 from fixturepipe.artifacts.catalog import FILE as CATALOG
 from fixturepipe.artifacts.catalog import CatalogWriter
 from fixturepipe.artifacts.manifest import ModelSchema
-from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory, sync_directory
+from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory, force_to_disk
 from fixturepipe.graph import Component, ModelGraph
 
 _INDEX = "index.sqlite3"
@@ -91,10 +91,10 @@ class Workplace:
             objects.close()
         self.index.close()
         (self.path / _INDEX).unlink()
-        sync_directory(self.path)
+        force_to_disk(self.path)
         shutil.rmtree(self.directory.chunks, ignore_errors=True)
         self.path.rename(self.directory.chunks)
-        sync_directory(self.directory.path)
+        force_to_disk(self.directory.path)
 
 
 @contextmanager

@@ -9,11 +9,11 @@ seconds until the commit. The file is for the report; the ledger says what is in
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 import msgspec
 
-from fixturepipe.artifacts.rundir import RunDirectory, appended_file
+from fixturepipe.artifacts.jsonfile import add_line, read_lines
+from fixturepipe.artifacts.rundir import RunDirectory
 
 NAME = "chunktimes.jsonl"
 
@@ -33,20 +33,11 @@ def forget_chunk_times(directory: RunDirectory) -> None:
 
 
 def add_chunk_time(directory: RunDirectory, chunk: ChunkTime) -> None:
-    """Add a line. What the disk does not take is left out: the chunk is loaded nevertheless."""
-    with suppress(OSError), appended_file(directory.path / NAME) as file:
-        file.write(msgspec.json.encode(chunk) + b"\n")
+    """Add a line, if the disk takes it."""
+    add_line(directory.path / NAME, chunk)
 
 
 def read_chunk_times(directory: RunDirectory) -> Iterator[ChunkTime]:
     """The last time of each chunk, in the order of their beginnings."""
-    try:
-        lines = (directory.path / NAME).read_bytes().splitlines()
-    except OSError:
-        return
-    found: dict[int, ChunkTime] = {}
-    for line in lines:
-        with suppress(msgspec.DecodeError):
-            each = msgspec.json.decode(line, type=ChunkTime)
-            found[each.number] = each
+    found = {each.number: each for each in read_lines(directory.path / NAME, ChunkTime)}
     yield from sorted(found.values(), key=lambda each: each.began)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from fixturepipe.artifacts.rundir import atomic_file
+from fixturepipe.artifacts.rundir import appended_file, atomic_file
 from fixturepipe.errors import RunDirectoryError
 
 T = TypeVar("T")
@@ -47,3 +49,20 @@ def decoded(path: Path, content: bytes, kind: type[T], *, hint: str) -> T:
         return msgspec.convert(json.loads(content), kind)
     except (ValueError, msgspec.ValidationError, RecursionError) as error:
         raise RunDirectoryError(f"{path} is damaged: {error}", hint=hint) from error
+
+
+def add_line(path: Path, value: Any) -> None:
+    """Add a line to a file of notes. What the disk does not take is left out: the work goes on."""
+    with suppress(OSError), appended_file(path) as file:
+        file.write(msgspec.json.encode(value) + b"\n")
+
+
+def read_lines(path: Path, kind: type[T]) -> Iterator[T]:
+    """The lines of such a file, none if it cannot be read; a line cut short is left out."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        with suppress(msgspec.DecodeError):
+            yield msgspec.json.decode(line, type=kind)

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from fixturepipe.artifacts.ownership import KEPT_SNAPSHOT
-from fixturepipe.artifacts.rundir import RunDirectory, sync_directory, sync_file
+from fixturepipe.artifacts.rundir import RunDirectory, force_to_disk
 
 VERSION = 1
 TABLE = "fixturepipe_snapshot"
@@ -67,9 +67,9 @@ def replace_kept(directory: RunDirectory, kept: KeptSnapshot) -> None:
         file.execute(f"CREATE TABLE {TABLE} (record TEXT)")
         record = msgspec.json.encode(kept).decode()
         file.execute(f"INSERT INTO {TABLE} VALUES (?)", (record,))
-    sync_file(draft)
+    force_to_disk(draft)
     draft.rename(kept_path(directory))
-    sync_directory(directory.path)
+    force_to_disk(directory.path)
 
 
 def remove_kept(directory: RunDirectory) -> None:

@@ -70,7 +70,7 @@ def atomic_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     if sync:
-        sync_directory(path.parent)
+        force_to_disk(path.parent)
 
 
 @contextmanager
@@ -90,17 +90,8 @@ def appended_file(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, flags, FILE_MODE), "wb")
 
 
-def sync_file(path: Path) -> None:
-    """Force a file's content to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_directory(path: Path) -> None:
-    """Force a directory's entries to disk, so that a rename survives a power cut."""
+def force_to_disk(path: Path) -> None:
+    """Make a file's content, or a directory's entries, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
 
-from fixturepipe.artifacts.rundir import RunDirectory, appended_file
+from fixturepipe.artifacts.jsonfile import add_line, read_lines
+from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.events import Event, Listener, StageFinished, StageStarted
 
 NAME = "stages.jsonl"
@@ -97,18 +98,9 @@ class StageRecorder:
             finished,
             self._versions(),
         )
-        with suppress(OSError), appended_file(self._directory.path / NAME) as file:
-            file.write(msgspec.json.encode(line) + b"\n")
+        add_line(self._directory.path / NAME, line)
 
 
 def read_stage_times(directory: RunDirectory) -> list[StageTime]:
     """What the file has, in the order in which the stages ended; a line cut short is left out."""
-    try:
-        lines = (directory.path / NAME).read_bytes().splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        with suppress(msgspec.DecodeError):
-            found.append(msgspec.json.decode(line, type=StageTime))
-    return found
+    return list(read_lines(directory.path / NAME, StageTime))

@@ -21,6 +21,7 @@ from django.db.migrations.operations.base import Operation
 
 from fixturepipe.check import refusals
 from fixturepipe.databases.fields import Field
+from fixturepipe.databases.migrations import database_operations
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
@@ -123,16 +124,8 @@ def _planned() -> Iterator[_Planned]:
         for key in graph.forwards_plan(leaf):
             if key not in seen:
                 seen.add(key)
-                for operation in _flat(graph.nodes[key].operations):
+                for operation in database_operations(graph.nodes[key].operations):
                     yield _Planned(".".join(key), operation)
-
-
-def _flat(operations: Sequence[Operation]) -> Iterator[Operation]:
-    for operation in operations:
-        if isinstance(operation, migrations.SeparateDatabaseAndState):
-            yield from _flat(operation.database_operations)
-        else:
-            yield operation
 
 
 def _is_allowed(alias: str, planned: _Planned) -> bool:

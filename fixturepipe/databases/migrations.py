@@ -7,12 +7,14 @@ recorded or not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import SeparateDatabaseAndState
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 
 MigrationKey = tuple[str, str]
@@ -83,3 +85,12 @@ def _effective(
         applied |= squashed
     done = {old for key in applied & replaces.keys() for old in replaces[key]}
     return {(app, name) for app, name in applied & replaces.keys() if (app, name) not in done}
+
+
+def database_operations(operations: Sequence[Operation]) -> Iterator[Operation]:
+    """Operations as they act on a database: SeparateDatabaseAndState holds others."""
+    for operation in operations:
+        if isinstance(operation, SeparateDatabaseAndState):
+            yield from database_operations(operation.database_operations)
+        else:
+            yield operation

@@ -9,7 +9,7 @@ models are fine. The rows come from the source in any case; what only a migratio
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from django.apps import apps
@@ -20,7 +20,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 
-from fixturepipe.databases.migrations import MigrationKey
+from fixturepipe.databases.migrations import MigrationKey, database_operations
 from fixturepipe.events import Listener, StageAdvanced, StageStarted, ignore
 
 # What a RunSQL makes that no model describes.
@@ -93,18 +93,9 @@ def operations_not_run(recorded: Iterable[MigrationKey]) -> list[OperationNotRun
         found
         for key in recorded
         if key in known
-        for operation in _flat(known[key].operations)
+        for operation in database_operations(known[key].operations)
         if (found := _not_run(key, operation)) is not None
     ]
-
-
-def _flat(operations: Sequence[Operation]) -> Iterator[Operation]:
-    """Operations as they act on a database: SeparateDatabaseAndState holds others."""
-    for operation in operations:
-        if isinstance(operation, migrations.SeparateDatabaseAndState):
-            yield from _flat(operation.database_operations)
-        else:
-            yield operation
 
 
 def _not_run(key: MigrationKey, operation: Operation) -> OperationNotRun | None:
