@@ -18,7 +18,7 @@ import pytest
 
 import fixturepipe
 from fixturepipe import errors, events
-from fixturepipe.cli.options import COMMANDS
+from fixturepipe.cli.commandtable import COMMANDS
 from fixturepipe.config import Project
 from tests.shop import ROOT, Shop
 

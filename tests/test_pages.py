@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fixturepipe.cli.options import COMMANDS
+from fixturepipe.cli.commandtable import COMMANDS
 from fixturepipe.cli.parser import build_parser
 from fixturepipe.databases.embedded import EmbeddedServer
 from tests import servers

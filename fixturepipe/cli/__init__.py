@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from fixturepipe.cli.commandtable import Command, all_options, command_named
 from fixturepipe.cli.failures import failure_of
 from fixturepipe.cli.interrupts import handled, is_interrupted
 from fixturepipe.cli.nextcommand import NextCommand, next_command
-from fixturepipe.cli.options import Command, all_options, command_named
 from fixturepipe.cli.parser import build_parser, complete
 from fixturepipe.cli.progress import Progress
 from fixturepipe.cli.terminal import flush_stdout, forget_stdout, say, set_up_streams, use_color

@@ -27,9 +27,10 @@ from fixturepipe.artifacts.records import first_objects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
 from fixturepipe.cli import output, show
+from fixturepipe.cli.commandtable import Command, default_of
 from fixturepipe.cli.nextcommand import PROGRAM, NextCommand
 from fixturepipe.cli.objectview import ObjectView
-from fixturepipe.cli.options import PROJECT, Command, default_of
+from fixturepipe.cli.options import PROJECT
 from fixturepipe.cli.terminal import flush_stdout, say, shown
 from fixturepipe.cli.watch import watch
 from fixturepipe.config import Project, filled

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from fixturepipe.artifacts.manifest import read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.cli.options import COMMANDS, PROJECT
+from fixturepipe.cli.commandtable import COMMANDS
+from fixturepipe.cli.options import PROJECT
 from fixturepipe.config import Project
 from fixturepipe.databases.urls import hidden_parts, shown_url
 from fixturepipe.errors import RunDirectoryError

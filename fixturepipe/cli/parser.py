@@ -11,16 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from fixturepipe import __version__
-from fixturepipe.cli.options import (
-    COMMAND_GROUPS,
-    COMMANDS,
-    COMMON,
-    GROUPS,
-    OUTPUT,
-    Argument,
-    default_of,
-    size,
-)
+from fixturepipe.cli.commandtable import COMMAND_GROUPS, COMMANDS, Argument, default_of
+from fixturepipe.cli.options import COMMON, GROUPS, OUTPUT, size
 from fixturepipe.config import Option, Project
 
 _ABOUT = """\

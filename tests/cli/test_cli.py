@@ -17,8 +17,9 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import ModelState, State
 from fixturepipe.cli import main, script, show
 from fixturepipe.cli.commands import COMMANDS as FUNCTIONS
+from fixturepipe.cli.commandtable import COMMANDS, MOST, STAGES, Command, all_options
 from fixturepipe.cli.nextcommand import NextCommand
-from fixturepipe.cli.options import COMMANDS, COMMON, MOST, STAGES, Command, all_options
+from fixturepipe.cli.options import COMMON
 from fixturepipe.cli.parser import build_parser
 from tests import servers
 from tests.shop import Shop

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from fixturepipe.check.stage import CheckResult, Estimate
-from fixturepipe.cli.options import COMMANDS
+from fixturepipe.cli.commandtable import COMMANDS
 from fixturepipe.cli.output import encoded, schema_of, write_schemas
 from fixturepipe.findings.rows import Example, RowCollector, spooled_in
 from fixturepipe.findings.rules import RULES
