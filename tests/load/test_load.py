@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -21,6 +26,7 @@ from fixturepipe.errors import (
     UsageError,
 )
 from fixturepipe.events import Event, Notice, StageAdvanced
+from fixturepipe.load.server import lock
 from fixturepipe.load.server.lock import LoaderLock
 from tests.apps.loading import models
 from tests.django_versions import needs_generated_fields
@@ -36,6 +42,7 @@ from tests.loading import (
     read_applied,
     rows,
 )
+from tests.servers import Server
 
 SHADES = [a("shade", 1, slug="red"), a("shade", 2, slug="blue")]
 
@@ -406,6 +413,45 @@ def test_a_second_loader_is_refused(
         load_into(shared_target, source, directory)
     first.release()
     assert load_into(shared_target, source, directory).complete
+
+
+@contextmanager
+def statement_with_emoji(server: Server) -> Iterator[None]:
+    """Another session runs a statement with an emoji during the block."""
+    runs, ends = (f"emoji_{uuid.uuid4().hex}" for _ in range(2))
+    with closing(server.connect()) as busy, closing(server.connect()) as holder:
+        cursor = holder.cursor()
+        cursor.execute("SELECT GET_LOCK(%s, 0)", [ends])
+        statement = f"SELECT GET_LOCK('{runs}', 0), GET_LOCK('{ends}', 60), '\U0001f600'"
+        waiting = Thread(target=busy.cursor().execute, args=(statement,))
+        waiting.start()
+        try:
+            while not cursor.execute("SELECT 1 FROM DUAL WHERE IS_USED_LOCK(%s)", [runs]):
+                time.sleep(0.01)
+            yield
+        finally:
+            cursor.execute("SELECT RELEASE_LOCK(%s)", [ends])
+            waiting.join()
+
+
+def test_statements_with_emoji_of_other_sessions_stop_no_load(
+    tmp_path: Path,
+    source: Endpoint,
+    shared_target: Endpoint,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # MySQL cannot list its sessions meanwhile: error 3854.
+    monkeypatch.setattr(lock, "_LOCK_WAIT", 0)
+    directory = make_run(tmp_path / "run", SHADES)
+    Endpoints("default", source, shared_target).open()
+    first = LoaderLock(connections[TARGET])
+    first.acquire()
+    with statement_with_emoji(server):
+        with pytest.raises(LoadError, match="Another fixturepipe command is at work"):
+            load_into(shared_target, source, directory)
+        first.release()
+        assert load_into(shared_target, source, directory).complete
 
 
 def test_tables_without_transactions_are_refused(
