@@ -75,6 +75,58 @@ CREATE TABLE "odd ""name" (a);
 INSERT INTO "odd ""name" VALUES (1);
 """
 
+OLD_SITE = """
+from django.contrib.auth.models import Permission
+from django.db.models.fields.files import ImageFileDescriptor
+
+class Thumbnails(ImageFileDescriptor):
+    pass
+
+class ThumbnailField(models.ImageField):
+    descriptor_class = Thumbnails
+    def _check_image_library_installed(self):
+        return []
+
+class Photo(models.Model):
+    image = ThumbnailField(width_field="width", height_field="height")
+    width = models.IntegerField(null=True)
+    height = models.IntegerField(null=True)
+
+class Duty(Permission):
+    description = models.TextField()
+
+class Shift(models.Model):
+    duty = models.ForeignKey(Duty, models.CASCADE)
+    others = models.ManyToManyField(Duty, related_name="+")
+"""
+LEAF = """
+from django.db import models
+
+class Leaf(models.Model):
+    photo = models.ForeignKey("shop.Photo", models.CASCADE)
+"""
+ENGINE = """
+from django.db.backends.sqlite3 import base
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def _start_transaction_under_autocommit(self):
+        self.cursor().execute("BEGIN IMMEDIATE")
+"""
+OLD_SITE_ROWS = """
+UPDATE django_content_type SET id = id + 500;
+UPDATE auth_permission SET id = id + 1000, content_type_id = content_type_id + 500;
+INSERT INTO auth_permission (id, content_type_id, codename, name)
+SELECT 3000, id, 'lock', 'Locks the door' FROM django_content_type WHERE model = 'shift';
+INSERT INTO shop_duty (permission_ptr_id, description) VALUES (3000, 'late');
+INSERT INTO shop_shift (id, duty_id) VALUES (1, 3000);
+INSERT INTO shop_shift_others (shift_id, duty_id) VALUES (1, 3000);
+INSERT INTO shop_photo (id, image, width, height)
+VALUES (1, 'gone.jpg', NULL, NULL), (2, 'gone.jpg', NULL, 10), (3, '', NULL, NULL);
+INSERT INTO leaf_leaf (photo_id) VALUES (2);
+INSERT INTO django_migrations (app, name, applied)
+VALUES ('shop', '0007_before_the_reset', '2020-01-01');
+"""
+
 
 @pytest.fixture
 def url(server: servers.Server) -> Iterator[str]:
@@ -103,3 +155,33 @@ def test_orphans_and_tables_are_found_however_names_are_written(url: str, tmp_pa
     assert (found["FP201"], found["FP204"]) == ("customer", "thing")
     assert found["FP304"] == 'odd "name'
     assert "nothing differs" in project.done("run", "--fix", "FP201=drop")
+
+
+def write_old_site(path: Path, url: str) -> Project:
+    """Keys of AutoField in a migration, of BigAutoField in the settings; an engine of its own."""
+    project = write_project(path, url, OLD_SITE, {})
+    code = project.pythonpath
+    for name, file, text in (("leaf", "models", LEAF), ("engine", "base", ENGINE)):
+        (code / name).mkdir()
+        (code / name / "__init__.py").touch()
+        (code / name / f"{file}.py").write_text(text)
+    settings = (code / "settings.py").read_text().replace('"shop"]', '"shop", "leaf"]')
+    (code / "settings.py").write_text(settings.replace("django.db.backends.sqlite3", "engine"))
+    project.django("makemigrations", "shop", "-v0")
+    migration = code / "shop" / "migrations" / "0001_initial.py"
+    migration.write_text(migration.read_text().replace("BigAutoField", "AutoField"))
+    project.django("migrate", "--run-syncdb", "-v0")
+    project.fill(OLD_SITE_ROWS)
+    return project
+
+
+def test_an_old_site_with_ways_of_its_own_is_moved(url: str, tmp_path: Path) -> None:
+    project = write_old_site(tmp_path, url)
+    project.done("check")
+    assert "nothing differs" in project.done("run")
+    photos = project.execute("SELECT id, image, width, height FROM shop_photo ORDER BY id")
+    assert photos == ((1, "gone.jpg", None, None), (2, "gone.jpg", None, 10), (3, "", None, None))
+    duties = "SELECT codename, description FROM auth_permission JOIN shop_duty"
+    assert project.execute(f"{duties} ON permission_ptr_id = id") == (("lock", "late"),)
+    assert project.execute("SELECT shift_id, duty_id FROM shop_shift_others") == ((1, 3000),)
+    assert project.execute("SELECT photo_id FROM leaf_leaf") == ((2,),)

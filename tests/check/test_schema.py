@@ -150,6 +150,21 @@ def test_a_column_that_is_missing_is_named(both: Endpoints) -> None:
         ]
 
 
+def test_columns_that_only_the_models_or_only_the_source_have_are_named(both: Endpoints) -> None:
+    with (
+        changed(
+            "ALTER TABLE dirty_tag RENAME COLUMN word TO words",
+            "ALTER TABLE dirty_tag RENAME COLUMN words TO word",
+            SOURCE,
+        ),
+        changed("INSERT INTO dirty_tag (words) VALUES ('red')", "DELETE FROM dirty_tag", SOURCE),
+    ):
+        assert sorted(findings_of(both)) == [
+            ("FP324", "dirty.tag", "words"),
+            ("FP325", "dirty.tag", "word"),
+        ]
+
+
 @pytest.mark.parametrize("more", ["INT NULL", "INT NOT NULL DEFAULT 5"])
 def test_a_column_that_may_be_left_out_is_no_finding(both: Endpoints, more: str) -> None:
     with changed(

@@ -26,6 +26,7 @@ REFUSED = {
     ("FP317", "pages.unknowncollation", "name"),
     ("FP317", "pages.widerow", ""),
     ("FP318", "pages.longindex", "a, b"),
+    ("FP318", "pages.manyindexes", "f63"),
     ("FP319", "pages.longname", "number"),
 }
 REFUSED_BY_MYSQL = {

@@ -59,6 +59,14 @@ for _number in range(20):
     models.CharField(max_length=1000, default="").contribute_to_class(WideRow, f"f{_number}")
 
 
+class ManyIndexes(models.Model):
+    """With the primary key's, one index more than a table can have."""
+
+
+for _number in range(64):
+    models.IntegerField(default=0, db_index=True).contribute_to_class(ManyIndexes, f"f{_number}")
+
+
 class Fine(models.Model):
     name = models.CharField(max_length=200, default="a, UNIQUE (", unique=True, db_comment="it's")
     page = models.ForeignKey(LongUnique, models.CASCADE)
