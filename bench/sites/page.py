@@ -23,10 +23,10 @@ microseconds, emoji, references in cycles, and values that fields of packages no
 zones that do not exist, broken pickles, plain text in encrypted columns. `fields` is not a site but
 a project with a model for each of about sixty field packages (`samples/fields`).
 
-Then it does what a user does: `check` on the empty target, `run` with the fixes that `check`
-proposes, and `run --schema models` if a migration of the site fails on the target. At the end it
-compares every table of both databases, row by row and column by column, with code that uses neither
-Django nor fixturepipe. The ids of content types and permissions are compared, too.
+Then it does what a user does: `check` on the empty target, and `run` with the fixes that `check`
+proposes, and with `--schema models` if `check` names a migration that fails on the target (FP329).
+At the end it compares every table of both databases, row by row and column by column, with code
+that uses neither Django nor fixturepipe. It compares the ids of content types and permissions, too.
 
 `errors` are the errors that `check` names on the empty target, `options` what its messages say to
 add. Times are seconds of the wall clock, from one run each.

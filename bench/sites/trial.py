@@ -52,10 +52,9 @@ def attempt(built: BuiltSite, server: Server) -> Trial:
             check_seconds, _, findings, _ = command("check")
             errors = [each for each in findings if each["level"] == "error"]
             options = [part for each in errors for part in _proposed(each)]
-            seconds, status, _, words = command("run", *options)
-            if status == 2 and "run --schema models" in words:
+            if any("run --schema models" in each["hint"] for each in errors):
                 options += ["--schema", "models"]
-                seconds, status, _, words = command("run", *options)
+            seconds, status, _, words = command("run", *options)
             with open_connection(server, database.name) as connection:
                 compared = compare(built.database, connection)
     finally:
