@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,36 @@ def source_file(source_template: Path) -> Path:
     return source_template
 
 
+@dataclass(frozen=True)
+class Place:
+    """A run, where it is loaded from and into, and what a load that nothing disturbs leaves."""
+
+    run: RunDirectory
+    source: Endpoint
+    target: Endpoint
+    undisturbed: dict[str, Any]
+
+    def load(self, *options: Any, **more: Any) -> Any:
+        return load_into(self.target, self.source, self.run, *options, **more)
+
+    def has_all(self) -> bool:
+        return outcome(self.target) == self.undisturbed
+
+    def chunks(self) -> int:
+        return len(read_applied(Endpoints("default", self.source, self.target), RUN))
+
+    def wait_for(self, process: Any, chunks: int) -> None:
+        """Wait until so many chunks are in, or the process is at its end."""
+        while process.poll() is None and self.chunks() < chunks:
+            time.sleep(0.002)
+
+
 @pytest.fixture
-def undisturbed(run: RunDirectory, source: Endpoint, second_target: Endpoint) -> dict[str, Any]:
-    """What a load that nothing disturbs leaves."""
+def place(
+    run: RunDirectory, source: Endpoint, shared_target: Endpoint, second_target: Endpoint
+) -> Place:
     load_into(second_target, source, run)
-    return outcome(second_target)
+    return Place(run, source, shared_target, outcome(second_target))
 
 
 def outcome(target: Endpoint) -> dict[str, Any]:
@@ -97,12 +122,12 @@ def kill_and_start(server: EmbeddedServer) -> None:
     server.start()
 
 
-def begin(run: RunDirectory, source_file: Path, target: Endpoint, workers: int = 1) -> Any:
+def begin(place: Place, source_file: Path, workers: int = 1) -> Any:
     """A loading process that has begun to work."""
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "tests.load_process"),
-            *(str(run.path), str(source_file), target.name, str(workers)),
+            *(str(place.run.path), str(source_file), place.target.name, str(workers)),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -122,84 +147,56 @@ def end(process: Any) -> None:
     process.communicate()
 
 
-def chunks_in(source: Endpoint, target: Endpoint) -> int:
-    return len(read_applied(Endpoints("default", source, target), RUN))
-
-
-def wait_for(process: Any, source: Endpoint, target: Endpoint, chunks: int) -> None:
-    """Wait until so many chunks are in, or the process is at its end."""
-    while process.poll() is None and chunks_in(source, target) < chunks:
-        time.sleep(0.002)
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_loader_loses_and_repeats_nothing(
-    workers: int,
-    run: RunDirectory,
-    source: Endpoint,
-    source_file: Path,
-    shared_target: Endpoint,
-    undisturbed: dict[str, Any],
+    workers: int, place: Place, source_file: Path
 ) -> None:
     chance = random.Random(os.environ.get("PYTEST_SEED"))
     killed_halfway = 0
     for _ in range(CRASHES):
-        delete_rows(shared_target)
-        while chunks_in(source, shared_target) < 20:
-            process = begin(run, source_file, shared_target, workers)
+        delete_rows(place.target)
+        while place.chunks() < 20:
+            process = begin(place, source_file, workers)
             # The first kill of each round is halfway for certain, the others where they fall.
-            certain = chunks_in(source, shared_target) == 0
-            wait_for(process, source, shared_target, 1 if certain else chance.randrange(16))
+            certain = place.chunks() == 0
+            place.wait_for(process, 1 if certain else chance.randrange(16))
             time.sleep(0 if certain else chance.uniform(0, 0.05))
             end(process)
-            killed_halfway += 0 < chunks_in(source, shared_target) < 20
+            killed_halfway += 0 < place.chunks() < 20
             if chance.random() < 0.4:
-                load_into(shared_target, source, run)
-        load_into(shared_target, source, run)
-        assert outcome(shared_target) == undisturbed
+                place.load()
+        place.load()
+        assert place.has_all()
     assert killed_halfway
 
 
-def test_an_interrupted_loader_rolls_its_chunk_back(
-    run: RunDirectory,
-    source: Endpoint,
-    source_file: Path,
-    shared_target: Endpoint,
-    undisturbed: dict[str, Any],
-) -> None:
-    process = begin(run, source_file, shared_target)
-    wait_for(process, source, shared_target, 2)
+def test_an_interrupted_loader_rolls_its_chunk_back(place: Place, source_file: Path) -> None:
+    process = begin(place, source_file)
+    place.wait_for(process, 2)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert "KeyboardInterrupt" in said
-    load_into(shared_target, source, run)
-    assert outcome(shared_target) == undisturbed
+    place.load()
+    assert place.has_all()
 
 
 def test_a_loader_killed_in_migrate_starts_again(
-    run: RunDirectory,
-    source: Endpoint,
-    source_file: Path,
-    empty_target: Endpoint,
-    undisturbed: dict[str, Any],
+    place: Place, source_file: Path, empty_target: Endpoint
 ) -> None:
+    place = replace(place, target=empty_target)
     for seconds in (0.3, 0.8):
-        process = begin(run, source_file, empty_target)
+        process = begin(place, source_file)
         time.sleep(seconds)
         end(process)
-    load_into(empty_target, source, run)
-    assert outcome(empty_target) == undisturbed
+    place.load()
+    assert place.has_all()
 
 
 def test_a_killed_connection_is_answered_with_another_try(
-    run: RunDirectory,
-    source: Endpoint,
-    shared_target: Endpoint,
-    server: servers.Server,
-    undisturbed: dict[str, Any],
+    place: Place, server: servers.Server
 ) -> None:
     log = Log()
-    name = shared_target.settings["NAME"]
+    name = place.target.settings["NAME"]
 
     def kill_now_and_then(event: Event) -> None:
         log(event)
@@ -211,22 +208,17 @@ def test_a_killed_connection_is_answered_with_another_try(
                 if command == "Sleep":
                     server.execute(f"KILL {number}")
 
-    load_into(shared_target, source, run, log=kill_now_and_then)
+    place.load(log=kill_now_and_then)
     assert "trying again" in log.text
-    assert outcome(shared_target) == undisturbed
+    assert place.has_all()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_chunks_that_a_crash_took_back_come_before_those_that_need_them(
-    workers: int,
-    run: RunDirectory,
-    source: Endpoint,
-    shared_target: Endpoint,
-    server: servers.Server,
-    undisturbed: dict[str, Any],
+    workers: int, place: Place, server: servers.Server
 ) -> None:
     """As innodb_flush_log_at_trx_commit=0 may do: all is gone, and so are the connections."""
-    log, database = Log(), str(shared_target.settings["NAME"])
+    log, database = Log(), str(place.target.settings["NAME"])
 
     def lose_all(event: Event) -> None:
         first = "0006-" not in str(log.events)
@@ -235,11 +227,11 @@ def test_chunks_that_a_crash_took_back_come_before_those_that_need_them(
             lose_rows_and_connections(server, database)
 
     options = LoadOptions(workers=workers, on_error="reject")
-    result = load_into(shared_target, source, run, options, log=lose_all)
+    result = place.load(options, log=lose_all)
 
     assert "The server lost chunks that it had confirmed: 1-6" in log.text
     assert result.rejected == {}
-    assert outcome(shared_target) == undisturbed
+    assert place.has_all()
 
 
 def lose_rows_and_connections(server: servers.Server, database: str) -> None:
@@ -262,16 +254,9 @@ def lose_rows_and_connections(server: servers.Server, database: str) -> None:
         cursor.execute("UNLOCK TABLES")
 
 
-def test_a_lock_that_is_not_given_is_waited_for_again(
-    run: RunDirectory,
-    source: Endpoint,
-    shared_target: Endpoint,
-    server: servers.Server,
-    undisturbed: dict[str, Any],
-) -> None:
-    patience = {"init_command": "SET innodb_lock_wait_timeout = 1"}
-    impatient = replace(shared_target, settings={**shared_target.settings, "OPTIONS": patience})
-    with _held_row(server, shared_target) as release:
+def test_a_lock_that_is_not_given_is_waited_for_again(place: Place, server: servers.Server) -> None:
+    impatient = _impatient(place)
+    with _held_row(server, place.target) as release:
         log = Log()
 
         def release_when_said(event: Event) -> None:
@@ -279,19 +264,25 @@ def test_a_lock_that_is_not_given_is_waited_for_again(
             if "Lock wait timeout" in log.text:
                 release()
 
-        load_into(impatient, source, run, log=release_when_said)
+        impatient.load(log=release_when_said)
     assert "Lock wait timeout" in log.text
-    assert outcome(shared_target) == undisturbed
+    assert place.has_all()
 
 
 def test_a_lock_that_is_never_given_names_the_transaction_that_has_it(
-    run: RunDirectory, source: Endpoint, shared_target: Endpoint, server: servers.Server
+    place: Place, server: servers.Server
 ) -> None:
-    patience = {"init_command": "SET innodb_lock_wait_timeout = 1"}
-    impatient = replace(shared_target, settings={**shared_target.settings, "OPTIONS": patience})
-    with _held_row(server, shared_target), pytest.raises(TransientLoadError) as caught:
-        load_into(impatient, source, run, pauses=())
+    impatient = _impatient(place)
+    with _held_row(server, place.target), pytest.raises(TransientLoadError) as caught:
+        impatient.load(pauses=())
     assert re.search(r"has a transaction with locks open since .*: KILL \d+;", caught.value.hint)
+
+
+def _impatient(place: Place) -> Place:
+    """Waits a second for a lock."""
+    options = {"init_command": "SET innodb_lock_wait_timeout = 1"}
+    settings = {**place.target.settings, "OPTIONS": options}
+    return replace(place, target=replace(place.target, settings=settings))
 
 
 @contextmanager
@@ -308,14 +299,12 @@ def _held_row(server: servers.Server, target: Endpoint) -> Iterator[Callable[[],
 
 
 def test_a_killed_server_that_comes_back_is_waited_for(
-    run: RunDirectory,
-    source: Endpoint,
-    undisturbed: dict[str, Any],
-    private_server: EmbeddedServer,
+    place: Place, private_server: EmbeddedServer
 ) -> None:
     chance = random.Random(os.environ.get("PYTEST_SEED"))
     for _ in range(max(1, CRASHES // 5)):
         with servers.embedded(private_server).database() as target:
+            elsewhere = replace(place, target=target)
             again = threading.Timer(
                 chance.uniform(2.0, 6.0), kill_and_start, args=(private_server,)
             )
@@ -323,20 +312,19 @@ def test_a_killed_server_that_comes_back_is_waited_for(
             for _ in range(3):
                 # The server may be killed while the target is being prepared, too.
                 with contextlib.suppress(TransientLoadError, ConfigurationError):
-                    load_into(target, source, run)
+                    elsewhere.load()
                     break
                 again.join()
             again.join()
-            load_into(target, source, run)
-            assert outcome(target) == undisturbed
+            elsewhere.load()
+            assert elsewhere.has_all()
 
 
 def test_a_server_that_stays_away_ends_the_load_resumably(
-    run: RunDirectory,
-    source: Endpoint,
-    private_server: EmbeddedServer,
+    place: Place, private_server: EmbeddedServer
 ) -> None:
     with servers.embedded(private_server).database() as target:
+        elsewhere = replace(place, target=target)
 
         def kill_after_the_third(event: Event) -> None:
             if isinstance(event, StageAdvanced) and "0003-" in event.label:
@@ -344,9 +332,9 @@ def test_a_server_that_stays_away_ends_the_load_resumably(
 
         try:
             with pytest.raises(TransientLoadError, match="0004") as caught:
-                load_into(target, source, run, log=kill_after_the_third, pauses=(0.1, 0.1))
+                elsewhere.load(log=kill_after_the_third, pauses=(0.1, 0.1))
             assert caught.value.exit_code == 3
         finally:
             private_server.start()
-        assert chunks_in(source, target) == 3
-        assert load_into(target, source, run).chunks == 17
+        assert elsewhere.chunks() == 3
+        assert elsewhere.load().chunks == 17
