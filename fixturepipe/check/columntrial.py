@@ -18,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check.columntest import CHANGED, FINE, REFUSED_VALUE
 from fixturepipe.databases.fields import Field, has_built_in_column, root_field
+from fixturepipe.databases.packets import insert_accepted
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.values import Column, Reader
 from fixturepipe.fixes.values import Verdict
@@ -82,19 +83,10 @@ class ColumnTrial:
         return (CHANGED,) if self._column.differing([raw], [kept[number]]) else FINE
 
     def _insert(self, values: Sequence[Any]) -> None:
-        """Insert what the column takes, all at once or else one by one."""
+        """Insert what the column takes."""
         statement = f"INSERT INTO {_TABLE} VALUES (%s, %s)"
         rows = [(number, self._written(value)) for number, value in enumerate(values)]
-        with self._connection.cursor() as cursor:
-            try:
-                cursor.executemany(statement, rows)
-            except DatabaseError:
-                cursor.execute(f"DELETE FROM {_TABLE}")
-                for row in rows:
-                    try:
-                        cursor.execute(statement, row)
-                    except DatabaseError:
-                        continue
+        insert_accepted(self._connection, _TABLE, statement, rows)
 
     def _written(self, value: Any) -> Any:
         """The value as the load writes it."""

@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, connection_to
 from fixturepipe.databases.fields import Field, generated_fields, root_field, stored_fields
-from fixturepipe.databases.packets import insert_rows
+from fixturepipe.databases.packets import insert_accepted
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.databases.tablesql import UnwritableTableError, table_statements
@@ -161,13 +161,4 @@ class _Trial:
         places = ", ".join(["%s"] * len(self._stored))
         table = quote(self._target_rows.name)
         statement = f"INSERT INTO {table} ({names}) VALUES ({places})"
-        try:
-            insert_rows(self._target, statement, rows)
-        except DatabaseError:
-            self._execute(f"DELETE FROM {table}")
-            with self._target.cursor() as cursor:
-                for row in rows:
-                    try:
-                        cursor.execute(statement, row)
-                    except DatabaseError:
-                        continue
+        insert_accepted(self._target, table, statement, rows)

@@ -9,6 +9,7 @@ ends at the first one that it refuses; what follows that one is sent again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -63,6 +64,20 @@ def insert_rows(
         driver: Any = cursor.cursor.cursor
         driver.max_stmt_length = min(driver.max_stmt_length, packet_size(connection) // 2)
         cursor.executemany(statement, rows)
+
+
+def insert_accepted(
+    connection: BaseDatabaseWrapper, table: str, statement: str, rows: Sequence[Sequence[Any]]
+) -> None:
+    """Insert rows into an empty table, all at once or else one by one, without refused ones."""
+    try:
+        insert_rows(connection, statement, rows)
+    except DatabaseError:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {table}")
+            for row in rows:
+                with suppress(DatabaseError):
+                    cursor.execute(statement, row)
 
 
 def in_batches(
