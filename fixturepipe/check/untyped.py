@@ -17,6 +17,13 @@ from fixturepipe.databases.fields import Field, root_field
 from fixturepipe.databases.integrity import rows_of, unique_sets
 from fixturepipe.databases.tables import Table
 
+# SQLite would rename the column in them too, and refuses to if one of them is broken: a view of
+# what is gone, an index on "name" where no column has that name.
+_VIEWS_AND_EXPRESSIONS = """
+SELECT type, name, sql FROM sqlite_master
+WHERE type = 'view' OR type = 'index'
+    AND EXISTS (SELECT 1 FROM pragma_index_info(sqlite_master.name) WHERE cid = -2)
+"""
 _READ_FROM_ANY_NUMBER = (models.DecimalField, models.FloatField)
 
 
@@ -34,16 +41,15 @@ def untype(field: Field, copy: BaseDatabaseWrapper) -> None:
     """
     table = Table(field.model, copy)
     column, former = table.column(field), copy.ops.quote_name(f"fixturepipe {field.column}")
-    # SQLite would rename the column in views too, and refuses to if any view is broken.
-    views = rows_of(copy, "SELECT name, sql FROM sqlite_master WHERE type = 'view'")
+    taken_out = rows_of(copy, _VIEWS_AND_EXPRESSIONS)
     with copy.cursor() as cursor:
-        for name, _ in views:
-            cursor.execute(f"DROP VIEW {copy.ops.quote_name(name)}")
+        for kind, name, _ in taken_out:
+            cursor.execute(f"DROP {kind} {copy.ops.quote_name(name)}")
         cursor.execute(f"ALTER TABLE {table.quoted} RENAME COLUMN {column} TO {former}")
-        kind = "ANY" if _is_strict(table) else "BLOB"
-        cursor.execute(f"ALTER TABLE {table.quoted} ADD COLUMN {column} {kind}")
+        any_type = "ANY" if _is_strict(table) else "BLOB"
+        cursor.execute(f"ALTER TABLE {table.quoted} ADD COLUMN {column} {any_type}")
         cursor.execute(f"UPDATE {table.quoted} SET {column} = {former}")
-        for _, statement in views:
+        for *_, statement in taken_out:
             cursor.execute(statement)
     for fields in unique_sets(field.model):
         if field in fields:

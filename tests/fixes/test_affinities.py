@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +80,16 @@ def model(kind: str) -> str:
 
 def fill(project: Project, kind: str) -> None:
     columns = ", ".join(f'"{name}" {TYPES[kind]} NOT NULL' for name in COLUMNS)
-    table = f'CREATE TABLE "{kind}" (id INTEGER PRIMARY KEY, {columns}, UNIQUE (big))'
+    more = f"double {TYPES[kind]} AS (whole * 2), UNIQUE (big), CHECK (length(code) > 0)"
+    table = f'CREATE TABLE "{kind}" (id INTEGER PRIMARY KEY, {columns}, {more})'
     trigger = f'CREATE TRIGGER on_{kind} AFTER UPDATE ON "{kind}" BEGIN'
     trigger += f' UPDATE "{kind}" SET touched = touched + 1 WHERE id = NEW.id; END'
     view = f'CREATE VIEW of_{kind} AS SELECT code, gone FROM "{kind}"'
     connection = sqlite3.connect(project.database)
     connection.execute(table + (" STRICT" if kind == "strict" else ""))
+    connection.execute(f'CREATE INDEX few_{kind} ON "{kind}" (lower(code)) WHERE whole > 0')
+    with suppress(sqlite3.OperationalError):  # not every SQLite takes the name for text
+        connection.execute(f'CREATE INDEX odd_{kind} ON "{kind}" ("gone")')
     connection.execute(trigger)
     connection.execute(view)
     for row in (0, 1):
