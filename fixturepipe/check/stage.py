@@ -39,6 +39,13 @@ Model = type[models.Model]
 # A run takes so many times as long as check does (`make bench WHAT=scaling`): the time of both
 # grows with the rows and their width.
 RUN_TO_CHECK = 20
+# How often a run waits for a far target (`make bench WHAT=far`): around the chunks, for each table
+# that it makes, and for a megabyte of the run directory, by several processes at once.
+_WAITS, _WAITS_A_TABLE, _WAITS_A_MEGABYTE = 100, 10, 0.5
+# So often the check of the rows waits for it.
+_CHECK_WAITS = 5
+# A load takes about so many times as long where the data does not fit into the buffer pool.
+_SMALL_POOL = 3
 
 
 @dataclass(frozen=True)
@@ -108,12 +115,20 @@ def check(
     altering = Altering(options.fix, transform)
     with scratch(RunDirectory(options.workdir)) as spool, spooled_in(spool):
         found += findings_of_rows(totals, target, altering, listener)
-        estimate = Estimate(needed, (time.monotonic() - begun) * RUN_TO_CHECK)
+        working = time.monotonic() - begun
         found += server.space(options.workdir, needed)
         if endpoints.target is not None and endpoints.target.name != EMBEDDED:
             found += server.buffer_pool(target, needed)
         migrates = options.schema == "migrate"
         found += _findings_of_target(endpoints, list(totals), target, fixes, migrates=migrates)
+        new_tables = len(totals) if target.is_server and not target.has_tables else 0
+        pool = target.facts.buffer_pool if target.is_server else None
+        estimate = Estimate(
+            needed,
+            seconds_of_run(
+                working, needed, distance=target.distance, new_tables=new_tables, pool=pool
+            ),
+        )
         seconds = time.monotonic() - begun
         saw_tables = target.has_tables or not target.is_server
         result = CheckResult((), 0, seconds, estimate, saw_tables).plus(found, options, spool)
@@ -206,6 +221,21 @@ def _findings_of_tables(covered: list[Model], target: TargetServer) -> Iterator[
     yield from schema.tables(covered, target)
     yield from schema.collations(covered, target)
     yield from computed.triggers(covered, target)
+
+
+def seconds_of_run(
+    checking: float, size: int, *, distance: float = 0.0, new_tables: int = 0, pool: int | None
+) -> float:
+    """How long a run takes, about, that writes `size` bytes into the run directory.
+
+    `checking` is how many seconds the check of the rows took, `distance` how many a round trip to
+    the target takes, `pool` the bytes of its buffer pool.
+    """
+    working = max(0.0, checking - _CHECK_WAITS * distance) * RUN_TO_CHECK
+    if pool is not None and pool < size:
+        working *= _SMALL_POOL
+    waits = _WAITS + _WAITS_A_TABLE * new_tables + _WAITS_A_MEGABYTE * size / 1e6
+    return working + waits * distance
 
 
 def _bytes_needed(totals: dict[Model, int]) -> int:

@@ -24,7 +24,7 @@ from fixturepipe.databases.catalog import Catalog, ColumnFacts
 from fixturepipe.databases.endpoints import TARGET, connection_to
 from fixturepipe.databases.expressions import UniqueExpressions
 from fixturepipe.databases.fields import Field, root_field
-from fixturepipe.databases.mysql import max_allowed_packet
+from fixturepipe.databases.mysql import max_allowed_packet, round_trip
 from fixturepipe.databases.packets import insert_rows, outcomes, results
 from fixturepipe.databases.tablenames import table_name
 
@@ -103,6 +103,11 @@ class TargetServer:
     def is_server(self) -> bool:
         """Whether there is a MySQL or MariaDB to ask."""
         return self._server is not None
+
+    @property
+    def distance(self) -> float:
+        """How many seconds a round trip to the server takes; 0 without one."""
+        return 0.0 if self._server is None else round_trip(self._server)
 
     @cached_property
     def limits(self) -> Limits:
