@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -234,9 +234,24 @@ class Ledger:
         """The run's own `migrate` is complete; part of the transaction that clears its rows."""
         self._runs.filter(run=self.run).update(migrated=True)
 
-    def mark_keeps_ids(self, keeps_ids: bool) -> None:
-        """Whether content types and permissions get the ids of the source."""
-        self._runs.filter(run=self.run).update(keeps_ids=keeps_ids)
+    def mark_keeps_ids(self, unless_rows_in: Iterable[str] | None) -> bool:
+        """Content types and permissions get the ids of the source, unless one of these tables has
+        rows; they do not with None. Gives whether they do.
+        """
+        quote = self._connection.ops.quote_name
+        condition = "0"
+        if unless_rows_in is not None:
+            empty = [f"NOT EXISTS (SELECT 1 FROM {quote(table)})" for table in unless_rows_in]
+            condition = " AND ".join(["1", *empty])
+        own = f"WHERE run = {_quoted(self.run)}"
+        _, ((keeps_ids,),) = results(
+            self._connection,
+            [
+                f"UPDATE {RUNS} SET keeps_ids = {condition} {own}",
+                f"SELECT keeps_ids FROM {RUNS} {own}",
+            ],
+        )
+        return bool(keeps_ids)
 
     def mark_finished(self) -> None:
         """Every chunk of the run is in."""

@@ -33,7 +33,7 @@ from fixturepipe.load.progress import LoadProgress
 from fixturepipe.load.server.constraints import require_no_dangling_rows
 from fixturepipe.load.server.lock import loader_lock
 from fixturepipe.load.server.servererrors import hint_for, is_transient, server_message
-from fixturepipe.load.server.tablemaker import TableMaker, row_counts
+from fixturepipe.load.server.tablemaker import TableMaker
 from fixturepipe.load.server.target import LoadTarget, own_rows_matter
 
 __all__ = ["LoadOptions", "LoadResult", "load", "prepare_target", "replace_migrated_rows"]
@@ -224,9 +224,7 @@ class _Load:
         if state.keeps_ids is None:
             own = [model._meta.db_table for model in self.covered if not own_rows_matter(model)]
             fast = self.options.loader == "fast" and not self.options.signals
-            keeps_ids = fast and not row_counts(self.target.connection, own)
-            self.target.ledger.mark_keeps_ids(keeps_ids)
-            return keeps_ids
+            return self.target.ledger.mark_keeps_ids(own if fast else None)
         return state.keeps_ids
 
     def _pending(self, plan: LoadPlan) -> list[Chunk]:

@@ -81,7 +81,7 @@ def test_what_a_run_found_first_stays(ledger: Ledger) -> None:
 
 
 def test_marks_are_kept(ledger: Ledger) -> None:
-    ledger.mark_keeps_ids(True)
+    assert ledger.mark_keeps_ids(["fixturepipe_ledger"])
     ledger.mark_finished()
     state = ledger.state()
     assert state is not None

@@ -28,7 +28,7 @@ from fixturepipe.databases.migrations import (
     difference,
     pending_migrations,
 )
-from fixturepipe.databases.packets import outcomes
+from fixturepipe.databases.packets import outcomes, results
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.load.server.tablemaker import row_counts
 
@@ -155,9 +155,9 @@ class LoadTarget:
     def delete_rows(self, chosen: Iterable[type[models.Model]]) -> None:
         """Delete all rows of these models."""
         quote = self.connection.ops.quote_name
-        with self.connection.constraint_checks_disabled(), self.connection.cursor() as cursor:
-            for model in chosen:
-                cursor.execute(f"DELETE FROM {quote(model._meta.db_table)}")
+        with self.connection.constraint_checks_disabled():
+            tables = [quote(model._meta.db_table) for model in chosen]
+            results(self.connection, [f"DELETE FROM {table}" for table in tables])
 
     def delete_where(self, model: type[models.Model], condition: str) -> None:
         """Delete the rows of one model that meet a condition (SQL, without parameters)."""
