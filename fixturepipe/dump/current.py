@@ -131,6 +131,7 @@ def _as_source(snapshot: Snapshot, endpoints: Endpoints) -> Iterator[Endpoints]:
     try:
         current.open()
         if not snapshot.is_copy:
+            connections[SOURCE].close()
             connections[SOURCE] = snapshot.connection
         yield current
     finally:
