@@ -17,6 +17,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.cli import main
 from fixturepipe.config import Project
@@ -127,6 +129,9 @@ def test_a_password_in_a_url_that_does_not(
     for option in ("--source", "--target"):
         arguments = ["check", option, target, "--workdir", str(tmp_path / "run"), "-v", "3"]
         assert main(arguments) == 2
+    # Django's own close() keeps a database in memory, such as the source of the tests' settings.
+    for connection in connections.all(initialized_only=True):
+        BaseDatabaseWrapper.close(connection)
     said = "".join(capsys.readouterr())
     assert "error: " in said
     assert not PARTS.search(said.encode())
