@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from fixturepipe.cli.commandtable import Command, all_options, command_named
 from fixturepipe.cli.failures import failure_of
-from fixturepipe.cli.interrupts import handled, is_interrupted
+from fixturepipe.cli.interrupts import handled, ignore, is_interrupted
 from fixturepipe.cli.nextcommand import NextCommand, next_command
 from fixturepipe.cli.parser import build_parser, complete
 from fixturepipe.cli.progress import Progress
@@ -41,6 +41,7 @@ def script(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") ->
         with handled(lambda: _say_interrupted(repeated)):
             status = main(arguments, prog)
     except KeyboardInterrupt:
+        ignore()  # an interrupt that was raised again may come twice
         _say_interrupted(repeated)
         status = INTERRUPTED
     # The process ends, and all objects with it: looking for cycles among them takes 0.1 s.

@@ -38,6 +38,12 @@ def is_interrupted() -> bool:
     return _current is not None and _current.number is not None
 
 
+def ignore() -> None:
+    """Ignore the signals from here on: the process is about to end."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def handled(forced: Callable[[], None]) -> Iterator[None]:
     """Handle the signals in the block. `forced` says what there is to say before a forced end.

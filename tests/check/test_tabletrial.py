@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 
 from tests import servers
@@ -170,7 +171,8 @@ def test_what_django_cannot_write_or_query_there_is_named(empty: Shop) -> None:
     found = {f["id"]: f for f in json.loads(checked.stdout)["findings"] if f["field"] == ""}
     assert found["FP323"]["model"] == "pages.rate"
     assert "The table's name has a %" in found["FP323"]["consequence"]
-    assert found["FP328"]["model"] == "pages.commented"
+    if django.VERSION >= (5, 2):  # 4.2 writes the comment
+        assert found["FP328"]["model"] == "pages.commented"
 
 
 def test_settings_that_put_another_driver_in_mysqlclients_name_are_no_matter(
