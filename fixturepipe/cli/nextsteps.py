@@ -60,10 +60,8 @@ def after_run(target: str, settings: Mapping[str, Any], next_command: NextComman
     """Where the data are, how the project comes to use them, and how later changes follow."""
     print()
     if target == "embedded":
-        print(
-            "Done: the data are in the embedded server, which is for rehearsals: its files are in"
-        )
-        print("the run directory, and it listens on a socket only.")
+        print("Done: the data are in the embedded server, which is for rehearsals.")
+        print("Its files are in the run directory, and it listens on a socket only.")
         print(f"To look around: {next_command.line('server start')}")
         print("To move to a server, run again with --target and another --workdir.")
     else:
