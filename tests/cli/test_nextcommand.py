@@ -37,7 +37,8 @@ def test_the_environment_is_written_out_but_for_secrets() -> None:
     assert next_.options == {"settings": "mysite.settings", "source": "old"}
 
 
-def test_a_password_is_never_on_a_line() -> None:
+def test_a_password_is_never_on_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a run directory here would know its target
     arguments = ["dump", "--target", "mysql://me:S3cret@h/shop?passwd=S3cret"]
     next_ = next_command("fixturepipe", arguments, {})
     assert next_.line("load").endswith(" --target mysql://me@h/shop load")
