@@ -214,17 +214,17 @@ def require_nothing_left(place: Place) -> None:
             time.sleep(0.05)
 
 
-def kill_and_finish(place: Place, dice: random.Random, told: list[str], *arguments: str) -> None:
+def kill_and_finish(place: Place, dice: random.Random, log: list[str], *arguments: str) -> None:
     """End the command at a random time, perhaps again, and let the last one end well."""
     stages = STAGES if arguments[0] == "run" else STAGES[:1]
     for _ in range(dice.choice((1, 1, 2, 3))):
         number, scope, stage = dice.choice(SIGNALS), dice.choice(SCOPES), dice.choice(stages)
         seconds = dice.uniform(0, place.stages[stage])
-        told.append(f"{number.name} to {scope}, {seconds:.2f} s into {stage}")
+        log.append(f"{number.name} to {scope}, {seconds:.2f} s into {stage}")
         work = Watched(place, *arguments)
         work.wait_in(stage, seconds)
         if work.process.poll() is not None:
-            told.append("too late")
+            log.append("too late")
         work.end(number, scope)
         assert "Traceback" not in work.errors, work.errors
         assert "fault of fixturepipe" not in work.errors, work.errors
@@ -245,14 +245,14 @@ def all_rounds(
     failures = []
     seed = int(os.environ.get("FIXTUREPIPE_SEED", time.time_ns() % 1_000_000))
     for number in range(seed, seed + KILLS):
-        told = [f"FIXTUREPIPE_SEED={number}"]
+        log = [f"FIXTUREPIPE_SEED={number}"]
         try:
-            one_round(random.Random(f"{number} {request.node.name}"), told)
+            one_round(random.Random(f"{number} {request.node.name}"), log)
         except AssertionError as error:
-            told.append(str(error))
-            failures.append("; ".join(told))
+            log.append(str(error))
+            failures.append("; ".join(log))
             end_all(place)
-        print("; ".join(told), flush=True)
+        print("; ".join(log), flush=True)
     assert not failures, "\n\n".join(failures)
 
 
@@ -269,9 +269,9 @@ def test_a_killed_run_continues_and_leaves_nothing(
 ) -> None:
     undisturbed(place)
 
-    def one_round(dice: random.Random, told: list[str]) -> None:
+    def one_round(dice: random.Random, log: list[str]) -> None:
         empty(place)
-        kill_and_finish(place, dice, told, "run", "--workers", dice.choice("12"))
+        kill_and_finish(place, dice, log, "run", "--workers", dice.choice("12"))
 
     all_rounds(request, place, one_round)
 
@@ -286,9 +286,9 @@ def test_a_killed_sync_continues_and_leaves_nothing(
     place.shop.done("sync")
     place.stages["check"] = time.monotonic() - began  # the whole of it: `sync` shows few stages
 
-    def one_round(dice: random.Random, told: list[str]) -> None:
+    def one_round(dice: random.Random, log: list[str]) -> None:
         edit(place.shop.database, dice)
-        kill_and_finish(place, dice, told, "sync")
+        kill_and_finish(place, dice, log, "sync")
 
     all_rounds(request, place, one_round)
 

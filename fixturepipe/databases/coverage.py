@@ -169,7 +169,7 @@ def _djangos_tables() -> dict[str, str]:
 
 
 def quoted_table(name: str, connection: BaseDatabaseWrapper) -> str:
-    """A table's name as SQL takes it, spelled as the database lists it.
+    """A table's name as SQL takes it, as the database lists it.
 
     Django's own quoting takes quotes in a name for those of a schema, as they are on PostgreSQL.
     """

@@ -37,7 +37,7 @@ def connected_threads(count: int, *aliases: str) -> Iterator[ThreadPoolExecutor]
     def open_all() -> None:
         everyone.wait()
         for alias in aliases:
-            # Who uses the connection is told of an error.
+            # The error comes again where the connection is used.
             with suppress(DatabaseError):
                 connection_to(alias).ensure_connection()
 

@@ -17,12 +17,12 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
-from fixturepipe.databases.endpoints import TARGET, Endpoints
+from fixturepipe.databases.endpoints import TARGET
 from tests.apps.customs.models import Custom, Money
 from tests.apps.everyfield.models import Everything
 from tests.apps.hidden.models import Ghost, House, Poltergeist, Stay
 from tests.apps.naturals.models import Pointer, Repeated, SoftlyDeleted, Unique
-from tests.conftest import sqlite_endpoint
+from tests.conftest import migrated_pair
 from tests.dumping import Dumped, rows
 
 UTC = datetime.UTC
@@ -151,13 +151,8 @@ def both(server, source_template, tmp_path_factory):
     with closing(sqlite3.connect(path)) as file:
         for table in ("hidden_legacy", "hidden_elsewhere"):
             file.execute(f"CREATE TABLE {table} (id integer PRIMARY KEY, name varchar(20))")
-    with server.database() as target:
-        endpoints = Endpoints("default", sqlite_endpoint(path), target)
-        with endpoints.bound_to_target():
-            call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
-        endpoints.open()
+    with migrated_pair(server, path) as endpoints:
         yield endpoints
-        connections.close_all()
 
 
 @pytest.fixture
