@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -51,6 +52,7 @@ def handled(forced: Callable[[], None]) -> Iterator[None]:
     Must be called in the main thread. A signal that is ignored already, as under nohup, stays so.
     """
     global _current
+    _follow_forks()
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     _current = watch = _Watch(reading, forced)
@@ -61,7 +63,6 @@ def handled(forced: Callable[[], None]) -> Iterator[None]:
         if handler is not signal.SIG_IGN:
             signal.signal(number, watch.interrupt)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_forget)
     # Not a `threading` thread: it holds no lock, so processes may still be forked.
     _thread.start_new_thread(watch.run, ())
     try:
@@ -70,6 +71,7 @@ def handled(forced: Callable[[], None]) -> Iterator[None]:
         watch.is_over = True
         _current = None
         signal.set_wakeup_fd(-1)
+        os.close(writing)  # ends the thread
         sys.unraisablehook, threading.excepthook = hooks
         for number, previous in before.items():
             signal.signal(number, previous)
@@ -110,8 +112,13 @@ class _Watch:
 
     def run(self) -> None:
         """Wait for a signal; then see to it that the process ends."""
-        if not os.read(self._reading, 1):
-            return
+        try:
+            if os.read(self._reading, 1):
+                self._see_to_the_end()
+        finally:
+            os.close(self._reading)
+
+    def _see_to_the_end(self) -> None:
         os.set_blocking(self._reading, False)
         is_last = self._is_signalled_within(NOTICE_SECONDS)
         for worker in multiprocessing.active_children():
@@ -143,17 +150,27 @@ class _Watch:
         signal.pthread_kill(self._main, self.number or signal.SIGINT)
 
 
+@cache
+def _follow_forks() -> None:
+    """Once for a process: what is registered stays."""
+    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_forget)
+
+
 def _hold() -> None:
     """Let signals wait while a process forks: until `_forget` they would be taken for ours."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    if _current is not None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
 def _release() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    if _current is not None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _forget() -> None:
     """In a forked worker: its parent answers Ctrl-C, and the other signals end it."""
+    if _current is None:
+        return
     signal.set_wakeup_fd(-1)
     for number in SIGNALS[1:]:
         if signal.getsignal(number) is not signal.SIG_IGN:

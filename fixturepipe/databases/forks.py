@@ -54,4 +54,5 @@ def _leave_inherited_connections() -> None:
 
 def _die_after(parent: Any) -> None:
     parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
+    # Not SIGTERM: a worker ignores what its parent was started with ignored.
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -9,13 +9,12 @@ import shlex
 import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import ModelState, State
-from fixturepipe.cli import main, script, show
+from fixturepipe.cli import main, show
 from fixturepipe.cli.commands import COMMANDS as FUNCTIONS
 from fixturepipe.cli.commandtable import COMMANDS, MOST, STAGES, Command, all_options
 from fixturepipe.cli.nextcommand import NextCommand
@@ -299,19 +298,6 @@ def test_status_says_what_to_do_with_rejected_objects(capsys: pytest.CaptureFixt
     assert "3 rejected: correct them in rejects/, then run `fixturepipe load --rejects`" in (
         capsys.readouterr().out
     )
-
-
-def test_an_interrupt_before_the_options_are_read_exits_130(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted(prog: str) -> NoReturn:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("fixturepipe.cli.build_parser", interrupted)
-    with pytest.raises(SystemExit) as ended:
-        script()
-    assert ended.value.code == 130
-    assert "Interrupted" in capsys.readouterr().err
 
 
 def test_wrong_use_exits_2(shop: Shop) -> None:

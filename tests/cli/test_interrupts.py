@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.proxy import proxy_to
+from fixturepipe.cli.interrupts import SIGNALS, handled
 from fixturepipe.databases.endpoints import Endpoint
 from tests import servers
 from tests.proxy import through
@@ -123,6 +124,57 @@ def test_what_a_library_makes_of_an_interrupt_is_one() -> None:
     fixturepipe.cli.commands.COMMANDS["status"] = fails
     fixturepipe.cli.main(["status"])"""
     assert interrupted(signal.SIGINT, work)[:3] == (130, "noticed\n", "")
+
+
+def test_an_interrupt_before_the_options_are_read_exits_130() -> None:
+    # A process of its own: what ends by an interrupt ignores the signals from then on.
+    program = """
+import fixturepipe.cli
+
+def interrupted(prog):
+    raise KeyboardInterrupt
+
+fixturepipe.cli.build_parser = interrupted
+fixturepipe.cli.script(["status"])"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 130
+    assert "Interrupted" in ended.stderr
+
+
+def test_the_watch_of_signals_leaves_nothing_behind() -> None:
+    def files() -> list[Path]:
+        return sorted(Path("/proc/self/fd").iterdir())
+
+    before = files(), [signal.getsignal(number) for number in SIGNALS]
+    for _ in range(3):
+        with handled(lambda: None):
+            assert [signal.getsignal(number) for number in SIGNALS] != before[1]
+    deadline = time.monotonic() + 10
+    while files() != before[0] and time.monotonic() < deadline:
+        time.sleep(0.01)  # its thread ends on its own
+    assert (files(), [signal.getsignal(number) for number in SIGNALS]) == before
+
+
+@pytest.mark.parametrize("ignored", [(), (signal.SIGTERM,)])
+def test_a_worker_ends_when_its_parent_is_killed(ignored: tuple[signal.Signals, ...]) -> None:
+    program = f"""
+import multiprocessing, signal, time
+from concurrent.futures import ProcessPoolExecutor
+from fixturepipe.databases import forks
+
+for number in {[int(number) for number in ignored]}:
+    signal.signal(number, signal.SIG_IGN)
+context = multiprocessing.get_context("fork")
+with ProcessPoolExecutor(2, context, initializer=forks.begin) as pool:
+    for ready in pool.map(abs, range(8)):
+        pass
+    print("ready", flush=True)
+    list(pool.map(time.sleep, [60, 60]))"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.kill()
+    process.communicate(timeout=20)  # until the last of them has closed the output
 
 
 def test_a_forked_worker_is_ended_by_sigterm() -> None:
