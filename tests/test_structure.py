@@ -166,6 +166,8 @@ def test_only_the_command_line_prints_and_exits(path):
                 found.append(f"line {node.lineno}: {name}()")
             case ast.Attribute(value=ast.Name(id=owner), attr=attr) if (owner, attr) in STREAMS:
                 found.append(f"line {node.lineno}: {owner}.{attr}")
-            case ast.Name(id="SystemExit", ctx=ast.Load()):
+            case ast.Raise(
+                exc=ast.Name(id="SystemExit") | ast.Call(func=ast.Name(id="SystemExit"))
+            ):
                 found.append(f"line {node.lineno}: SystemExit")
     assert not found

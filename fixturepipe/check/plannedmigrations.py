@@ -21,7 +21,11 @@ from django.db.migrations.operations.base import Operation
 
 from fixturepipe.check import refusals
 from fixturepipe.databases.fields import Field
-from fixturepipe.databases.migrations import database_operations
+from fixturepipe.databases.migrations import (
+    changes_only_rows,
+    database_operations,
+    sql_statements,
+)
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
@@ -137,12 +141,14 @@ def _is_allowed(alias: str, planned: _Planned) -> bool:
 
 
 def _statements(operation: Operation, connection: BaseDatabaseWrapper) -> list[str]:
-    """The statements of a RunSQL without parameters; a class made from it may not run them."""
-    if type(operation) is not migrations.RunSQL or operation.sql == migrations.RunSQL.noop:
+    """The statements of a RunSQL that must not fail; a class made from it may not run them.
+
+    `run` passes over an operation that fails if all of it is about rows.
+    """
+    if type(operation) is not migrations.RunSQL:
         return []
-    if isinstance(operation.sql, str):
-        return list(connection.ops.prepare_sql_script(operation.sql))
-    return [each for each in operation.sql if isinstance(each, str)]
+    statements = sql_statements(operation, connection)
+    return [] if all(map(changes_only_rows, statements)) else statements
 
 
 def _fields(operation: Operation) -> Iterator[tuple[str, Field]]:

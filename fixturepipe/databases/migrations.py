@@ -7,11 +7,12 @@ recorded or not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations import SeparateDatabaseAndState
+from django.db.migrations import RunSQL, SeparateDatabaseAndState
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
@@ -22,6 +23,15 @@ MigrationKey = tuple[str, str]
 # The table of Django's MigrationRecorder, and the statement that gives its rows' keys.
 MIGRATIONS = "django_migrations"
 RECORDED = f"SELECT app, name FROM {MIGRATIONS}"
+
+_COMMENTS = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*(?!!).*?\*/)*", re.DOTALL)
+# Statements that leave the schema as it is: those about rows, transactions and the session.
+_OF_ROWS = re.compile(
+    r"(?:SELECT|WITH|VALUES|INSERT|REPLACE|UPDATE|DELETE|TRUNCATE|LOAD|SHOW|DESCRIBE|EXPLAIN|SET"
+    r"|PRAGMA|ANALYZE|VACUUM|REINDEX|BEGIN|START|COMMIT|END|SAVEPOINT|RELEASE|ROLLBACK)"
+    r"\b|$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -94,3 +104,18 @@ def database_operations(operations: Sequence[Operation]) -> Iterator[Operation]:
             yield from database_operations(operation.database_operations)
         else:
             yield operation
+
+
+def sql_statements(operation: Operation, connection: BaseDatabaseWrapper) -> list[str]:
+    """The statements of a RunSQL, as it sends them to this database; none of other operations."""
+    if not isinstance(operation, RunSQL) or operation.sql == RunSQL.noop:
+        return []
+    if isinstance(operation.sql, str):
+        return list(connection.ops.prepare_sql_script(operation.sql))
+    return [each if isinstance(each, str) else str(each[0]) for each in operation.sql]
+
+
+def changes_only_rows(statement: str) -> bool:
+    """Whether a statement, in any dialect, leaves the schema as it is; its first word tells."""
+    comments = _COMMENTS.match(statement)
+    return _OF_ROWS.match(statement, comments.end() if comments else 0) is not None

@@ -87,17 +87,25 @@ def _make_tables(
     changes = tables.make(schema, expected, target.ledger, left_out)
     # Before the tables are marked as made: without the mark they are made a second time.
     record_schema_changes(directory, changes)
-    if changes:
-        done = [f"  {_described(change)}" for change in changes[:_SHOWN]]
-        text = (
-            "These tables are not as the models ask for; the manifest has the migrations to write:"
-        )
-        listener(Notice("warning", "\n".join([text, *done])))
-    if schema == "models" and (left := operations_not_run(expected)):
-        shown = [f"  {operation}" for operation in left[:_SHOWN]]
-        more = [f"  and {len(left) - _SHOWN} more"] if len(left) > _SHOWN else []
-        text = "The tables come from the models. These operations of migrations did not run:"
-        listener(Notice("warning", "\n".join([text, *shown, *more])))
+    for text, lines in (
+        (
+            "These tables are not as the models ask for; the manifest has the migrations to write:",
+            [_described(change) for change in changes],
+        ),
+        (
+            "These data migrations failed on the empty tables and were passed over. The rows come"
+            " from the source, which has run them:",
+            tables.passed_over,
+        ),
+        (
+            "The tables come from the models. These operations of migrations did not run:",
+            operations_not_run(expected) if schema == "models" else [],
+        ),
+    ):
+        if lines:
+            shown = [f"  {line}" for line in lines[:_SHOWN]]
+            more = [f"  and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+            listener(Notice("warning", "\n".join([text, *shown, *more])))
 
 
 def _described(change: SchemaChange) -> str:

@@ -41,7 +41,8 @@ class Migration(migrations.Migration):
         migrations.RunSQL("UPDATE shop_item SET name = '100%'; -- a comment\\n"),
         migrations.RunSQL([("UPDATE shop_item SET name = %s", ["b"])]),
         migrations.RunSQL(migrations.RunSQL.noop),
-        OnSQLite('UPDATE "shop_item" SET "name" = 1'),
+        OnSQLite('CREATE INDEX "i" ON "shop_item" ("name")'),
+        migrations.RunSQL('UPDATE "shop_item" SET "name" = 1'),
         migrations.RunPython(fill),
         migrations.AlterField("Item", "name", models.CharField(max_length=20)),
     ]
@@ -52,7 +53,9 @@ class Migration(migrations.Migration):
     operations = [
         migrations.CreateModel("Old", [ID, ("amount", LARGE)]),
         migrations.SeparateDatabaseAndState(
-            [migrations.RunSQL('UPDATE "shop_item" SET "name" = "name" || 1')]
+            [migrations.RunSQL(
+                'UPDATE "shop_item" SET "name" = 1; CREATE INDEX "i" ON "shop_item" ("id")'
+            )]
         ),
         migrations.DeleteModel("Old"),
         migrations.RunPython(trigger),

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from django.db import migrations
@@ -31,13 +33,25 @@ def failed_operation(error: BaseException) -> FailedOperation | None:
     """The operation whose code raised the error; None if it was raised outside of a migration."""
     found, traceback = None, error.__traceback__
     while traceback is not None:
-        frame = traceback.tb_frame
-        if frame.f_code is migrations.Migration.apply.__code__:
-            migration, operation = frame.f_locals["self"], frame.f_locals.get("operation")
-            described = operation.describe() if operation is not None else "its end"
-            found = FailedOperation(migration.app_label, migration.name, described)
+        found = _operation_of(traceback.tb_frame) or found
         traceback = traceback.tb_next
     return found
+
+
+def running_operation() -> FailedOperation | None:
+    """The operation whose code calls this function, directly or not."""
+    found, frame = None, inspect.currentframe()
+    while frame is not None and found is None:
+        found, frame = _operation_of(frame), frame.f_back
+    return found
+
+
+def _operation_of(frame: FrameType) -> FailedOperation | None:
+    if frame.f_code is not migrations.Migration.apply.__code__:
+        return None
+    migration, operation = frame.f_locals["self"], frame.f_locals.get("operation")
+    described = operation.describe() if operation is not None else "its end"
+    return FailedOperation(migration.app_label, migration.name, described)
 
 
 class StatementLog:

@@ -29,6 +29,7 @@ from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.schemafixes import schema_fixes
+from fixturepipe.load.server.datamigrations import DataMigrations, PassedOver
 from fixturepipe.load.server.failedmigration import StatementLog, failed_operation
 from fixturepipe.load.server.modeltables import create_model_tables
 from fixturepipe.load.server.servererrors import (
@@ -84,6 +85,12 @@ class TableMaker:
         self._fixes = fixes
         self._listener = listener
         self._statements = StatementLog()
+        self._data_migrations = DataMigrations(connection)
+
+    @property
+    def passed_over(self) -> list[PassedOver]:
+        """The data migrations that failed, whose rows come from the source."""
+        return self._data_migrations.passed_over
 
     def make(
         self,
@@ -132,7 +139,10 @@ class TableMaker:
     def _migrate(self) -> None:
         pending = pending_migrations(self._connection)
         self._listener(StageStarted("migrate", len(pending), "migrations"))
-        with self._connection.execute_wrapper(self._make_referred_table):
+        with (
+            self._connection.execute_wrapper(self._make_referred_table),
+            self._data_migrations.passing_over(),
+        ):
             if _refers_to_migrated(MigrationLoader(self._connection).unmigrated_apps):
                 self._call_migrate(run_syncdb=False)
             self._call_migrate(run_syncdb=True)

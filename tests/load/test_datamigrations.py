@@ -1,0 +1,117 @@
+"""Data migrations that fail on the empty target: passed over if they are about rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fixturepipe.databases.migrations import changes_only_rows
+from tests import servers
+from tests.projects import Project, write_project
+
+MODELS = """
+class Item(models.Model):
+    name = models.CharField(max_length=20)
+    size = models.IntegerField(null=True)
+"""
+INITIAL = """
+class Migration(migrations.Migration):
+    operations = [migrations.CreateModel("Item", [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("name", models.CharField(max_length=20)),
+    ])]
+"""
+# On SQLite they find the rows that the site had when they came; on the target each of them fails.
+FAILING = """
+import sys
+
+def first(apps, schema_editor):
+    items = apps.get_model("shop", "Item").objects
+    if schema_editor.connection.vendor == "mysql":
+        items.create(name="half done")
+        items.get(name="lamp")
+
+def reads_a_later_column(apps, schema_editor):
+    from shop.models import Item
+    if schema_editor.connection.vendor == "mysql":
+        list(Item.objects.all())
+
+def loads_a_fixture(apps, schema_editor):
+    if schema_editor.connection.vendor == "mysql":
+        with schema_editor.connection.constraint_checks_disabled():
+            sys.exit("no such fixture")
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.RunPython(first),
+        migrations.RunPython(reads_a_later_column),
+        migrations.RunPython(loads_a_fixture),
+        migrations.RunSQL('PRAGMA foreign_keys = 1; UPDATE "shop_item" SET "name" = "name" || 1'),
+        migrations.AddField("Item", "size", models.IntegerField(null=True)),
+    ]
+"""
+TABLE = """
+def adds_a_table(apps, schema_editor):
+    if schema_editor.connection.vendor == "mysql":
+        schema_editor.execute("CREATE TABLE more (id INTEGER)")
+        apps.get_model("shop", "Item").objects.get(name="lamp")
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0002_failing")]
+    operations = [migrations.RunPython(adds_a_table)]
+"""
+REASONS = ("DoesNotExist", "error 1054", "no such fixture", "error 1064")
+ROWS = "INSERT INTO shop_item (id, name, size) VALUES (7, 'lamp', 4)"
+
+
+@pytest.fixture
+def url(server: servers.Server) -> Iterator[str]:
+    with server.database() as endpoint:
+        yield server.url(str(endpoint.settings["NAME"]))
+
+
+def made(path: Path, url: str, **steps: str) -> Project:
+    named = {f"000{n}_{name}": text for n, (name, text) in enumerate(steps.items(), 1)}
+    project = write_project(path, url, MODELS, named)
+    project.django("migrate", "-v0")
+    project.fill(ROWS)
+    return project
+
+
+def test_data_migrations_that_fail_are_passed_over_and_named(url: str, tmp_path: Path) -> None:
+    project = made(tmp_path, url, initial=INITIAL, failing=FAILING)
+    project.done("check")
+    ran = project.run("run")
+    assert "nothing differs" in ran.stdout
+    named = [line for line in ran.stderr.splitlines() if "shop.0002_failing" in line]
+    for line, reason in zip(named, REASONS, strict=True):
+        assert reason in line
+    assert project.execute("SELECT id, name, size FROM shop_item") == ((7, "lamp", 4),)
+
+
+def test_one_that_changes_the_schema_stops_the_run(url: str, tmp_path: Path) -> None:
+    project = made(tmp_path, url, initial=INITIAL, failing=FAILING, table=TABLE)
+    stopped = project.run("run")
+    assert stopped.returncode == 2
+    assert "migration: shop.0003_table" in stopped.stderr
+    assert "run --schema models" in stopped.stderr
+
+
+@pytest.mark.parametrize(
+    ("statement", "of_rows"),
+    [
+        ("UPDATE t SET a = 1", True),
+        ("-- why\n/* and how */ (select 1)", True),
+        ("", True),
+        ("/*!50001 CREATE VIEW v AS SELECT 1 */", False),
+        ("CREATE INDEX i ON t (a)", False),
+        ("updates", False),
+    ],
+)
+def test_the_first_word_tells_whether_a_statement_changes_the_schema(
+    statement: str, of_rows: bool
+) -> None:
+    assert changes_only_rows(statement) == of_rows
