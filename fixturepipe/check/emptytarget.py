@@ -11,7 +11,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from fixturepipe.check import mysqllimits
 from fixturepipe.check.plannedmigrations import PlannedMigrations
-from fixturepipe.check.schema import postgresql_fields
+from fixturepipe.check.schema import postgresql_fields, unquotable
 from fixturepipe.check.tabletrial import TableTrial
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.coverage import models_of_virtual_tables
@@ -60,10 +60,14 @@ def _models_made(
 ) -> Iterator[Model]:
     """The models whose tables `run` makes: by migrations, without them, and unmanaged ones.
 
-    FP315 names those that only PostgreSQL has columns for.
+    FP315 names those that only PostgreSQL has columns for, FP323 those whose names end in a
+    statement where they should not.
     """
     for model in apps.get_models(include_auto_created=True):
         if model._meta.proxy or model._meta.swapped or postgresql_fields(model):
+            continue
+        columns = (field.column for field in model._meta.local_concrete_fields)
+        if "`" in map(unquotable, (model._meta.db_table, *columns)):
             continue
         if router.allow_migrate_model(alias, model) and (
             model._meta.can_migrate(connection) or model in covered

@@ -217,14 +217,22 @@ def collations(covered: Sequence[Model], target: TargetServer) -> Iterator[Findi
         yield RULES["FP314"].finding("", "", collation=collation)
 
 
-def percent_signs(covered: Iterable[Model]) -> Iterator[Finding]:
-    """FP323: Django does not escape a % in a name where MySQL's drivers need it."""
+def unquotable_names(covered: Iterable[Model]) -> Iterator[Finding]:
+    """FP323: Django does not escape these characters in a name where MySQL needs it."""
     for model in covered:
-        if "%" in model._meta.db_table:
-            yield RULES["FP323"].finding(model._meta.label_lower, "", what="table")
+        if character := unquotable(model._meta.db_table):
+            label = model._meta.label_lower
+            yield RULES["FP323"].finding(label, "", what="table", character=character)
         for field in model._meta.local_concrete_fields:
-            if "%" in field.column:
-                yield RULES["FP323"].finding(model._meta.label_lower, field.name, what="column")
+            if character := unquotable(field.column):
+                yield RULES["FP323"].finding(
+                    model._meta.label_lower, field.name, what="column", character=character
+                )
+
+
+def unquotable(name: str) -> str:
+    """The character in a name that Django's MySQL backend does not escape; "" if it has none."""
+    return next((character for character in "%`" if character in name), "")
 
 
 def other_copier(target: TargetServer) -> Iterator[Finding]:

@@ -200,7 +200,7 @@ def _findings_of_target(
     yield from server.temporary_tables(target)
     yield from promises.lost(covered, target.connection)
     yield from promises.django_checks(endpoints)
-    yield from schema.percent_signs(covered)
+    yield from schema.unquotable_names(covered)
     yield from schema.postgresql_kinds(covered)
     yield from computed.generated_values(covered, target)
     if not target.has_tables:

@@ -86,6 +86,10 @@ class TableTrial:
         """What the server refuses of a table that it does not take."""
         create = statements.create
         uniques: list[Index] = []
+        if error := self._takes(replace(create, definitions=(_STAND_IN_KEY,))):
+            # Its name or its comment: nothing else can be tried.
+            yield self._of_table(model, _Refusal(f"the table {create.table}", error))
+            return
         try:
             error = self._refusal(create.temporary())
             if error is not None:

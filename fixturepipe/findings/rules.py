@@ -398,7 +398,8 @@ RULES = _rules(
     Rule(
         "FP323",
         "error",
-        "The {what}'s name has a %: on MySQL and MariaDB Django cannot query or save the model.",
+        "The {what}'s name has a {character}: on MySQL and MariaDB Django cannot query or save the"
+        " model.",
         "Rename the {what} in a migration, or with db_{what}.",
     ),
     Rule(

@@ -116,6 +116,15 @@ class Rate(models.Model):
         db_table = "pages_rate_%"
 
 
+class Tick(models.Model):
+    share = models.IntegerField(db_column="1`share")
+
+
+class LongTable(models.Model):
+    class Meta:
+        db_table = "t" * 65
+
+
 class Commented(models.Model):
     class Meta:
         # Django's schema editor fails to write it on MySQL.
