@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count, groupby
+from itertools import chain, count, groupby
 from typing import Any
 
 from django.db import models
@@ -20,6 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.check.target import TargetServer, TextColumn
 from fixturepipe.databases.expressions import UniqueExpressions
 from fixturepipe.databases.fields import Field, key_fields
+from fixturepipe.databases.packets import inserts, last_result
 from fixturepipe.databases.tables import Condition, Row, Table
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import shown
@@ -29,6 +30,8 @@ from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import Fixes
 
 Model = type[models.Model]
+# The text of a row's key and values, which costs space.
+AsText = Callable[[Row, Row], str | None]
 _TEMPORARY = "fixturepipe_same"
 
 
@@ -53,22 +56,31 @@ class Candidates:
         self._table = Table(model, source, (*key, *fields))
         self._columns = {field: self._table.column(field) for field in fields}
         self._expressions = expressions
-        # The temporary table without the rows whose expressions are NULL, which are never equal.
+        assert target.connection is not None
+        self._connection = target.connection
+        # The temporary table, the names of its columns, and what of them is compared.
         self._asked = _TEMPORARY
-        if expressions is not None and target.connection is not None:
-            self._asked += _present(expressions.compiled(target.connection))
+        self._names = {field: f"c{number}" for number, field in enumerate(fields)}
+        self._compared = ", ".join(self._names.values())
+        if expressions is not None:
+            self._names = {f: self._connection.ops.quote_name(f.column) for f in fields}
+            compared = expressions.compiled(self._connection)
+            self._compared = ", ".join(compared)
+            # Rows whose expressions are NULL are never equal.
+            self._asked += _present(compared)
 
     def groups(self) -> list[list[Row]]:
         """All rows that the target takes as equal: keys and values, in the order of the keys."""
         condition = self._condition()
         if condition is None:
             return []
-        columns = self._make_table()
-        self._fill(condition, as_text=_whole)
-        rows = self._target.query(
+        columns = self._compared
+        rows = self._ask(
+            condition,
             f"SELECT n, shown__ FROM (SELECT shown__, COUNT(*) OVER (PARTITION BY {columns}) k,"
             f" DENSE_RANK() OVER (ORDER BY {columns}) n FROM {self._asked}) g"
-            " WHERE k > 1 ORDER BY n"
+            " WHERE k > 1 ORDER BY n",
+            as_text=_whole,
         )
         groups = groupby(rows, lambda row: row[0])
         return [sorted(tuple(json.loads(text)) for _, text in group) for _, group in groups]
@@ -79,12 +91,11 @@ class Candidates:
         # Without the privilege, FP402 says so.
         if condition is None or not self._target.may_make_temporary_tables:
             return
-        columns = self._make_table()
-        self._fill(condition)
-        groups = f"SELECT COUNT(*) k FROM {self._asked} GROUP BY {columns} HAVING COUNT(*) > 1"
-        ((number,),) = self._target.query(f"SELECT COALESCE(SUM(k), 0) FROM ({groups}) g")
-        rows = collected(self._equal_rows(condition, columns)) if number else ()
-        if number:
+        groups = (
+            f"SELECT COUNT(*) k FROM {self._asked} GROUP BY {self._compared} HAVING COUNT(*) > 1"
+        )
+        for (number,) in self._ask(condition, f"SELECT SUM(k) FROM ({groups}) g HAVING SUM(k) > 0"):
+            rows = collected(self._equal_rows(condition))
             fix = fixes.of("FP203", self._model, self._fields)
             yield RULES["FP203"].finding(
                 self._model._meta.label_lower,
@@ -139,22 +150,23 @@ class Candidates:
             cursor.execute(f"SELECT 1 FROM {self._table.quoted} WHERE {condition} LIMIT 1")
             return cursor.fetchone() is not None
 
-    def _make_table(self) -> str:
-        """Make the temporary table, in place of the last one; give the columns to compare."""
-        names = [f"c{number}" for number in range(len(self._fields))]
-        compared = names
-        connection = self._target.connection
-        if self._expressions is not None and connection is not None:
-            names = [connection.ops.quote_name(field.column) for field in self._fields]
-            compared = self._expressions.compiled(connection)
-        types = [self._type(field) for field in self._fields]
-        columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
-        self._target.run(
+    def _ask(self, condition: Condition, question: str, as_text: AsText | None = None) -> list[Row]:
+        """The answer to a question about the temporary table, filled with these rows.
+
+        A small table costs one round trip, and one without rows none.
+        """
+        connection = self._connection
+        statements = inserts(connection, _TEMPORARY, self._rows(condition, as_text))
+        first = next(statements, None)
+        if first is None:
+            return []
+        columns = "".join(f", {name} {self._type(f)}" for f, name in self._names.items())
+        begin = (
             f"DROP TEMPORARY TABLE IF EXISTS {_TEMPORARY}",
             f"CREATE TEMPORARY TABLE {_TEMPORARY}"
-            f" (number__ BIGINT PRIMARY KEY, shown__ LONGTEXT, {columns})",
+            f" (number__ BIGINT PRIMARY KEY, shown__ LONGTEXT{columns})",
         )
-        return ", ".join(compared)
+        return last_result(connection, chain(begin, [first], statements, [question]))
 
     def _type(self, field: Field) -> str:
         if field in self._texts:
@@ -165,19 +177,15 @@ class Candidates:
             return "LONGTEXT CHARACTER SET utf8mb4"
         return "LONGBLOB" if "blob" in kind else "VARBINARY(512)"
 
-    def _fill(
-        self, condition: Condition, as_text: Callable[[Row, Row], str | None] | None = None
-    ) -> None:
-        """Insert the rows; `as_text` gives the text of key and values, which costs space."""
+    def _rows(self, condition: Condition, as_text: AsText | None) -> Iterator[Row]:
+        """The rows of the temporary table."""
         width, numbers = self._width, count()
         for page in self._table.pages(condition=condition):
-            rows = []
             for row in page:
                 key, values = row[:width], row[width:]
                 if self._fits(values):
                     text = as_text(key, values) if as_text is not None else None
-                    rows.append((next(numbers), text, *values))
-            self._target.insert(_TEMPORARY, rows)
+                    yield (next(numbers), text, *values)
 
     def _fits(self, values: Row) -> bool:
         """Whether the temporary table takes a row; if not, another finding names it."""
@@ -189,17 +197,15 @@ class Candidates:
                 return False
         return True
 
-    def _equal_rows(self, condition: Condition, columns: str) -> Iterator[Example]:
+    def _equal_rows(self, condition: Condition) -> Iterator[Example]:
         """All rows that are equal to another one, group by group."""
-        self._target.query(f"DELETE FROM {_TEMPORARY}")
-        self._fill(condition, as_text=_described)
+        columns = self._compared
         groups = (
             f"SELECT shown__, number__, COUNT(*) OVER (PARTITION BY {columns}) k,"
             f" MIN(number__) OVER (PARTITION BY {columns}) first__ FROM {self._asked}"
         )
-        rows = self._target.query(
-            f"SELECT shown__ FROM ({groups}) g WHERE k > 1 ORDER BY first__, number__"
-        )
+        question = f"SELECT shown__ FROM ({groups}) g WHERE k > 1 ORDER BY first__, number__"
+        rows = self._ask(condition, question, as_text=_described)
         for (text,) in rows:
             yield Example(*json.loads(text))
 

@@ -8,6 +8,7 @@ compared with what the source holds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from django.db import DatabaseError, models
@@ -33,17 +34,11 @@ def triggers(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding
     """FP330 for each trigger that fires when a load writes rows."""
     assert target.connection is not None
     labels = {table_name(m, target.connection).lower(): m._meta.label_lower for m in covered}
-    found = target.query(
-        "SELECT TRIGGER_NAME, EVENT_MANIPULATION, ACTION_TIMING, EVENT_OBJECT_TABLE"
-        " FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"
-        " ORDER BY EVENT_OBJECT_TABLE, TRIGGER_NAME"
-    )
-    for name, event, timing, table in found:
-        label = labels.get(str(table).lower())
-        if label is not None and event in _FIRING:
-            quoted = target.connection.ops.quote_name(name)
-            details = {"name": name, "event": event, "timing": timing, "table": table}
-            yield RULES["FP330"].finding(label, "", quoted=quoted, **details)
+    for trigger in target.catalog.triggers:
+        label = labels.get(trigger.table.lower())
+        if label is not None and trigger.event in _FIRING:
+            quoted = target.connection.ops.quote_name(trigger.name)
+            yield RULES["FP330"].finding(label, "", quoted=quoted, **asdict(trigger))
 
 
 def generated_values(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ the work. Either has its own connections and closes them at the end.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -19,8 +19,8 @@ from fixturepipe.errors import FixturepipeError
 
 
 @contextmanager
-def second_process() -> Iterator[Executor]:
-    """Gives an executor of one process.
+def second_process(begin: Callable[[], None]) -> Iterator[Executor]:
+    """Gives an executor of one process, which calls `begin` first.
 
     Raises FixturepipeError if the process dies.
     """
@@ -28,9 +28,9 @@ def second_process() -> Iterator[Executor]:
     if forks.start_method() == "fork":
         connection_to(SOURCE).close()  # SQLite's locks do not survive a fork
         context = multiprocessing.get_context("fork")
-        pool = ProcessPoolExecutor(1, context, initializer=forks.begin)
+        pool = ProcessPoolExecutor(1, context, initializer=_begin_fork, initargs=(begin,))
     else:
-        pool = ThreadPoolExecutor(1)
+        pool = ThreadPoolExecutor(1, initializer=begin)
     try:
         yield pool
         pool.submit(_close_connections).result()
@@ -40,6 +40,11 @@ def second_process() -> Iterator[Executor]:
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin_fork(begin: Callable[[], None]) -> None:
+    forks.begin()
+    begin()
 
 
 def _close_connections() -> None:

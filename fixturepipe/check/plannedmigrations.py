@@ -26,6 +26,7 @@ from fixturepipe.databases.migrations import (
     database_operations,
     sql_statements,
 )
+from fixturepipe.databases.packets import outcomes
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
@@ -67,7 +68,7 @@ class PlannedMigrations:
     def _refused_statements(self) -> Iterator[Finding]:
         for planned in self._planned:
             for statement in _statements(planned.operation, self._connection):
-                error = self._refusal("PREPARE fixturepipe_statement FROM %s", [statement])
+                error = self._refusal(statement)
                 if error is not None and error.args[0] == _SYNTAX:
                     yield _refused(planned, f"SQL, {_shortened(statement)}", error)
                     break
@@ -78,17 +79,24 @@ class PlannedMigrations:
             for model in apps.get_models(include_auto_created=True)
             for field in model._meta.local_concrete_fields
         }
+        new: dict[str, tuple[_Planned, str]] = {}
         for planned in self._planned:
             for name, field in _fields(planned.operation):
                 kind = self._type(field)
-                if kind is None or kind in known:
-                    continue
-                known.add(kind)
-                columns = f"k INTEGER PRIMARY KEY, c {kind.replace('%', '%%')}"
-                error = self._refusal(f"CREATE TEMPORARY TABLE {_TABLE} ({columns})", ())
-                self._refusal(f"DROP TEMPORARY TABLE IF EXISTS {_TABLE}", ())
-                if error is not None:
-                    yield _refused(planned, f"the column {name} {kind}", error)
+                if kind is not None and kind not in known:
+                    new.setdefault(kind, (planned, name))
+        trials = [
+            statement
+            for kind in new
+            for statement in (
+                f"CREATE TEMPORARY TABLE {_TABLE} (k INTEGER PRIMARY KEY, c {kind})",
+                f"DROP TEMPORARY TABLE IF EXISTS {_TABLE}",
+            )
+        ]
+        verdicts = outcomes(self._connection, trials)[::2]
+        for (kind, (planned, name)), verdict in zip(new.items(), verdicts, strict=True):
+            if isinstance(verdict, DatabaseError):
+                yield _refused(planned, f"the column {name} {kind}", verdict)
 
     def _triggers(self, covered: Sequence[Model]) -> Iterator[Finding]:
         labels = {table_name(m, self._connection).lower(): m._meta.label_lower for m in covered}
@@ -105,10 +113,10 @@ class PlannedMigrations:
                         event=event.upper(),
                     )
 
-    def _refusal(self, statement: str, parameters: Sequence[str]) -> DatabaseError | None:
+    def _refusal(self, statement: str) -> DatabaseError | None:
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(statement, parameters)
+                cursor.execute("PREPARE fixturepipe_statement FROM %s", [statement])
         except DatabaseError as error:
             return error
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 from django.apps import apps
 from django.db import models
@@ -18,7 +19,7 @@ from fixturepipe.check.constraints import broken_checks
 from fixturepipe.check.parallel import second_process
 from fixturepipe.check.references import dangling_generic_keys, dangling_keys, unproven_natural_keys
 from fixturepipe.check.scan import TableScan, Transform
-from fixturepipe.check.target import TargetServer
+from fixturepipe.check.target import ServerFacts, TargetServer
 from fixturepipe.check.uniqueness import duplicate_values
 from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import SOURCE, connection_to
@@ -51,19 +52,20 @@ def findings_of_rows(
 ) -> Iterator[Finding]:
     """The findings about these models' rows; `totals` has the number of rows of each."""
     last_first = list(reversed(totals))
-    tables = Tables(connection_to(SOURCE))
+    here = _Questions(target, altering)
     read: dict[Model, list[Finding]] = {}
     asked: dict[Model, list[Finding]] = {}
-    with second_process() as pool:
-        answers = {m: pool.submit(_ask_elsewhere, m._meta.label, altering) for m in totals}
-        readings = {m: pool.submit(_read_elsewhere, m._meta.label, altering) for m in last_first}
+    known = target.facts if target.is_server else None
+    with second_process(partial(_begin_elsewhere, known, altering)) as pool:
+        answers = {m: pool.submit(_ask_elsewhere, m._meta.label) for m in totals}
+        readings = {m: pool.submit(_read_elsewhere, m._meta.label) for m in last_first}
         for model, rows in totals.items():
             if readings[model].cancel():
-                read[model] = list(altering.scan(model, target).read())
+                read[model] = here.read(model)
                 listener(StageAdvanced("check", rows, model._meta.label_lower))
         for model in last_first:
             if answers[model].cancel():
-                asked[model] = _ask(model, tables, target, altering)
+                asked[model] = here.ask(model)
         for model, rows in totals.items():
             if model not in read:
                 read[model] = readings[model].result()
@@ -72,41 +74,46 @@ def findings_of_rows(
             yield from asked[model] if model in asked else answers[model].result()
 
 
-def _ask(model: Model, tables: Tables, target: TargetServer, altering: Altering) -> list[Finding]:
-    """What the databases find by themselves about a model; `tables` are those of the source."""
-    source, fixes = tables.connection, Fixes(altering.fix)
-    return [
-        *altering.scan(model, target).ask(),
-        *dangling_keys(model, tables, fixes),
-        *dangling_generic_keys(model, tables),
-        *unproven_natural_keys(model, tables),
-        *duplicate_values(model, source, target, fixes),
-        *broken_checks(model, source, target),
-    ]
+class _Questions:
+    """What this process (or thread) finds about a model, by its own connections."""
+
+    def __init__(self, target: TargetServer, altering: Altering) -> None:
+        self._target = target
+        self._altering = altering
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return Tables(connection_to(SOURCE))
+
+    def read(self, model: Model) -> list[Finding]:
+        """What reading the rows finds."""
+        return list(self._altering.scan(model, self._target).read())
+
+    def ask(self, model: Model) -> list[Finding]:
+        """What the databases find by themselves."""
+        tables, target, fixes = self._tables, self._target, Fixes(self._altering.fix)
+        return [
+            *self._altering.scan(model, target).ask(),
+            *dangling_keys(model, tables, fixes),
+            *dangling_generic_keys(model, tables),
+            *unproven_natural_keys(model, tables),
+            *duplicate_values(model, tables.connection, target, fixes),
+            *broken_checks(model, tables.connection, target),
+        ]
 
 
 _elsewhere = threading.local()
 
 
-def _ask_elsewhere(label: str, altering: Altering) -> list[Finding]:
-    return _ask(apps.get_model(label), _tables_elsewhere(), _target_elsewhere(), altering)
+def _begin_elsewhere(known: ServerFacts | None, altering: Altering) -> None:
+    _elsewhere.questions = _Questions(TargetServer.registered(known), altering)
 
 
-def _read_elsewhere(label: str, altering: Altering) -> list[Finding]:
-    return list(altering.scan(apps.get_model(label), _target_elsewhere()).read())
+def _ask_elsewhere(label: str) -> list[Finding]:
+    found: list[Finding] = _elsewhere.questions.ask(apps.get_model(label))
+    return found
 
 
-def _tables_elsewhere() -> Tables:
-    """The source's tables, which this process (or thread) lists once."""
-    if not hasattr(_elsewhere, "tables"):
-        _elsewhere.tables = Tables(connection_to(SOURCE))
-    tables: Tables = _elsewhere.tables
-    return tables
-
-
-def _target_elsewhere() -> TargetServer:
-    """The target as this process (or thread) knows it; its catalog is read once."""
-    if not hasattr(_elsewhere, "target"):
-        _elsewhere.target = TargetServer.registered()
-    target: TargetServer = _elsewhere.target
-    return target
+def _read_elsewhere(label: str) -> list[Finding]:
+    found: list[Finding] = _elsewhere.questions.read(apps.get_model(label))
+    return found

@@ -58,8 +58,7 @@ def _rows(connection: BaseDatabaseWrapper, table: str) -> int:
 
 def migrations(source: BaseDatabaseWrapper, target: TargetServer) -> Iterator[Finding]:
     """FP302 if the project has migrations that only one of the databases has applied."""
-    assert target.connection is not None
-    found = difference(applied_migrations(source), applied_migrations(target.connection))
+    found = difference(applied_migrations(source), target.facts.migrations)
     if found:
         examples = [Example(f"{app}.{name}", "source only") for app, name in found.source_only]
         examples += [Example(f"{app}.{name}", "target only") for app, name in found.target_only]
@@ -211,10 +210,8 @@ def collations(covered: Sequence[Model], target: TargetServer) -> Iterator[Findi
     }
     if len(used) > 1:
         yield RULES["FP310"].finding("", "", collations=", ".join(sorted(used)))
-    collation = target.default_collation
-    charset = collation.partition("_")[0]
-    if target.query(f"SELECT _{charset}'a' COLLATE {collation} = _{charset}'A'") == [(1,)]:
-        yield RULES["FP314"].finding("", "", collation=collation)
+    if target.facts.ignores_case:
+        yield RULES["FP314"].finding("", "", collation=target.default_collation)
 
 
 def unquotable_names(covered: Iterable[Model]) -> Iterator[Finding]:
@@ -246,6 +243,5 @@ def time_zones(target: TargetServer) -> Iterator[Finding]:
     """FP313: Django makes the server convert datetimes to the project's time zone."""
     if not settings.USE_TZ or settings.TIME_ZONE == "UTC":
         return
-    rows = target.query("SELECT CONVERT_TZ('2000-01-01 00:00:00', 'UTC', %s)", [settings.TIME_ZONE])
-    if rows == [(None,)]:
+    if not target.facts.has_time_zone:
         yield RULES["FP313"].finding("", "", time_zone=settings.TIME_ZONE)

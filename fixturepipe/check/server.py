@@ -75,10 +75,7 @@ def temporary_tables(target: TargetServer) -> Iterator[Finding]:
 
 def default_charset(target: TargetServer) -> Iterator[Finding]:
     """FP405: tables that migrate would make in a character set that lacks characters."""
-    ((charset, database),) = target.query(
-        "SELECT DEFAULT_CHARACTER_SET_NAME, SCHEMA_NAME FROM information_schema.SCHEMATA"
-        " WHERE SCHEMA_NAME = DATABASE()"
-    )
+    charset, database = target.facts.charset, target.facts.database
     if charset != EVERY_CHARACTER:
         yield RULES["FP405"].finding("", "", charset=charset, database=f"`{database}`")
 

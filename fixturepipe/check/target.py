@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.mysql.base import DatabaseWrapper as MySQLWrapper
@@ -24,12 +25,30 @@ from fixturepipe.databases.catalog import Catalog, ColumnFacts
 from fixturepipe.databases.endpoints import TARGET, connection_to
 from fixturepipe.databases.expressions import UniqueExpressions
 from fixturepipe.databases.fields import Field, root_field
-from fixturepipe.databases.mysql import max_allowed_packet, round_trip
-from fixturepipe.databases.packets import insert_rows, outcomes, results
+from fixturepipe.databases.migrations import RECORDED, MigrationKey
+from fixturepipe.databases.mysql import round_trip
+from fixturepipe.databases.packets import Rows, outcomes
 from fixturepipe.databases.tablenames import table_name
 
 _BATCH = 200
-_TRIAL = "fixturepipe_trial"
+# The session's variables have the database's defaults as they were when it began.
+_SETTINGS = (
+    "SELECT @@max_allowed_packet, @@GLOBAL.sql_mode, @@GLOBAL.innodb_buffer_pool_size,"
+    " COALESCE(MIN(DEFAULT_CHARACTER_SET_NAME), @@character_set_database),"
+    " COALESCE(MIN(DEFAULT_COLLATION_NAME), @@collation_database), DATABASE(), CURRENT_USER(),"
+    " CONVERT_TZ('2000-01-01 00:00:00', 'UTC', '{zone}') IS NOT NULL"
+    " FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = DATABASE()"
+)
+_GRANTS = "SHOW GRANTS"
+# The trial has the collation of new tables.
+_TRIAL = "CREATE TEMPORARY TABLE fixturepipe_trial (trial VARCHAR(1) PRIMARY KEY)"
+_IGNORES_CASE = "SELECT trial = 'A' FROM fixturepipe_trial"
+_TRIALS = (
+    _TRIAL,
+    "INSERT INTO fixturepipe_trial VALUES ('a')",
+    _IGNORES_CASE,
+    "DROP TEMPORARY TABLE IF EXISTS fixturepipe_trial",
+)
 # A server compares only the first kilobyte of a TEXT where it sorts, so it gets a VARCHAR; this is
 # the longest of which a row takes a few.
 _LONGEST = 3_500
@@ -71,33 +90,77 @@ class TextColumn:
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """A server's settings, as far as they matter here.
+    """What a server says of itself, as far as it matters here: all that check asks in any case.
 
-    `sql_modes` are those of new sessions, `buffer_pool` is in bytes, `collation` that of new
-    tables. `account` is a name and a host, `grants` are the lines of SHOW GRANTS.
+    `packet` and `buffer_pool` are in bytes, `sql_modes` are those of new sessions, `charset` and
+    `collation` those of new tables. `account` is a name and a host, `grants` are the lines of SHOW
+    GRANTS. `has_time_zone` says whether the server knows the project's, `ignores_case` whether
+    new tables do, False where the user may not make temporary ones. `migrations` are those
+    recorded, `catalog` has the answers for a Catalog.
     """
 
+    packet: int
     sql_modes: str
     buffer_pool: int
+    charset: str
     collation: str
     database: str
     account: str
+    has_time_zone: bool
     grants: tuple[str, ...]
+    may_make_temporary_tables: bool
+    ignores_case: bool
+    migrations: tuple[MigrationKey, ...]
+    catalog: dict[str, Rows]
+
+
+def _facts_of(server: BaseDatabaseWrapper) -> ServerFacts:
+    """Ask a server, in one round trip if it refuses nothing. Raises DatabaseError."""
+    zone = str(settings.TIME_ZONE).replace("'", "''")
+    # The last one is refused where there are no tables, and those before it for want of privileges.
+    statements = (_SETTINGS.format(zone=zone), _GRANTS, *Catalog.QUESTIONS, *_TRIALS, RECORDED)
+    found = outcomes(server, statements)
+    answers = {s: rows for s, rows in zip(statements, found, strict=True) if isinstance(rows, list)}
+    for outcome in found[: -len(_TRIALS) - 1]:
+        if isinstance(outcome, DatabaseError):
+            raise outcome
+    packet, modes, pool, charset, collation, database, account, has_zone = answers[statements[0]][0]
+    return ServerFacts(
+        packet=int(packet),
+        sql_modes=str(modes),
+        buffer_pool=int(pool),
+        charset=str(charset),
+        collation=str(collation),
+        database=str(database),
+        account=str(account),
+        has_time_zone=bool(has_zone),
+        grants=tuple(str(row[0]) for row in answers[_GRANTS]),
+        may_make_temporary_tables=_TRIAL in answers,
+        ignores_case=answers.get(_IGNORES_CASE) == [(1,)],
+        migrations=tuple((app, name) for app, name in answers.get(RECORDED, ())),
+        catalog={question: answers[question] for question in Catalog.QUESTIONS},
+    )
 
 
 class TargetServer:
-    """The database that the rows will go to; `connection` is None if there is none yet."""
+    """The database that the rows will go to; `connection` is None if there is none yet.
 
-    def __init__(self, connection: BaseDatabaseWrapper | None) -> None:
+    `known` is what the server has said of itself before, to another process for one.
+    """
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper | None, known: ServerFacts | None = None
+    ) -> None:
         self.connection = connection
+        self._known = known
         is_mysql = connection is not None and connection.vendor == "mysql"
         self._server = connection if is_mysql else None
         self.is_mariadb = bool(getattr(self._server, "mysql_is_mariadb", False))
 
     @classmethod
-    def registered(cls) -> TargetServer:
+    def registered(cls, known: ServerFacts | None = None) -> TargetServer:
         """The target under the alias TARGET, or none if that alias is not registered."""
-        return cls(connection_to(TARGET) if TARGET in connections.settings else None)
+        return cls(connection_to(TARGET) if TARGET in connections.settings else None, known)
 
     @property
     def is_server(self) -> bool:
@@ -115,7 +178,7 @@ class TargetServer:
         if self._server is None:
             return Limits()
         return Limits(
-            packet=max_allowed_packet(self._server),
+            packet=self.facts.packet,
             json_doubles=not self.is_mariadb,
             native_uuid=bool(self._server.features.has_native_uuid_field),
         )
@@ -133,23 +196,7 @@ class TargetServer:
     def facts(self) -> ServerFacts:
         """What the server says of itself. Requires a server."""
         assert self._server is not None
-        named, grants = results(
-            self._server,
-            [
-                "SELECT @@GLOBAL.sql_mode, @@GLOBAL.innodb_buffer_pool_size,"
-                " @@collation_database, DATABASE(), CURRENT_USER()",
-                "SHOW GRANTS",
-            ],
-        )
-        modes, pool, collation, database, user = named[0]
-        return ServerFacts(
-            str(modes),
-            int(pool),
-            str(collation),
-            str(database),
-            str(user),
-            tuple(str(row[0]) for row in grants),
-        )
+        return self._known or _facts_of(self._server)
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a statement; none without a server."""
@@ -159,16 +206,11 @@ class TargetServer:
             cursor.execute(statement, parameters or None)
             return list(cursor.fetchall())
 
-    def run(self, *statements: str) -> None:
-        """Run statements that give no rows, in one round trip. Raises DatabaseError."""
-        if self._server is not None:
-            results(self._server, statements)
-
     @cached_property
     def catalog(self) -> Catalog:
         """The target's tables. Requires a server."""
         assert self._server is not None
-        return Catalog(self._server)
+        return Catalog(self._server, self.facts.catalog)
 
     def enforces(self, model: type[models.Model], constraint: models.CheckConstraint) -> bool:
         """Whether the target has the constraint, or will have it once it is migrated."""
@@ -186,14 +228,10 @@ class TargetServer:
         named = any(index.name.lower() == expressions.name.lower() for index in indexes)
         return named or not self.has_tables
 
-    @cached_property
+    @property
     def may_make_temporary_tables(self) -> bool:
         """Whether the user may: SHOW GRANTS does not show what roles allow."""
-        if self._server is None:
-            return False
-        trial = f"CREATE TEMPORARY TABLE {_TRIAL} (trial INTEGER PRIMARY KEY)"
-        made, _ = outcomes(self._server, [trial, f"DROP TEMPORARY TABLE IF EXISTS {_TRIAL}"])
-        return isinstance(made, list)
+        return self._server is not None and self.facts.may_make_temporary_tables
 
     @property
     def has_tables(self) -> bool:
@@ -261,12 +299,6 @@ class TargetServer:
             return None
         columns = self.catalog.columns.get(table_name(field.model, self._server).lower(), {})
         return columns.get(field.column.lower())
-
-    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows into a (temporary) table."""
-        if self._server is not None and rows:
-            values = ", ".join(["%s"] * len(rows[0]))
-            insert_rows(self._server, f"INSERT INTO {table} VALUES ({values})", rows)
 
     def takes(self, field: Field, values: Sequence[Any]) -> list[bool]:
         """Whether the server takes each value; True where it has no function to ask."""

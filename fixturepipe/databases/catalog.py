@@ -7,9 +7,10 @@ depends on the server (lower_case_table_names).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -54,20 +55,63 @@ class UniqueIndex:
     whole: bool
 
 
-class Catalog:
-    """The tables of one database. Each question is asked once, when its answer is first needed."""
+@dataclass(frozen=True)
+class Trigger:
+    """A trigger: `event` is INSERT, UPDATE or DELETE, `timing` BEFORE or AFTER."""
 
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+    name: str
+    event: str
+    timing: str
+    table: str
+
+
+_COLUMNS = (
+    "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA,"
+    " COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
+)
+_TABLES = (
+    "SELECT t.TABLE_NAME, t.ENGINE, t.ROW_FORMAT, e.TRANSACTIONS FROM information_schema.TABLES t"
+    " LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE"
+    " WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'"
+)
+# MySQL alone reads the comment: MariaDB enforces every constraint.
+_CHECKS = (
+    "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS"
+    " WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'CHECK'"
+    " /*!80016 AND ENFORCED = 'YES' */"
+)
+_UNIQUE_INDEXES = (
+    "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
+    " FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0"
+)
+_TRIGGERS = (
+    "SELECT TRIGGER_NAME, EVENT_MANIPULATION, ACTION_TIMING, EVENT_OBJECT_TABLE"
+    " FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"
+    " ORDER BY EVENT_OBJECT_TABLE, TRIGGER_NAME"
+)
+
+
+class Catalog:
+    """The tables of one database. Each question is asked once, when its answer is first needed.
+
+    `answers` are the rows of those of `QUESTIONS` that have been asked before.
+    """
+
+    QUESTIONS = (_COLUMNS, _TABLES, _CHECKS, _UNIQUE_INDEXES, _TRIGGERS)
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        answers: Mapping[str, Sequence[tuple[Any, ...]]] = MappingProxyType({}),
+    ) -> None:
         self._connection = connection
+        self._answers = answers
 
     @cached_property
     def columns(self) -> dict[str, dict[str, ColumnFacts]]:
         """The columns of every table and view, by table and column."""
         found: dict[str, dict[str, ColumnFacts]] = {}
-        for table, column, kind, nullable, default, extra, collation in self._query(
-            "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA,"
-            " COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
-        ):
+        for table, column, kind, nullable, default, extra, collation in self._query(_COLUMNS):
             has_default = default is not None or bool(extra)
             facts = ColumnFacts(column, str(kind), nullable == "YES", has_default, collation or "")
             found.setdefault(table.lower(), {})[column.lower()] = facts
@@ -76,36 +120,21 @@ class Catalog:
     @cached_property
     def tables(self) -> dict[str, TableFacts]:
         """The tables, without views."""
-        rows = self._query(
-            "SELECT t.TABLE_NAME, t.ENGINE, t.ROW_FORMAT, e.TRANSACTIONS"
-            " FROM information_schema.TABLES t"
-            " LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE"
-            " WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'"
-        )
         return {
             name.lower(): TableFacts(name, str(engine), str(row_format), transactions == "YES")
-            for name, engine, row_format, transactions in rows
+            for name, engine, row_format, transactions in self._query(_TABLES)
         }
 
     @cached_property
     def enforced_checks(self) -> set[tuple[str, str]]:
         """The CHECK constraints that are enforced: table and name, both in lower case."""
-        is_mariadb = getattr(self._connection, "mysql_is_mariadb", False)
-        enforced = "" if is_mariadb else " AND ENFORCED = 'YES'"
-        rows = self._query(
-            "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS"
-            f" WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'CHECK'{enforced}"
-        )
-        return {(table.lower(), name.lower()) for table, name in rows}
+        return {(table.lower(), name.lower()) for table, name in self._query(_CHECKS)}
 
     @cached_property
     def unique_indexes(self) -> dict[str, list[UniqueIndex]]:
         """The unique indexes of each table."""
         parts: dict[tuple[str, str], list[tuple[str | None, int | None]]] = {}
-        for table, index, column, length in self._query(
-            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
-            " FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0"
-        ):
+        for table, index, column, length in self._query(_UNIQUE_INDEXES):
             parts.setdefault((table, index), []).append((column, length))
         found: dict[str, list[UniqueIndex]] = {}
         for (table, index), each in parts.items():
@@ -114,7 +143,14 @@ class Catalog:
             found.setdefault(table.lower(), []).append(UniqueIndex(index, columns, whole))
         return found
 
+    @cached_property
+    def triggers(self) -> list[Trigger]:
+        """The triggers, by their tables and names."""
+        return [Trigger(*row) for row in self._query(_TRIGGERS)]
+
     def _query(self, statement: str) -> Sequence[tuple[Any, ...]]:
+        if statement in self._answers:
+            return self._answers[statement]
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
             return list(cursor.fetchall())

@@ -258,7 +258,7 @@ def _register(alias: str, settings: DatabaseSettings) -> None:
 def _close_if_lost(connection: BaseDatabaseWrapper) -> None:
     """Close a connection that the server closed, as it does with idle ones between two stages."""
     is_open = connection.connection is not None and not connection.in_atomic_block
-    if is_open and not connection.is_usable():
+    if is_open and not mysql.answers(connection):
         connection.close()
 
 

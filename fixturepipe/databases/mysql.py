@@ -91,7 +91,7 @@ class _Session:
 
 # What Django asks a server on each new connection (`mysql_server_data`), by its address.
 _server_facts: dict[str, dict[str, Any]] = {}
-# How many seconds it took to set up each session, by the server's address.
+# How many seconds it took to set up each session, and to ping it, by the server's address.
 _round_trips: dict[str, list[float]] = {}
 _last_sessions: WeakKeyDictionary[BaseDatabaseWrapper, _Session] = WeakKeyDictionary()
 
@@ -188,6 +188,15 @@ def round_trip(connection: BaseDatabaseWrapper) -> float:
             cursor.execute("SELECT 1")
         seconds.append(time.perf_counter() - asked)
     return min(seconds)
+
+
+def answers(connection: BaseDatabaseWrapper) -> bool:
+    """Whether an open connection can be used; how long the server takes is a round trip."""
+    asked = time.perf_counter()
+    usable = bool(connection.is_usable())
+    if connection.vendor == "mysql":
+        _round_trips.setdefault(_place(connection), []).append(time.perf_counter() - asked)
+    return usable
 
 
 def hand_over(giver: BaseDatabaseWrapper, taker: BaseDatabaseWrapper) -> None:

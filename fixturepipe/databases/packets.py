@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.encoding import force_str
 
 from fixturepipe.databases.mysql import packet_size
 
@@ -40,8 +41,8 @@ def outcomes(
         return [outcome for each in statements for outcome in _outcomes(connection, [each])]
     limit = min(_LONGEST, packet_size(connection))
     while len(found) < len(statements):
-        part = _fitting(statements[len(found) :], limit)
-        found += _outcomes(connection, part)
+        packet = next(_packets(statements[len(found) :], limit))
+        found += _outcomes(connection, packet)
     return found
 
 
@@ -53,6 +54,41 @@ def results(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> list[
             raise outcome
         found.append(outcome)
     return found
+
+
+def last_result(connection: BaseDatabaseWrapper, statements: Iterable[str]) -> Rows:
+    """The rows of the last of many statements, which are sent as they come. Raises the first error.
+
+    The connection is to MySQL or MariaDB.
+    """
+    found: list[Rows] = [[]]
+    for packet in _packets(statements, min(_LONGEST, packet_size(connection))):
+        found = results(connection, packet)
+    return found[-1]
+
+
+def inserts(
+    connection: BaseDatabaseWrapper, table: str, rows: Iterable[Sequence[Any]]
+) -> Iterator[str]:
+    """INSERT statements for rows of whole tables, each of about as much as is sent at once.
+
+    The connection is to MySQL or MariaDB.
+    """
+    limit = min(_LONGEST, packet_size(connection)) // 2
+    texts = (_row(connection, row) for row in rows)
+    for batch in _packets(texts, limit):
+        yield f"INSERT INTO {table} VALUES {','.join(batch)}"
+
+
+def _row(connection: BaseDatabaseWrapper, row: Sequence[Any]) -> str:
+    driver: Any = connection.connection
+    values = (
+        f"x'{value.hex()}'"
+        if isinstance(value, (bytes, memoryview))
+        else force_str(driver.literal(value))
+        for value in row
+    )
+    return f"({','.join(values)})"
 
 
 def insert_rows(
@@ -103,14 +139,19 @@ def _within(values: list[Value], limit: int | None) -> Iterator[list[Value]]:
         yield from _within(values[middle:], limit)
 
 
-def _fitting(statements: Sequence[str], limit: int) -> Sequence[str]:
-    """The first statements that fit into a packet, but at least one."""
-    size = 0
-    for number, statement in enumerate(statements):
-        size += len(statement.encode()) + 1
-        if number and size > limit:
-            return statements[:number]
-    return statements
+def _packets(parts: Iterable[str], limit: int) -> Iterator[list[str]]:
+    """Statements, or parts of one, as many together as fit into `limit` bytes, but at least one."""
+    packet: list[str] = []
+    left = limit
+    for part in parts:
+        size = len(part.encode()) + 1
+        if packet and size > left:
+            yield packet
+            packet, left = [], limit
+        packet.append(part)
+        left -= size
+    if packet:
+        yield packet
 
 
 def _outcomes(
