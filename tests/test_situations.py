@@ -55,6 +55,11 @@ class Customer(models.Model):
 class Order(models.Model):
     customer = models.ForeignKey(Customer, models.CASCADE)
 
+class Quoted(models.Model):
+    orders = models.ManyToManyField(Order)
+    class Meta:
+        db_table = '"quoted"'
+
 class Nowhere(models.Model):
     class Meta:
         managed = False
@@ -70,6 +75,9 @@ ALTER TABLE customers RENAME TO old;
 ALTER TABLE old RENAME TO "Customers";
 INSERT INTO "Customers" VALUES (1);
 INSERT INTO shop_order VALUES (1, 1), (2, 99);
+INSERT INTO quoted VALUES (7), (8);
+DELETE FROM quoted WHERE id = 8;
+INSERT INTO quoted_orders VALUES (1, 7, 1);
 INSERT INTO shop_tag SELECT 1, 7, id FROM django_content_type WHERE model = 'nowhere';
 CREATE TABLE "odd ""name" (a);
 INSERT INTO "odd ""name" VALUES (1);
@@ -98,6 +106,23 @@ class Duty(Permission):
 class Shift(models.Model):
     duty = models.ForeignKey(Duty, models.CASCADE)
     others = models.ManyToManyField(Duty, related_name="+")
+"""
+PEOPLE = """
+class Person(models.Model):
+    class Meta:
+        db_table = "people"
+"""
+# Its app comes before shop, whose migration makes the table.
+ADDRESSES = """
+from django.db import models
+
+class Person(models.Model):
+    class Meta:
+        db_table = "people"
+        managed = False
+
+class Address(models.Model):
+    person = models.ForeignKey(Person, models.CASCADE)
 """
 LEAF = """
 from django.db import models
@@ -155,6 +180,23 @@ def test_orphans_and_tables_are_found_however_names_are_written(url: str, tmp_pa
     assert (found["FP201"], found["FP204"]) == ("customer", "thing")
     assert found["FP304"] == 'odd "name'
     assert "nothing differs" in project.done("run", "--fix", "FP201=drop")
+    assert project.execute('SELECT * FROM `"quoted"`') == ((7,),)
+
+
+def test_an_app_may_refer_to_a_table_that_a_later_app_makes(url: str, tmp_path: Path) -> None:
+    project = write_project(tmp_path, url, PEOPLE, {})
+    code = project.pythonpath
+    (code / "addresses").mkdir()
+    (code / "addresses" / "__init__.py").touch()
+    (code / "addresses" / "models.py").write_text(ADDRESSES)
+    settings = (code / "settings.py").read_text().replace('"shop"]', '"addresses", "shop"]')
+    (code / "settings.py").write_text(f"{settings}SILENCED_SYSTEM_CHECKS = ['models.E028']\n")
+    project.django("makemigrations", "addresses", "shop", "-v0")
+    project.django("migrate", "-v0")
+    project.fill("INSERT INTO people VALUES (3); INSERT INTO addresses_address VALUES (1, 3);")
+    project.done("check")
+    assert "nothing differs" in project.done("run")
+    assert project.execute("SELECT id, person_id FROM addresses_address") == ((1, 3),)
 
 
 def write_old_site(path: Path, url: str) -> Project:

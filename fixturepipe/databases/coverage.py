@@ -17,6 +17,7 @@ from django.core.cache import caches
 from django.core.cache.backends.db import BaseDatabaseCache
 from django.db import models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import strip_quotes
 from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.artifacts.manifest import NotCovered
@@ -54,11 +55,14 @@ class Tables:
         return iter(self._tables.values())
 
     def __contains__(self, name: str) -> bool:
-        return self._key(name) in self._tables
+        return self.get(name) is not None
 
     def get(self, name: str) -> TableInfo | None:
-        """The table that a model's `db_table` means; None if there is none."""
-        return self._tables.get(self._key(name))
+        """The table that a model's `db_table` means; None if there is none.
+
+        Some databases take a name that is in quotes already, as in db_table='"schema"."table"'.
+        """
+        return self._tables.get(self._key(name)) or self._tables.get(self._key(strip_quotes(name)))
 
     def quoted(self, shown: str) -> str:
         """A table as SQL takes it, whose name is as `NotCovered` shows it."""

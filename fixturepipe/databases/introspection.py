@@ -20,6 +20,7 @@ from fixturepipe.artifacts.naturalkeys import NaturalKeys
 from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import (
+    Field,
     dumped_fields,
     field_at,
     is_custom,
@@ -118,6 +119,8 @@ def _references(model: type[models.Model]) -> Iterable[Reference]:
         remote = field.remote_field.model._meta.concrete_model
         assert remote is not None
         target = field.target_field
+        if owned := _field_of_owner(target):
+            remote, target = owned.model, owned
         yield Reference(
             field="pk" if field is meta.pk else field.name,
             model=remote._meta.label_lower,
@@ -126,6 +129,23 @@ def _references(model: type[models.Model]) -> Iterable[Reference]:
             constrained=getattr(field, "db_constraint", True),
             parent=bool(field.remote_field.parent_link),
         )
+
+
+def _field_of_owner(target: Field) -> Field | None:
+    """The field of the managed model whose rows are dumped, if an unmanaged one shares its table.
+
+    None for all others.
+    """
+    table = target.model._meta.db_table.lower()
+    if not target.model._meta.managed:
+        for owner in apps.get_models(include_auto_created=True):
+            if not owner._meta.managed or owner._meta.db_table.lower() != table:
+                continue
+            for field in owner._meta.local_concrete_fields:
+                same_keys = natural_key_paths(owner) == natural_key_paths(target.model)
+                if field.column == target.column and same_keys:
+                    return field
+    return None
 
 
 def _many_to_many(model: type[models.Model]) -> Iterable[ManyToMany]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from django.core.management.color import no_style
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import strip_quotes
 
 from fixturepipe.databases.packets import results
 from fixturepipe.databases.tablenames import folded
@@ -37,10 +38,14 @@ def highest_keys(
         found = _postgresql_sequences(connection, columns)
     else:
         found = {table: key - 1 for table, key in next_keys(connection).items() if key > 1}
-    if connection.features.ignores_table_name_case:
-        found = {table.lower(): key for table, key in found.items()}
-        return {table: found[table.lower()] for table in sorted(columns) if table.lower() in found}
-    return {table: found[table] for table in sorted(columns) if table in found}
+    by_key = {folded(table, connection): key for table, key in found.items()}
+    highest = {}
+    for table in sorted(columns):
+        # SQLite and PostgreSQL take a name that is in quotes already.
+        for spelling in (table, strip_quotes(table)):
+            if (key := by_key.get(folded(spelling, connection))) is not None:
+                highest[table] = key
+    return highest
 
 
 def next_keys(connection: BaseDatabaseWrapper) -> dict[str, int]:

@@ -25,6 +25,7 @@ from fixturepipe.artifacts.manifest import SchemaChange
 from fixturepipe.databases.coverage import LEDGER_PREFIX
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.migrations import MigrationKey, pending_migrations
+from fixturepipe.databases.tablesql import parse_create
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from fixturepipe.fixes.declarations import Declaration
@@ -86,6 +87,7 @@ class TableMaker:
         self._listener = listener
         self._statements = StatementLog()
         self._data_migrations = DataMigrations(connection)
+        self._referred: set[str] = set()
 
     @property
     def passed_over(self) -> list[PassedOver]:
@@ -202,17 +204,35 @@ class TableMaker:
         """Run a statement of `migrate`; if it refers to an unmanaged table, make that first.
 
         Whoever manages such a table by hand has it in the source, and nobody has made it here yet.
+        A migration that makes it later, for another model, makes it in place of ours.
         """
         try:
             return execute(sql, params, many, context)
         except DatabaseError:
             referred = re.search(r"REFERENCES `([^`]+)`", str(sql))
-            model = _unmanaged(referred.group(1)) if referred else None
-            if model is None or model._meta.db_table in tables_of(self._connection):
+            made = parse_create(str(sql))
+            if made is not None and made.table in self._referred:
+                self._drop([made.table])
+                self._referred.remove(made.table)
+            elif referred is None or not self._make_unmanaged(referred[1]):
                 raise
-            with self._connection.schema_editor() as editor:
-                editor.create_model(model)
             return execute(sql, params, many, context)
+
+    def _make_unmanaged(self, table: str) -> bool:
+        """Make the table of an unmanaged model; False if there is none, or the table is there."""
+        model = _unmanaged(table)
+        if model is None or table in tables_of(self._connection):
+            return False
+        with self._connection.schema_editor() as editor:
+            editor.create_model(model)
+        self._referred.add(table)
+        return True
+
+    def _drop(self, tables: Iterable[str]) -> None:
+        quote = self._connection.ops.quote_name
+        with self._connection.constraint_checks_disabled(), self._connection.cursor() as cursor:
+            for table in sorted(tables):
+                cursor.execute(f"DROP TABLE {quote(table)}")
 
     def drop_half_made(self, ledger: Ledger) -> None:
         """Drop the tables of the project that an interrupted attempt of this run left behind.
@@ -235,10 +255,7 @@ class TableMaker:
                 hint="They were written after an attempt to migrate was interrupted. Save them,"
                 " then drop all tables, or use an empty database.",
             )
-        quote = self._connection.ops.quote_name
-        with self._connection.constraint_checks_disabled(), self._connection.cursor() as cursor:
-            for table in sorted(half_made):
-                cursor.execute(f"DROP TABLE {quote(table)}")
+        self._drop(half_made)
 
 
 def _unmanaged(table: str) -> type[models.Model] | None:
