@@ -93,8 +93,8 @@ def _make_tables(
             [_described(change) for change in changes],
         ),
         (
-            "These data migrations failed on the empty tables and were passed over. The rows come"
-            " from the source, which has run them:",
+            "This code of the project failed on the empty tables and was passed over. The rows come"
+            " from the source, where it has run:",
             tables.passed_over,
         ),
         (

@@ -1,14 +1,15 @@
-"""Data migrations that fail on an empty target, passed over.
+"""Data migrations and receivers of the project that fail on an empty target, passed over.
 
 A migration of an old project may need rows that a fresh database lacks, read columns that later
-migrations add, or update rows in SQL that only SQLite takes. The source has run it long ago: the
-rows that it would make or change come from there, and those that migrations write into the target
-are deleted before the load. So an operation that fails is passed over if all it does is about rows;
-one that changes the schema must not fail.
+migrations add, or update rows in SQL that only SQLite takes. A receiver of `post_migrate` may need
+rows too. The source has run them long ago: the rows that they would make or change come from there,
+and those that they write into the target are deleted before the load. So code that fails is passed
+over if all it does is about rows; what changes the schema must not fail.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,23 +18,26 @@ from typing import Any
 from django.db import DatabaseError, migrations, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.operations.base import Operation
+from django.db.models.signals import post_migrate, pre_migrate
+from django.dispatch import Signal
 
 from fixturepipe.databases.migrations import changes_only_rows, sql_statements
-from fixturepipe.load.server.failedmigration import FailedOperation, running_operation
+from fixturepipe.load.server.failedmigration import running_operation
 from fixturepipe.load.server.servererrors import NO_PRIVILEGE, code_of, is_transient, server_message
 
 _KINDS: tuple[Any, ...] = (migrations.RunPython, migrations.RunSQL)
+_SIGNALS: tuple[Any, ...] = (pre_migrate, post_migrate)
 
 
 @dataclass(frozen=True)
 class PassedOver:
-    """An operation that failed, and why."""
+    """An operation or a receiver that failed, and why."""
 
-    operation: FailedOperation
+    what: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.operation}: {self.reason}"
+        return f"{self.what}: {self.reason}"
 
 
 class DataMigrations:
@@ -56,16 +60,20 @@ class DataMigrations:
 
     @contextmanager
     def passing_over(self) -> Iterator[None]:
-        """While in the block, RunPython and RunSQL pass over what fails and is about rows alone."""
+        """While in the block, code of the project that fails and is about rows is passed over."""
         originals = [kind.database_forwards for kind in _KINDS]
         try:
             for kind, original in zip(_KINDS, originals, strict=True):
                 kind.database_forwards = self._wrapped(original)
+            for signal in _SIGNALS:
+                signal.send = self._sender(signal)
             with self._connection.execute_wrapper(self):
                 yield
         finally:
             for kind, original in zip(_KINDS, originals, strict=True):
                 kind.database_forwards = original
+            for signal in _SIGNALS:
+                del signal.send
 
     def _wrapped(self, original: Callable[..., None]) -> Callable[..., None]:
         def database_forwards(
@@ -80,13 +88,38 @@ class DataMigrations:
                     original(operation, app_label, schema_editor, *states)
             # Data migrations may raise anything, and some end the process.
             except (Exception, SystemExit) as error:
-                where = running_operation()
-                if where is None or not self._may_pass_over(error):
+                if not self._passes_over(str(running_operation()), error):
                     raise
-                self._connection.enable_constraint_checking()
-                self.passed_over.append(PassedOver(where, _reason(error)))
 
         return database_forwards
+
+    def _sender(self, signal: Signal) -> Callable[..., Any]:
+        def send(sender: Any, **named: Any) -> list[tuple[Any, Any]]:
+            self._changes_schema = False
+            with _unlogged():
+                responses = signal.send_robust(sender, **named)
+            for receiver, response in responses:
+                if isinstance(response, Exception):
+                    name = getattr(receiver, "__qualname__", type(receiver).__qualname__)
+                    what = f"the receiver {receiver.__module__}.{name}"
+                    is_djangos = receiver.__module__.startswith("django.")
+                    if is_djangos or not self._passes_over(what, response):
+                        raise response
+            return responses
+
+        return send
+
+    def _passes_over(self, what: str, error: BaseException) -> bool:
+        """Whether a failure is of rows alone; it is noted then."""
+        is_of_rows = not self._changes_schema and code_of(error) not in NO_PRIVILEGE
+        if not is_of_rows or is_transient(error):
+            return False
+        self._connection.enable_constraint_checking()
+        passed = PassedOver(what, _reason(error))
+        # A receiver may be called for each app.
+        if passed not in self.passed_over:
+            self.passed_over.append(passed)
+        return True
 
     @contextmanager
     def _watched(self, schema_editor: Any) -> Iterator[None]:
@@ -109,9 +142,16 @@ class DataMigrations:
             return transaction.atomic(self._connection.alias)
         return nullcontext()
 
-    def _may_pass_over(self, error: BaseException) -> bool:
-        is_of_rows = not self._changes_schema and code_of(error) not in NO_PRIVILEGE
-        return is_of_rows and not is_transient(error)
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep `send_robust` from logging the errors that it returns, which are named in a warning."""
+    logger = logging.getLogger("django.dispatch")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _reason(error: BaseException) -> str:

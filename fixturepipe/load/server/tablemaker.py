@@ -91,7 +91,7 @@ class TableMaker:
 
     @property
     def passed_over(self) -> list[PassedOver]:
-        """The data migrations that failed, whose rows come from the source."""
+        """The project's code that failed, whose rows come from the source."""
         return self._data_migrations.passed_over
 
     def make(
@@ -115,6 +115,7 @@ class TableMaker:
             ledger.recording_writes() as record,
             self._connection.execute_wrapper(WrittenTables(record)),
             self._connection.execute_wrapper(self._statements),
+            self._data_migrations.passing_over(),
             schema_fixes(self._connection, self._fixes) as changes,
         ):
             if schema == "models":
@@ -141,10 +142,7 @@ class TableMaker:
     def _migrate(self) -> None:
         pending = pending_migrations(self._connection)
         self._listener(StageStarted("migrate", len(pending), "migrations"))
-        with (
-            self._connection.execute_wrapper(self._make_referred_table),
-            self._data_migrations.passing_over(),
-        ):
+        with self._connection.execute_wrapper(self._make_referred_table):
             if _refers_to_migrated(MigrationLoader(self._connection).unmigrated_apps):
                 self._call_migrate(run_syncdb=False)
             self._call_migrate(run_syncdb=True)
