@@ -152,6 +152,39 @@ INSERT INTO django_migrations (app, name, applied)
 VALUES ('shop', '0007_before_the_reset', '2020-01-01');
 """
 
+SWITCHES = """
+from django.contrib.auth.models import AbstractUser
+
+class User(AbstractUser):
+    pass
+
+class Staff(User):
+    class Meta:
+        proxy = True
+
+class Switch(models.Model):
+    on = models.BooleanField(primary_key=True)
+    label = models.CharField(max_length=9)
+
+class Team(models.Model):
+    staff = models.ManyToManyField(Staff)
+    switch = models.ForeignKey(Switch, models.CASCADE)
+"""
+SWITCH_ROWS = """
+INSERT INTO shop_user (id, password, is_superuser, username, first_name, last_name, email,
+is_staff, is_active, date_joined)
+VALUES (1, '', 0, 'anna', '', '', '', 0, 1, '2024-01-01 00:00:00'),
+(2, '', 0, 'ben', '', '', '', 0, 1, '2024-01-01 00:00:00');
+INSERT INTO shop_switch VALUES (0, 'off'), (1, 'on');
+INSERT INTO shop_team VALUES (1, 1);
+INSERT INTO shop_team_staff (team_id, staff_id) VALUES (1, 1);
+"""
+LATER_SWITCH_ROWS = """
+UPDATE shop_switch SET label = label || '!';
+UPDATE shop_team_staff SET staff_id = 2;
+UPDATE shop_team SET switch_id = 0;
+"""
+
 
 @pytest.fixture
 def url(server: servers.Server) -> Iterator[str]:
@@ -171,6 +204,22 @@ def test_proxies_of_permissions_and_untyped_columns(url: str, tmp_path: Path) ->
     project = made(tmp_path, url, PROXIES, PROXY_ROWS)
     assert "nothing differs" in project.done("run")
     assert project.execute("SELECT MIN(id) FROM auth_permission") == ((1001,),)
+
+
+def test_a_sync_knows_rows_with_boolean_keys_and_references_to_proxies(
+    url: str, tmp_path: Path
+) -> None:
+    project = write_project(tmp_path, url, SWITCHES, {})
+    with (project.pythonpath / "settings.py").open("a") as settings:
+        settings.write('AUTH_USER_MODEL = "shop.User"\n')
+    project.django("makemigrations", "shop", "-v0")
+    project.django("migrate", "-v0")
+    project.fill(SWITCH_ROWS)
+    project.done("run")
+    project.fill(LATER_SWITCH_ROWS)
+    project.done("sync")
+    assert project.execute("SELECT label FROM shop_switch ORDER BY 1") == (("off!",), ("on!",))
+    assert project.execute("SELECT staff_id FROM shop_team_staff") == ((2,),)
 
 
 def test_orphans_and_tables_are_found_however_names_are_written(url: str, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Chunk, Manifest
-from fixturepipe.artifacts.records import line_object, object_lines
+from fixturepipe.artifacts.records import encode_value, line_object, object_lines
 from fixturepipe.artifacts.rundir import RunDirectory
 
 FILE = ".catalog"
@@ -185,7 +185,7 @@ def objects_with_keys(
     wanted = {key_text(key) for key in keys}
     found: dict[str, dict[str, Any]] = {}
     start = _HEAD + label.encode() + _KEY
-    written = {form.encode() for text in wanted for form in (text, f'"{text}"')}
+    written = {form for key in keys for form in _spellings(key)}
     with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
         lookups = sorted({lookup_key_of(key) for key in keys})
         numbers = list(_chunks_with(connection, label, lookups))
@@ -215,6 +215,12 @@ def _chunks_with(
             held.frombytes(blob)
             if not set(among).isdisjoint(held):
                 yield number
+
+
+def _spellings(key: object) -> tuple[bytes, ...]:
+    """A key as a line may have it: as JSON, as text, and a number in a text as a number."""
+    text = key_text(key)
+    return encode_value(key), text.encode(), f'"{text}"'.encode()
 
 
 def _may_be(line: bytes, start: bytes, keys: Collection[bytes]) -> bool:

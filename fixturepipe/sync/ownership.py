@@ -77,7 +77,8 @@ class Ownership:
         field = _reference(model, name)
         if field is None or not isinstance(natural, list) or not _is_key(key):
             return False
-        remote = field.remote_field.model
+        # A proxy's rows are objects of its concrete model.
+        remote = field.remote_field.model._meta.concrete_model
         if field.target_field is not remote._meta.pk or not natural_key_paths(remote):
             # Only the project's own code could say it.
             return True
