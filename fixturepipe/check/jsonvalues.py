@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from fixturepipe.artifacts.jsonguard import is_too_deep
 from fixturepipe.check.columntest import (
     ASK,
     BIG_IN_JSON,
+    FLOAT_IN_JSON,
     NO_JSON,
     NOT_FINITE,
     NOT_UTF8,
@@ -30,8 +32,9 @@ from fixturepipe.databases.fields import Field
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.fixes.values import Verdict
 
-# An integer of 64 bits or more has 19 digits at least. MariaDB nests 31 levels, MySQL 100.
-_LONG_NUMBER = re.compile("[0-9]{19}")
+# An integer of 64 bits or more has 19 digits at least, a float as Python writes it 17 at most.
+# MariaDB nests 31 levels, MySQL 100.
+_LONG_NUMBER = re.compile("[1-9][0-9.]{18}")
 _LEVELS = 31
 # Python reads integers of so many characters (sys.get_int_max_str_digits).
 _MOST_DIGITS = 4_300
@@ -49,9 +52,7 @@ def json_text(_: Field, column: TargetColumn) -> ColumnTest:
             if len(raw) > 2 * _LEVELS and raw.count("[") + raw.count("{") > _LEVELS:
                 return False
         joined = ",".join(raws)
-        if limits.json_doubles and _LONG_NUMBER.search(joined):
-            return False
-        return len(joined) < limits.packet // 4
+        return len(joined) < limits.packet // 4 and not _LONG_NUMBER.search(joined)
 
     return ColumnTest(fine, lambda raw: _json_verdict(raw, limits), f"{limits.packet} bytes")
 
@@ -64,34 +65,43 @@ def _json_verdict(raw: Any, limits: Limits) -> Verdict:
     if is_too_deep(raw):
         return (REFUSED_JSON,)
     constants: list[str] = []
-    infinite: list[str] = []
+    floats: list[str] = []
     integers: list[str] = []
     try:
         json.loads(
             raw,
             parse_constant=constants.append,
-            parse_float=_infinite(infinite),
+            parse_float=_long(floats),
             parse_int=_kept(integers),
         )
     except (ValueError, RecursionError):
         return (NO_JSON,)
     if constants:
         return (NOT_FINITE,)
-    if infinite or any(len(i) > _MOST_DIGITS for i in integers):
+    if any(math.isinf(float(f)) for f in floats) or any(len(i) > _MOST_DIGITS for i in integers):
         return (REFUSED_JSON,)
     if limits.json_doubles and not all(-(2**63) <= int(i) < 2**64 for i in integers):
         return (BIG_IN_JSON,)
-    return (TOO_LARGE,) if literal_size(raw) > limits.packet else (ASK,)
+    if literal_size(raw) > limits.packet:
+        return (TOO_LARGE,)
+    return (FLOAT_IN_JSON, ASK) if any(map(_is_rounded, floats)) else (ASK,)
 
 
-def _infinite(found: list[str]) -> Callable[[str], float]:
-    """Collects the numbers that are too large for a float, which Python reads as infinity."""
+def _is_rounded(number: str) -> bool:
+    """Whether Python's float of the number is another one in decimal notation."""
+    try:
+        return Decimal(number) != Decimal(repr(float(number)))
+    except InvalidOperation:
+        return True  # an exponent that is too small for either
+
+
+def _long(floats: list[str]) -> Callable[[str], float]:
+    """Collects the numbers that a float may not hold: with many digits, or an exponent."""
 
     def parse(number: str) -> float:
-        value = float(number)
-        if math.isinf(value):
-            found.append(number)
-        return value
+        if len(number) > 17 or "e" in number.lower():
+            floats.append(number)
+        return 0.0
 
     return parse
 

@@ -25,6 +25,7 @@ from fixturepipe.check.columntest import (
     Values,
     suspects,
 )
+from fixturepipe.databases.decimals import SQLiteDecimals
 from fixturepipe.databases.fields import Field, root_field
 from fixturepipe.fixes.values import Verdict
 
@@ -73,15 +74,13 @@ def boolean(_: Field, __: TargetColumn) -> ColumnTest:
     return ColumnTest(fine, judge, suspect=suspects("integer", or_if=["{c} NOT IN (0, 1)"]))
 
 
-def decimals(field: Field, _: TargetColumn) -> ColumnTest:
-    """Decimals with the field's digits, as Django reads them from SQLite's floats."""
+def decimal_numbers(field: Field, _: TargetColumn) -> ColumnTest:
+    """Decimals with the field's digits."""
     root = root_field(field)
     assert isinstance(root, models.DecimalField)
     places, digits = root.decimal_places, root.max_digits
-    # As Django reads a decimal from SQLite (DatabaseOperations.get_decimalfield_converter).
-    read = decimal.Context(prec=15).create_decimal_from_float
-    unit, context = decimal.Decimal(1).scaleb(-places), decimal.Context(prec=digits)
-    # SQLite's numbers have 15 digits: each larger one is judged.
+    decimals = SQLiteDecimals(field)
+    # 15 digits of a float are certain: each larger number is judged.
     most = 10 ** (min(digits, 15) - places)
 
     def fine(raws: Values) -> bool:
@@ -97,10 +96,10 @@ def decimals(field: Field, _: TargetColumn) -> ColumnTest:
         if not math.isfinite(raw):
             return (NOT_FINITE,)
         try:
-            kept = read(raw).quantize(unit, context=context)
+            kept = decimals.value(raw)
         except decimal.InvalidOperation:
             return (TOO_MANY_DIGITS,)
-        return FINE if kept == read(raw) else (ROUNDED,)
+        return FINE if kept == decimals.exact(raw) else (ROUNDED,)
 
     # ROUND is quick for whole numbers; the multiplication loses nothing of the 15 digits.
     scaled = f"({{c}} * 1e{places})"

@@ -182,7 +182,7 @@ class TableScan:
         for i, verdict in zip(
             asked, self._answers(field, tuple(raws[i] for i in asked)), strict=True
         ):
-            verdicts[i] = verdict
+            verdicts[i] = [*(rule for rule in verdicts[i] if rule != ASK), *verdict]
         return verdicts
 
     def _answers(self, field: Field, raws: Row) -> list[Verdict]:

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 
 from fixturepipe.check.columntest import (
     ASK,
+    CHANGED,
     FINE,
     NOT_UTF8,
     NUL,
@@ -24,7 +25,7 @@ from fixturepipe.check.columntest import (
     TargetColumn,
     Values,
 )
-from fixturepipe.databases.fields import Field, has_own_code, root_field
+from fixturepipe.databases.fields import Field, is_read_by_django, root_field
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.fixes.values import Verdict
 
@@ -33,10 +34,12 @@ _PLAIN_ADDRESSES = re.compile(r"(?:[0-9.]+\n)*")
 
 
 def address(field: Field, column: TargetColumn) -> ColumnTest:
-    """IP addresses: text that the field does not change when it is loaded."""
+    """IP addresses: text, some of which Django writes in another form when it saves it."""
     root, as_text = root_field(field), text(field, column)
-    if has_own_code(root):
-        return as_text  # loaded as it is stored
+    # A column of the type char drops spaces at the end.
+    is_padded = column.type is None or column.type.lower().startswith("char")
+    if not is_read_by_django(root):
+        return as_text
 
     def fine(raws: Values) -> bool:
         if not as_text.fine(raws):
@@ -49,15 +52,15 @@ def address(field: Field, column: TargetColumn) -> ColumnTest:
         verdict = as_text.judge(raw)
         if verdict or not isinstance(raw, str):
             return verdict
+        if is_padded and raw.endswith(" "):
+            return (CHANGED,)
         try:
-            loaded = root.get_prep_value(root.to_python(raw))
+            saved = root.get_prep_value(root.to_python(raw))
         except ValidationError:
-            return (UNREADABLE,)
-        if not loaded:
-            return (UNREADABLE,)  # the column gets NULL
-        return FINE if loaded == raw else (OTHER_ADDRESS,)
+            saved = None
+        return FINE if saved == raw else (OTHER_ADDRESS,)
 
-    return replace(as_text, fine=fine, judge=judge)
+    return replace(as_text, fine=fine, judge=judge, limit=column.type or "char(39)")
 
 
 # Random UUIDs and those of versions 1 to 5 are taken everywhere.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from fixturepipe.check.columntest import (
     FINE,
     LOST_HOUR,
     OTHER_CLASS,
+    ROUNDED,
     UNREADABLE,
     ZONED,
     ColumnTest,
@@ -23,6 +25,8 @@ from fixturepipe.check.columntest import (
 )
 from fixturepipe.databases.fields import Field
 from fixturepipe.fixes.values import Verdict
+
+_MORE_DIGITS = re.compile(r"\.\d{6}0*[1-9]")
 
 
 def date(_: Field, __: TargetColumn) -> ColumnTest:
@@ -63,12 +67,16 @@ def _test(kind: type, parse: Callable[[str], Any]) -> ColumnTest:
     dated, is_datetime = issubclass(kind, datetime.date), kind is datetime.datetime
     # A datetime of the last day may be in the year 10000 in UTC.
     last = "9999-12-31" if is_datetime else ":"
+    # As text with microseconds. Python reads more digits, and drops them.
+    longest = len("2024-01-01 12:00:00.123456") if dated else len("12:00:00.123456")
 
     def fine(raws: Values) -> bool:
         # What is not ISO 8601 raises; Django calls the same function first.
         values = list(map(read, raws))
         zones_are_fine = kind is datetime.date or (is_datetime and settings.USE_TZ)
         if not zones_are_fine and any(value.tzinfo for value in values):
+            return False
+        if max(map(len, raws)) > longest:
             return False
         return not dated or bool(min(raws) >= "1000" and max(raws) < last)
 
@@ -81,9 +89,11 @@ def _test(kind: type, parse: Callable[[str], Any]) -> ColumnTest:
             return (UNREADABLE,)
         if getattr(value, "tzinfo", None) is not None and not (is_datetime and settings.USE_TZ):
             return (ZONED,)
+        if isinstance(raw, str) and _MORE_DIGITS.search(raw):
+            return (ROUNDED,)
         return (EARLY,) if dated and value.year < 1000 else FINE
 
-    return ColumnTest(fine, judge)
+    return ColumnTest(fine, judge, "" if kind is datetime.date else "microseconds")
 
 
 def _is_in_utc(value: datetime.datetime) -> bool:

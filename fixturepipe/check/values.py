@@ -17,7 +17,7 @@ _TESTS: Mapping[str, Callable[[Field, TargetColumn], ColumnTest]] = {
     "BooleanField": numbers.boolean,
     "DateField": times.date,
     "DateTimeField": times.date_time,
-    "DecimalField": numbers.decimals,
+    "DecimalField": numbers.decimal_numbers,
     "DurationField": numbers.duration,
     "FloatField": numbers.floats,
     "GenericIPAddressField": texts.address,

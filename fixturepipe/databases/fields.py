@@ -127,8 +127,11 @@ def is_custom(field: Field, connection: BaseDatabaseWrapper) -> bool:
 
 
 def has_own_code(field: Field) -> bool:
-    """Whether the field's class is not Django's, or changes how its values are read or written."""
-    if field.get_internal_type() not in BUILT_IN:
+    """Whether the field's class is not Django's, or changes how its values are read or written.
+
+    Django's own GenericIPAddressField does, too: it stores "::1" for "0::1".
+    """
+    if field.get_internal_type() not in BUILT_IN or isinstance(field, models.GenericIPAddressField):
         return True
     return any(not _is_djangos(getattr(type(field), name, None)) for name in _DECIDING)
 
@@ -159,12 +162,20 @@ def without_code(field: Field, connection: BaseDatabaseWrapper) -> Field | None:
         return root
     if not has_built_in_column(root, connection):
         return None
-    kind = getattr(models, root.get_internal_type())
-    if isinstance(root, models.DecimalField):
-        decimal: Field = kind(max_digits=root.max_digits, decimal_places=root.decimal_places)
-        return decimal
-    plain: Field = kind()
-    return plain
+    kind = plain_class(root.get_internal_type())
+    is_decimal = isinstance(root, models.DecimalField)
+    names = ("max_digits", "decimal_places") if is_decimal else ()
+    return kind(**{name: getattr(root, name) for name in names})
+
+
+def plain_class(kind: str) -> type[Field]:
+    """Django's own class for columns of an internal type, one that stores what it is given.
+
+    A FileField stores '' for NULL, a GenericIPAddressField "::1" for "0::1".
+    """
+    is_rewritten = kind in ("FileField", "GenericIPAddressField")
+    found: type[Field] = models.CharField if is_rewritten else getattr(models, kind)
+    return found
 
 
 def _is_djangos(method: object) -> bool:

@@ -32,7 +32,7 @@ LOOKED_UP = 1_000
 
 _TEXT = ("CharField", "SlugField", "TextField")
 _EXACT = {*INTEGERS, *_TEXT, "BooleanField", "DateField", "DateTimeField", "DecimalField"}
-_EXACT |= {"TimeField", "UUIDField", "GenericIPAddressField", "FileField", "FilePathField"}
+_EXACT |= {"TimeField", "UUIDField", "FileField", "FilePathField"}
 
 
 class UnprovenError(Exception):

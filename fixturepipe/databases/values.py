@@ -1,5 +1,7 @@
 """Values of one column at both endpoints, read as Django reads them, and compared exactly.
 
+Of SQLite's decimals more digits are read than Django reads (see `decimals`).
+
 Equal means: of the same Python type and the same value. So True is not 1, 1 is not 1.0, text
 is compared code point by code point, floats bit by bit, decimals by value, datetimes by
 instant and microsecond. NULL is equal to NULL only: a JSON `null` is not, although Django
@@ -38,6 +40,7 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.decimals import SQLiteDecimals
 from fixturepipe.databases.fields import Field, has_built_in_column, is_custom, root_field
 from fixturepipe.databases.text import printable, shortened
 
@@ -135,6 +138,8 @@ class Reader:
         custom = is_custom(root, connection)
         self.is_raw = custom and not has_built_in_column(root, connection)
         self.backend = [] if self.is_raw else connection.ops.get_db_converters(self._column)
+        if self.backend and connection.vendor == "sqlite" and isinstance(root, models.DecimalField):
+            self.backend = [_sqlite_decimals(root)]
         self.own = [] if custom else self._column.get_db_converters(connection)
         self._from_text = _FROM_TEXT.get(self.kind) if as_text and not self.is_raw else None
         self.is_json = self.kind == "JSONField" and not self.is_raw
@@ -178,6 +183,12 @@ class Reader:
         for convert in (*self.backend, *self.own):
             value = convert(value, self._column, self.connection)
         return value.tobytes() if isinstance(value, memoryview) else value
+
+
+def _sqlite_decimals(field: Field) -> Callable[..., decimal.Decimal]:
+    """In place of Django's converter, which loses digits of large numbers."""
+    read = SQLiteDecimals(field).value
+    return lambda raw, *_: read(raw)
 
 
 class Column:

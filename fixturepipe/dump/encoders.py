@@ -22,7 +22,6 @@ import uuid
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import repeat
 from json.encoder import encode_basestring as quoted
 from typing import Any, TypeAlias
 
@@ -33,6 +32,7 @@ from django.utils.dateparse import parse_date, parse_datetime, parse_time
 from django.utils.duration import duration_string
 
 from fixturepipe.artifacts.jsonguard import MAX_VALUE_DEPTH, is_too_deep
+from fixturepipe.databases.decimals import SQLiteDecimals
 from fixturepipe.databases.fields import INTEGERS, TEXTS, Field, is_custom
 from fixturepipe.databases.jsontext import (
     UnserializableError,
@@ -49,8 +49,6 @@ Encode: TypeAlias = Callable[[Values], Iterable[str]]
 _DATETIMES = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{6})?,)+", re.ASCII)
 # Integers in JSON of more than 64 bits, which orjson would read as floats.
 _LARGE_NUMBERS = re.compile(r"\d{19}", re.ASCII)
-_STEPS = decimal.Context(prec=15)
-
 
 _TOO_DEEP = f"it is nested more than {MAX_VALUE_DEPTH} levels deep"
 
@@ -129,23 +127,21 @@ def _sqlite_uuids(values: Values) -> Iterable[str]:
 
 
 def _sqlite_decimals(field: Field) -> Encode:
-    """SQLite keeps 15 significant digits; DatabaseOperations.get_decimalfield_converter.
+    """As `databases/decimals` reads them.
 
     A float that is the nearest one to a decimal of up to 15 digits gives that decimal back
     (DBL_DIG); so where a value equals its own `%.2f`, that is what Django reads.
     """
     declared: Any = field
     places, digits = declared.decimal_places, declared.max_digits
-    step, context = decimal.Decimal(1).scaleb(-places), declared.context
-    read, quantize = _STEPS.create_decimal_from_float, decimal.Decimal.quantize
+    read = SQLiteDecimals(field).value
     form, limit = f"%.{places}f", 10.0 ** (min(15, digits) - places)
 
     def encode(values: Values) -> Iterable[str]:
         texts = list(map(form.__mod__, values))
         if list(map(float, texts)) == list(values) and max(map(abs, values)) < limit:
             return map('"%s"'.__mod__, texts)
-        exact = map(quantize, map(read, values), repeat(step), repeat(None), repeat(context))
-        return map('"%s"'.__mod__, exact)
+        return map('"%s"'.__mod__, map(read, values))
 
     return encode
 

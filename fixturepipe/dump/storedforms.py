@@ -1,8 +1,8 @@
 """The form in which the values of custom fields stand in a fixture.
 
 A custom field has code of the project's own, which may rewrite, refuse or encrypt what it is
-given. Its values travel as the database stores them wherever possible. The form is chosen once
-for a column, on the first use:
+given; Django's GenericIPAddressField rewrites addresses, too. Their values travel as the database
+stores them wherever possible. The form is chosen once for a column, on the first use:
 
     same      The stored form, and stock loaddata stores it unchanged (proven on a sample).
     own       Django's form (`value_to_string`), which comes back for every value of the column.

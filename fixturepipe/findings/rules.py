@@ -146,8 +146,8 @@ RULES = _rules(
     Rule(
         "FP116",
         "warning",
-        "The number has more digits than the field stores ({limit}): Django reads it rounded, and"
-        " it arrives rounded.",
+        "The value has more digits than the field stores ({limit}). It arrives as Django reads it,"
+        " with fewer digits.",
         "Nothing, if the digits do not matter.",
     ),
     Rule(
@@ -184,9 +184,10 @@ RULES = _rules(
     ),
     Rule(
         "FP122",
-        "error",
-        "Django normalizes this IP address when it saves it: the value would change.",
-        "Write it as Django does: without spaces, IPv6 shortened and in lower case.",
+        "note",
+        "Django writes this IP address in another form, or refuses it, when it saves the object. It"
+        " arrives as it is.",
+        "Nothing, or write it as Django does: without spaces, IPv6 shortened and in lower case.",
     ),
     Rule(
         "FP123",
@@ -206,6 +207,13 @@ RULES = _rules(
         "error",
         "The target's column ({limit}) would store another value.",
         "Give the field a type on this server that keeps the value as it is.",
+    ),
+    Rule(
+        "FP126",
+        "warning",
+        "A number in the JSON has more digits than Python's floats: Django reads it rounded, and it"
+        " arrives rounded.",
+        "Store such numbers as text if the digits matter.",
     ),
     Rule(
         "FP201",

@@ -77,6 +77,7 @@ FIXES_FOR: Mapping[str, tuple[FixName, ...]] = {
     "FP123": _ANY,
     "FP124": _ANY,
     "FP125": _ANY,
+    "FP126": _ANY,
     "FP201": _ANY,
     "FP202": ("drop",),
     "FP203": ("rename", "null", "drop"),

@@ -19,6 +19,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.dateparse import parse_datetime
 
+from fixturepipe.databases.decimals import SQLiteDecimals
 from fixturepipe.databases.fields import Field, root_field
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import Fix, Fixes
@@ -155,18 +156,15 @@ def stored(field: Field, value: Any, source: BaseDatabaseWrapper) -> Any:
     if isinstance(raw, bool):
         return int(raw)
     if isinstance(root_field(field), models.DecimalField) and raw is not None:
-        return float(raw)
+        return _as_sqlite(decimal.Decimal(raw))
     return bytes(raw) if isinstance(raw, memoryview) else raw
 
 
-def fewer_places(field: Field, raw: Any) -> float:
+def fewer_places(field: Field, raw: Any) -> int | float:
     """The number, cut to the field's decimal places."""
     if not math.isfinite(_number(raw)):
         raise CannotFixError(raw)
-    root: Any = root_field(field)
-    read = decimal.Context(prec=15).create_decimal_from_float(raw)
-    unit = decimal.Decimal(1).scaleb(-root.decimal_places)
-    return float(read.quantize(unit, decimal.ROUND_DOWN, decimal.Context(prec=root.max_digits)))
+    return _as_sqlite(SQLiteDecimals(field).value(raw, decimal.ROUND_DOWN))
 
 
 def readable(raw: Any) -> str:
@@ -191,11 +189,15 @@ def number(field: Field, raw: Any) -> int | float:
     read = decimal.Decimal(raw.strip() if isinstance(raw, str) else _number(raw))
     if not read.is_finite():
         raise CannotFixError(raw)
-    if read == read.to_integral_value():
-        return int(read)
-    if root_field(field).get_internal_type() not in ("DecimalField", "FloatField"):
+    takes_fractions = root_field(field).get_internal_type() in ("DecimalField", "FloatField")
+    if read != read.to_integral_value() and not takes_fractions:
         raise CannotFixError(raw)
-    return float(read)
+    return _as_sqlite(read)
+
+
+def _as_sqlite(number: decimal.Decimal) -> int | float:
+    """The number as SQLite holds it in a numeric column."""
+    return int(number) if number == number.to_integral_value() else float(number)
 
 
 def boolean(raw: Any) -> int:

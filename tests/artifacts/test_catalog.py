@@ -132,7 +132,9 @@ def test_without_a_catalog_all_chunks_are_read(tmp_path, content):
     assert (json.loads(hit.line), hit.origins) == (objects[7], (str(tmp_path / "given.json"),))
 
 
-@pytest.mark.parametrize("key", [17, -3, 10**25, 0.5, "red", "017", 'a "b" \\', "é", str(KEY), [1, "é"]])
+@pytest.mark.parametrize(
+    "key", [17, -3, 10**25, 0.5, "red", "017", 'a "b" \\', "é", str(KEY), [1, "é"]]
+)
 def test_objects_are_found_by_their_keys_among_others(tmp_path, key):
     objects = [a("a.tag", 1000 + n, slug=str(n)) for n in range(3)]
     objects += [a("a.tree", key, name="n", parent=None), a("a.tag", key, slug="it")]

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.fields import BUILT_IN, has_built_in_column
+from fixturepipe.databases.fields import BUILT_IN, has_built_in_column, plain_class
 from fixturepipe.load.server.literals import literal
 
 AnyField: TypeAlias = "models.Field[Any, Any]"
@@ -33,8 +33,7 @@ def as_django_made(field: AnyField, source: BaseDatabaseWrapper) -> AnyField | N
     if kind not in BUILT_IN or not has_built_in_column(field, source):
         return None
     plain: Any = copy.copy(field)
-    # A FileField would store '' for NULL.
-    plain.__class__ = models.CharField if kind == "FileField" else getattr(models, kind)
+    plain.__class__ = plain_class(kind)
     if kind == "JSONField":
         plain.encoder = None
     return plain  # type: ignore[no-any-return]
