@@ -73,7 +73,7 @@ def check_target(alias: str, database: Mapping[str, Any]) -> list[checks.CheckMe
     if database.get("ENGINE") in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
         return [
             checks.Warning(
-                f"{where} is not MySQL or MariaDB, and fixturepipe takes it for the target.",
+                f"{where} is not MySQL or MariaDB, but fixturepipe would use it as the target.",
                 hint="Name the target with --target.",
                 id="fixturepipe.W003",
             )

@@ -72,7 +72,7 @@ def sync(
     listener: Listener,
 ) -> SyncResult:
     """Bring the target to what the source holds now. Raises as `Pipeline.sync`."""
-    require_finished(directory, manifest, _name(endpoints))
+    require_finished(directory, manifest, endpoints.target_title)
     _settle(directory)
     fixes = tuple(Declaration(*each) for each in manifest.fix)
     dump_options = DumpOptions(
@@ -87,7 +87,7 @@ def sync(
         current = snapshot.enter_context(
             current_source(directory, endpoints, manifest, dump_options, listener, repair)
         )
-        require_migrations(manifest, current.migrations, _name(endpoints))
+        require_migrations(manifest, current.migrations, endpoints.target_title)
         hands = _Hands(directory, manifest, current, options, listener)
         base = msgspec.structs.replace(
             manifest,
@@ -103,7 +103,7 @@ def sync(
         )
         work = Syncing(directory, manifest, base, hands, options, listener)
         ending.callback(work.close)
-        work.prepare(current.models, hands.left_out, current.changes, _name(endpoints))
+        work.prepare(current.models, hands.left_out, current.changes, endpoints.target_title)
         if not current.is_shared:
             # The load binds the alias whose connection has the snapshot's transaction.
             snapshot.close()
@@ -130,7 +130,7 @@ def _replace(directory: RunDirectory, kept: KeptSnapshot, listener: Listener) ->
         replace_kept(directory, kept)
     else:
         remove_kept(directory)
-        text = "No snapshot is kept: only a copy of a SQLite source, without a transform, can be."
+        text = "No snapshot is kept: that takes a copy of a SQLite source, and no transform."
         listener(Notice("info", text))
 
 
@@ -265,8 +265,8 @@ class _Hands:
             had_one = kept_path(self._directory).exists()
             remove_kept(self._directory)
             if had_one:
-                text = "The kept snapshot was removed, since the target differs from the source."
-                hint = "`fixturepipe sync` compares all rows then."
+                text = "The kept snapshot was removed, because the target differs from the source."
+                hint = "The next `fixturepipe sync` compares all rows."
                 self._listener(Notice("warning", f"{text} {hint}"))
             return
         kept = KeptSnapshot(
@@ -284,13 +284,13 @@ class _Hands:
     def _compare_with_kept(self, sink: DifferingRows) -> None:
         """Raises NotUsableError, or ValueError or DatabaseError for a file that is damaged."""
         if self._manifest.transform is not None:
-            raise NotUsableError("the transform is asked about every row")
+            raise NotUsableError("the transform may change any row")
         if self._options.existing != "refuse":
-            raise NotUsableError(f"--existing {self._options.existing} is about every row")
+            raise NotUsableError(f"--existing {self._options.existing} needs every row")
         if any(self.left_out.values()):
-            raise NotUsableError("the run or a sync has left rows out")
+            raise NotUsableError("the run or a sync has left out rows")
         if not self._current.is_shared:
-            raise NotUsableError("it is compared with a copy, and there is none")
+            raise NotUsableError("there is no copy of the source to compare it with")
         kept = read_kept(kept_path(self._directory))
         state = last_state(self._directory, self._manifest)
         require_usable(kept, state, self._schema, self._current.models)
@@ -339,7 +339,8 @@ def _require_same_natural_rows(diff: SnapshotDiff, covered: Sequence[type[models
 
     for model in covered:
         if model._meta.label_lower in NATURAL_PRIMARY and next(found(model), None) is not None:
-            raise NotUsableError(f"{model._meta.label_lower} has changed, which others refer to")
+            name = model._meta.label_lower
+            raise NotUsableError(f"{name} has changed, to which other rows refer")
 
 
 def _in_target(label: str, to: str, keys: Sequence[Any]) -> list[Any] | None:
@@ -370,7 +371,3 @@ def _settle(directory: RunDirectory) -> None:
         if state is not None and state.finished:
             write_sync(directory, msgspec.structs.replace(each, loaded=True))
     remove_unloaded(directory)
-
-
-def _name(endpoints: Endpoints) -> str:
-    return "" if endpoints.target is None else endpoints.target.name

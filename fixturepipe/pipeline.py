@@ -282,9 +282,9 @@ class Pipeline:
         with self._writing(), recorded:
             if not self.directory.manifest.exists():
                 raise RunDirectoryError(
-                    f"{self.directory.path} holds no run that could be brought up to date",
-                    hint="`fixturepipe run` moves everything once; `fixturepipe sync` brings what"
-                    " has changed since.",
+                    f"{self.directory.path} holds no run to bring up to date",
+                    hint="`fixturepipe run` moves everything once; then `fixturepipe sync` moves"
+                    " what has changed since.",
                 )
             manifest = read_manifest(self.directory)
             self._endpoints.migrated_source()

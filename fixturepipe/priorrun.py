@@ -101,7 +101,7 @@ def warn_of_changes(
         status = read_load_status(directory, manifest.run)
         command = "sync" if status is not None and status.finished else "dump"
         text = f"The source has changed since its dump ({'; '.join(moved)})."
-        listener(Notice("warning", f"{text} `fixturepipe {command}` takes that too."))
+        listener(Notice("warning", f"{text} `fixturepipe {command}` moves these changes too."))
 
 
 def _options_of(arrangement: Arrangement) -> ArrangeOptions:

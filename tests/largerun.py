@@ -307,7 +307,9 @@ def _write_rejects(directory: RunDirectory, labels: list[str]) -> None:
         text = f"Duplicate entry '{SECRET}' for key '{label}.email'"
         hint = "The source has two rows that the target takes as one."
         reasons = [Reason(label, pk, text, "email", repr(SECRET), hint) for pk in range(1, 7)]
-        reasons.append(Reason(label, SECRET, f"owner is {SECRET!r}, and there is no such user"))
+        reasons.append(
+            Reason(label, SECRET, f"owner refers to auth.user {SECRET!r}, which does not exist")
+        )
         objects = [{"model": label, "pk": reason.pk, "fields": {}} for reason in reasons]
         write_rejects(directory, f"{number:04}-{label}.json", objects, reasons)
 
@@ -320,7 +322,7 @@ def _write_arrange_rejects(directory: RunDirectory, left_out: str, kept: str) ->
         Reason(
             label,
             pk,
-            f"{label} {pk}: owner is 9, and there is no such auth.user{end}",
+            f"{label} {pk}: owner refers to auth.user 9, which does not exist{end}",
             "owner",
             "9",
         )

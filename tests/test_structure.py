@@ -11,7 +11,7 @@
          │
     databases/  fixes/  findings/  report/  artifacts/  graph   shared: none imports a stage
          │
-    config  errors  events  apps            single modules
+    config  errors  events  wording  apps   single modules
 
 Modules are read, not imported, so that an import inside a function counts like any other.
 """
@@ -31,10 +31,10 @@ ENTRIES = ("__main__", "management")
 PIPELINE = ("pipeline", "priorrun", "handovers", "cutover")
 STAGES = ("check", "dump", "arrange", "load", "verify", "sync")
 SHARED = ("databases", "fixes", "findings", "report", "artifacts", "graph")
-SINGLE = ("config", "errors", "events", "apps")
+SINGLE = ("config", "errors", "events", "wording", "apps")
 # From the top down; a module imports none above it.
 LAYERS = (ENTRIES, ("cli",), PIPELINE, STAGES, SHARED, SINGLE)
-WITHOUT_DJANGO = {"arrange", "artifacts", "findings", "graph", "errors", "events"}
+WITHOUT_DJANGO = {"arrange", "artifacts", "findings", "graph", "errors", "events", "wording"}
 # `fixes` has a half that knows no Django.
 PURE_MODULES = {("fixes", "declarations")}
 # Rooms within a stage on which the stage's other modules are built, never the reverse.

@@ -30,6 +30,7 @@ from fixturepipe.artifacts.manifest import ModelSchema, Reference
 from fixturepipe.artifacts.naturalkeys import NaturalKeys
 from fixturepipe.artifacts.records import encode_value, object_line
 from fixturepipe.graph import ModelGraph
+from fixturepipe.wording import cut
 
 
 @dataclass
@@ -64,9 +65,9 @@ class KeyValueError(Exception):
     """A primary key that its field cannot read."""
 
     def __init__(self, label: str, pk: object, reason: str) -> None:
-        text = encode_value(pk).decode()
-        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-        super().__init__(f"{label} has pk {shown}, which its field does not take: {reason}")
+
+        pk_shown = cut(encode_value(pk).decode(), _SHOWN)
+        super().__init__(f"{label} has pk {pk_shown}, which its field does not accept: {reason}")
 
 
 @dataclass(frozen=True)

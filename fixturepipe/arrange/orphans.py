@@ -45,10 +45,9 @@ class Orphan:
 
     def __str__(self) -> str:
         end = {"stopped": "", "rejected": "; the object is left out", "null": SET_TO_NULL}
-        return (
-            f"{self.model} {self.pk}: {self.field} is {self.value!r}, and there is no such"
-            f" {self.refers_to}{end[self.done]}"
-        )
+        name = self.model if self.pk is None else f"{self.model} {self.pk}"
+        refers = f"{self.field} refers to {self.refers_to} {self.value!r}, which does not exist"
+        return f"{name}: {refers}{end[self.done]}"
 
 
 class MissingKeys:

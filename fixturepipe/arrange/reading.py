@@ -172,10 +172,10 @@ class Reading:
         (first, first_number), (second, second_number) = places[:2]
         where = "" if first is second else f"{first.path}, "
         second.refuse(
-            f"{index.kind.label} with {index.kind.to} {key} is in {where}object"
-            f" {first_number:,} already",
+            f"{index.kind.label} with {index.kind.to} {key} is already in {where}object"
+            f" {first_number:,}",
             position=f"object {second_number:,}",
-            hint="Take one of them out.",
+            hint="Remove one of them.",
         )
 
     def _has(self, item: Mapping[str, Any], index: KeyIndex, key: Key) -> bool:

@@ -51,6 +51,7 @@ from fixturepipe.errors import (
 )
 from fixturepipe.events import Listener, StageFinished, StageStarted, ignore
 from fixturepipe.graph import Component
+from fixturepipe.wording import counted
 
 FORMAT = 1  # counts up when the same input would be cut differently
 _NAMED = 20  # orphans in the message of an error
@@ -153,7 +154,8 @@ def _refusals_of(directory: RunDirectory) -> Iterator[None]:
         problem = getattr(error, "strerror", None) or error
         raise FixturepipeError(
             f"{directory.path} cannot be written: {problem}",
-            hint="The chunks need twice the space of the fixtures. Free some, then run it again.",
+            hint="The chunks need twice the space of the fixtures. Free some space, then run the"
+            " same command again.",
         ) from error
 
 
@@ -258,11 +260,11 @@ def _cut(
 
 def _dangling(settlement: Settlement, reasons: Path) -> DanglingReferenceError:
     """The error that stops: how many there are by field, and the first of them."""
+    count = counted(settlement.total, "dangling reference")
     fields = [f"  {count:,} from {name}" for name, count in settlement.by_field.most_common(_NAMED)]
     named = [f"  {orphan}" for orphan in settlement.orphans[:_NAMED]]
     return DanglingReferenceError(
-        f"{settlement.total:,} references lead to objects that are in neither the fixtures nor the"
-        " target\n"
+        f"Found {count}: the objects are in neither the fixtures nor the target\n"
         + "\n".join([*fields, "The first of them:", *named, f"All of them are in {reasons}"]),
-        hint="Fix the source, add the missing objects, or pass --on-orphan reject or null.",
+        hint="Correct the source, add the missing objects, or pass --on-orphan reject or null.",
     )

@@ -118,9 +118,9 @@ class GuardedText:
         digits = b"0" * self._digits + outside.translate(_DIGITS)
         if _TOO_LONG in digits:
             self._refuse(
-                f"it has a number of more than {MAX_DIGITS:,} digits",
+                f"it has a number with more than {MAX_DIGITS:,} digits",
                 f"after byte {self._bytes:,}",
-                "No column holds such a number: write it as text, or take it out.",
+                "No column can hold such a number: write it as text, or remove it.",
             )
         self._digits = len(digits) - len(digits.rstrip(b"0")) if not self._in_string else 0
 

@@ -103,7 +103,7 @@ class LoadStatusWriter:
             write_load_status(self._directory, load_status)
         except OSError as error:
             if not self._warned:
-                self._warn(f"{NAME} cannot be written ({error}); the ledger has it all")
+                self._warn(f"{NAME} cannot be written ({error}). The ledger has the same record.")
             self._warned = True
 
 

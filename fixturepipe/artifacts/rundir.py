@@ -221,7 +221,7 @@ class RunDirectory:
                 is_current = False
             if not is_current:
                 raise RunDirectoryError(
-                    f"Another fixturepipe command is at work in {self.path}",
+                    f"Another fixturepipe command is running in {self.path}",
                     hint="Wait for it to end, or give this one its own --workdir.",
                 )
             yield

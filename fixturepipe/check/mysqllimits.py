@@ -19,7 +19,7 @@ from fixturepipe.findings.rules import RULES
 _MOST_BYTES = 3_072
 # A character of utf8mb4.
 _CHARACTER = 4
-_HINT = "For MySQL, {instead}, or declare a fix for the index when `check` asks MySQL."
+_HINT = "For MySQL, {instead}; or declare a fix for the index once `check` names it on MySQL."
 
 
 def refused_by_mysql(

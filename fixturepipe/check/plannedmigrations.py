@@ -30,6 +30,7 @@ from fixturepipe.databases.packets import outcomes
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
+from fixturepipe.wording import cut
 
 Model = type[models.Model]
 
@@ -70,7 +71,8 @@ class PlannedMigrations:
             for statement in _statements(planned.operation, self._connection):
                 error = self._refusal(statement)
                 if error is not None and error.args[0] == _SYNTAX:
-                    yield _refused(planned, f"SQL, {_shortened(statement)}", error)
+                    shown = cut(" ".join(statement.split()), 80)
+                    yield _refused(planned, f"SQL, {shown}", error)
                     break
 
     def _refused_types(self) -> Iterator[Finding]:
@@ -190,8 +192,3 @@ def _refused(planned: _Planned, what: str, error: DatabaseError) -> Finding:
         reason=described["reason"],
         number=described["number"],
     )
-
-
-def _shortened(statement: str) -> str:
-    line = " ".join(statement.split())
-    return line if len(line) <= 80 else f"{line[:79]}…"

@@ -17,7 +17,7 @@ _SHORTER = "Lower max_length (768 characters of utf8mb4 fit into an index), or r
 _NOT_COMPUTED = "Compute the value in Python, or with functions that the server allows there."
 _HINTS: Mapping[int, str] = {
     1059: "Choose a name of at most 64 characters in a migration.",
-    1064: "Change the model, so that Django writes what this server understands.",
+    1064: "Change the model, so that Django writes SQL that this server understands.",
     1069: "Remove indexes: a table can have 64, those of foreign keys included.",
     1071: _SHORTER,
     1074: "Use a TextField, or a max_length of at most 16383.",
@@ -27,11 +27,11 @@ _HINTS: Mapping[int, str] = {
     1170: "Use a CharField with a max_length of at most 768, or remove the index.",
     1273: "Choose a db_collation that the server has (SHOW COLLATION), or none.",
     1901: _NOT_COMPUTED,
-    3109: "Compute the value from other columns than an AutoField.",
-    3818: "Compare other columns than an AutoField.",
+    3109: "Compute the value from columns other than an AutoField.",
+    3818: "Compare columns other than an AutoField.",
     _TOO_LARGE_FOR_PAGE: "Use fewer or shorter columns.",
 }
-_ANY = "Change the model, so that the server takes it."
+_ANY = "Change the model, so that the server accepts it."
 
 
 def is_about_the_table(error: DatabaseError) -> bool:

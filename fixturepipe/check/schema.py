@@ -77,7 +77,7 @@ def columns(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]
         label = model._meta.label_lower
         there = target.catalog.columns.get(table.lower())
         if there is None:
-            leave_out = f" If none makes it there, leave the model out: --exclude {label}."
+            leave_out = f" If no migration creates it, leave the model out: --exclude {label}."
             yield RULES["FP305"].finding(label, "", what=f"the table {table}", otherwise=leave_out)
             continue
         fields = {field.column.lower(): field for field in model._meta.local_concrete_fields}

@@ -112,7 +112,8 @@ class Call:
             return
         if not _is_terminal(sys.stdin):
             raise UsageError(
-                question, hint="Not a terminal, so there is no one to ask. Pass --yes to confirm."
+                f"Not confirmed: {question}",
+                hint="Not a terminal, so there is no one to ask. Pass --yes to confirm.",
             )
         print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -210,7 +211,7 @@ def _graph(manifest: Manifest, form: str) -> str:
     if program is None:
         raise UsageError(
             "Graphviz is not installed",
-            hint="Run `apt install graphviz`, or use --graph dot.",
+            hint="Install it (`apt install graphviz`), or use --graph dot.",
         )
     drawn = subprocess.run(
         [program, "-Tsvg"], input=dot, capture_output=True, text=True, check=True
@@ -330,7 +331,7 @@ def _completion(call: Call) -> int:
 
 def _ask_before_deleting(call: Call) -> None:
     if call.values.get("existing") == "delete":
-        call.ask("Delete all rows in the target's tables?")
+        call.ask("Delete the rows in the target that this run did not write?")
 
 
 COMMANDS: dict[str, Callable[[Call], int]] = {

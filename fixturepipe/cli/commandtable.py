@@ -76,15 +76,15 @@ class Command:
 
 
 MOST, STAGES, TOOLS = COMMAND_GROUPS = (
-    "three commands that most people need",
+    "the commands that most people need",
     "the stages of a run, one at a time",
-    "to look at a run, and to tidy up",
+    "look at a run, and tidy up",
 )
 
 COMMANDS = (
     Command(
         "check",
-        "find what would fail or change on the way; reads only",
+        "find what would fail or change in the move; reads only",
         (CheckOptions,),
         (IGNORE, ONLY_IDS, FIX, TRANSFORM, NATURAL, EXCLUDE, SCHEMA),
         group=MOST,
@@ -102,7 +102,7 @@ COMMANDS = (
     ),
     Command(
         "sync",
-        "bring a target that a run has filled to what the source holds now",
+        "bring the target of a finished run up to date with the source",
         (SyncOptions,),
         (WORKERS, *SYNC, SNAPSHOT, KEEP),
         (YES,),
@@ -156,7 +156,7 @@ COMMANDS = (
         own=(
             Option(
                 "watch",
-                "while a command is at work, show how far it has come, with rate and estimate",
+                "while a command is running, show its progress, rate and remaining time",
                 convert=None,
                 default=False,
                 group=WHAT,
@@ -164,8 +164,8 @@ COMMANDS = (
             ),
             Option(
                 "graph",
-                "show the order of the models and what each needs: as text, for Graphviz (dot), "
-                "or drawn by it (svg)",
+                "show the order of the models and what each needs: as text, as input for Graphviz "
+                "(dot), or drawn by it (svg)",
                 choices=("text", "dot", "svg"),
                 alone="text",
                 group=WHAT,
@@ -216,7 +216,7 @@ COMMANDS = (
     ),
     Command(
         "completion",
-        "print what makes a shell complete commands and options",
+        "print a script that makes a shell complete commands and options",
         arguments=(Argument("shell", "the shell", ("bash", "zsh", "fish")),),
         group=TOOLS,
         of_files=True,
@@ -228,7 +228,7 @@ COMMANDS = (
             YES,
             Option(
                 "keep-ledger",
-                "leave the ledger in the target, which need not be there",
+                "leave the ledger in the target, and do not connect to it",
                 convert=None,
                 default=False,
                 group=WHAT,

@@ -31,15 +31,15 @@ def failure_of(error: BaseException) -> FixturepipeError:
     if isinstance(error, MemoryError):
         return FixturepipeError(
             "There is not enough memory",
-            hint="Use fewer --workers or smaller chunks (--chunk-bytes), then run it again.",
+            hint="Run the command again with fewer --workers or smaller chunks (--chunk-bytes).",
         )
     if _is_of_database(error):
         return _of_database(error)
     if type(error).__module__.partition(".")[0] == "msgspec":
         return FixturepipeError(
             f"A file in the run directory is damaged: {error}",
-            hint="Undo the last edit. `fixturepipe dump` and `fixturepipe arrange` write theirs"
-            " again.",
+            hint="Undo the last edit, or write the file again with `fixturepipe dump` or"
+            " `fixturepipe arrange`.",
         )
     return FixturepipeError(_described(error), hint=_OURS)
 
@@ -70,13 +70,15 @@ def _of_database(error: BaseException) -> FixturepipeError:
     if "malformed" in text or "not a database" in text or "disk I/O error" in text:
         return FixturepipeError(
             f"SQLite cannot read the source: {text}",
-            hint="See what is damaged with `PRAGMA integrity_check`; what can be read is saved by"
-            " `sqlite3 old.sqlite3 .recover | sqlite3 new.sqlite3`.",
+            hint="`PRAGMA integrity_check` shows what is damaged; `sqlite3 old.sqlite3 .recover |"
+            " sqlite3 new.sqlite3` saves what can be read.",
         )
     if "is locked" in text or "is full" in text:
         return FixturepipeError(f"SQLite: {text}", hint=_AGAIN)
     if isinstance(code, int) and code not in _MISTAKES and _is_operational(error):
-        return FixturepipeError(f"The server refused: {text} (error {code})", hint=_AGAIN)
+        return FixturepipeError(
+            f"The server refused a statement: {text} (error {code})", hint=_AGAIN
+        )
     return FixturepipeError(_described(error), hint=_OURS)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fixturepipe.cli.nextcommand import NextCommand
 from fixturepipe.cli.objectview import shortened
+from fixturepipe.wording import counted
 
 if TYPE_CHECKING:
     from fixturepipe import Finding
@@ -18,11 +19,6 @@ _INDENT = "    "
 # A stream that is no terminal gets whole lines.
 _UNLIMITED = 10_000
 _VALUE = 120
-
-
-def counted(number: int, noun: str) -> str:
-    """ "1 error", "2,000 errors"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def findings_text(

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 # The rest of a target's options may hold secrets.
 _SHOWN_OPTIONS = ("unix_socket", "charset")
 _MEANING = {
-    "value": "A row differs where the source has changed since its dump, or the target since its"
+    "value": "A row differs if the source has changed since the dump, or the target since the"
     " load.",
-    "missing": "A row is missing where it is new in the source, or was deleted from the target.",
-    "extra": "A row is extra where it was deleted from the source, or written to the target.",
+    "missing": "A row is missing if it is new in the source, or was deleted from the target.",
+    "extra": "A row is extra if it was deleted from the source, or is new in the target.",
 }
 
 
@@ -38,11 +38,11 @@ def after_differences(
     step = read_state(directory).next if directory.manifest.exists() else "verify"
     if step == "sync":
         print(
-            "A sync brings the target to what the source holds now. If somebody else wrote to the"
-            " target, it changes nothing and names these rows."
+            "`sync` brings the target up to date with the source. If someone else wrote to the"
+            " target, it changes nothing and names their rows."
         )
     elif step == "verify":
-        print("Correct the target, then verify it again.")
+        print("Correct the target, then verify again.")
     print(f"Next: {next_command.line(step)}")
 
 
@@ -60,15 +60,15 @@ def after_run(target: str, settings: Mapping[str, Any], next_command: NextComman
     """Where the data are, how the project comes to use them, and how later changes follow."""
     print()
     if target == "embedded":
-        print("Done: the data are in the embedded server, which is for rehearsals.")
-        print("Its files are in the run directory, and it listens on a socket only.")
+        print("Done: the data is in the embedded server, which is for rehearsals.")
+        print("Its files are in the run directory, and it listens on a Unix socket only.")
         print(f"To look around: {next_command.line('server start')}")
-        print("To move to a server, run again with --target and another --workdir.")
+        print("To move to your server, run again with --target and another --workdir.")
     else:
-        print(f"Done: the data are in {target}.")
-        print("To use them, let DATABASES in your settings have:")
+        print(f"Done: the data is in {target}.")
+        print("To use it, put this into DATABASES in your settings:")
         print("\n".join(f"    {line}" for line in _setting(settings)))
-    print(f"To bring later changes of the source: {next_command.line('sync')}")
+    print(f"To move later changes of the source: {next_command.line('sync')}")
 
 
 def _setting(settings: Mapping[str, Any]) -> list[str]:

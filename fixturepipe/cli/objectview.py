@@ -11,6 +11,7 @@ from fixturepipe.artifacts.catalog import objects_with_keys
 from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Manifest, ModelSchema
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.wording import cut
 
 # The columns of a stream that is no terminal.
 _WIDE = 160
@@ -82,8 +83,3 @@ def _natural_key(schema: ModelSchema, fields: Mapping[str, Any]) -> str:
 def shortened(value: Any, length: int = 120) -> str:
     """A value on one line, as Python writes it, cut where it is long."""
     return cut(repr(value), length)
-
-
-def cut(text: str, length: int) -> str:
-    """A text on one line, cut where it is long."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -65,7 +65,7 @@ PROJECT = (
     Option("workdir", "the run directory", Path, metavar="DIR", group=WHERE, example="rehearsal"),
     Option(
         "timeout",
-        "give up on a server that is silent for so long",
+        "give up on a server that does not answer for this long",
         positive,
         metavar="SECONDS",
         group=WHERE,
@@ -76,7 +76,7 @@ _OUTPUT = (
     Option("no-progress", "show no progress bars or lines", convert=None, default=False),
     Option(
         "color",
-        "whether to color messages; auto: on a terminal, unless NO_COLOR is set",
+        "when to color messages; auto: on a terminal, unless NO_COLOR is set",
         default="auto",
         choices=("auto", "always", "never"),
     ),
@@ -107,13 +107,13 @@ NATURAL = Option(
 )
 SNAPSHOT = Option(
     "snapshot",
-    "how to get a consistent source: from a copy of it, or in one read transaction",
+    "how to read one state of the source: from a copy of it, or in one transaction",
     choices=("backup", "transaction"),
     group=WHERE,
 )
 KEEP = Option(
     "keep-snapshot",
-    "keep the copy of the SQLite source, so that the next sync reads only what has changed in it",
+    "keep the copy of the SQLite source; the next sync then compares only what has changed since",
     convert=None,
     group=SPEED,
 )
@@ -150,7 +150,7 @@ ARRANGE = (
 )
 WORKERS = Option(
     "workers",
-    "how many work in parallel (0: one a core)",
+    "how many processes work in parallel (0: one per core)",
     not_negative,
     metavar="N",
     group=SPEED,
@@ -158,13 +158,13 @@ WORKERS = Option(
 )
 EXISTING = Option(
     "existing",
-    "when the target holds rows that neither this run nor a sync wrote",
+    "what to do if the target holds rows that neither this run nor a sync wrote",
     choices=("refuse", "update", "delete"),
     group=WHERE,
 )
 SCHEMA = Option(
     "schema",
-    "how an empty target gets its tables: `migrate`, or from the models as they are now",
+    "how an empty target gets its tables: by `migrate`, or from the models as they are now",
     choices=("migrate", "models"),
     group=WHERE,
 )
@@ -189,11 +189,11 @@ LOAD = (
     ),
 )
 DRY_RUN = Option(
-    "dry-run", "change nothing, and say what would be done", convert=None, group=WHAT, example=""
+    "dry-run", "change nothing; say what would be done", convert=None, group=WHAT, example=""
 )
 LOAD_ONLY = (
     Option("from", "begin at chunk N", positive, metavar="N", field="start", group=WHAT),
-    Option("only", "load chunk N alone", positive, metavar="N", group=WHAT, example="7"),
+    Option("only", "load only chunk N", positive, metavar="N", group=WHAT, example="7"),
     DRY_RUN,
     Option("changed", "reload chunks that were edited since they were loaded", None, group=WHAT),
     Option("rejects", "load the objects in rejects/, once they are corrected", None, group=DIRTY),
@@ -201,16 +201,16 @@ LOAD_ONLY = (
 VERIFY = (
     Option(
         "sample",
-        "compare a share of the rows",
+        "compare only a random share of the rows",
         convert=percentage,
         metavar="SHARE",
         group=SPEED,
         example="1%",
     ),
-    Option("seed", "which rows the sample takes", convert=int, metavar="N", group=SPEED),
+    Option("seed", "the seed of the random sample", convert=int, metavar="N", group=SPEED),
     Option(
         "since",
-        "compare rows made or changed since (ISO date or datetime)",
+        "compare only rows made or changed since then (ISO date or datetime)",
         metavar="WHEN",
         group=WHAT,
         example="2026-01-31",
@@ -221,8 +221,8 @@ SYNC = (
     EXISTING,
     Option(
         "verify",
-        "full: compare every row of every model, after the load where the sync has changed rows, "
-        "else before or after it; touched: compare only the models that it changed",
+        "which rows the proof compares: those of every model (full), or those of the models that "
+        "the sync changed (touched)",
         choices=("full", "touched"),
         group=SPEED,
     ),
@@ -237,7 +237,7 @@ IGNORE = Option(
 )
 ONLY_IDS = Option(
     "only",
-    "report a finding alone: FP203, FP203:shop.order (repeatable)",
+    "report only this finding: FP203, FP203:shop.order (repeatable)",
     metavar="ID",
     many=True,
     field="only_findings",

@@ -12,12 +12,13 @@ from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.artifacts.ranges import ranges_text
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import ModelState, State, read_state
-from fixturepipe.cli.findingview import counted, findings_text
+from fixturepipe.cli.findingview import findings_text
 from fixturepipe.cli.nextcommand import NextCommand
 from fixturepipe.cli.nextsteps import after_differences, after_run, shown_key
 from fixturepipe.cli.objectview import ObjectView, shortened
 from fixturepipe.cli.output import Chunks, Cleaned, Contents, Places, Server
 from fixturepipe.cli.tables import table
+from fixturepipe.wording import counted
 
 if TYPE_CHECKING:
     from fixturepipe import (
@@ -200,10 +201,8 @@ def synced(result: SyncResult, view: View) -> None:
         total = ["all", *(sum(each.values()) for each in counts)]
         print(table(["model", "inserted", "updated", "deleted"], [*rows, total]))
     if result.dry_run:
-        seconds = f"about {result.expected_seconds:,.0f} s"
-        print(
-            f"Nothing was changed. `sync` would change {counted(result.rows, 'row')} in {seconds}."
-        )
+        wanted, seconds = counted(result.rows, "row"), f"{result.expected_seconds:,.0f} s"
+        print(f"Nothing was changed. `sync` would change {wanted} and take about {seconds}.")
         return
     print(f"sync: {counted(result.rows, 'row')} changed in {result.seconds:,.1f} s.")
     verified(result.verify, view)
@@ -217,7 +216,7 @@ def ran(result: RunResult, view: View, target: str, settings: Mapping[str, Any])
         ignoring = " ".join([view.next.repeated, *(f"--ignore {each}" for each in ids)])
         print()
         print("Nothing was moved. Correct the errors or declare fixes for them, then run again.")
-        print(f"To move in spite of them: {ignoring}")
+        print(f"To move the data anyway: {ignoring}")
         return
     _models(read_state(view.directory), view)
     if result.dump is not None:
@@ -236,13 +235,13 @@ def status(state: State, view: View) -> None:
     done = f"{state.loaded_chunks:,} loaded, {state.pending:,} pending"
     print(f"{counted(state.dumps, 'dump')}; {counted(state.chunks, 'chunk')}, {done}")
     if state.not_covered:
-        print(f"{counted(state.not_covered, 'model or table')} not covered (see manifest.json)")
-    if state.verified is not None:
+        left_out = counted(state.not_covered, "model or table", "models or tables")
+        print(f"{left_out} not covered (see manifest.json)")
+    if state.verified:
+        print("verified: all rows are equal")
+    elif state.verified is not None:
         unequal = f"{counted(state.unequal, 'row')} not equal; " if state.unequal else ""
-        listed = f"{unequal}`fixturepipe verify` says more"
-        print(
-            f"verified: {'all rows are equal' if state.verified else view.next.completed(listed)}"
-        )
+        print(f"verified: {unequal}see {view.next.completed('`fixturepipe verify`')}")
     if state.sync is not None:
         moved = counted(state.sync.rows, "row")
         print(f"last sync: {state.sync.at}, {moved} in {state.sync.seconds:,.1f} s")
@@ -254,13 +253,14 @@ def status(state: State, view: View) -> None:
     rejected = sum(model.rejected for model in state.models)
     if rejected:
         correct = view.next.line("load --rejects")
-        print(f"{rejected:,} rejected: correct them in rejects/, then run `{correct}`")
+        rejects = counted(rejected, "object")
+        print(f"{rejects} rejected: correct them in rejects/, then run `{correct}`")
     if state.next:
         print(f"Next: {view.next.line(state.next)}")
     else:
         print("Everything is done.")
         if state.source:
-            print(f"To bring later changes of the source: {view.next.line('sync')}")
+            print(f"To move later changes of the source: {view.next.line('sync')}")
 
 
 def server(state: Server) -> None:

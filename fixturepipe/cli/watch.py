@@ -12,9 +12,9 @@ from collections import deque
 
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import State, read_state
-from fixturepipe.cli.findingview import counted
 from fixturepipe.cli.progress import PLAIN_SECONDS, duration
 from fixturepipe.cli.terminal import say
+from fixturepipe.wording import counted
 
 LOOK_SECONDS = 1.0
 # The rate is that of the last looks.
@@ -49,7 +49,7 @@ def how_far(state: State, looks: deque[tuple[float, int]]) -> str:
     arranged = sum(model.arranged or 0 for model in state.models)
     loaded = _loaded(state)
     if loaded >= arranged:
-        return f"load: all {loaded:,} objects are loaded; verify is next or at work"
+        return f"load: all {loaded:,} objects are loaded; verify is running or next"
     parts = [f"load: {loaded:,} of {arranged:,} objects"]
     (began, before), (now, _) = looks[0], looks[-1]
     if loaded > before:

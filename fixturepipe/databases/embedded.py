@@ -94,7 +94,7 @@ class EmbeddedServer:
             if not self._users.try_alone():
                 raise ConfigurationError(
                     "Another fixturepipe command uses the embedded server",
-                    hint="Wait for it to end, then give this command again.",
+                    hint="Wait for it to end, then run this command again.",
                 )
             try:
                 self._kept.unlink(missing_ok=True)

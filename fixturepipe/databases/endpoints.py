@@ -58,6 +58,10 @@ class Endpoint:
     name: str
     settings: DatabaseSettings = field(repr=False)
 
+    def title(self, role: str) -> str:
+        """How a sentence about it begins: "The source default", "The embedded server"."""
+        return "The embedded server" if self.name == EMBEDDED else f"The {role} {self.name}"
+
     @property
     def vendor(self) -> str:
         """ "sqlite", "mysql" (MariaDB too), "postgresql" …, as `connection.vendor` has it.
@@ -69,7 +73,7 @@ class Endpoint:
             return str(load_backend(self.settings["ENGINE"]).DatabaseWrapper.vendor)
         except (ImproperlyConfigured, ImportError) as error:
             raise ConfigurationError(
-                f"The database {self.name} cannot be used: {_first_line(error)}",
+                f"{self.title('database')} cannot be used: {_first_line(error)}",
                 hint="Install its driver into this Python environment, or correct its ENGINE.",
             ) from error
 
@@ -104,6 +108,11 @@ class Endpoints:
     def target_name(self) -> str:
         """The target as the user named it; empty without one."""
         return "" if self.target is None else self.target.name
+
+    @property
+    def target_title(self) -> str:
+        """How a sentence about the target begins; empty without one."""
+        return "" if self.target is None else self.target.title("target")
 
     def open(self) -> None:
         """Register SOURCE and TARGET as connections of their own.

@@ -350,6 +350,6 @@ def refuse_other_runs(contents: Contents, target: str) -> None:
     """Raise ConfigurationError if an unfinished run of another directory is in the target."""
     if others := contents.unfinished_others:
         raise ConfigurationError(
-            f"{target} has chunks of another run that is not finished: {', '.join(others)}",
+            f"{target} has chunks of a run that is not finished: {', '.join(others)}",
             hint="Finish that run, or remove it with `fixturepipe clean` in its run directory.",
         )

@@ -13,6 +13,7 @@ from fixturepipe.databases.endpoints import SOURCE, Endpoint
 from fixturepipe.databases.migrations import applied_migrations, pending_migrations
 from fixturepipe.databases.sqlitefile import locked
 from fixturepipe.errors import ConfigurationError
+from fixturepipe.wording import listed
 
 # https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html and its client part.
 _HINTS: dict[object, str] = {
@@ -56,6 +57,7 @@ def require_reachable(alias: str, endpoint: Endpoint) -> None:
     Raises ConfigurationError with the server's message and the next step.
     """
     name = str(endpoint.settings["NAME"])
+    unusable = f"{endpoint.title('source' if alias == SOURCE else 'target')} cannot be used"
     # SQLite creates a file that does not exist.
     if endpoint.vendor == "sqlite" and _is_path(name) and not Path(name).is_file():
         raise ConfigurationError(
@@ -68,13 +70,11 @@ def require_reachable(alias: str, endpoint: Endpoint) -> None:
         if endpoint.vendor == "sqlite":
             connections[alias].introspection.table_names()
     except ImproperlyConfigured as error:
-        raise ConfigurationError(
-            f"The database {endpoint.name} cannot be used: {error}", hint="Correct its settings."
-        ) from error
+        raise ConfigurationError(f"{unusable}: {error}", hint="Correct its settings.") from error
     except TypeError as error:
         # Drivers raise it for an option that they do not know.
         raise ConfigurationError(
-            f"The database {endpoint.name} cannot be used: {error}",
+            f"{unusable}: {error}",
             hint="Correct the options after `?` in its URL, or OPTIONS in DATABASES.",
         ) from error
     except DatabaseError as error:
@@ -87,9 +87,7 @@ def require_reachable(alias: str, endpoint: Endpoint) -> None:
             variable = "FIXTUREPIPE_SOURCE" if alias == SOURCE else "FIXTUREPIPE_TARGET"
             hint = f"Put the URL with its password into the environment variable {variable}, or"
             hint += " PASSWORD into DATABASES. On a terminal you are asked for it."
-        raise ConfigurationError(
-            f"The database {endpoint.name} cannot be used: {message}", hint=hint.format(name=name)
-        ) from error
+        raise ConfigurationError(f"{unusable}: {message}", hint=hint.format(name=name)) from error
 
 
 def require_server(alias: str, endpoint: Endpoint) -> None:
@@ -99,7 +97,7 @@ def require_server(alias: str, endpoint: Endpoint) -> None:
     """
     if connections[alias].vendor != "mysql":
         raise ConfigurationError(
-            f"The target {endpoint.name} is neither MySQL nor MariaDB",
+            f"{endpoint.title('target')} is neither MySQL nor MariaDB",
             hint="Name such a server with --target, or use `--target embedded`, a private MariaDB.",
         )
 
@@ -114,10 +112,9 @@ def require_migrated(alias: str, endpoint: Endpoint) -> None:
         return
     is_new = not applied_migrations(connections[alias])
     state = "has never been migrated" if is_new else "is behind the project's code"
-    named = ", ".join(".".join(key) for key in missing[:_NAMED])
-    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    named = listed([".".join(key) for key in missing], _NAMED)
     raise ConfigurationError(
-        f"The source {endpoint.name} {state}: these migrations are not applied: {named}{more}",
+        f"{endpoint.title('source')} {state}. These migrations are not applied: {named}",
         hint="Run `manage.py migrate` on it, or name another source with --source.",
     )
 

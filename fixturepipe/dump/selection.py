@@ -49,7 +49,7 @@ def _named(labels: Sequence[str]) -> set[str]:
         named, apps = parse_apps_and_model_labels(labels)
     except (CommandError, LookupError, ValueError) as error:
         raise UsageError(
-            str(error), hint="Name an app (shop) or a model (shop.order), without a path."
+            str(error), hint="Name an app by its label (shop), or a model (shop.order)."
         ) from None
     concrete = {model._meta.concrete_model or model for model in named}
     return {model._meta.label_lower for model in concrete} | {config.label for config in apps}

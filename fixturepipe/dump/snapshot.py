@@ -57,7 +57,7 @@ class Snapshot:
         """
         if not self.is_copy or self.file is None:
             raise UsageError(
-                "Fixes are applied to a copy of the source, and this snapshot has none",
+                "Fixes are applied to a copy of the source, and this snapshot is not a copy",
                 hint="Use --snapshot backup for a SQLite source, and --transform for any other.",
             )
         settings, name = self.connection.settings_dict, self.connection.settings_dict["NAME"]

@@ -55,6 +55,7 @@ from fixturepipe.dump.transform import Transform
 from fixturepipe.errors import ConfigurationError, SourceDataError
 from fixturepipe.events import Listener, Notice, StageFinished, StageStarted, ignore
 from fixturepipe.fixes.fixes import Fixes
+from fixturepipe.wording import counted
 
 NAMED_PROBLEMS = 50
 SAVED_EVERY = 1.0
@@ -270,14 +271,14 @@ class _Dumping:
     def _refusal(self) -> SourceDataError:
         named = self._problems[:NAMED_PROBLEMS]
         count = self._rejected.total()
-        lines = [f"{count:,} objects hold values that a fixture cannot hold:"]
+        lines = [f"A fixture cannot hold the values of {counted(count, 'object')}:"]
         lines += [f"  {problem}" for problem in named]
         if (more := count - len({(p.model, str(p.pk)) for p in named})) > 0:
-            lines.append(f"  … and {more:,} more objects")
+            lines.append(f"  … and {counted(more, 'more object')}")
         return SourceDataError(
             "\n".join(lines),
-            hint="Correct the rows in the source, or leave them out with --on-error reject, which "
-            "writes them and the reasons to rejects/.",
+            hint="Correct the rows in the source, or leave them out with --on-error reject, which"
+            " writes them to rejects/ with the reasons.",
         )
 
 

@@ -80,7 +80,7 @@ RULES = _rules(
     Rule(
         "FP105",
         "error",
-        "Django cannot read the text as a value of this type, reads it as NULL, or cannot convert"
+        "Django reads the text as NULL, cannot read it as a value of this type, or cannot convert"
         " it to UTC.",
         _CORRECT,
     ),
@@ -94,7 +94,7 @@ RULES = _rules(
     Rule(
         "FP107",
         "error",
-        "The value is stored with another type than the column's: the load would stop or change"
+        "The value is stored with a type other than the column's: the load would stop or change"
         " it.",
         _CORRECT,
     ),
@@ -132,14 +132,14 @@ RULES = _rules(
     Rule(
         "FP114",
         "error",
-        "The value is larger than a statement that the server takes ({limit}): the server would"
-        " close the connection.",
+        "The value is larger than the server's max_allowed_packet ({limit}): the server would close"
+        " the connection.",
         "Raise max_allowed_packet on the server.",
     ),
     Rule(
         "FP115",
         "warning",
-        "MySQL and MariaDB replace key 0 by the next number, unless the session's sql_mode has"
+        "MySQL and MariaDB replace key 0 with the next number, unless the session's sql_mode has"
         " NO_AUTO_VALUE_ON_ZERO. `load` sets it; other programs may not.",
         "Give the row another key if you also load with plain loaddata.",
     ),
@@ -153,7 +153,7 @@ RULES = _rules(
     Rule(
         "FP117",
         "error",
-        "MySQL stores JSON integers beyond 64 bits as floating point: digits would be lost.",
+        "MySQL stores JSON integers of more than 64 bits as floating point: digits would be lost.",
         "Store such numbers as text.",
     ),
     Rule(
@@ -172,7 +172,7 @@ RULES = _rules(
     Rule(
         "FP120",
         "error",
-        "The target's column stores fewer digits than the value has: it would change.",
+        "The target's column stores fewer digits than the value has: the value would change.",
         "Change the column to double precision.",
     ),
     Rule(
@@ -192,9 +192,9 @@ RULES = _rules(
     Rule(
         "FP123",
         "error",
-        "The target's connection stores datetimes in its TIME_ZONE, where this instant is in the"
-        " hour that the clock repeats: it would change by an hour.",
-        "Remove TIME_ZONE from the target's settings in DATABASES: it then stores UTC.",
+        "The target's connection stores datetimes in its TIME_ZONE, and this one is in the hour"
+        " that repeats when summer time ends: it would change by an hour.",
+        "Remove TIME_ZONE from the target in DATABASES: Django then stores UTC.",
     ),
     Rule(
         "FP124",
@@ -231,7 +231,7 @@ RULES = _rules(
     Rule(
         "FP203",
         "error",
-        "The target takes these values as equal ({collation}), and they must be unique: the load"
+        "These values must be unique, and the target treats them as equal ({collation}): the load"
         " would stop.",
         "Rename all but one, or give the column a collation in which they differ (db_collation).",
     ),
@@ -245,8 +245,8 @@ RULES = _rules(
         "FP205",
         "warning",
         "References to these rows use primary keys, not natural keys: {reason}.",
-        "Nothing, for fixturepipe. `dumpdata --natural-foreign` and loaddata may fail, or refer to"
-        " another row.",
+        "Nothing for fixturepipe to work. `dumpdata --natural-foreign` and loaddata may fail, or"
+        " refer to another row.",
     ),
     Rule(
         "FP207",
@@ -257,8 +257,8 @@ RULES = _rules(
     Rule(
         "FP208",
         "error",
-        "Rows share values that must be unique. The source has no such constraint, or has a UUID"
-        " in two spellings; the target has the constraint: the load would stop.",
+        "Rows share values that must be unique, which the source does not enforce (or it stores one"
+        " UUID in two spellings). The target does: the load would stop.",
         "Remove the duplicates.",
     ),
     Rule(
@@ -270,10 +270,9 @@ RULES = _rules(
     Rule(
         "FP210",
         "warning",
-        "Could not tell which rows break the target's constraint {constraint} ({reason}). If one"
-        " does, the load stops.",
-        "Correct the other findings first (above all malformed JSON), or check these rows"
-        " yourself.",
+        "Could not tell which rows break the target's CHECK constraint {constraint} ({reason}). If"
+        " one does, the load stops.",
+        "Correct the other findings first, malformed JSON above all, or check these rows yourself.",
     ),
     Rule(
         "FP301",
@@ -292,7 +291,7 @@ RULES = _rules(
         "FP304",
         "warning",
         "No model has this table of the source, so its rows are not moved.",
-        "If it is still in use, copy it by other means, or add a model for it.",
+        "If it is still in use, add a model for it, or copy it by other means.",
     ),
     Rule(
         "FP305",
@@ -328,12 +327,13 @@ RULES = _rules(
         "FP310",
         "warning",
         "Text columns have different collations ({collations}): joins between them fail.",
-        "Give all tables the same: ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4 COLLATE …",
+        "Give all tables the same collation: ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4"
+        " COLLATE …",
     ),
     Rule(
         "FP311",
         "warning",
-        "The table's row format is {row_format}: its indexes take at most 767 bytes (191"
+        "The table's row format is {row_format}, which limits an index to 767 bytes (191"
         " characters).",
         "ALTER TABLE {table} ROW_FORMAT = DYNAMIC",
     ),
@@ -347,9 +347,9 @@ RULES = _rules(
     Rule(
         "FP314",
         "note",
-        "The target compares text with {collation}, in which 'a' = 'A'. Unlike on SQLite, that"
-        " holds for every lookup and every unique field.",
-        "Nothing, or db_collation for fields where it matters.",
+        "The target compares text with {collation}, in which 'a' = 'A'. Unlike on SQLite, this"
+        " applies to every lookup and every unique field.",
+        "Nothing, or set db_collation on the fields where case matters.",
     ),
     Rule(
         "FP315",
@@ -399,8 +399,8 @@ RULES = _rules(
     Rule(
         "FP322",
         "warning",
-        "The user may not make temporary tables: could not ask the target whether it takes the"
-        " tables and unique values of the project.",
+        "The user may not create temporary tables, so `check` could not ask the target whether it"
+        " accepts the project's tables and unique values.",
         "GRANT CREATE TEMPORARY TABLES ON {database}.* TO {user}",
     ),
     Rule(
@@ -420,8 +420,8 @@ RULES = _rules(
     Rule(
         "FP325",
         "error",
-        "The source's table has no column {column} for this field: a migration was recorded and"
-        " not applied, as `migrate --fake` does.",
+        "The source's table has no column {column} for this field: a migration is recorded but was"
+        " not run, as after `migrate --fake`.",
         "Add the column to the source, or leave the model out: --exclude {label}.",
     ),
     Rule(
@@ -429,8 +429,8 @@ RULES = _rules(
         "warning",
         "The target does not have the unique constraint {name}, because {reason}: nothing keeps"
         " these values unique there.",
-        "Enforce it in the project's own code, or with a unique field that has a value only where"
-        " the constraint applies.",
+        "Enforce it in the project's own code, or with a unique field that is NULL where the"
+        " constraint does not apply.",
     ),
     Rule(
         "FP327",
@@ -443,7 +443,7 @@ RULES = _rules(
         "FP328",
         "error",
         "Django cannot write the statements that make the table on the target: {reason}.",
-        "Change the model or its fields; a % in db_table_comment is one of the causes.",
+        "Change the model or its fields. A % in db_table_comment is a common cause.",
     ),
     Rule(
         "FP329",
@@ -454,31 +454,31 @@ RULES = _rules(
     Rule(
         "FP330",
         "error",
-        "The trigger {name} of the target fires {timing} {event} on {table}: it would change what"
-        " the load writes.",
-        "Note what SHOW CREATE TRIGGER {quoted} prints, drop it with DROP TRIGGER {quoted}, and"
-        " create it again after the run. If it writes no rows and changes none, ignore this.",
+        "The trigger {name} of the target fires {timing} {event} on {table}: it may change what the"
+        " load writes.",
+        "Save what SHOW CREATE TRIGGER {quoted} prints, drop the trigger with DROP TRIGGER"
+        " {quoted}, and create it again after the run. If it changes no rows, ignore this.",
     ),
     Rule(
         "FP331",
         "error",
-        "The target computes other values for this generated column than the source holds.",
-        "Write an expression that means the same on both servers, or ignore this: `verify` will"
-        " name these rows.",
+        "The target computes values for this generated column that differ from the source's.",
+        "Write an expression that gives the same on both databases, or ignore this: `verify` then"
+        " names these rows.",
     ),
     Rule(
         "FP332",
         "error",
-        "The migration {migration} makes the trigger {name} on the target, which fires {timing}"
-        " {event}: it would change what the load writes.",
+        "The migration {migration} creates the trigger {name} on the target, which fires {timing}"
+        " {event}: it may change what the load writes.",
         "`fixturepipe run --schema models` makes the tables without it; create it after the run."
-        " If it writes no rows and changes none, ignore this and FP330.",
+        " If it changes no rows, ignore this and FP330.",
     ),
     Rule(
         "FP401",
         "warning",
-        "The server's sql_mode is not strict ({sql_mode}): it would silently truncate values that"
-        " the site saves. The load sets a strict mode for itself.",
+        "The server's sql_mode is not strict ({sql_mode}): the server would silently truncate what"
+        " the site saves. The load uses a strict mode.",
         "Add STRICT_TRANS_TABLES to sql_mode.",
     ),
     Rule(
@@ -498,7 +498,7 @@ RULES = _rules(
         "warning",
         "The target's settings use {charset} for connections: the site would read emoji as question"
         " marks. fixturepipe itself uses utf8mb4.",
-        "Remove it from OPTIONS, or change it to utf8mb4.",
+        "Remove charset from OPTIONS, or change it to utf8mb4.",
     ),
     Rule(
         "FP405",
@@ -510,14 +510,14 @@ RULES = _rules(
     Rule(
         "FP406",
         "error",
-        "The target's settings connect through {driver}, which fixturepipe cannot load with.",
-        "pip install mysqlclient, and use the engine django.db.backends.mysql without"
-        " pymysql.install_as_MySQLdb(), at least for the move.",
+        "The target's settings connect through {driver}, which fixturepipe cannot use.",
+        "Install mysqlclient (`pip install mysqlclient`), and use the engine"
+        " django.db.backends.mysql without pymysql.install_as_MySQLdb(), at least for the move.",
     ),
     Rule(
         "FP407",
         "note",
-        "The server's buffer pool has {pool}, and the data takes about {needed} with its indexes:"
+        "The server's buffer pool has {pool}, and the data needs about {needed} with its indexes:"
         " the load slows down once the pool is full.",
         "If the machine has the memory, raise it while the server runs:"
         " SET GLOBAL innodb_buffer_pool_size = {bytes};",
@@ -525,14 +525,14 @@ RULES = _rules(
     Rule(
         "FP501",
         "error",
-        "These rows refer to rows of {remote} that do not exist: they were written while foreign"
-        " keys were not checked.",
+        "These rows of the target refer to rows of {remote} that do not exist: they were written"
+        " while foreign keys were not checked.",
         "Load them again with foreign keys checked, or correct the rows in the source.",
     ),
     Rule(
         "FP502",
         "error",
-        "The target's table has no unique index on these columns: it allows duplicates.",
+        "The target's table has no unique index on these columns, so it allows duplicates.",
         "Migrate the target with the project's own migrations.",
     ),
     Rule(
@@ -545,13 +545,13 @@ RULES = _rules(
         "FP504",
         "error",
         "The next row gets the key {coming}, but the source has allocated keys up to {mark}: links"
-        " and logs that name a deleted row would find the new one.",
+        " and logs that name a deleted row would lead to a new one.",
         "ALTER TABLE {table} AUTO_INCREMENT = {start}",
     ),
     Rule(
         "FP505",
         "error",
-        "The target's table has no foreign key on this column: it allows dangling references.",
+        "The target's table has no foreign key on this column, so it allows dangling references.",
         "Migrate the target with the project's own migrations.",
     ),
 )

@@ -91,7 +91,7 @@ class ExistingRows:
     def _refusal(
         self, counts: Mapping[Model, int], entries: Mapping[int, Entry]
     ) -> ConfigurationError:
-        lines = [f"The target {self._target.name} has rows that this run did not write:"]
+        lines = [f"{self._target.title} has rows that this run did not write:"]
         for model, count in counts.items():
             try:
                 keys = list(islice(self._keys(model, entries), _NAMED_KEYS + 1))
@@ -121,8 +121,8 @@ class ExistingRows:
                 self._target.delete_where(plan.model, plan.key_condition(batch))
         except _UnknownKeysError:
             raise ConfigurationError(
-                f"The keys of {plan.model._meta.label} do not say which of its rows in"
-                f" {self._target.name} this run wrote",
+                f"{self._target.title} has rows of {plan.model._meta.label} whose keys do not show"
+                " whether this run wrote them",
                 hint="Use an empty database, or keep the other rows with --existing update.",
             ) from None
 

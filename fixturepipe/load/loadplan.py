@@ -97,8 +97,8 @@ class LoadPlan:
         ]
         if not chunks:
             raise UsageError(
-                f"{self._directory.rejects} has nothing that could be loaded again",
-                hint="`fixturepipe load --on-error reject` puts there what the target refuses.",
+                f"{self._directory.rejects} has nothing to load again",
+                hint="`fixturepipe load --on-error reject` writes what the target refuses there.",
             )
         return chunks
 

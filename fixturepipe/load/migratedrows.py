@@ -77,7 +77,7 @@ def replace_migrated_rows(
         if not are_explained(rows_by_model(alias, existing.models), fresh):
             existing.deal_with({})
         existing.delete_all()
-    text = f"{endpoints.target_name} holds only rows that migrations leave: they are replaced"
+    text = f"{endpoints.target_title} holds only rows that its migrations wrote: they are replaced"
     listener(Notice("info", text))
 
 
@@ -92,7 +92,7 @@ def _existing(
     """The rows of a target that had tables when the run came and has no chunk yet, if refused."""
     if options.existing != "refuse":
         return None
-    target = LoadTarget(alias, endpoints.target_name, run)
+    target = LoadTarget(alias, endpoints, run)
     state = target.sight.ledger.state
     was_empty = state.was_empty if state is not None else not target.tables
     if was_empty or target.sight.ledger.entries:
@@ -129,7 +129,7 @@ def rows_that_migrate_leaves(
         connection = connection_to(alias)
         ledger = Ledger(connection, "fresh")
         ledger.register_run(was_empty=True, migrated=False, tables=())
-        TableMaker(connection, fresh.name).make("migrate", recorded, ledger)
+        TableMaker(connection, endpoints.target_title).make("migrate", recorded, ledger)
         return rows_by_model(alias, covered)
 
 

@@ -30,7 +30,7 @@ from fixturepipe.load.server.lock import loader_lock
 from fixturepipe.load.server.servererrors import hint_for, is_transient, server_message
 
 Step = Callable[[BaseDatabaseWrapper], None]
-_AGAIN = "Nothing of this sync is in the target."
+_AGAIN = "The sync changed nothing in the target."
 
 
 def load_overlay(

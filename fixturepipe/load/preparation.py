@@ -24,6 +24,7 @@ from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.server.modeltables import operations_not_run
 from fixturepipe.load.server.tablemaker import Schema, TableMaker
 from fixturepipe.load.server.target import LoadTarget
+from fixturepipe.wording import in_lines
 
 _SHOWN = 20
 
@@ -51,12 +52,12 @@ def prepare(
     """
     if options.dry_run and not target.tables:
         raise ConfigurationError(
-            f"The target {target.name} is empty, and --dry-run makes no tables",
+            f"{target.title} is empty, and --dry-run makes no tables",
             hint="Migrate it first, or load without --dry-run.",
         )
-    refuse_other_runs(target.sight.ledger, target.name)
+    refuse_other_runs(target.sight.ledger, target.title)
     state = target.register_run()
-    tables = TableMaker(target.connection, target.name, options.fix, listener)
+    tables = TableMaker(target.connection, target.title, options.fix, listener)
     expected = _expected_migrations(endpoints, manifest)
     if not state.migrated:
         left_out = set() if manifest.schema else models_of_virtual_tables(connection_to(SOURCE))
@@ -83,18 +84,18 @@ def _make_tables(
     listener: Listener,
 ) -> None:
     how = "making its tables from the models" if schema == "models" else "migrating it"
-    listener(Notice("info", f"The target {target.name} is empty: {how}"))
+    listener(Notice("info", f"{target.title} is empty: {how}"))
     changes = tables.make(schema, expected, target.ledger, left_out)
     # Before the tables are marked as made: without the mark they are made a second time.
     record_schema_changes(directory, changes)
     for text, lines in (
         (
-            "These tables are not as the models ask for; the manifest has the migrations to write:",
+            "These tables differ from the models; manifest.json has the migrations to write:",
             [_described(change) for change in changes],
         ),
         (
-            "This code of the project failed on the empty tables and was passed over. The rows come"
-            " from the source, where it has run:",
+            "This code of the project failed on the empty tables and was skipped. The rows come"
+            " from the source, where it did run:",
             tables.passed_over,
         ),
         (
@@ -103,9 +104,7 @@ def _make_tables(
         ),
     ):
         if lines:
-            shown = [f"  {line}" for line in lines[:_SHOWN]]
-            more = [f"  and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-            listener(Notice("warning", "\n".join([text, *shown, *more])))
+            listener(Notice("warning", "\n".join([text, *in_lines(lines, _SHOWN)])))
 
 
 def _described(change: SchemaChange) -> str:
@@ -115,7 +114,7 @@ def _described(change: SchemaChange) -> str:
         case "drop-index":
             return f"{where}: the {kind} {change.index} was not made"
         case "prefix":
-            return f"{where}: the index {change.index} covers the first characters"
+            return f"{where}: the index {change.index} covers the first characters only"
         case _:
             return f"{where}: the column has the type of the key that it refers to"
 
@@ -141,6 +140,6 @@ def models_of(schemas: Iterable[ModelSchema]) -> Iterator[type[models.Model]]:
             yield apps.get_model(schema.label)
         except LookupError:
             raise ConfigurationError(
-                f"The project has no model {schema.label}, which this run has",
+                f"The project has no model {schema.label}, which this run moves",
                 hint="Use the settings that the dump was made with.",
             ) from None

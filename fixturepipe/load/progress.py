@@ -19,6 +19,7 @@ from fixturepipe.load.chunkloader import Outcome
 from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.server.servererrors import is_transient
 from fixturepipe.load.server.target import LoadTarget
+from fixturepipe.wording import counted
 
 
 class LoadProgress:
@@ -63,9 +64,9 @@ class LoadProgress:
         if outcome.time is not None and not self._options.dry_run:
             add_chunk_time(self._directory, outcome.time)
         if outcome.edited:
-            self._listener(Notice("info", f"{chunk.file} was edited; loaded as it is now"))
+            self._listener(Notice("info", f"{chunk.file} was edited, and is loaded as it is now"))
         if rejected := sum(outcome.entry.rejected.values()):
-            self.warn(f"{chunk.file}: {rejected:,} objects are rejected, see rejects/")
+            self.warn(f"{chunk.file}: {counted(rejected, 'object')} rejected; see rejects/")
         self._listener(StageAdvanced("load", chunk.objects, chunk.file))
         # To sum up all that is in takes longer with every chunk.
         if self._status.is_due:

@@ -35,6 +35,7 @@ from fixturepipe.load.server.lock import loader_lock
 from fixturepipe.load.server.servererrors import hint_for, is_transient, server_message
 from fixturepipe.load.server.tablemaker import TableMaker
 from fixturepipe.load.server.target import LoadTarget, own_rows_matter
+from fixturepipe.wording import listed
 
 __all__ = ["LoadOptions", "LoadResult", "load", "prepare_target", "replace_migrated_rows"]
 
@@ -111,7 +112,7 @@ def prepare_target(
     manifest = open_run(directory)
     covered = models_of(manifest.schema) if manifest.schema else models_of_source(endpoints)
     with endpoints.bound_to_target() as alias:
-        target = LoadTarget(alias, endpoints.target_name, manifest.run)
+        target = LoadTarget(alias, endpoints, manifest.run)
         with _server_errors_described(), loader_lock(target.connection):
             prepare(
                 directory,
@@ -134,9 +135,9 @@ def drop_half_made_tables(directory: RunDirectory, endpoints: Endpoints) -> None
     if run is None:
         return
     with endpoints.bound_to_target() as alias:
-        target = LoadTarget(alias, endpoints.target_name, run)
+        target = LoadTarget(alias, endpoints, run)
         with _server_errors_described(), loader_lock(target.connection):
-            TableMaker(target.connection, target.name).drop_half_made(target.ledger)
+            TableMaker(target.connection, target.title).drop_half_made(target.ledger)
 
 
 class _Load:
@@ -158,7 +159,7 @@ class _Load:
         self.manifest = manifest
         self.options = options
         self.listener = listener
-        self.target = LoadTarget(alias, endpoints.target_name, manifest.run)
+        self.target = LoadTarget(alias, endpoints, manifest.run)
         self.chunks = manifest.arrangement.chunks
         self.covered = list(models_of(_loaded_schemas(manifest)))
         # A table that is empty in the source is to be empty in the target.
@@ -239,7 +240,8 @@ class _Load:
         if absent := plan.absent(pending):
             self._warn(
                 f"These chunks need others that are not loaded: {format_ranges(absent)}."
-                " If one is refused for that, `fixturepipe load` loads all of them in order."
+                " If the target refuses one for that reason, `fixturepipe load` loads them all in"
+                " order."
             )
         return pending
 
@@ -249,7 +251,7 @@ class _Load:
         labels = dict.fromkeys(label for chunk in pending for label in chunk.models)
         hearing = [m._meta.label for m in map(_model, labels) if m and has_receivers(m)]
         if hearing:
-            whose = "all models" if hear_every_model() else _some(hearing)
+            whose = "all models" if hear_every_model() else listed(hearing, _NAMED)
             self._warn(
                 f"pre_save or post_save has receivers for {whose}, which are not called."
                 " --signals loads these models object by object and calls them."
@@ -301,11 +303,6 @@ def _server_errors_described() -> Iterator[None]:
         raise LoadError(f"The target: {server_message(error)}", hint=hint) from error
 
 
-def _some(names: list[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more models" if more > 0 else "")
-
-
 def _require_sense(options: LoadOptions) -> None:
     if options.loader == "stock" and options.on_error == "reject":
         raise UsageError(
@@ -313,7 +310,7 @@ def _require_sense(options: LoadOptions) -> None:
             hint="Use --on-error reject with --loader fast.",
         )
     if options.only is not None and options.start is not None:
-        raise UsageError("--only and --from exclude each other", hint="Give one of them.")
+        raise UsageError("--only and --from cannot be used together", hint="Use one of them.")
 
 
 def _loaded_schemas(manifest: Manifest) -> list[ModelSchema]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from fixturepipe.wording import cut
+
 _UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 # Servers quote values, and so do we; after " = " comes the value of a field.
 _VALUE_BEGINS = re.compile(r"(?<!\w)['\"“]|\s= ")
@@ -65,4 +67,4 @@ def without_values(text: str, value: str = "") -> str:
 
 def _shortened(value: Any) -> str:
     text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return cut(text, _LONGEST)

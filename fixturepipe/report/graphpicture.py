@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from fixturepipe.report.data import GraphModel
+from fixturepipe.wording import cut
 
 _BOX, _LINE, _GAP = 136, 22, 56
 _HEAD, _GROUP, _AFTER_GROUP = 34, 20, 12
@@ -43,8 +44,7 @@ class Node:
     def name(self) -> str:
         """The model's name as it fits into the box."""
         name = self.model.label.partition(".")[2]
-        letters = _LETTERS - 2 * self.model.cyclic
-        return name if len(name) <= letters else f"{name[: letters - 1]}…"
+        return cut(name, _LETTERS - 2 * self.model.cyclic)
 
     @property
     def text_x(self) -> int:

@@ -8,6 +8,7 @@ from fixturepipe.artifacts.state import State, Verification
 from fixturepipe.artifacts.syncs import Sync
 from fixturepipe.report.data import Model, Outcome, Remark, Totals, Verdict
 from fixturepipe.report.disclosure import Disclosure
+from fixturepipe.wording import counted
 
 # What has a next command.
 _OPEN = ("different", "stopped", "unverified", "unfinished")
@@ -37,11 +38,6 @@ def verdict_of(
     )
 
 
-def plural(count: int, noun: str, nouns: str = "") -> str:
-    """The number with its noun: "1 row", "1,200 rows"."""
-    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
-
-
 def _outcome(
     state: State, verification: Verification | None, totals: Totals, syncs: Sequence[Sync]
 ) -> Outcome:
@@ -68,7 +64,7 @@ def _sentence(
     totals: Totals,
     models: Sequence[Model],
 ) -> str:
-    rows = f"{plural(totals.verified or 0, 'row')} of {plural(totals.models, 'model')}"
+    rows = f"{counted(totals.verified or 0, 'row')} of {counted(totals.models, 'model')}"
     match outcome:
         case "equal":
             return f"Moved and proven equal: all {rows}, value by value."
@@ -79,7 +75,7 @@ def _sentence(
         case "different":
             return _difference(verification, models)
         case "unverified":
-            return "Everything is loaded, but source and target have not been compared since."
+            return "Everything is loaded, but source and target have not been compared yet."
         case "stopped":
             return f"The load stopped: {_loaded(state)}"
         case _:
@@ -90,17 +86,17 @@ def _loaded(state: State) -> str:
     if not state.chunks:
         return "nothing is arranged or loaded yet."
     verb = "is" if state.loaded_chunks == 1 else "are"
-    return f"{state.loaded_chunks:,} of {plural(state.chunks, 'chunk')} {verb} loaded."
+    return f"{state.loaded_chunks:,} of {counted(state.chunks, 'chunk')} {verb} loaded."
 
 
 def _difference(verification: Verification | None, models: Sequence[Model]) -> str:
     rows = verification.unequal if verification else 0
     if not rows:
-        return "The target does not hold all that the source holds, or is not sound."
+        return "Source and target differ, or the target has errors of its own."
     unequal = sum(1 for each in models if each.status == "different")
     return (
-        f"Source and target differ: {plural(rows, 'row')} in {unequal:,} of"
-        f" {plural(len(models), 'model')}."
+        f"Source and target differ: {counted(rows, 'row')} in {unequal:,} of"
+        f" {counted(len(models), 'model')}."
     )
 
 
@@ -114,24 +110,24 @@ def _remarks(
     if verification is not None and verification.sample is not None:
         yield Remark(f"The comparison read a random {verification.sample:.3%} of the rows.")
     if verification is not None and verification.since is not None:
-        yield Remark(f"The comparison read rows made or changed since {verification.since} only.")
+        yield Remark(f"The comparison read only rows made or changed since {verification.since}.")
     if totals.rejected:
         yield Remark(
-            f"Rejected, and kept in rejects/: {plural(totals.rejected, 'row')}.", "rejects"
+            f"Rejected, and kept in rejects/: {counted(totals.rejected, 'row')}.", "rejects"
         )
     if totals.dropped:
-        yield Remark(f"Left out as declared: {plural(totals.dropped, 'row')}.", "fixes")
+        yield Remark(f"Left out as declared: {counted(totals.dropped, 'row')}.", "fixes")
     if by_fixes := totals.changed - totals.nulled:
-        yield Remark(f"Changed as declared: {plural(by_fixes, 'row')}.", "fixes")
+        yield Remark(f"Changed as declared: {counted(by_fixes, 'row')}.", "fixes")
     if totals.nulled:
-        text = f"Loaded with a reference set to null: {plural(totals.nulled, 'row')}."
+        text = f"Loaded with a reference set to null: {counted(totals.nulled, 'row')}."
         yield Remark(text, "rejects")
     if state.not_covered:
-        names = plural(state.not_covered, "model or table", "models or tables")
+        names = counted(state.not_covered, "model or table", "models or tables")
         yield Remark(f"Not moved: {names}.", "not-moved")
     if syncs:
         verb = "has" if len(syncs) == 1 else "have"
-        text = f"{plural(len(syncs), 'sync')} {verb} brought later changes"
+        text = f"{counted(len(syncs), 'sync')} {verb} moved later changes"
         proven = outcome in ("equal", "excepted", "sampled") and verification is not None
         if proven and verification is not None and verification.at < syncs[-1].at:
             text += "; the last one compared the models that it changed"

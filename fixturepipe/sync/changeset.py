@@ -28,6 +28,7 @@ from fixturepipe.errors import SourceDataError
 from fixturepipe.sync.differences import DifferingRow, DifferingRows, Key
 from fixturepipe.sync.foreign import ForeignRows
 from fixturepipe.sync.ownership import Ownership, different_fields
+from fixturepipe.wording import in_lines
 
 Object = dict[str, Any]
 _NAMED = 20
@@ -223,9 +224,7 @@ class ChangeSet:
         )
 
     def _unserializable(self) -> SourceDataError:
-        named = [f"  {problem}" for problem in self._problems[:_NAMED]]
-        more = len(self._problems) - len(named)
-        named += [f"  … and {more:,} more"] if more else []
+        named = in_lines(self._problems, _NAMED)
         return SourceDataError(
             "\n".join(["The source holds values that a fixture cannot hold:", *named]),
             hint="Nothing was changed. Correct the rows in the source, then repeat"

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any, Literal
 
 from fixturepipe.errors import ConfigurationError
+from fixturepipe.wording import counted, listed
 
 Act = Literal["added", "changed", "deleted"]
 
@@ -29,25 +30,22 @@ class ForeignRows:
     def refusal(self, target: str) -> ConfigurationError:
         """The error that names them."""
         lines = [
-            f"  {label}: {count:,} {act}: {self._listed(label, act)}"
+            f"  {label}: {counted(count, 'row')} {act}: {self._listed(label, act)}"
             for (label, act), count in sorted(self.counts.items())
         ]
         return ConfigurationError(
             "\n".join(
                 [
-                    f"The target {target} looks live. These rows were written there, and neither"
-                    " by the run nor by a sync:",
+                    f"{target} looks live. It has rows that neither the run nor a sync wrote:",
                     *lines,
                 ]
             ),
             hint="Nothing was changed. If the site runs on the target already, do not sync. To"
-            " give these rows up, run `fixturepipe sync --existing update`, which writes the"
+            " give up these rows, run `fixturepipe sync --existing update`, which writes the"
             " source's rows over them, or `fixturepipe sync --existing delete`, which also deletes"
             " the rows that the source lacks.",
         )
 
     def _listed(self, label: str, act: Act) -> str:
-        keys = self._keys[label, act]
-        more = self.counts[label, act] - len(keys)
-        listed = ", ".join(ascii(key) for key in keys)
-        return f"{listed} and {more:,} more" if more else listed
+        keys = [ascii(key) for key in self._keys[label, act]]
+        return listed(keys, _NAMED, self.counts[label, act])

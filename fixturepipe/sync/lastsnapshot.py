@@ -36,14 +36,14 @@ def require_usable(
     `state` and `schema` are those of the target and the source now.
     """
     if kept.state != state:
-        raise NotUsableError("it is not of what was moved last")
+        raise NotUsableError("it is not a snapshot of what was moved last")
     if kept.schema != schema:
-        raise NotUsableError("the tables of the source were altered since")
+        raise NotUsableError("the tables of the source have been altered since")
     for model in covered:
         before = kept.rows.get(model._meta.label_lower)
         now = Table(model, connection_to(TARGET)).count()
         if now != before:
-            had = "nobody knows how many" if before is None else f"{before:,}"
+            had = "an unknown number" if before is None else f"{before:,}"
             raise NotUsableError(
-                f"the target has {now:,} rows of {model._meta.label_lower}, it had {had}"
+                f"the target has {now:,} rows of {model._meta.label_lower}, and had {had}"
             )

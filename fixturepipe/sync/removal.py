@@ -15,6 +15,7 @@ from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.errors import LoadError
 from fixturepipe.sync.differences import DifferingRows, Key
+from fixturepipe.wording import in_lines
 
 Model = type[models.Model]
 _NAMED = 20
@@ -39,10 +40,10 @@ def require_no_references(
     removed = [m for m in models_ if next(found.removals(m._meta.label_lower), None)]
     bad = [each for model in removed for each in _references_to(connection, model, found)]
     if bad:
-        more = len(bad) - _NAMED
-        shown = [*bad[:_NAMED], *([f"and {more} more"] if more > 0 else [])]
+        shown = in_lines(bad, _NAMED)
         raise LoadError(
-            "\n".join(["Rows refer to rows that the source has no more:", *shown]), problems=shown
+            "\n".join(["Rows refer to rows that the source no longer has:", *shown]),
+            problems=bad,
         )
 
 
@@ -76,10 +77,10 @@ def _dangling(
         rows = []
         for keys in _removals(connection, model, found):
             rows += _orphans_among(connection, model, field, keys)
-    name, remote = f"{field.model._meta.label}.{field.name}", model._meta.label
+    label, remote = field.model._meta.label, model._meta.label
     for *key, value in rows:
         shown = key[0] if len(key) == 1 else tuple(key)
-        yield f"  {field.model._meta.label} {shown!r}: {name} is {value!r}, which {remote} lacks"
+        yield f"{label} {shown!r}: {field.name} refers to {remote} {value!r}, which does not exist"
 
 
 def _orphans_among(

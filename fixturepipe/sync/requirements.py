@@ -11,6 +11,7 @@ from fixturepipe.databases.endpoints import TARGET, connection_to
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.migrations import MigrationKey, applied_migrations, difference
 from fixturepipe.errors import ConfigurationError, RunDirectoryError
+from fixturepipe.wording import listed
 
 _NAMED = 10
 
@@ -21,8 +22,8 @@ def require_finished(directory: RunDirectory, manifest: Manifest, target: str) -
     state = ledger.state()
     if state is None or not state.finished:
         raise ConfigurationError(
-            f"The target {target} holds no finished run of {directory.path}",
-            hint="`fixturepipe run` moves everything once; `fixturepipe sync` brings what has"
+            f"{target} holds no finished run of {directory.path}",
+            hint="`fixturepipe run` moves everything once; then `fixturepipe sync` moves what has"
             " changed since.",
         )
     if manifest.source is None:
@@ -43,11 +44,11 @@ def require_finished(directory: RunDirectory, manifest: Manifest, target: str) -
         if not entries:
             return
     raise RunDirectoryError(
-        f"{directory.path} does not hold what was loaded into {target}: it was dumped"
+        f"{directory.path} no longer holds what was loaded into the target: the source was dumped"
         " or arranged again since",
-        hint="Without the chunks nobody can tell which rows of the target are the run's. Restore"
-        " 1-dump, 2-chunks and manifest.json from a backup, or move the site again: `fixturepipe"
-        " run` with a new --workdir and an empty target.",
+        hint="Without its chunks, a sync cannot tell which rows of the target the run wrote."
+        " Restore 1-dump, 2-chunks and manifest.json from a backup, or move the site again:"
+        " `fixturepipe run` with a new --workdir and an empty target.",
     )
 
 
@@ -71,12 +72,10 @@ def require_migrations(manifest: Manifest, migrations: Sequence[MigrationKey], t
         parts = [f"not applied there: {ours}"] if ours else []
         parts += [f"applied there only: {theirs}"] if theirs else []
         raise ConfigurationError(
-            f"The target {target} is not at the migrations of the source; {'; '.join(parts)}",
+            f"{target} does not have the migrations of the source; {'; '.join(parts)}",
             hint="Bring both to the same migrations, then repeat `fixturepipe sync`.",
         )
 
 
 def _listed(migrations: Sequence[MigrationKey]) -> str:
-    named = ", ".join(f"{app}.{name}" for app, name in migrations[:_NAMED])
-    more = len(migrations) - _NAMED
-    return f"{named} and {more} more" if more > 0 else named
+    return listed([f"{app}.{name}" for app, name in migrations], _NAMED)

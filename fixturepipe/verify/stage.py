@@ -53,6 +53,7 @@ from fixturepipe.verify.comparison import (
 from fixturepipe.verify.modelpair import ModelPair
 from fixturepipe.verify.naturalrows import NaturalRows
 from fixturepipe.verify.options import VerifyOptions
+from fixturepipe.wording import counted, listed
 
 Model = type[models.Model]
 
@@ -334,11 +335,8 @@ def _require_tables(covered: list[Model]) -> None:
     names = (table_name(model, target) for model in covered)
     lacking = [name for name in names if folded(name, target) not in there]
     if lacking:
-        shown = ", ".join(lacking[:5])
-        if len(lacking) > 5:
-            shown += f" and {len(lacking) - 5} more"
         raise ConfigurationError(
-            f"The target has no table {shown}",
+            f"The target lacks {counted(len(lacking), 'table')}: {listed(lacking, 5)}",
             hint="Migrate the target, or load into it.",
         )
 

@@ -328,7 +328,7 @@ def test_keys_that_are_one_row_for_loaddata_are_refused_as_one(tmp_path, on_targ
     for number, (first, *others) in enumerate(groups):
         for other in others:
             objects = [a(label, first, next=None), a(label, other, next=None)]
-            with pytest.raises(FixtureError, match="is in object 1 already"):
+            with pytest.raises(FixtureError, match="is already in object 1"):
                 arranged(tmp_path / f"{number}", MODELS, objects, key_readers=key_reader)
     one_each = [a(label, keys[-1], next=keys[0]) for keys in groups]
     found = arranged(tmp_path / "all", MODELS, one_each, key_readers=key_reader)
@@ -346,7 +346,7 @@ def test_a_composite_key_is_one_however_its_parts_are_written(tmp_path, on_targe
     assert Seat.objects.count() == 1
     for number, key in enumerate(keys[1:]):
         objects = [a(label, keys[0], taken=True), a(label, key, taken=True)]
-        with pytest.raises(FixtureError, match="is in object 1 already"):
+        with pytest.raises(FixtureError, match="is already in object 1"):
             arranged(tmp_path / f"{number}", MODELS, objects, key_readers=key_reader)
 
 

@@ -29,7 +29,7 @@ def numbers(label: str, to: str) -> ReadKey:
 def test_the_same_key_twice_is_refused_however_it_is_written(tmp_path, key: Any) -> None:
     same = 3 if key == "٣" else 1
     objects = [a("a.tag", key, slug="a"), a("a.tag", same, slug="b")]
-    with pytest.raises(FixtureError, match=f"a.tag with pk {same} is in object 1 already"):
+    with pytest.raises(FixtureError, match=f"a.tag with pk {same} is already in object 1"):
         arranged(tmp_path, NUMBERED, objects, key_readers=numbers)
 
 
@@ -43,7 +43,7 @@ def test_a_reference_finds_its_object_however_it_is_written(tmp_path) -> None:
 @pytest.mark.parametrize("key", ["red", {"a": 1}, [1, [2]]])
 def test_a_key_that_the_field_cannot_read_is_refused_with_its_object(tmp_path, key: Any) -> None:
     objects = [a("a.tag", 1, slug="a"), a("a.tag", key, slug="b")]
-    with pytest.raises(FixtureError, match=r"object 2: a.tag has pk .*field does not take: "):
+    with pytest.raises(FixtureError, match=r"object 2: a.tag has pk .*field does not accept: "):
         arranged(tmp_path, NUMBERED, objects, key_readers=numbers)
 
 
@@ -52,5 +52,5 @@ def test_whole_numbers_are_read_too_where_the_field_makes_something_else_of_them
         return lambda value: int(value) // 2
 
     objects = [a("a.use", 1, tag=3), a("a.tag", 2, slug="a"), a("a.tag", 3, slug="b")]
-    with pytest.raises(FixtureError, match=r"a.tag with pk 1 is in object 2 already"):
+    with pytest.raises(FixtureError, match=r"a.tag with pk 1 is already in object 2"):
         arranged(tmp_path, NUMBERED, objects, key_readers=halves)

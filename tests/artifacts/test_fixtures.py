@@ -175,7 +175,7 @@ def test_a_number_of_more_digits_than_python_reads_is_refused(tmp_path, before):
     text = f'[{{"model": "a.b", "pk": 1, "fields": {{{before}"n": -%s}}}}]'
     assert read(put(tmp_path / "f.json", text % ("9" * 4300)))
     said = refusal(put(tmp_path / "f.json", text % ("9" * 4301)))
-    assert "it has a number of more than 4,300 digits" in said
+    assert "it has a number with more than 4,300 digits" in said
 
 
 def test_digits_in_a_string_are_no_number(tmp_path):

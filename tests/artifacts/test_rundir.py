@@ -33,7 +33,7 @@ def test_a_second_command_is_refused(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     with (
         directory.locked(),
-        pytest.raises(RunDirectoryError, match="command is at work"),
+        pytest.raises(RunDirectoryError, match="command is running"),
         RunDirectory(tmp_path).locked(),
     ):
         pass

@@ -98,7 +98,7 @@ def test_refused_migrations_are_named_with_the_way_round_them(url: str, tmp_path
     assert "shop.0002_odd fails on the target (Raw SQL operation: SQL, UPDATE" in statement[1]
     assert "numeric(100, 2)" in column[1]
     assert trigger[0] == "FP332"
-    assert "makes the trigger counted on the target, which fires AFTER INSERT" in trigger[1]
+    assert "creates the trigger counted on the target, which fires AFTER INSERT" in trigger[1]
     assert project.run("run").returncode == 1
     assert project.execute("SHOW TABLES") == ()
     assert found(project, "--schema", "models") == []

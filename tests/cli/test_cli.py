@@ -295,8 +295,9 @@ def test_status_says_what_to_do_with_rejected_objects(capsys: pytest.CaptureFixt
     models = (ModelState("a.b", 9, 9, 7, rejected=2), ModelState("a.c", 1, 1, 0, rejected=1))
     view = show.View(RunDirectory(Path("run")), NextCommand("fixturepipe", {}))
     show.status(State("0", "a", "b", models, 1, 1, 1, 0, "verify"), view)
-    assert "3 rejected: correct them in rejects/, then run `fixturepipe load --rejects`" in (
-        capsys.readouterr().out
+    assert (
+        "3 objects rejected: correct them in rejects/, then run `fixturepipe load --rejects`"
+        in (capsys.readouterr().out)
     )
 
 
@@ -344,7 +345,7 @@ def test_clean_without_its_target_keeps_the_ledger_if_asked_to(shop: Shop) -> No
 def test_clean_waits_for_no_other_command(shop: Shop) -> None:
     shop.done("dump", "sites")
     with RunDirectory(shop.workdir).locked():
-        assert "at work" in refused(shop, "clean", "--yes", "--keep-ledger")
+        assert "is running" in refused(shop, "clean", "--yes", "--keep-ledger")
     assert (shop.workdir / "manifest.json").exists()
 
 

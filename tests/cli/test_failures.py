@@ -30,7 +30,10 @@ def undecodable() -> Exception:
         (django.db.OperationalError(2006, "gone away"), "does not answer: gone away (error 2006)"),
         (django.db.OperationalError(4031, "inactivity"), "does not answer"),
         (MySQLdb.OperationalError(2013, "Lost connection"), "does not answer"),
-        (django.db.OperationalError(1104, "max_join_size"), "The server refused: max_join_size"),
+        (
+            django.db.OperationalError(1104, "max_join_size"),
+            "The server refused a statement: max_join_size",
+        ),
         (django.db.DatabaseError("database disk image is malformed"), "SQLite cannot read"),
         (sqlite3.DatabaseError("file is not a database"), "SQLite cannot read"),
         (django.db.OperationalError("database is locked"), "SQLite: database is locked"),

@@ -108,7 +108,7 @@ def on_embedded(shop: Shop, *statements: str) -> None:
 
 def test_each_line_after_a_difference_leads_on_until_everything_is_done(shop: Shop) -> None:
     ran = shop.done("run", "--target", "embedded")
-    assert "Done: the data are in the embedded server" in ran
+    assert "Done: the data is in the embedded server" in ran
     shop.done("server", "start")
     try:
         on_embedded(shop, "UPDATE catalog_tag SET label = 'other' WHERE id = 1")
@@ -124,7 +124,7 @@ def test_each_line_after_a_difference_leads_on_until_everything_is_done(shop: Sh
         for text in (verified.stdout, status):
             refused = pasted(text, shop)
             assert refused.returncode == 2
-            assert "catalog.tag: 1 changed: 1" in refused.stderr
+            assert "catalog.tag: 1 row changed: 1" in refused.stderr
         given_up = re.findall(r"`([^`]* sync --existing update)`", refused.stderr)
         synced = pasted(f"Next: {given_up[0]}", shop)
         assert synced.returncode == 0, synced.stderr
@@ -152,8 +152,8 @@ def test_the_end_of_a_run_says_how_to_use_the_target_without_its_password(
     )
     said = capsys.readouterr().out
     assert "S3cret" not in said
-    assert "To bring later changes of the source: fixturepipe sync" in said
-    lines = said.partition("have:\n")[2].partition("To bring")[0].replace("…", '"S3cret"')
+    assert "To move later changes of the source: fixturepipe sync" in said
+    lines = said.partition("settings:\n")[2].partition("To move")[0].replace("…", '"S3cret"')
     assert ast.literal_eval(f"{{{lines}}}")["default"] == {
         **settings,
         "PORT": "3306",

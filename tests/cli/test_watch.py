@@ -1,4 +1,4 @@
-"""`status --watch`, on another terminal than the command that is at work."""
+"""`status --watch`, on another terminal than the command that is running."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.shop import Shop, command
         (0, 0, "dump: 500 objects of 2 apps"),
         (100, 4, "load: 100 of 500 objects (1 of 4 chunks)"),
         (300, 4, "load: 300 of 500 objects, 50 a second, 4 s left (1 of 4 chunks)"),
-        (500, 4, "load: all 500 objects are loaded; verify is next or at work"),
+        (500, 4, "load: all 500 objects are loaded; verify is running or next"),
     ],
 )
 def test_a_line_says_how_far_the_run_is(loaded: int, chunks: int, expected: str) -> None:

@@ -76,7 +76,7 @@ def test_rights_on_one_database_are_enough(
         # Its second attempt drops what the first has made.
         grant("REFERENCES, DROP")
     checked = project.done("check")
-    assert "FP322 warning: The user may not make temporary tables" in checked
+    assert "FP322 warning: The user may not create temporary tables" in checked
     assert ("FP402 warning" in checked) == is_mariadb
     project.done("run")
     project.done("sync", "--yes")

@@ -74,7 +74,7 @@ def test_all_problems_are_named_at_once_and_no_file_is_written(dumped, everythin
     with pytest.raises(SourceDataError) as refused:
         dumped("everyfield", "auth")
     message = refused.value.message
-    assert "2 objects hold values that a fixture cannot hold" in message
+    assert "A fixture cannot hold the values of 2 objects" in message
     assert "everyfield.everything pk=1, date: 'never'" in message
     assert "everyfield.everything pk=1, uuid: 'x'" in message
     assert "everyfield.everything pk=2, json: '{'" in message

@@ -213,7 +213,7 @@ def test_rows_whose_keys_the_server_gave_are_never_taken_for_others(
     execute(shared_target, "INSERT INTO loading_product (id, number) VALUES (77, 'site')")
     with pytest.raises(ConfigurationError, match=r"loading.Product: 1$"):
         load_into(shared_target, source, directory)
-    with pytest.raises(ConfigurationError, match="do not say which of its rows"):
+    with pytest.raises(ConfigurationError, match="whose keys do not show"):
         load_into(shared_target, source, directory, existing="delete")
     assert sorted(column(shared_target, "product", "number")) == ["n", "site"]
 

@@ -398,7 +398,7 @@ def test_an_unfinished_run_of_others_is_refused(
     load_into(
         shared_target, source, make_run(tmp_path / "other", SHADES, SHADES, run=other), only=1
     )
-    with pytest.raises(ConfigurationError, match=f"another run that is not finished: {other}"):
+    with pytest.raises(ConfigurationError, match=f"a run that is not finished: {other}"):
         load_into(shared_target, source, make_run(tmp_path / "run", SHADES))
 
 
@@ -409,7 +409,7 @@ def test_a_second_loader_is_refused(
     Endpoints("default", source, shared_target).open()
     first = LoaderLock(connections[TARGET])
     first.acquire()
-    with pytest.raises(LoadError, match="Another fixturepipe command is at work in this database"):
+    with pytest.raises(LoadError, match="Another fixturepipe command is running on this database"):
         load_into(shared_target, source, directory)
     first.release()
     assert load_into(shared_target, source, directory).complete
@@ -448,7 +448,7 @@ def test_statements_with_emoji_of_other_sessions_stop_no_load(
     first = LoaderLock(connections[TARGET])
     first.acquire()
     with statement_with_emoji(server):
-        with pytest.raises(LoadError, match="Another fixturepipe command is at work"):
+        with pytest.raises(LoadError, match="Another fixturepipe command is running"):
             load_into(shared_target, source, directory)
         first.release()
         assert load_into(shared_target, source, directory).complete

@@ -46,7 +46,7 @@ def project(tmp_path: Path, server: Server) -> Iterator[Project]:
 def test_rows_of_migrations_are_replaced(project: Project) -> None:
     moved = project.run("run")
     assert moved.returncode == 0, moved.stderr
-    assert "only rows that migrations leave" in moved.stderr
+    assert "only rows that its migrations wrote" in moved.stderr
     assert project.execute("SELECT id, name FROM shop_setting") == ((1, "renamed since"),)
 
 

@@ -15,7 +15,10 @@ from fixturepipe.report.disclosure import Disclosure, without_values
         ("Duplicate entry 'O'Brien' for key 'u.name'", "Duplicate entry '…' for key 'u.name'"),
         ("Data too long for column 'name' at row 1", "Data too long for column 'name' at row 1"),
         ("shop.order pk 1, field amount = 12.5: refused", "shop.order pk 1, field amount =…"),
-        ("owner is 'ada', and there is no such user", "owner is '…', and there is no such user"),
+        (
+            "owner refers to user 'ada', which does not exist",
+            "owner refers to user '…', which does not exist",
+        ),
         ('The reader\'s text is "x" and "y".', 'The reader\'s text is "…".'),
         ("The target's column is too short", "The target's column is too short"),
     ],

@@ -153,7 +153,7 @@ def test_what_arrange_left_out_counts_as_rejected_and_what_it_set_to_null_as_cha
         ("excepted", 0, 3),
     ]
     reasons = {each.reason: each.count for each in report.rejects}
-    assert reasons["owner is …, and there is no such auth.user; set to null"] == 3
+    assert reasons["owner refers to auth.user …, which does not exist; set to null"] == 3
     remarks = [remark.text for remark in report.verdict.remarks]
     assert "Rejected, and kept in rejects/: 16 rows." in remarks
     assert "Loaded with a reference set to null: 3 rows." in remarks

@@ -84,7 +84,7 @@ def test_a_run_keeps_the_snapshot_for_the_first_sync(known: Moved) -> None:
 def test_a_touched_row_that_somebody_else_changed_is_refused(known: Moved) -> None:
     known.in_source("UPDATE loading_shade SET slug = 'ours' WHERE id = 1")
     known.in_target("UPDATE loading_shade SET slug = 'theirs' WHERE id = 1")
-    with pytest.raises(ConfigurationError, match=r"loading.shade: 1 changed: 1"):
+    with pytest.raises(ConfigurationError, match=r"loading.shade: 1 row changed: 1"):
         known.sync()
 
 
@@ -92,9 +92,9 @@ def test_a_row_more_in_the_target_is_refused_before_anything_is_written(known: M
     known.in_source("INSERT INTO loading_watched (id, name) VALUES (9, 'nine')")
     known.in_target("INSERT INTO loading_shade (id, slug) VALUES (77, 'mine')")
     events: list[Event] = []
-    with pytest.raises(ConfigurationError, match=r"loading.shade: 1 added: 77"):
+    with pytest.raises(ConfigurationError, match=r"loading.shade: 1 row added: 77"):
         known.sync(events)
-    assert "rows of loading.shade, it had" in said(events)
+    assert "rows of loading.shade, and had" in said(events)
     assert known.in_target("SELECT COUNT(*) FROM loading_watched") == [(0,)]
 
 
@@ -107,7 +107,7 @@ def test_the_proof_finds_a_row_that_was_changed_in_place_and_the_next_sync_names
     assert not result.ok
     assert [each.model for each in result.verify.models if not each.ok] == ["loading.shade"]
     assert "The kept snapshot was removed" in said(events)
-    with pytest.raises(ConfigurationError, match=r"loading.shade: 1 changed: 1"):
+    with pytest.raises(ConfigurationError, match=r"loading.shade: 1 row changed: 1"):
         known.sync()
 
 
@@ -149,8 +149,8 @@ def _other_types(file: Path) -> None:
     [
         (_damage, "malformed"),
         (_empty, "cannot be read"),
-        (_of_other, "it is not of what was moved last"),
-        (_altered, "the tables of the source were altered"),
+        (_of_other, "it is not a snapshot of what was moved last"),
+        (_altered, "the tables of the source have been altered"),
         (_newer, "it has version 99"),
         (_other_types, "contenttypes.contenttype has changed"),
     ],

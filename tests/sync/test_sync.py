@@ -130,7 +130,7 @@ def test_rows_that_somebody_else_wrote_are_refused_and_stay(moved: Moved) -> Non
     moved.in_target("DELETE FROM loading_document WHERE id = 1")
     with pytest.raises(ConfigurationError, match="looks live") as refused:
         moved.sync()
-    for said in ("shade: 1 changed: 1", "shade: 1 added: 77", "document: 1 deleted: 1"):
+    for said in ("shade: 1 row changed: 1", "shade: 1 row added: 77", "document: 1 row deleted: 1"):
         assert f"loading.{said}" in refused.value.message
     assert moved.in_target("SELECT COUNT(*) FROM loading_watched WHERE id = 9") == [(0,)]
     # A row that the source has is the source's again; one that it lacks stays.
@@ -146,7 +146,7 @@ def test_rows_that_somebody_else_wrote_are_refused_and_stay(moved: Moved) -> Non
 def test_a_row_that_both_have_changed_is_refused(moved: Moved) -> None:
     moved.in_source("UPDATE loading_shade SET slug = 'ours' WHERE id = 1")
     moved.in_target("UPDATE loading_shade SET slug = 'theirs' WHERE id = 1")
-    with pytest.raises(ConfigurationError, match=r"loading.shade: 1 changed: 1"):
+    with pytest.raises(ConfigurationError, match=r"loading.shade: 1 row changed: 1"):
         moved.sync()
 
 
@@ -166,9 +166,9 @@ def test_a_reference_to_a_deleted_row_stops_it_and_nothing_changes(moved: Moved)
         *(("loading_line", "place_id"), ("loading_place", "id")),
     ):
         moved.in_source(f"DELETE FROM {table} WHERE {column} = 1")
-    with pytest.raises(LoadError, match=r"loading.Strict.place is 1") as refused:
+    with pytest.raises(LoadError, match=r"place refers to loading.Place 1") as refused:
         moved.sync()
-    assert "Nothing of this sync is in the target" in refused.value.hint
+    assert "The sync changed nothing in the target" in refused.value.hint
     assert moved.in_target("SELECT COUNT(*) FROM loading_place") == before
     moved.in_source("UPDATE loading_strict SET place_id = NULL WHERE place_id = 1")
     assert moved.sync().ok
@@ -205,7 +205,7 @@ def test_chunks_that_were_not_loaded_are_refused(moved: Moved, tmp_path: Path) -
     shutil.copytree(moved.workdir, other.workdir, dirs_exist_ok=True)
     chunk = next((other.workdir / "2-chunks").glob("0001-*"))
     chunk.unlink()
-    with pytest.raises(RunDirectoryError, match="does not hold what was loaded"):
+    with pytest.raises(RunDirectoryError, match="no longer holds what was loaded"):
         other.sync()
 
 

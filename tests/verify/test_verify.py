@@ -490,7 +490,7 @@ def test_options_that_make_no_sense_are_refused(pair: Endpoints, options: dict[s
 
 
 def test_a_target_without_tables_is_refused(pair: Endpoints, empty_target: Endpoint) -> None:
-    with pytest.raises(ConfigurationError, match="The target has no table"):
+    with pytest.raises(ConfigurationError, match="The target lacks"):
         verified(Endpoints("default", pair.source, empty_target))
     pair.open()
 

@@ -55,7 +55,7 @@ def _parsed(path: Path, content: bytes) -> Any:
     except RecursionError as error:
         raise ChunkFileError(path, "it is nested too deep") from error
     except ValueError as error:  # Python reads no whole number of more digits
-        raise ChunkFileError(path, "it has a number of more than 4,300 digits") from error
+        raise ChunkFileError(path, "it has a number with more than 4,300 digits") from error
 
 
 def _checked(path: Path, objects: Any) -> list[dict[str, Any]]:

@@ -192,7 +192,7 @@ def _without_meaning(
     label = remote._meta.label
     if meaning is AMBIGUOUS:
         text = f"more than one {label} has the natural key {list(key)}"
-        hint = "Write the primary key of the one that is meant."
+        hint = "Write the primary key of the one that you mean."
     else:
         text = f"no {label} has the natural key {list(key)}"
         hint = "The object it refers to is not in the target."

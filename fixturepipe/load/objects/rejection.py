@@ -11,6 +11,7 @@ from fixturepipe.errors import LoadError
 from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem
 from fixturepipe.load.server.servererrors import code_of, hint_for, server_message
+from fixturepipe.wording import in_lines
 
 _SHOWN = 5
 _LONGEST = 80
@@ -20,8 +21,8 @@ class ExistingRowError(DatabaseError):
     """The server has a row under the key of one that was to be inserted."""
 
     hint = (
-        "Rows of others are never changed unasked: --existing update writes objects over those with"
-        " the same key, --existing delete replaces them."
+        "The load leaves rows that it did not write as they are. --existing update writes objects"
+        " over those with the same key, and --existing delete deletes them."
     )
 
 
@@ -55,17 +56,14 @@ def reason_of(problem: RowProblem) -> Reason:
 def refused_chunk(file: str, problems: Sequence[RowProblem]) -> LoadError:
     """The error of a chunk of which some objects were refused."""
     sentences = [sentence(problem) for problem in problems]
-    lines = [f"{file} was not loaded. The target refused:"]
-    lines += [f"  {each}" for each in sentences[:_SHOWN]]
-    if len(sentences) > _SHOWN:
-        lines.append("  and more")
+    lines = [f"{file} was not loaded. The target refused:", *in_lines(sentences, _SHOWN)]
     command = "load --rejects" if file.startswith("rejects/") else "load"
     hints = " ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
     return LoadError(
         "\n".join(lines),
-        hint=f"{hints} Correct it in the source or in {file}, then continue with `fixturepipe"
-        f" {command}`; or leave such objects out with `fixturepipe {command} --on-error"
-        " reject`.".strip(),
+        hint=f"{hints} Correct the objects in the source or in {file}, then continue with"
+        f" `fixturepipe {command}`; or leave such objects out with `fixturepipe {command}"
+        " --on-error reject`.".strip(),
         chunk=file,
         problems=sentences,
     )

@@ -14,6 +14,8 @@ from typing import Any
 
 from django.db import migrations
 
+from fixturepipe.wording import cut
+
 _LONGEST = 300
 
 
@@ -67,6 +69,5 @@ class StatementLog:
         try:
             return execute(sql, params, many, context)
         except Exception:
-            text = " ".join(str(sql).split())
-            self.failed = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+            self.failed = cut(" ".join(str(sql).split()), _LONGEST)
             raise

@@ -76,7 +76,7 @@ def loader_lock(connection: BaseDatabaseWrapper) -> Iterator[LoaderLock]:
 
 def _taken(holder: tuple[Any, ...] | None) -> LoadError:
     """`holder` is the connection that has the lock, if the server still shows it."""
-    message = "Another fixturepipe command is at work in this database"
+    message = "Another fixturepipe command is running on this database"
     hint = "Wait until it ends, then run the same command again."
     if holder is not None:
         number, host, seconds = holder

@@ -42,7 +42,7 @@ _OF_NO_ROW = {
     1114: "the table is full",
     1142: "the user lacks a privilege",
     1143: "the user lacks a privilege",
-    1146: "the table is not there",
+    1146: "the table does not exist",
     1227: "the user lacks a privilege",
     1290: "the server is read-only",
     1836: "the server is read-only",

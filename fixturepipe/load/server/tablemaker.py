@@ -77,12 +77,12 @@ class TableMaker:
     def __init__(
         self,
         connection: BaseDatabaseWrapper,
-        name: str,
+        title: str,
         fixes: Sequence[Declaration] = (),
         listener: Listener = ignore,
     ) -> None:
         self._connection = connection
-        self._name = name
+        self._title = title
         self._fixes = fixes
         self._listener = listener
         self._statements = StatementLog()
@@ -173,17 +173,17 @@ class TableMaker:
         except Exception as error:
             if is_transient(error):
                 raise TransientLoadError(
-                    f"The target {self._name} was not migrated: {server_message(error)}",
-                    hint="When the server is back, give the same command again.",
+                    f"{self._title} was not migrated: {server_message(error)}",
+                    hint="When the server is back, run the same command again.",
                 ) from error
             raise self._refusal(error, schema) from error
 
     def _refusal(self, error: Exception, schema: Schema) -> ConfigurationError:
         cause = server_message(error) if isinstance(error, DatabaseError) else repr(error)
         where = failed_operation(error)
-        lines = [f"The target {self._name} cannot be migrated: {cause}"]
+        lines = [f"{self._title} cannot be migrated: {cause}"]
         if schema == "models":
-            lines = [f"The target {self._name} cannot have the tables of the models: {cause}"]
+            lines = [f"{self._title} cannot have the tables of the models: {cause}"]
         if where is not None:
             lines.append(f"  migration: {where.app}.{where.migration}")
             lines.append(f"  operation: {where.operation}")
@@ -249,7 +249,7 @@ class TableMaker:
         if found := row_counts(self._connection, (t for t in half_made if t.lower() not in own)):
             counts = [f"  {table}: {n:,}" for table, n in found.items()]
             raise ConfigurationError(
-                "\n".join([f"{self._name} has rows that this run did not write:", *counts]),
+                "\n".join([f"{self._title} has rows that this run did not write:", *counts]),
                 hint="They were written after an attempt to migrate was interrupted. Save them,"
                 " then drop all tables, or use an empty database.",
             )

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.catalog import Catalog
 from fixturepipe.databases.coverage import LEDGER_PREFIX
-from fixturepipe.databases.endpoints import clear_row_caches, connection_to
+from fixturepipe.databases.endpoints import Endpoints, clear_row_caches, connection_to
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.ledger import CHUNKS, RUNS, Contents, Ledger, RunState
 from fixturepipe.databases.migrations import (
@@ -31,6 +31,7 @@ from fixturepipe.databases.migrations import (
 from fixturepipe.databases.packets import outcomes, results
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.load.server.tablemaker import row_counts
+from fixturepipe.wording import in_lines
 
 Migrations = Sequence[tuple[str, str]]
 _SHOWN = 20
@@ -48,13 +49,13 @@ class Sight:
 class LoadTarget:
     """The target database of one run, under the alias that it is bound to.
 
-    `name` is how the user named it. All methods raise ConfigurationError for what the user has
-    to change.
+    `name` is how the user named it, and `title` how a sentence about it begins. All methods raise
+    ConfigurationError for what the user has to change.
     """
 
-    def __init__(self, alias: str, name: str, run: str) -> None:
+    def __init__(self, alias: str, endpoints: Endpoints, run: str) -> None:
         self.alias = alias
-        self.name = name
+        self.name, self.title = endpoints.target_name, endpoints.target_title
         self.connection: BaseDatabaseWrapper = connection_to(alias)
         self.ledger = Ledger(self.connection, run)
 
@@ -99,13 +100,14 @@ class LoadTarget:
             found = MigrationDifference(tuple(pending_migrations(self.connection)), ())
         if not found:
             return
-        lines = [f"  {app}.{name} is not applied to the target" for app, name in found.source_only]
-        lines += [
-            f"  {app}.{name} is applied to the target only" for app, name in found.target_only
-        ]
+        lines = [f"{app}.{name} is not applied to the target" for app, name in found.source_only]
+        lines += [f"{app}.{name} is applied to the target only" for app, name in found.target_only]
         raise ConfigurationError(
             "\n".join(
-                [f"The target {self.name} is not at the migrations of the source:", *_cut(lines)]
+                [
+                    f"{self.title} does not have the migrations of the source:",
+                    *in_lines(lines, _SHOWN),
+                ]
             ),
             hint="Migrate both to the same state, or use an empty database as the target.",
         )
@@ -117,7 +119,7 @@ class LoadTarget:
             return
         names = ", ".join(f"{m._meta.label} ({m._meta.db_table})" for m in lacking)
         raise ConfigurationError(
-            f"The target {self.name} has no table for {names}",
+            f"{self.title} has no table for {names}",
             hint="Create these tables, or leave the models out with `fixturepipe dump --exclude`.",
         )
 
@@ -133,7 +135,7 @@ class LoadTarget:
         if wrong:
             named = ", ".join(wrong)
             raise ConfigurationError(
-                f"Tables of {self.name} have an engine without transactions: {named}",
+                f"{self.title} has tables of engines without transactions: {named}",
                 hint="Change each of them: ALTER TABLE name ENGINE=InnoDB.",
             )
 
@@ -197,8 +199,3 @@ def _referenced(model: type[models.Model]) -> set[Any]:
 def own_rows_matter(model: type[models.Model]) -> bool:
     """Content types and permissions are every target's own, and are matched, not replaced."""
     return model._meta.label_lower not in NATURAL_PRIMARY
-
-
-def _cut(lines: Sequence[str]) -> list[str]:
-    rest = len(lines) - _SHOWN
-    return [*lines[:_SHOWN], *([f"  and {rest} more"] if rest > 0 else [])]
