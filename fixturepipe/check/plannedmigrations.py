@@ -2,24 +2,27 @@
 
 A project's migrations may hold SQL of SQLite's own, columns that no server has, or triggers that
 fire on load, even where its models are fine. Nothing is executed: the server parses the SQL
-(PREPARE), and takes types of columns that no model has any more in a temporary table.
+(PREPARE), and takes columns and indexes that no model has any more in a temporary table.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from django.apps import apps
-from django.db import DatabaseError, migrations, models, router
+from django.db import DatabaseError, Error, migrations, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
 
 from fixturepipe.check import refusals
+from fixturepipe.check.plannedtables import Shape, Shapes
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.migrations import (
     changes_only_rows,
@@ -30,11 +33,11 @@ from fixturepipe.databases.packets import outcomes
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
+from fixturepipe.fixes.schemafixes import is_refusal
 from fixturepipe.wording import cut
 
 Model = type[models.Model]
 
-_TABLE = "fixturepipe_type"
 # The server parses a statement before it looks for tables, which are not there yet.
 _SYNTAX = 1064
 _TRIGGER = re.compile(
@@ -42,15 +45,25 @@ _TRIGGER = re.compile(
     r"`?(\w+)`?\s+(BEFORE|AFTER)\s+(INSERT|UPDATE)\s+ON\s+`?(\w+)`?",
     re.IGNORECASE,
 )
+# What a schema editor does, or a statement of which it makes the first word.
+_CHANGES = (
+    r"\b{editor}\.(?:(?:create|delete|add|alter|remove|rename)_\w+\("
+    r"|execute\(\s*[a-z]?['\"]+\s*(?:CREATE|ALTER|DROP|RENAME)\b)"
+)
+_KEYS = {"INDEX": "index", "UNIQUE": "unique index", "PRIMARY KEY": "primary key"}
 _FOR_MYSQL = re.compile(r"vendor\s*==\s*['\"]mysql['\"]")
 
 
 @dataclass(frozen=True)
 class _Planned:
-    """An operation that `migrate` will run, and its migration as app.name."""
+    """An operation that `migrate` will run, its migration as app.name, and the fields of the
+    operation's model after it. `atomic` says whether it runs in a transaction.
+    """
 
     migration: str
     operation: Operation
+    fields: Mapping[str, Field]
+    atomic: bool
 
 
 class PlannedMigrations:
@@ -63,7 +76,8 @@ class PlannedMigrations:
     def findings(self, covered: Sequence[Model]) -> Iterator[Finding]:
         """FP329 for what the server refuses, FP332 for triggers on tables that are loaded."""
         yield from self._refused_statements()
-        yield from self._refused_types()
+        yield from self._refused_shapes()
+        yield from map(_changes_schema, filter(_changes_schema_in_transaction, self._planned))
         yield from self._triggers(covered)
 
     def _refused_statements(self) -> Iterator[Finding]:
@@ -75,30 +89,29 @@ class PlannedMigrations:
                     yield _refused(planned, f"SQL, {shown}", error)
                     break
 
-    def _refused_types(self) -> Iterator[Finding]:
-        known = {
-            self._type(field)
-            for model in apps.get_models(include_auto_created=True)
-            for field in model._meta.local_concrete_fields
-        }
-        new: dict[str, tuple[_Planned, str]] = {}
+    def _refused_shapes(self) -> Iterator[Finding]:
+        """FP329 for columns and indexes that no model has any more.
+
+        Raises DatabaseError where an error is not about them.
+        """
+        shapes = Shapes(self._connection)
+        known = {s for m in apps.get_models(include_auto_created=True) for s in shapes.of_model(m)}
+        made: dict[Shape, tuple[_Planned, tuple[str, ...]]] = {}
         for planned in self._planned:
-            for name, field in _fields(planned.operation):
-                kind = self._type(field)
-                if kind is not None and kind not in known:
-                    new.setdefault(kind, (planned, name))
-        trials = [
-            statement
-            for kind in new
-            for statement in (
-                f"CREATE TEMPORARY TABLE {_TABLE} (k INTEGER PRIMARY KEY, c {kind})",
-                f"DROP TEMPORARY TABLE IF EXISTS {_TABLE}",
-            )
-        ]
-        verdicts = outcomes(self._connection, trials)[::2]
-        for (kind, (planned, name)), verdict in zip(new.items(), verdicts, strict=True):
-            if isinstance(verdict, DatabaseError):
-                yield _refused(planned, f"the column {name} {kind}", verdict)
+            for shape, names in shapes.of_operation(planned.operation, planned.fields):
+                if shape not in known:
+                    made.setdefault(shape, (planned, names))
+        statements = [statement for shape in made for statement in shape.statements]
+        verdicts = outcomes(self._connection, statements)[::2]
+        refused: set[str] = set()
+        for (shape, (planned, names)), error in zip(made.items(), verdicts, strict=True):
+            if isinstance(error, list) or not refused.isdisjoint(shape.kinds):
+                continue
+            if not is_refusal(error):
+                raise error
+            if not shape.key:
+                refused.update(shape.kinds)
+            yield _refused(planned, _described(shape, names), error)
 
     def _triggers(self, covered: Sequence[Model]) -> Iterator[Finding]:
         labels = {table_name(m, self._connection).lower(): m._meta.label_lower for m in covered}
@@ -123,23 +136,28 @@ class PlannedMigrations:
             return error
         return None
 
-    def _type(self, field: Field) -> str | None:
-        """The column's type; None if only the model or the field's own code knows it."""
-        with suppress(Exception):
-            if field.remote_field is None and not isinstance(field, models.AutoField):
-                return field.db_type(self._connection)
-        return None
-
 
 def _planned() -> Iterator[_Planned]:
+    """The operations in the order of `migrate`, but for apps that do not depend on each other."""
     graph = MigrationLoader(None, ignore_no_migrations=True).graph
-    seen = set()
+    state, seen = ProjectState(), set()
     for leaf in graph.leaf_nodes():
         for key in graph.forwards_plan(leaf):
-            if key not in seen:
-                seen.add(key)
-                for operation in database_operations(graph.nodes[key].operations):
-                    yield _Planned(".".join(key), operation)
+            if key in seen:
+                continue
+            seen.add(key)
+            migration = graph.nodes[key]
+            for operation in migration.operations:
+                operation.state_forwards(key[0], state)
+                for each in database_operations([operation]):
+                    atomic = each.atomic or (migration.atomic and each.atomic is not False)
+                    yield _Planned(".".join(key), each, _fields(state, key[0], each), atomic)
+
+
+def _fields(state: ProjectState, app: str, operation: Operation) -> Mapping[str, Field]:
+    name = getattr(operation, "model_name", None) or getattr(operation, "name", None)
+    found = state.models.get((app, name.lower())) if isinstance(name, str) else None
+    return dict(found.fields) if found is not None else {}
 
 
 def _is_allowed(alias: str, planned: _Planned) -> bool:
@@ -161,15 +179,6 @@ def _statements(operation: Operation, connection: BaseDatabaseWrapper) -> list[s
     return [] if all(map(changes_only_rows, statements)) else statements
 
 
-def _fields(operation: Operation) -> Iterator[tuple[str, Field]]:
-    """The fields whose columns an operation makes."""
-    if isinstance(operation, migrations.CreateModel):
-        if operation.options.get("managed", True) and not operation.options.get("proxy"):
-            yield from operation.fields
-    elif isinstance(operation, migrations.AddField):
-        yield operation.name, operation.field
-
-
 def _text(operation: Operation) -> str:
     """The SQL of an operation, or its Python code if that is for MySQL."""
     if type(operation) is migrations.RunSQL:
@@ -181,7 +190,32 @@ def _text(operation: Operation) -> str:
     return ""
 
 
-def _refused(planned: _Planned, what: str, error: DatabaseError) -> Finding:
+def _changes_schema_in_transaction(planned: _Planned) -> bool:
+    """Whether Python code certainly asks the schema editor for what it refuses in a transaction."""
+    if not planned.atomic or not isinstance(planned.operation, migrations.RunPython):
+        return False
+    with suppress(OSError, TypeError, IndexError):
+        code: Any = planned.operation.code
+        editor = code.__code__.co_varnames[1]
+        source = inspect.getsource(code)
+        asked = re.search(_CHANGES.format(editor=editor), source, re.IGNORECASE)
+        # What depends on the kind of the server is fine, as far as the text shows.
+        return asked is not None and "vendor" not in source
+    return False
+
+
+def _changes_schema(planned: _Planned) -> Finding:
+    return RULES["FP329"].finding(
+        "",
+        "",
+        migration=planned.migration,
+        operation=planned.operation.describe(),
+        what="the schema editor in a transaction",
+        reason="Django refuses that on servers that cannot roll it back, unless atomic=False",
+    )
+
+
+def _refused(planned: _Planned, what: str, error: Error) -> Finding:
     described = refusals.described(error)
     return RULES["FP329"].finding(
         "",
@@ -189,6 +223,12 @@ def _refused(planned: _Planned, what: str, error: DatabaseError) -> Finding:
         migration=planned.migration,
         operation=planned.operation.describe(),
         what=what,
-        reason=described["reason"],
-        number=described["number"],
+        reason=f"{described['reason']} ({described['number']})",
     )
+
+
+def _described(shape: Shape, names: Sequence[str]) -> str:
+    kinds = ", ".join(shape.kinds)
+    if not shape.key:
+        return f"the column {', '.join(names)} {kinds}"
+    return f"the {_KEYS[shape.key]} on {', '.join(names)}, {kinds}"

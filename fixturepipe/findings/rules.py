@@ -448,7 +448,7 @@ RULES = _rules(
     Rule(
         "FP329",
         "error",
-        "The migration {migration} fails on the target ({operation}: {what}): {reason} ({number}).",
+        "The migration {migration} fails on the target ({operation}: {what}): {reason}.",
         "`fixturepipe run --schema models` makes the tables from the models as they are now.",
     ),
     Rule(

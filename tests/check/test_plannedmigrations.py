@@ -18,6 +18,7 @@ class Item(models.Model):
 BEGIN = """
 ID = ("id", models.BigAutoField(primary_key=True))
 LARGE = models.DecimalField(max_digits=100, decimal_places=2)
+LONG = models.CharField(max_length=500)
 
 def fill(apps, schema_editor):
     # CREATE TRIGGER filled AFTER INSERT ON shop_item is for another server
@@ -28,6 +29,12 @@ def trigger(apps, schema_editor):
         schema_editor.execute(
             "CREATE TRIGGER counted AFTER INSERT ON shop_item FOR EACH ROW SET @n = NEW.id"
         )
+
+def rewrites(apps, editor):
+    editor.execute("UPDATE shop_item SET name = 1")
+
+def indexes(apps, editor):
+    editor.execute("CREATE INDEX names ON shop_item (name)")
 
 class OnSQLite(migrations.RunSQL):
     def database_forwards(self, app_label, schema_editor, *states):
@@ -44,6 +51,7 @@ class Migration(migrations.Migration):
         OnSQLite('CREATE INDEX "i" ON "shop_item" ("name")'),
         migrations.RunSQL('UPDATE "shop_item" SET "name" = 1'),
         migrations.RunPython(fill),
+        migrations.RunPython(rewrites),
         migrations.AlterField("Item", "name", models.CharField(max_length=20)),
     ]
 """
@@ -51,7 +59,8 @@ REFUSED = """
 class Migration(migrations.Migration):
     dependencies = [("shop", "0001_initial")]
     operations = [
-        migrations.CreateModel("Old", [ID, ("amount", LARGE)]),
+        migrations.CreateModel("Old", [ID, ("amount", LARGE), ("a", LONG), ("b", LONG)]),
+        migrations.AddIndex("Old", models.Index(fields=["a", "-b"], name="a_b")),
         migrations.SeparateDatabaseAndState(
             [migrations.RunSQL(
                 'UPDATE "shop_item" SET "name" = 1; CREATE INDEX "i" ON "shop_item" ("id")'
@@ -59,6 +68,7 @@ class Migration(migrations.Migration):
         ),
         migrations.DeleteModel("Old"),
         migrations.RunPython(trigger),
+        migrations.RunPython(indexes),
     ]
 """
 
@@ -93,10 +103,13 @@ def test_migrations_that_the_target_takes_are_no_findings(url: str, tmp_path: Pa
 
 def test_refused_migrations_are_named_with_the_way_round_them(url: str, tmp_path: Path) -> None:
     project = made(tmp_path, url, initial=FINE, odd=REFUSED)
-    statement, column, trigger = found(project)
-    assert statement[0] == column[0] == "FP329"
-    assert "shop.0002_odd fails on the target (Raw SQL operation: SQL, UPDATE" in statement[1]
-    assert "numeric(100, 2)" in column[1]
+    *refused, trigger = found(project)
+    assert {id_ for id_, _ in refused} == {"FP329"}
+    statement, column, index, code = [text for _, text in refused]
+    assert "shop.0002_odd fails on the target (Raw SQL operation: SQL, UPDATE" in statement
+    assert "numeric(100, 2)" in column
+    assert "the index on a, b, varchar(500), varchar(500)" in index
+    assert "the schema editor in a transaction" in code
     assert trigger[0] == "FP332"
     assert "creates the trigger counted on the target, which fires AFTER INSERT" in trigger[1]
     assert project.run("run").returncode == 1
