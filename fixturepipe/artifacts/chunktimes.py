@@ -1,4 +1,4 @@
-"""When each chunk was loaded, and by which process: `chunktimes.jsonl`, a chunk a line.
+"""When each chunk was loaded, and by which process: `chunktimes.jsonl`, one chunk per line.
 
     [12, "db1:4711", 1769860800.25, 0.135]
 

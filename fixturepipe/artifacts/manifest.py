@@ -285,7 +285,7 @@ def read_manifest(directory: RunDirectory) -> Manifest:
     except FileNotFoundError:
         raise RunDirectoryError(
             f"{directory.path} holds no run: there is no manifest.json",
-            hint="Start with `fixturepipe dump`, or name another directory with --workdir.",
+            hint="Start with `fixturepipe run`, or name another directory with --workdir.",
         ) from None
     except OSError as error:
         raise RunDirectoryError(

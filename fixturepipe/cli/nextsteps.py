@@ -57,7 +57,7 @@ def shown_key(pk: Any) -> str:
 
 
 def after_run(target: str, settings: Mapping[str, Any], next_command: NextCommand) -> None:
-    """Where the data are, how the project comes to use them, and how later changes follow."""
+    """Where the data is, how the project comes to use them, and how later changes follow."""
     print()
     if target == "embedded":
         print("Done: the data is in the embedded server, which is for rehearsals.")

@@ -167,7 +167,7 @@ def _unequal(result: VerifyResult) -> str:
 
 
 def row(pair: RowPair) -> None:
-    """One row at both endpoints, a column a line; the columns that differ are marked."""
+    """One row at both endpoints, one column per line; the columns that differ are marked."""
     print(f"{pair.model} {shown_key(pair.pk)}, in the table {pair.table}")
     sides = {"source": pair.in_source, "target": pair.in_target}
     there = [side for side, is_there in sides.items() if is_there]

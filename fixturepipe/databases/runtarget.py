@@ -1,6 +1,6 @@
 """The target of a run: the one that is given, or the one that the run directory records.
 
-A load into another target than the one before would fill two databases by halves. So the first
+A load into another target than the one before would leave half of the data in each. So the first
 command that fills a target records it in the manifest, as far as it may be written; it is the
 default from then on, and no other is accepted.
 """

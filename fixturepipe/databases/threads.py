@@ -18,7 +18,7 @@ _MOST = 8
 
 
 def worthwhile(waiting: float, working: float) -> int:
-    """How many threads or processes share some work: one a core, more if they wait for a server.
+    """How many threads or processes share some work: one per core, more if they wait for a server.
 
     `waiting` and `working` are the seconds that one of them would need.
     """

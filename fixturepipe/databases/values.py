@@ -175,7 +175,7 @@ class Reader:
             if _HEXADECIMAL.fullmatch("".join([f"{h}," for h in hexadecimal if h is not None])):
                 return hexadecimal
         except (AttributeError, TypeError):
-            pass  # not text: the driver makes UUIDs of them, or the data are dirty
+            pass  # not text: the driver makes UUIDs of them, or the data is dirty
         return [v.hex if isinstance(v, uuid.UUID) else v for v in self.values(raws)]
 
     def _converted(self, raw: Any) -> Any:

@@ -1,7 +1,7 @@
 """What the last check found, in two files of the run directory.
 
     check.json      the findings without their rows
-    findings.jsonl  every row of every finding, a row a line, in the same order:
+    findings.jsonl  every row of every finding, one row per line, in the same order:
 
     {"id": "FP101", "level": "error", "model": "shop.tag", "field": "name", "pk": 17, "value": "x"}
 

@@ -159,7 +159,7 @@ class Dispatch:
 
 
 def worthwhile_processes(chunks: Sequence[Chunk], round_trip: float) -> int:
-    """How many processes the work is worth: one a core, more if they wait for a far server.
+    """How many processes the work is worth: one per core, more if they wait for a far server.
 
     `round_trip` is the time in seconds to the server and back.
     """

@@ -15,7 +15,7 @@ PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 16.0)
 class LoadOptions:
     """Which chunks to load, and how.
 
-    `workers` is the number of processes, 0 for one a core. `start` is the first chunk to load;
+    `workers` is the number of processes, 0 for one per core. `start` is the first chunk to load;
     `only` is the one chunk to load. `on_error` decides about an object that the target refuses:
     "stop", or "reject" it and load the rest. `loader` "stock" is Django's own loaddata.
     `schema` decides how an empty target gets its tables: "migrate", or from the "models" as they

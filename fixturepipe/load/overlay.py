@@ -1,7 +1,7 @@
 """A sync's chunks over what a run has loaded: all of them in one transaction, or nothing.
 
 The transaction holds the deletions, every chunk with its ledger row, and the check of the
-references to what was deleted. So nobody sees a sync by halves, rows can trade unique values in
+references to what was deleted. So nobody sees half a sync, rows can trade unique values in
 any order, and a sync that is killed has changed nothing.
 """
 

@@ -13,7 +13,7 @@ class VerifyOptions:
     `since` is an ISO date or datetime: of models that record when their rows were made or
     changed (auto_now, auto_now_add) only later rows are compared. The number of rows is
     compared in any case. `limit` is the number of differences to keep for each model.
-    `workers` is the number of threads, 0 for one a core and more if the target is far. With
+    `workers` is the number of threads, 0 for one per core and more if the target is far. With
     more than one, rows that the target has not committed are not seen.
     """
 
