@@ -19,9 +19,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property, lru_cache
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache, partial
+from itertools import chain, islice
 from types import SimpleNamespace
 from typing import Any, Literal, TypeAlias, TypeVar
 from weakref import finalize
@@ -39,6 +39,7 @@ from fixturepipe.databases.fields import (
     root_field,
 )
 from fixturepipe.databases.jsontext import UnserializableError, Values, json_of_value
+from fixturepipe.databases.pages import PAGE_ROWS
 from fixturepipe.databases.tables import Condition, Table
 from fixturepipe.dump.encoders import (
     INTEGER,
@@ -71,8 +72,10 @@ class StoredForms:
         """The encoder of a field's raw values; a foreign key has that of the field it refers to."""
         root = root_field(field)
         if root not in self._encoders:
-            make = CustomColumn if is_custom(root, self._connection) else stored_encoder
-            self._encoders[root] = make(root, self._connection)
+            if is_custom(root, self._connection):
+                self._encoders |= CustomTable(root.model, self._connection).columns
+            else:
+                self._encoders[root] = stored_encoder(root, self._connection)
         return self._encoders[root]
 
     def form(self, field: Field) -> Form | None:
@@ -123,58 +126,88 @@ def raw_texts(values: Values) -> list[str]:
         raise UnserializableError(str(error)) from None
 
 
+class CustomTable:
+    """The custom columns of a model's table. Their forms are chosen together: it is read once."""
+
+    def __init__(self, model: type[models.Model], connection: BaseDatabaseWrapper) -> None:
+        self._model = model
+        self._connection = connection
+        self.columns = {
+            field: CustomColumn(field, connection, self)
+            for field in model._meta.local_concrete_fields
+            if root_field(field) is field and is_custom(field, connection)
+        }
+
+    @cached_property
+    def forms(self) -> dict[Field, Form]:
+        """The form of each column's values. The fields' code is called for it."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about naive datetimes, for one
+            forms = {field: column.sampled_form() for field, column in self.columns.items()}
+            fields = [field for field, form in forms.items() if form == "own"]
+            for page in self.pages(fields) if fields else ():
+                for field, values in zip(fields, page, strict=True):
+                    if forms[field] == "own" and not self.columns[field].takes_own(values):
+                        forms[field] = "altered"
+            return forms
+
+    def pages(
+        self, fields: Sequence[Field], condition: Condition | None = None, rows: int = PAGE_ROWS
+    ) -> Iterator[Sequence[Values]]:
+        """The raw values of some fields, page by page, each page as columns."""
+        key = key_fields(self._model)
+        table = Table(self._model, self._connection, (*key, *fields))
+        for page in table.pages(condition=condition, rows=rows, as_stored=True):
+            yield [*zip(*page, strict=True)][len(key) : len(key) + len(fields)]
+
+
 class CustomColumn:
     """Encodes the values of a custom field's column, and those of the foreign keys to it."""
 
-    def __init__(self, field: Field, connection: BaseDatabaseWrapper) -> None:
+    def __init__(self, field: Field, connection: BaseDatabaseWrapper, table: CustomTable) -> None:
         self._field = field
-        self._connection = connection
+        self._table = table
         self._encode = stored_encoder(field, connection)
         self._code = _FieldCode(field, connection, self._encode)
-        self._own_form: Callable[[Any], Any] = self._code.own_form
+        self._own_forms: Callable[[Iterable[Any]], Iterator[Any]] = self._code.own_forms
+        self.takes_own: Callable[[Values], bool] = self._code.take_own_forms
+        self._is_null = Condition(f"{connection.ops.quote_name(field.column)} IS NULL")
 
     def __call__(self, values: Values) -> list[str]:
         """The JSON text of each value. Raises UnserializableError or what the field's code does."""
         if self.form != "own":
             return self._encode(values)
-        own_form = self._own_form
-        return raw_texts([None if value is None else own_form(value) for value in values])
+        return raw_texts(list(self._own_forms(values)))
 
     @cached_property
     def form(self) -> Form:
-        """The form of the column's values. The field's code is called for it."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about naive datetimes, for one
-            return self._chosen_form()
+        """The form of the column's values."""
+        return self._table.forms[self._field]
 
-    def _chosen_form(self) -> Form:
-        if not self._code.keeps_null and self._holds_null():
+    def sampled_form(self) -> Form:
+        """The form, as far as a sample shows it: all values are still to be tried for "own"."""
+        code = self._code
+        if not code.keeps_null and self._holds_null():
             return "altered"
         sample = list(_distinct(self._values(SAMPLE_ROWS), SAMPLE_VALUES))
-        if all(map(self._code.takes_stored_form, sample)):
+        if all(map(code.takes_stored_form, sample)):
             return "same"
-        takes_own: Callable[[Any], bool] = self._code.takes_own_form
         first = list(self._values(SAMPLE_VALUES))
         if 2 * len(sample) < len(first) or len(set(map(repr, first))) * 2 < len(first):
-            takes_own, self._own_form = _remembering(takes_own), _remembering(self._own_form)
-        if all(map(takes_own, sample)) and all(map(takes_own, self._values())):
-            return "own"
-        return "altered"
+            takes = _remembering(lambda raw: code.take_own_forms([raw]))
+            own_form = _remembering(lambda raw: next(code.own_forms([raw])))
+            self.takes_own = lambda raws: all(map(takes, raws))
+            self._own_forms = partial(map, own_form)
+        return "own" if self.takes_own(sample) else "altered"
 
-    def _values(self, rows: int | None = None) -> Iterator[Any]:
-        """The column's values, without NULL, of the first rows or of all."""
-        pages, width = self._table().pages(as_stored=True), len(key_fields(self._field.model))
-        values = (row[width] for page in pages for row in page)
+    def _values(self, rows: int) -> Iterator[Any]:
+        """The column's values, without NULL, of the first rows."""
+        pages = self._table.pages([self._field])
+        values = chain.from_iterable(values for (values,) in pages)
         return (value for value in islice(values, rows) if value is not None)
 
     def _holds_null(self) -> bool:
-        table = self._table()
-        is_null = Condition(f"{table.column(self._field)} IS NULL")
-        return next(table.pages(condition=is_null, rows=1), None) is not None
-
-    def _table(self) -> Table:
-        key = key_fields(self._field.model)
-        return Table(self._field.model, self._connection, (*key, self._field))
+        return any(self._table.pages([self._field], self._is_null, rows=1))
 
 
 def _remembering(function: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
@@ -225,35 +258,55 @@ class _FieldCode:
     def takes_stored_form(self, raw: Any) -> bool:
         """Whether the field stores this very raw value when it is given its stored form."""
         try:
-            return self._brings_back(raw, json.loads(self._encode([raw])[0]))
+            return self._take([raw], [json.loads(self._encode([raw])[0])])
         except Exception:  # noqa: BLE001  (the project's code, or dirty data)
             return False
 
-    def takes_own_form(self, raw: Any) -> bool:
-        """Whether the field stores this very raw value when it is given Django's form."""
+    def take_own_forms(self, raws: Sequence[Any]) -> bool:
+        """Whether the field stores these very raw values when it is given Django's forms."""
         try:
-            form = self.own_form(raw)
-            if type(form) not in (str, int):
-                form = json.loads(json_of_value(form))
-            return self._brings_back(raw, form)
+            return self._take(raws, self.own_forms(raws))
         except Exception:  # noqa: BLE001  (the project's code)
             return False
 
-    def own_form(self, raw: Any) -> Any:
-        """Django's form of a raw value. Raises what the field's code raises."""
-        value = self._read(raw)
-        if value is None:
-            raise UnserializableError("Django reads it as None")
-        if type(value) is not str and is_protected_type(value):
-            return value
-        setattr(self._holder, self._field.attname, value)
-        return self._field.value_to_string(self._holder)
+    def own_forms(self, raws: Iterable[Any]) -> Iterator[Any]:
+        """Django's forms of raw values, one after the other. Raises what the field's code raises.
 
-    def _brings_back(self, raw: Any, form: Any) -> bool:
-        saved = self._field.get_db_prep_save(self._field.to_python(form), self._connection)
-        if type(saved) is type(raw) is not float and saved == raw:
-            return True  # without asking what the column makes of it
-        return self._same(self._kept(saved), raw)
+        In one loop, because calls of our own would take as long as those of the field's code.
+        """
+        declared, converters = self._declared, self._converters
+        column, connection = self._column, self._connection
+        holder, attname = self._holder, self._field.attname
+        value_to_string = self._field.value_to_string
+        for raw in raws:
+            value = raw
+            if raw is not None:
+                if declared is not None:
+                    value = declared(raw if isinstance(raw, bytes) else str(raw).encode())
+                for convert in converters:
+                    value = convert(value, column, connection)
+                if value is None:
+                    raise UnserializableError("Django reads it as None")
+            if type(value) is str or not is_protected_type(value):
+                setattr(holder, attname, value)
+                value = value_to_string(holder)
+            yield value
+
+    def _take(self, raws: Iterable[Any], forms: Iterable[Any]) -> bool:
+        """Whether the field stores each raw value, NULL aside, when it is given its form."""
+        field, connection = self._field, self._connection
+        to_python, get_db_prep_save = field.to_python, field.get_db_prep_save
+        for raw, form in zip(raws, forms, strict=True):
+            if raw is None:
+                continue
+            if type(form) is not str and type(form) is not int:
+                form = json.loads(json_of_value(form))
+            saved = get_db_prep_save(to_python(form), connection)
+            # Equal values need no asking what the column makes of them.
+            is_equal = type(saved) is type(raw) is not float and saved == raw
+            if not is_equal and not self._same(self._kept(saved), raw):
+                return False
+        return True
 
     @cached_property
     def _converters(self) -> list[Any]:
@@ -276,11 +329,3 @@ class _FieldCode:
             return self._encode([stored]) == self._encode([raw])
         # A server's driver takes text and returns a datetime or a decimal.
         return self._memory is None and str(stored) == str(raw)
-
-    def _read(self, raw: Any) -> Any:
-        value = raw
-        if self._declared is not None:
-            value = self._declared(raw if isinstance(raw, bytes) else str(raw).encode())
-        for convert in self._converters:
-            value = convert(value, self._column, self._connection)
-        return value

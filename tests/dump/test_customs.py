@@ -60,6 +60,23 @@ def test_one_value_beyond_the_sample_that_does_not_come_back_has_the_column_stor
     assert stored(dumped)["euros"] == "altered"
 
 
+def test_columns_whose_every_value_is_tried_are_read_together(source, monkeypatch):
+    monkeypatch.setattr(storedforms, "SAMPLE_VALUES", 1)
+    Custom.objects.bulk_create([Custom(euros=Decimal(n), refunds=Decimal(n)) for n in (1, 2)])
+    Custom.objects.create(euros=Decimal(3), refunds=Decimal(13))
+    connection, selects = connections["default"], []
+
+    def record(execute, sql, *arguments):
+        selects.append(sql)
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(record):
+        forms = storedforms.CustomTable(Custom, connection).forms
+    euros, refunds = map(Custom._meta.get_field, ("euros", "refunds"))
+    assert (forms[euros], forms[refunds]) == ("own", "altered")
+    assert any('"euros"' in sql and '"refunds"' in sql for sql in selects)
+
+
 @pytest.mark.parametrize("amount", ["1.0000", "12345.6789", "-0.0001"])
 def test_a_decimal_with_code_of_its_own_is_written_as_a_decimal(dumped, amount):
     assert written(dumped, amount=Decimal(amount))["amount"] == amount

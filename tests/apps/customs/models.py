@@ -147,6 +147,7 @@ class Custom(models.Model):
     words = WordsField(null=True)
     money = MoneyField(null=True)
     euros = EurosField(null=True)
+    refunds = EurosField(null=True)
     rotated = RotatedField(max_length=40, null=True)
     hex = HexField(null=True)
     amount = AmountField(max_digits=12, decimal_places=4, null=True)
