@@ -11,7 +11,7 @@ from tests.servers import Server
 from tests.shop import Shop
 
 # For the sample with some forty tables; one round trip more is 20 ms more, or 200.
-MOST = {"empty": 16, "check": 15, "load": 220, "verify": 90}
+MOST = {"empty": 16, "check": 15, "load": 200, "verify": 75}
 
 
 def test_stages_wait_for_a_far_server_a_few_times(server: Server, shop_target: Shop) -> None:
