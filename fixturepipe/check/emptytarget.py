@@ -18,7 +18,8 @@ from fixturepipe.databases.coverage import models_of_virtual_tables
 from fixturepipe.databases.endpoints import EMBEDDED, SOURCE, Endpoints, connection_to
 from fixturepipe.databases.fields import root_field
 from fixturepipe.databases.integrity import constrained_keys
-from fixturepipe.findings.finding import Finding
+from fixturepipe.databases.migrations import pending_migrations
+from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import Fixes
 
@@ -33,8 +34,8 @@ def questions(
     *,
     migrates: bool,
 ) -> Iterator[Finding]:
-    """FP317 to FP321, FP328: whether the target takes the tables that `run` would make; FP329 and
-    FP332 for their migrations, if it `migrates`.
+    """FP317 to FP321, FP328: whether the target takes the tables that `run` would make; FP329,
+    FP332 and FP333 for migrations, if it `migrates`.
 
     `covered` are the models of the source; tables of the project's other models are made too.
     """
@@ -44,6 +45,8 @@ def questions(
     with endpoints.bound_to_target(apart=True) as alias:
         made = [m for m in _models_made(alias, target.connection, covered) if m not in virtual]
         yield from key_types(made, target.connection)
+        if migrates:
+            yield from _pending(connection_to(SOURCE))
         is_rehearsal = endpoints.target is not None and endpoints.target.name == EMBEDDED
         if is_rehearsal:
             for model in made:
@@ -53,6 +56,13 @@ def questions(
         yield from TableTrial(target.connection, fixes).findings(made)
         if migrates:
             yield from PlannedMigrations(alias, target.connection).findings(covered)
+
+
+def _pending(source: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """FP333: the target would get migrations that the source has not applied."""
+    pending = [Example(f"{app}.{name}", "not applied") for app, name in pending_migrations(source)]
+    if pending:
+        yield RULES["FP333"].finding("", "", len(pending), pending)
 
 
 def _models_made(

@@ -305,6 +305,18 @@ def missing_columns(connection: BaseDatabaseWrapper, covered: Sequence[Model]) -
     return missing
 
 
+def has_tables_of(connection: BaseDatabaseWrapper, app_labels: Container[str]) -> bool:
+    """Whether no table and no column is missing of those that migrations make for these apps."""
+    tables = Tables(connection)
+    made = [
+        model
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.app_label in app_labels and model._meta.can_migrate(connection)
+    ]
+    complete = all(model._meta.db_table in tables for model in made)
+    return complete and not missing_columns(connection, made)
+
+
 def _columns(connection: BaseDatabaseWrapper, model: Model, *, computed: bool = False) -> list[str]:
     """The names of a table's columns; with `computed` the generated ones too."""
     table = connection.ops.quote_name(model._meta.db_table)

@@ -475,6 +475,15 @@ RULES = _rules(
         " If it changes no rows, ignore this and FP330.",
     ),
     Rule(
+        "FP333",
+        "error",
+        "The source has not applied these migrations, but it has all tables and columns of their"
+        " apps: another tool keeps them, or only data are to be migrated.",
+        "Run `manage.py migrate` on the source, or move it as it is: `fixturepipe run --schema"
+        " models` makes the tables from the models, and records the migrations that the source"
+        " records.",
+    ),
+    Rule(
         "FP401",
         "warning",
         "The server's sql_mode is not strict ({sql_mode}): the server would silently truncate what"

@@ -116,3 +116,37 @@ def test_refused_migrations_are_named_with_the_way_round_them(url: str, tmp_path
     assert project.execute("SHOW TABLES") == ()
     assert found(project, "--schema", "models") == []
     assert "nothing differs" in project.done("run", "--schema", "models")
+
+
+WIDER = """
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [migrations.AlterField("Item", "name", models.CharField(max_length=30))]
+"""
+
+
+def test_migrations_that_a_complete_source_lacks_are_named_with_the_way_round_them(
+    url: str, tmp_path: Path
+) -> None:
+    project = made(tmp_path, url, initial=FINE, wider=WIDER)
+    project.fill("DELETE FROM django_migrations WHERE name = '0002_wider'")
+    findings = json.loads(project.run("check", "--json").stdout)["findings"]
+    (finding,) = (each for each in findings if each["level"] == "error")
+    assert finding["id"] == "FP333"
+    assert [each["pk"] for each in finding["rows"]] == ["shop.0002_wider"]
+    assert project.run("run").returncode == 1
+    assert project.execute("SHOW TABLES") == ()
+    assert "nothing differs" in project.done("run", "--schema", "models")
+    recorded = project.execute("SELECT name FROM django_migrations WHERE app = 'shop'")
+    assert recorded == (("0001_initial",),)
+
+
+def test_a_source_that_lacks_a_column_of_a_migration_is_refused(url: str, tmp_path: Path) -> None:
+    project = made(tmp_path, url, initial=FINE, wider=WIDER)
+    project.fill(
+        "DELETE FROM django_migrations WHERE name = '0002_wider';"
+        "ALTER TABLE shop_item RENAME COLUMN name TO title"
+    )
+    refused = project.run("check")
+    assert refused.returncode == 2
+    assert "is behind the project's code" in refused.stderr
