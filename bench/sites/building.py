@@ -85,7 +85,7 @@ def build(site: Site, place: Path, rows: int, python: str) -> BuiltSite:
             shutil.copytree(app, place / app.name, dirs_exist_ok=True)
             built.must_run(*django, "makemigrations", app.name, "--skip-checks")
     try:
-        built.must_run(*django, "migrate", "--skip-checks", "-v", "0")
+        built.must_run(*django, "migrate", "--skip-checks", "--noinput", "-v", "0")
         built.must_run("python", "-m", "bench.sites.filler", str(rows))
     except StepError:
         built.database.unlink(missing_ok=True)

@@ -9,11 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bench.sites.applications import (
+    ALLIANCE,
+    CMS,
+    EDX,
+    FIELD_PACKAGES,
+    FIELDS,
+    FLUENT,
+    HYPERKITTY,
+    JUNTAGRICO,
+    MACHINA,
+    WAGTAIL_EXTRAS,
+    WIKI,
+    oscar,
+)
+
 _PLAIN = """
 SECRET_KEY = "trial"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
-MEDIA_ROOT, MEDIA_URL, STATIC_URL = "media", "/media/", "/static/"
+MEDIA_ROOT, MEDIA_URL, STATIC_ROOT, STATIC_URL = "media", "/media/", "static", "/static/"
 SITE_ID = 1
 ROOT_URLCONF = "site_urls"
 INSTALLED_APPS = ["django.contrib." + name for name in (
@@ -69,65 +84,19 @@ def _with_apps(apps: str, more: str = "", *, first: str = "") -> str:
     return f"{_PLAIN}\nINSTALLED_APPS = {first.split()} + INSTALLED_APPS + {apps.split()}\n{more}"
 
 
-def _oscar() -> str:
-    shop = (
-        "analytics checkout address shipping catalogue catalogue.reviews:CatalogueReviews"
-        " communication partner basket payment offer order customer search voucher wishlists"
-        " dashboard"
-    )
-    dashboard = "reports users orders catalogue offers partners pages ranges reviews vouchers"
-    names = ["oscar.config.Shop"]
-    for each in shop.split():
-        module, _, kind = each.partition(":")
-        names.append(f"oscar.apps.{module}.apps.{kind or module.title()}Config")
-    for module in f"{dashboard} communications shipping".split():
-        names.append(f"oscar.apps.dashboard.{module}.apps.{module.title()}DashboardConfig")
-    return " ".join(names)
-
-
-_FIELDS = """
-    mixed.apps.MixedConfig taggit mptt treebeard easy_thumbnails filer sorl.thumbnail reversion
-    simple_history guardian rest_framework oauth2_provider versatileimagefield django_celery_beat
-    django_celery_results allauth allauth.account allauth.socialaccount django_otp
-    django_otp.plugins.otp_totp django_otp.plugins.otp_static axes waffle auditlog constance
-    polymorphic safedelete ordered_model sortedm2m parler knox
-    rest_framework_simplejwt.token_blacklist django_q push_notifications django_jsonform djmoney
-    phonenumber_field timezone_field colorfield recurrence flags django_quill imagekit tinymce
-    ckeditor
-"""
-_FIELD_PACKAGES = """
-    django-multiselectfield django-timezone-field django-bitfield django-picklefield django-money
-    django-countries django-phonenumber-field[phonenumberslite] jsonfield django-model-utils
-    django-taggit django-mptt django-treebeard django-fernet-encrypted-fields django-colorfield
-    django-recurrence django-autoslug sorl-thumbnail easy-thumbnails django-filer
-    django-modeltranslation django-reversion django-simple-history django-guardian
-    django-oauth-toolkit django-versatileimagefield django-stdimage django-hashid-field
-    django-celery-beat django-celery-results django-allauth django-otp django-axes django-waffle
-    django-auditlog django-constance django-polymorphic django-safedelete django-fsm-2
-    django-ordered-model django-sortedm2m django-parler django-localflavor django-rest-knox
-    djangorestframework-simplejwt django-q2 django-push-notifications django-jsonform
-    django-imagekit django-tinymce django-ckeditor django-annoying django-choices-field
-    django-enumfields2 django-relativedelta django-macaddress django-unixtimestampfield
-    django-cryptography-5 django-quill-editor django-flags setuptools
-"""
-_MACHINA = """
-    mptt haystack widget_tweaks machina machina.apps.forum machina.apps.forum_conversation
-    machina.apps.forum_conversation.forum_attachments
-    machina.apps.forum_conversation.forum_polls machina.apps.forum_feeds
-    machina.apps.forum_moderation machina.apps.forum_search machina.apps.forum_tracking
-    machina.apps.forum_member machina.apps.forum_permission
-"""
-_WIKI = """
-    django_nyt.apps.DjangoNytConfig mptt sekizai sorl.thumbnail wiki.apps.WikiConfig
-    wiki.plugins.attachments.apps.AttachmentsConfig
-    wiki.plugins.notifications.apps.NotificationsConfig wiki.plugins.images.apps.ImagesConfig
-    wiki.plugins.macros.apps.MacrosConfig wiki.plugins.help.apps.HelpConfig
-    wiki.plugins.links.apps.LinksConfig
-"""
-_CMS = """
-    cms menus treebeard sekizai easy_thumbnails filer parler djangocms_text djangocms_link
-    djangocms_picture djangocms_file djangocms_versioning djangocms_alias
-"""
+_LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
+_EPHIOS = {
+    "DEBUG": "False",
+    "SECRET_KEY": "trial",
+    "DATA_DIR": "data",
+    "DATABASE_URL": "sqlite:///site.sqlite3",
+    "ALLOWED_HOSTS": "*",
+    "SITE_URL": "https://example.com",
+    "EMAIL_URL": "dummymail://",
+    "DEFAULT_FROM_EMAIL": "a@example.com",
+    "SERVER_EMAIL": "a@example.com",
+    "ADMINS": "A <a@example.com>",
+}
 
 SITES = (
     Site(
@@ -146,7 +115,7 @@ SITES = (
         "oscar",
         ("django-oscar>=4.2,<5", "sorl-thumbnail"),
         _with_apps(
-            f"{_oscar()} widget_tweaks haystack treebeard sorl.thumbnail django_tables2",
+            f"{oscar()} widget_tweaks haystack treebeard sorl.thumbnail django_tables2",
             "from oscar.defaults import *",
         ),
     ),
@@ -187,13 +156,13 @@ SITES = (
             *["djangocms-file", "djangocms-versioning", "djangocms-alias"],
         ),
         _with_apps(
-            _CMS,
+            CMS,
             "CMS_CONFIRM_VERSION4 = THUMBNAIL_HIGH_RESOLUTION = True\n"
             "LANGUAGES = [('en', 'English'), ('de', 'German')]\nLANGUAGE_CODE = 'en'\n"
             "CMS_TEMPLATES = [('page.html', 'Page')]",
         ),
     ),
-    Site("wiki", ("wiki>=0.13,<0.14",), _with_apps(_WIKI)),
+    Site("wiki", ("wiki>=0.13,<0.14",), _with_apps(WIKI)),
     Site("ledger", ("django-ledger>=0.8.5,<0.9",), _with_apps("django_ledger")),
     Site(
         "ca",
@@ -206,12 +175,137 @@ SITES = (
         "from ara.server.settings import *",
         environment={"ARA_BASE_DIR": "data"},
     ),
-    Site("machina", ("django-machina>=1.3,<2",), _with_apps(_MACHINA)),
+    Site("machina", ("django-machina>=1.3,<2",), _with_apps(MACHINA)),
+    Site(
+        "allianceauth",
+        ("allianceauth>=5.5,<6", "fakeredis"),
+        f"from allianceauth.project_template.project_name.settings.base import *\n"
+        f"INSTALLED_APPS += {ALLIANCE.split()}\nROOT_URLCONF = 'site_urls'\n"
+        "DISCORD_BOT_TOKEN = 'trial'\n"
+        "import fakeredis\nCACHES['default']['OPTIONS'] = {\n"
+        "    'CONNECTION_POOL_KWARGS': {'connection_class': fakeredis.FakeConnection}}",
+    ),
+    Site(
+        "mezzanine",
+        ("mezzanine>=6.1,<7", "cartridge>=1.3,<2"),
+        # In the locale C, its amounts of money would have 127 decimal places.
+        "import locale\nlocale._override_localeconv = {'frac_digits': 2}\n"
+        "from cartridge.project_template.project_name.settings import *\n"
+        "SECRET_KEY = NEVERCACHE_KEY = 'trial'\nROOT_URLCONF = 'site_urls'",
+    ),
+    Site(
+        "hyperkitty",
+        ("hyperkitty>=1.3,<2", "postorius>=1.3,<2"),
+        _with_apps(HYPERKITTY, "MIDDLEWARE += ['allauth.account.middleware.AccountMiddleware']"),
+    ),
+    Site(
+        "reviewboard",
+        ("reviewboard>=8.1,<9",),
+        # Its settings take those of the installation from a module of this name.
+        "import sys, types\n_local = types.ModuleType('settings_local')\n"
+        "_local.__file__, _local.SECRET_KEY = __file__, 'trial'\n"
+        f"_local.CACHES = {{'default': {{'BACKEND': {_LOCMEM!r}}}}}\n"
+        "sys.modules['settings_local'] = _local\nfrom reviewboard.settings import *",
+    ),
+    Site(
+        "rdmo",
+        ("rdmo>=2.5,<3",),
+        "from rdmo.core.settings import *\n"
+        "SECRET_KEY, ROOT_URLCONF, STATIC_ROOT = 'trial', 'site_urls', 'static'",
+    ),
+    Site(
+        "spirit",
+        ("django-spirit>=0.14,<0.15",),
+        "from spirit.extra.project_template.project_name.settings.base import *\n"
+        "ROOT_URLCONF, ST_SITE_URL = 'site_urls', 'https://example.com/'",
+    ),
+    Site("wafer", ("wafer>=0.17,<0.18",), "from wafer.settings import *"),
+    Site(
+        "ephios",
+        ("ephios>=0.27,<0.28",),
+        "from ephios.settings import *\nROOT_URLCONF = 'site_urls'",
+        environment=_EPHIOS,
+    ),
+    Site(
+        "juntagrico",
+        ("juntagrico>=2,<3", "fontawesomefree"),
+        _with_apps(
+            JUNTAGRICO, "AUTHENTICATION_BACKENDS = ['juntagrico.backends.AuthenticateWithEmail']"
+        ),
+    ),
+    Site(
+        "askbot",
+        ("askbot>=0.13,<0.14",),
+        "import sys\nsys.path.insert(0, 'forum')\nfrom forum.settings import *",
+        start=(
+            *["askbot-setup", "--noinput", "--root-directory", "forum", "--proj-name", "forum"],
+            *["--db-engine", "sqlite", "--db-name", "site.sqlite3"],
+            *["--domain-name", "example.com", "--admin-name", "A", "--admin-email", "a@b.example"],
+        ),
+    ),
+    Site(
+        "kiwitcms",
+        ("kiwitcms>=12,<13",),
+        "import inspect\ninspect.getargspec = inspect.getfullargspec\n"
+        "from tcms.settings.product import *",
+    ),
+    Site("wooey", ("wooey>=0.14,<0.15",), _with_apps("wooey", "from wooey.settings import *")),
+    Site(
+        "doccano",
+        ("doccano>=1.5,<1.6",),
+        "import sys, backend\nsys.path.insert(0, list(backend.__path__)[0])\n"
+        "from app.settings import *",
+    ),
+    Site(
+        "label-studio",
+        ("label-studio>=1.23,<2",),
+        "import sys, label_studio\nsys.path.insert(0, label_studio.__path__[0])\n"
+        "from core.settings.base import *\nfrom core.settings.label_studio import *",
+        environment={"BASE_DATA_DIR": "data", "DJANGO_DB": "sqlite", "SENTRY_DSN": ""},
+    ),
+    Site(
+        "edx",
+        (
+            "openedx-core>=1,<2",
+            *["edx-submissions", "ora2", "edx-proctoring", "edx-completion", "edx-when"],
+            *["edx-organizations", "edxval"],
+        ),
+        _with_apps(
+            EDX,
+            "SITE_NAME = PLATFORM_NAME = ENV_ROOT = 'x'\nFEATURES = PROCTORING_SETTINGS = {}\n"
+            "PROCTORING_BACKENDS = {'DEFAULT': 'null', 'null': {}}",
+        ),
+    ),
+    Site(
+        "fluent",
+        (
+            *["django-fluent-pages>=3,<4", "django-fluent-contents", "django-fluent-blogs"],
+            *["Django>=5.2,<6", "django-wysiwyg", "pygments"],
+        ),
+        _with_apps(FLUENT, "FLUENT_PAGES_TEMPLATE_DIR = '/'"),
+    ),
+    Site(
+        "wagtail-extras",
+        (
+            "puput>=2,<3",
+            *["wagtail-localize", "wagtailmenus", "wagtailmedia", "wagtail-newsletter"],
+        ),
+        _with_apps(
+            WAGTAIL_EXTRAS,
+            "WAGTAIL_SITE_NAME = 'x'\nWAGTAILADMIN_BASE_URL = 'https://example.com'",
+        ),
+    ),
+    Site(
+        "nautobot",
+        ("nautobot>=3.2,<4",),
+        "from nautobot.core.settings import *\nSECRET_KEY = 'trial'",
+        environment={"NAUTOBOT_ROOT": "data"},
+    ),
     Site(
         "fields",
-        ("Django>=5.2,<6", *_FIELD_PACKAGES.split()),
+        ("Django>=5.2,<6", *FIELD_PACKAGES.split()),
         _with_apps(
-            _FIELDS,
+            FIELDS,
             "LANGUAGES = [('en', 'English'), ('de', 'German')]\nLANGUAGE_CODE = 'en'\n"
             "SALT_KEY = 'salt'\nANONYMOUS_USER_NAME = None\n"
             "CONSTANCE_BACKEND = 'constance.backends.database.DatabaseBackend'\n"

@@ -107,8 +107,10 @@ class Values:
         left = _LEFT.get(type(field).__name__, ())
         if left and _is_of_package(field) and not field.unique and self.chance(0.3):
             chosen = self.random.choice(left)
-            if not (isinstance(chosen, str) and field.get_internal_type() == "BinaryField"):
+            if not isinstance(chosen, str):
                 return chosen
+            if field.get_internal_type() != "BinaryField":
+                return chosen[: field.max_length]
         value = self._drawn(field)
         for tried in (value, field.get_default(), str(value)):
             # A field may refuse a value as it likes.
@@ -162,7 +164,7 @@ class Values:
         return draws | dict.fromkeys(kinds, self._integer)
 
     def _text(self, field: Field) -> str:
-        if field.unique:
+        if _is_unique(field):
             return _fit(field, f"{self.random.choice(('n', 'ü', 'Ж'))}-{self.number()}")
         limit = field.max_length or 0
         if field.empty_strings_allowed and self.chance(0.1):
@@ -209,6 +211,18 @@ class Values:
 def _is_of_package(field: Field) -> bool:
     """Whether the field's class is not one of Django's own."""
     return not type(field).__module__.startswith("django.db.")
+
+
+def _is_unique(field: Field) -> bool:
+    """Whether a constraint keeps its values unique, alone or with other fields.
+
+    The server may find texts equal that differ in case, accents or spaces at the end.
+    """
+    meta = field.model._meta
+    together = {name for names in meta.unique_together for name in names}
+    for constraint in meta.total_unique_constraints:
+        together.update(constraint.fields)
+    return field.unique or field.name in together
 
 
 def _fit(field: Field, text: str) -> str:
