@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
-from fixturepipe.artifacts.manifest import Chunk, Manifest
+from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.ranges import format_ranges
-from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.endpoints import Endpoints, connection_to
 from fixturepipe.databases.forks import start_method
 from fixturepipe.databases.mysql import further_connections, round_trip
 from fixturepipe.databases.threads import worthwhile
@@ -20,8 +18,8 @@ from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.load.loadplan import LoadPlan
 from fixturepipe.load.objects.saver import SaverOptions
 from fixturepipe.load.objects.valuenotes import ValueNotes
-from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.progress import LoadProgress
+from fixturepipe.load.task import LoadTask
 from fixturepipe.load.workers import WorkerSetup, executor_for, loaded_in_parallel
 
 # Starting a process takes as long as loading so many objects.
@@ -35,27 +33,12 @@ class Dispatch:
     """Loads the chunks of one call of `load`, after its `plan`."""
 
     def __init__(
-        self,
-        directory: RunDirectory,
-        endpoints: Endpoints,
-        alias: str,
-        manifest: Manifest,
-        options: LoadOptions,
-        plan: LoadPlan,
-        progress: LoadProgress,
-        *,
-        keeps_ids: bool,
+        self, task: LoadTask, plan: LoadPlan, progress: LoadProgress, *, keeps_ids: bool
     ) -> None:
-        self._directory = directory
-        self._endpoints = endpoints
-        self._alias = alias
-        self._manifest = manifest
-        self._options = options
+        self._task = task
         self._plan = plan
         self._progress = progress
-        self._chunk_options = _chunk_options(manifest, options, plan, keeps_ids)
-        assert manifest.arrangement is not None
-        self._chunks = manifest.arrangement.chunks
+        self._chunk_options = _chunk_options(task, plan, keeps_ids=keeps_ids)
         # The objects that this call loaded, by chunk.
         self._objects: dict[int, int] = {}
 
@@ -70,12 +53,12 @@ class Dispatch:
             self._load(todo)
             lost = {chunk.number for chunk in self._lost()}
             waiting = {chunk.number for chunk in todo} - self._objects.keys()
-            todo = [chunk for chunk in self._chunks if chunk.number in lost | waiting]
+            todo = [chunk for chunk in self._task.chunks if chunk.number in lost | waiting]
         return sum(self._objects.values())
 
     def _load(self, pending: Sequence[Chunk]) -> None:
         workers = self._workers(pending)
-        if workers > 1 or self._options.executor:
+        if workers > 1 or self._task.options.executor:
             self._load_in_parallel(pending, workers)
         else:
             self._load_one_by_one(pending)
@@ -88,18 +71,18 @@ class Dispatch:
         self._progress.read_ledger()
         numbers = confirmed - self._progress.entries.keys()
         if numbers:
-            self._progress.warn(
+            self._task.warn(
                 f"The server lost chunks that it had confirmed: {format_ranges(numbers)}."
                 " They are loaded again."
             )
-        return [chunk for chunk in self._chunks if chunk.number in numbers]
+        return [chunk for chunk in self._task.chunks if chunk.number in numbers]
 
     def _workers(self, pending: Sequence[Chunk]) -> int:
         """How many processes; one where starting another takes longer than the work."""
-        options = self._options
+        options = self._task.options
         if options.dry_run or options.rejects or not os.environ.get("DJANGO_SETTINGS_MODULE"):
             return 1
-        connection = connection_to(self._alias)
+        connection = self._task.target.connection
         wanted = min(options.workers, len(pending))
         wanted = wanted or worthwhile_processes(pending, round_trip(connection))
         return max(1, further_connections(connection, wanted))
@@ -109,14 +92,14 @@ class Dispatch:
         setup = WorkerSetup(
             settings=os.environ["DJANGO_SETTINGS_MODULE"],
             path=tuple(sys.path),
-            endpoints=self._endpoints,
-            directory=self._directory.path.absolute(),
+            endpoints=self._task.endpoints,
+            directory=self._task.directory.path.absolute(),
             options=self._chunk_options,
         )
-        with executor_for(self._options.executor, workers) as executor:
+        with executor_for(self._task.options.executor, workers) as executor:
             for chunk, report in loaded_in_parallel(executor, workers, setup, pending):
                 for note in report.notes:
-                    self._progress.warn(note)
+                    self._task.warn(note)
                 if report.failure is not None:
                     failures.append((chunk, report.failure))
                 elif report.outcome is not None:
@@ -127,13 +110,9 @@ class Dispatch:
             raise error
 
     def _load_one_by_one(self, pending: Sequence[Chunk]) -> None:
-        loader = ChunkLoader(
-            self._alias,
-            self._directory,
-            self._chunk_options,
-            ValueNotes.of(self._manifest, keeps_ids=self._chunk_options.keeps_ids),
-            self._progress.warn,
-        )
+        task, options = self._task, self._chunk_options
+        notes = ValueNotes.of(task.manifest, keeps_ids=options.keeps_ids)
+        loader = ChunkLoader(task.alias, task.directory, options, notes, task.warn)
         for chunk, then in zip_longest(pending, pending[1:]):
             outcome = self._load_chunk(loader, chunk, then)
             self._loaded(chunk, outcome)
@@ -142,7 +121,7 @@ class Dispatch:
 
     def _load_chunk(self, loader: ChunkLoader, chunk: Chunk, then: Chunk | None) -> Outcome:
         try:
-            if self._options.rejects:
+            if self._task.options.rejects:
                 return loader.load_rejects(chunk, self._progress.entries[chunk.number])
             return loader.load(chunk, then)
         except FixturepipeError as error:
@@ -154,7 +133,7 @@ class Dispatch:
             return
         before = self._progress.entries.get(chunk.number)
         self._progress.loaded(chunk, outcome)
-        recovered_before = before.objects if before and self._options.rejects else 0
+        recovered_before = before.objects if before and self._task.options.rejects else 0
         self._objects[chunk.number] = outcome.entry.objects - recovered_before
 
 
@@ -169,9 +148,8 @@ def worthwhile_processes(chunks: Sequence[Chunk], round_trip: float) -> int:
     return max(1, min(useful, objects // _WORTH_A_PROCESS[start_method()], len(chunks)))
 
 
-def _chunk_options(
-    manifest: Manifest, options: LoadOptions, plan: LoadPlan, keeps_ids: bool
-) -> ChunkOptions:
+def _chunk_options(task: LoadTask, plan: LoadPlan, *, keeps_ids: bool) -> ChunkOptions:
+    options = task.options
     reject = options.on_error == "reject"
     saver = SaverOptions(
         keep_going=reject,
@@ -180,7 +158,7 @@ def _chunk_options(
         overwrite=options.existing == "delete",
     )
     return ChunkOptions(
-        run=manifest.run,
+        run=task.manifest.run,
         loader=options.loader,
         reject=reject,
         dry_run=options.dry_run,

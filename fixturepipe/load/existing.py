@@ -16,7 +16,6 @@ from django.apps import apps
 from django.db import models, transaction
 
 from fixturepipe.artifacts.manifest import Chunk
-from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.ledger import Entry
 from fixturepipe.databases.packets import in_batches
@@ -26,9 +25,9 @@ from fixturepipe.load.objects.fixturefiles import read_fixture
 from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.rows import FixtureObject
 from fixturepipe.load.objects.valuenotes import ValueNotes
-from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.server.tablemaker import row_counts
-from fixturepipe.load.server.target import LoadTarget, own_rows_matter
+from fixturepipe.load.server.target import own_rows_matter
+from fixturepipe.load.task import LoadTask
 
 Model = type[models.Model]
 
@@ -42,22 +41,15 @@ class ExistingRows:
     `models` are those of the covered models that have a table here.
     """
 
-    def __init__(
-        self,
-        directory: RunDirectory,
-        target: LoadTarget,
-        covered: Sequence[Model],
-        chunks: Sequence[Chunk],
-        options: LoadOptions,
-    ) -> None:
-        self._directory = directory
-        self._target = target
-        tables = {table.lower() for table in target.tables}
+    def __init__(self, task: LoadTask, covered: Sequence[Model]) -> None:
+        self._directory = task.directory
+        self._target = task.target
+        tables = {table.lower() for table in task.target.tables}
         self.models = [
             m for m in covered if own_rows_matter(m) and m._meta.db_table.lower() in tables
         ]
-        self._chunks = chunks
-        self._options = options
+        self._chunks = task.chunks
+        self._options = task.options
 
     def deal_with(self, entries: Mapping[int, Entry]) -> None:
         """Refuse, keep or delete the rows beyond those of the loaded chunks.

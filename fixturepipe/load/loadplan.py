@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.ranges import format_ranges, numbers_in
 from fixturepipe.artifacts.records import file_sha256
-from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.ledger import Entry
 from fixturepipe.errors import LoadError, UsageError
+from fixturepipe.load.task import LoadTask
 
 
 class LoadPlan:
@@ -20,23 +20,17 @@ class LoadPlan:
     again (`changed`). Raises LoadError where the ledger holds chunks that are not the directory's.
     """
 
-    def __init__(
-        self,
-        directory: RunDirectory,
-        chunks: Sequence[Chunk],
-        entries: Mapping[int, Entry],
-        *,
-        changed: bool,
-    ) -> None:
-        self._directory = directory
-        self._chunks = chunks
+    def __init__(self, task: LoadTask, entries: Mapping[int, Entry]) -> None:
+        self._directory = task.directory
+        self._chunks = task.chunks
         self._entries = entries
-        self._by_number = {chunk.number: chunk for chunk in chunks}
+        self._by_number = {chunk.number: chunk for chunk in task.chunks}
+        changed = task.options.changed
         strange = {n for n, entry in entries.items() if self._is_strange(entry, changed=changed)}
         self.reload = frozenset(strange & self._by_number.keys() if changed else ())
         if strange - self.reload:
             raise LoadError(
-                f"The target has chunks that differ from those in {directory.path}:"
+                f"The target has chunks that differ from those in {task.directory.path}:"
                 f" {format_ranges(strange - self.reload)}",
                 hint="They were arranged or edited after they were loaded. `fixturepipe load"
                 " --changed` loads them again. To start over, run `fixturepipe clean` and use an"

@@ -21,13 +21,13 @@ from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.migrations import MigrationKey
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.errors import ConfigurationError
-from fixturepipe.events import Listener, Notice
+from fixturepipe.events import Listener
 from fixturepipe.load.existing import ExistingRows
 from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.preparation import models_of, models_of_source
 from fixturepipe.load.server.lock import loader_lock
 from fixturepipe.load.server.tablemaker import TableMaker, row_counts
-from fixturepipe.load.server.target import LoadTarget
+from fixturepipe.load.task import LoadTask
 
 Model = type[models.Model]
 RowsByModel = Mapping[Model, set[Row]]
@@ -56,7 +56,8 @@ def replace_migrated_rows(
     schema = manifest.schema
     covered = list(models_of(schema) if schema else models_of_source(endpoints))
     with endpoints.bound_to_target() as alias:
-        existing = _existing(directory, endpoints, alias, manifest.run, covered, options)
+        task = LoadTask(directory, endpoints, alias, manifest, options, listener)
+        existing = _existing(task, covered)
         if existing is None:
             return
         found = rows_by_model(alias, existing.models)
@@ -71,33 +72,25 @@ def replace_migrated_rows(
         loader_lock(connection_to(alias)),
         transaction.atomic(using=alias),
     ):
-        existing = _existing(directory, endpoints, alias, manifest.run, covered, options)
+        task = LoadTask(directory, endpoints, alias, manifest, options, listener)
+        existing = _existing(task, covered)
         if existing is None:
             return
         if not are_explained(rows_by_model(alias, existing.models), fresh):
             existing.deal_with({})
         existing.delete_all()
-    text = f"{endpoints.target_title} holds only rows that its migrations wrote: they are replaced"
-    listener(Notice("info", text))
+    task.inform(f"{task.target.title} holds only rows that its migrations wrote: they are replaced")
 
 
-def _existing(
-    directory: RunDirectory,
-    endpoints: Endpoints,
-    alias: str,
-    run: str,
-    covered: Sequence[Model],
-    options: LoadOptions,
-) -> ExistingRows | None:
+def _existing(task: LoadTask, covered: Sequence[Model]) -> ExistingRows | None:
     """The rows of a target that had tables when the run came and has no chunk yet, if refused."""
-    if options.existing != "refuse":
+    if task.options.existing != "refuse":
         return None
-    target = LoadTarget(alias, endpoints, run)
-    state = target.sight.ledger.state
-    was_empty = state.was_empty if state is not None else not target.tables
-    if was_empty or target.sight.ledger.entries:
+    ledger = task.target.sight.ledger
+    was_empty = ledger.state.was_empty if ledger.state is not None else not task.target.tables
+    if was_empty or ledger.entries:
         return None
-    return ExistingRows(directory, target, covered, (), options)
+    return ExistingRows(task, covered)
 
 
 def rows_by_model(alias: str, covered: Sequence[Model]) -> RowsByModel:

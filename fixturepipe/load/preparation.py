@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.apps import apps
 from django.db import models
@@ -13,32 +13,24 @@ from fixturepipe.artifacts.manifest import (
     SchemaChange,
     record_schema_changes,
 )
-from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.coverage import coverage, models_of_virtual_tables
 from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
 from fixturepipe.databases.ledger import RunState, refuse_other_runs
 from fixturepipe.databases.migrations import MigrationKey, applied_migrations
 from fixturepipe.errors import ConfigurationError
-from fixturepipe.events import Listener, Notice
-from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.server.modeltables import operations_not_run
-from fixturepipe.load.server.tablemaker import Schema, TableMaker
-from fixturepipe.load.server.target import LoadTarget
+from fixturepipe.load.server.tablemaker import TableMaker
+from fixturepipe.load.task import LoadTask
 from fixturepipe.wording import in_lines
 
 _SHOWN = 20
 
 
 def prepare(
-    directory: RunDirectory,
-    target: LoadTarget,
-    endpoints: Endpoints,
-    manifest: Manifest,
-    covered: list[type[models.Model]],
-    listener: Listener,
+    task: LoadTask,
+    covered: Sequence[type[models.Model]],
+    replaced: Sequence[type[models.Model]] | None = None,
     *,
-    options: LoadOptions,
-    replaced: list[type[models.Model]] | None = None,
     before_check: bool = False,
 ) -> RunState:
     """Migrate an empty target; refuse one that cannot take the run, which has these models.
@@ -50,18 +42,18 @@ def prepare(
 
     Raises ConfigurationError with the list of what is wrong.
     """
-    if options.dry_run and not target.tables:
+    target, manifest = task.target, task.manifest
+    if task.options.dry_run and not target.tables:
         raise ConfigurationError(
             f"{target.title} is empty, and --dry-run makes no tables",
             hint="Migrate it first, or load without --dry-run.",
         )
     refuse_other_runs(target.sight.ledger, target.title)
     state = target.register_run()
-    tables = TableMaker(target.connection, target.title, options.fix, listener)
-    expected = _expected_migrations(endpoints, manifest)
+    tables = TableMaker(target.connection, target.title, task.options.fix, task.listener)
+    expected = _expected_migrations(task.endpoints, manifest)
     if not state.migrated:
-        left_out = set() if manifest.schema else models_of_virtual_tables(connection_to(SOURCE))
-        _make_tables(directory, target, tables, options.schema, expected, left_out, listener)
+        _make_tables(task, tables, expected)
         target.clear_migrated(covered if replaced is None else replaced)
         target.forget()
     target.require_migrations(expected)
@@ -74,20 +66,14 @@ def prepare(
     return state
 
 
-def _make_tables(
-    directory: RunDirectory,
-    target: LoadTarget,
-    tables: TableMaker,
-    schema: Schema,
-    expected: list[MigrationKey],
-    left_out: set[type[models.Model]],
-    listener: Listener,
-) -> None:
+def _make_tables(task: LoadTask, tables: TableMaker, expected: list[MigrationKey]) -> None:
+    schema = task.options.schema
     how = "making its tables from the models" if schema == "models" else "migrating it"
-    listener(Notice("info", f"{target.title} is empty: {how}"))
-    changes = tables.make(schema, expected, target.ledger, left_out)
+    task.inform(f"{task.target.title} is empty: {how}")
+    left_out = set() if task.manifest.schema else models_of_virtual_tables(connection_to(SOURCE))
+    changes = tables.make(schema, expected, task.target.ledger, left_out)
     # Before the tables are marked as made: without the mark they are made a second time.
-    record_schema_changes(directory, changes)
+    record_schema_changes(task.directory, changes)
     for text, lines in (
         (
             "These tables differ from the models; manifest.json has the migrations to write:",
@@ -104,7 +90,7 @@ def _make_tables(
         ),
     ):
         if lines:
-            listener(Notice("warning", "\n".join([text, *in_lines(lines, _SHOWN)])))
+            task.warn("\n".join([text, *in_lines(lines, _SHOWN)]))
 
 
 def _described(change: SchemaChange) -> str:

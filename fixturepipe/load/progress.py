@@ -10,15 +10,13 @@ from django.db import Error as DatabaseError
 
 from fixturepipe.artifacts.chunktimes import add_chunk_time, forget_chunk_times
 from fixturepipe.artifacts.loadstatus import LoadStatusWriter
-from fixturepipe.artifacts.manifest import Chunk, Manifest
-from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.databases.ledger import Entry
 from fixturepipe.errors import FixturepipeError
-from fixturepipe.events import Listener, Notice, StageAdvanced
+from fixturepipe.events import StageAdvanced
 from fixturepipe.load.chunkloader import Outcome
-from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.server.servererrors import is_transient
-from fixturepipe.load.server.target import LoadTarget
+from fixturepipe.load.task import LoadTask
 from fixturepipe.wording import counted
 
 
@@ -28,22 +26,14 @@ class LoadProgress:
     In a dry run nothing is written.
     """
 
-    def __init__(
-        self,
-        directory: RunDirectory,
-        manifest: Manifest,
-        target: LoadTarget,
-        listener: Listener,
-        options: LoadOptions,
-    ) -> None:
-        self._directory = directory
-        self._target = target
-        self._listener = listener
-        self._options = options
-        self._status = LoadStatusWriter(directory, manifest.run, target.name, self.warn)
-        self.entries: dict[int, Entry] = dict(target.sight.ledger.entries)
-        if not self.entries and not options.dry_run:
-            forget_chunk_times(directory)
+    def __init__(self, task: LoadTask) -> None:
+        self._task = task
+        self._status = LoadStatusWriter(
+            task.directory, task.manifest.run, task.target.name, task.warn
+        )
+        self.entries: dict[int, Entry] = dict(task.target.sight.ledger.entries)
+        if not self.entries and not task.options.dry_run:
+            forget_chunk_times(task.directory)
 
     @property
     def models(self) -> dict[str, int]:
@@ -61,13 +51,13 @@ class LoadProgress:
             self.read_ledger()
             return
         self.entries[outcome.number] = outcome.entry
-        if outcome.time is not None and not self._options.dry_run:
-            add_chunk_time(self._directory, outcome.time)
+        if outcome.time is not None and not self._task.options.dry_run:
+            add_chunk_time(self._task.directory, outcome.time)
         if outcome.edited:
-            self._listener(Notice("info", f"{chunk.file} was edited, and is loaded as it is now"))
+            self._task.inform(f"{chunk.file} was edited, and is loaded as it is now")
         if rejected := sum(outcome.entry.rejected.values()):
-            self.warn(f"{chunk.file}: {counted(rejected, 'object')} rejected; see rejects/")
-        self._listener(StageAdvanced("load", chunk.objects, chunk.file))
+            self._task.warn(f"{chunk.file}: {counted(rejected, 'object')} rejected; see rejects/")
+        self._task.listener(StageAdvanced("load", chunk.objects, chunk.file))
         # To sum up all that is in takes longer with every chunk.
         if self._status.is_due:
             self._write()
@@ -82,26 +72,22 @@ class LoadProgress:
 
     def read_ledger(self) -> None:
         """Take the entries from the ledger again, over a new connection if the last one ended."""
-        connection = self._target.connection
-        for pause in self._options.pauses:
+        connection, ledger = self._task.target.connection, self._task.target.ledger
+        for pause in self._task.options.pauses:
             try:
-                self.entries = self._target.ledger.applied()
+                self.entries = ledger.applied()
                 return
             except DatabaseError as error:
                 if connection.in_atomic_block or not is_transient(error):
                     raise
                 connection.close()
                 time.sleep(pause)
-        self.entries = self._target.ledger.applied()
-
-    def warn(self, text: str) -> None:
-        """Tell the listener of something that the user should look at."""
-        self._listener(Notice("warning", text))
+        self.entries = ledger.applied()
 
     def _write(
         self, failed: tuple[int, FixturepipeError] | None = None, *, finished: bool = False
     ) -> None:
-        if not self._options.dry_run:
+        if not self._task.options.dry_run:
             self._status.write(
                 loaded=self.entries,
                 models=self.models,

@@ -21,7 +21,7 @@ from fixturepipe.databases.ledger import RunState
 from fixturepipe.databases.mysql import further_connections, round_trip
 from fixturepipe.databases.sequences import SequenceReset, reset_sequences
 from fixturepipe.errors import LoadError, RunDirectoryError, TransientLoadError, UsageError
-from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
+from fixturepipe.events import Listener, StageFinished, StageStarted
 from fixturepipe.load.dispatch import Dispatch, worthwhile_processes
 from fixturepipe.load.existing import ExistingRows
 from fixturepipe.load.loadplan import LoadPlan
@@ -35,6 +35,7 @@ from fixturepipe.load.server.lock import loader_lock
 from fixturepipe.load.server.servererrors import hint_for, is_transient, server_message
 from fixturepipe.load.server.tablemaker import TableMaker
 from fixturepipe.load.server.target import LoadTarget, own_rows_matter
+from fixturepipe.load.task import LoadTask
 from fixturepipe.wording import listed
 
 __all__ = ["LoadOptions", "LoadResult", "load", "prepare_target", "replace_migrated_rows"]
@@ -78,9 +79,9 @@ def load(
             f"{directory.path} has no chunks", hint="Make them with `fixturepipe arrange`."
         )
     with endpoints.bound_to_target() as alias:
-        work = _Load(directory, endpoints, alias, manifest, options, listener)
-        with _server_errors_described(), loader_lock(work.target.connection):
-            return work.run()
+        task = LoadTask(directory, endpoints, alias, manifest, options, listener)
+        with _server_errors_described(), loader_lock(task.target.connection):
+            return _Load(task).run()
 
 
 @dataclass(frozen=True)
@@ -112,18 +113,9 @@ def prepare_target(
     manifest = open_run(directory)
     covered = models_of(manifest.schema) if manifest.schema else models_of_source(endpoints)
     with endpoints.bound_to_target() as alias:
-        target = LoadTarget(alias, endpoints, manifest.run)
-        with _server_errors_described(), loader_lock(target.connection):
-            prepare(
-                directory,
-                target,
-                endpoints,
-                manifest,
-                [model for model in covered if model in chosen],
-                listener,
-                options=options,
-                before_check=True,
-            )
+        task = LoadTask(directory, endpoints, alias, manifest, options, listener)
+        with _server_errors_described(), loader_lock(task.target.connection):
+            prepare(task, [model for model in covered if model in chosen], before_check=True)
 
 
 def drop_half_made_tables(directory: RunDirectory, endpoints: Endpoints) -> None:
@@ -143,71 +135,36 @@ def drop_half_made_tables(directory: RunDirectory, endpoints: Endpoints) -> None
 class _Load:
     """One call of `load`: what it works on, and how far it has come."""
 
-    def __init__(
-        self,
-        directory: RunDirectory,
-        endpoints: Endpoints,
-        alias: str,
-        manifest: Manifest,
-        options: LoadOptions,
-        listener: Listener,
-    ) -> None:
-        assert manifest.arrangement is not None
-        self.directory = directory
-        self.endpoints = endpoints
-        self.alias = alias
-        self.manifest = manifest
-        self.options = options
-        self.listener = listener
-        self.target = LoadTarget(alias, endpoints, manifest.run)
-        self.chunks = manifest.arrangement.chunks
-        self.covered = list(models_of(_loaded_schemas(manifest)))
+    def __init__(self, task: LoadTask) -> None:
+        self.task = task
+        self.covered = list(models_of(_loaded_schemas(task.manifest)))
         # A table that is empty in the source is to be empty in the target.
-        self.replaced = [*models_of(_dumped_schemas(manifest))] or self.covered
+        self.replaced = [*models_of(_dumped_schemas(task.manifest))] or self.covered
 
     def run(self) -> LoadResult:
         """All of it, in order."""
         started = time.monotonic()
-        options = self.options
-        state = prepare(
-            self.directory,
-            self.target,
-            self.endpoints,
-            self.manifest,
-            self.covered,
-            self.listener,
-            options=options,
-            replaced=self.replaced,
-        )
-        progress = LoadProgress(self.directory, self.manifest, self.target, self.listener, options)
-        plan = LoadPlan(self.directory, self.chunks, progress.entries, changed=options.changed)
+        task, options = self.task, self.task.options
+        state = prepare(task, self.covered, self.replaced)
+        progress = LoadProgress(task)
+        plan = LoadPlan(task, progress.entries)
         pending = self._pending(plan)
         present = len(progress.entries)
-        self.listener(StageStarted("load", sum(chunk.objects for chunk in pending)))
+        task.listener(StageStarted("load", sum(chunk.objects for chunk in pending)))
         self._name_receivers(pending)
         if pending and not options.dry_run:
-            forget_verification(self.directory)
+            forget_verification(task.directory)
         with self._rolled_back_if_dry():
-            existing = ExistingRows(
-                self.directory, self.target, self.replaced, self.chunks, options
-            )
+            existing = ExistingRows(task, self.replaced)
             if pending and not options.rejects:
                 existing.deal_with(progress.entries)
-            objects = Dispatch(
-                self.directory,
-                self.endpoints,
-                self.alias,
-                self.manifest,
-                options,
-                plan,
-                progress,
-                keeps_ids=self._keeps_ids(state),
-            ).load(pending)
+            dispatch = Dispatch(task, plan, progress, keeps_ids=self._keeps_ids(state))
+            objects = dispatch.load(pending)
             if pending and self._complete(progress) and not options.dry_run:
                 existing.deal_with(progress.entries)
             sequences = self._finish(progress)
         seconds = time.monotonic() - started
-        self.listener(StageFinished("load", objects, seconds))
+        task.listener(StageFinished("load", objects, seconds))
         return LoadResult(
             objects=objects,
             chunks=len(pending),
@@ -224,21 +181,22 @@ class _Load:
         """Whether content types and permissions get the source's ids; decided once for a run."""
         if state.keeps_ids is None:
             own = [model._meta.db_table for model in self.covered if not own_rows_matter(model)]
-            fast = self.options.loader == "fast" and not self.options.signals
-            return self.target.ledger.mark_keeps_ids(own if fast else None)
+            fast = self.task.options.loader == "fast" and not self.task.options.signals
+            return self.task.target.ledger.mark_keeps_ids(own if fast else None)
         return state.keeps_ids
 
     def _pending(self, plan: LoadPlan) -> list[Chunk]:
+        options = self.task.options
         if edited := plan.edited():
-            self._warn(
+            self.task.warn(
                 f"These chunks were edited after they were loaded: {format_ranges(edited)}."
                 " `fixturepipe load --changed` loads them again."
             )
-        if self.options.rejects:
+        if options.rejects:
             return plan.with_rejects()
-        pending = plan.pending(only=self.options.only, start=self.options.start)
+        pending = plan.pending(only=options.only, start=options.start)
         if absent := plan.absent(pending):
-            self._warn(
+            self.task.warn(
                 f"These chunks need others that are not loaded: {format_ranges(absent)}."
                 " If the target refuses one for that reason, `fixturepipe load` loads them all in"
                 " order."
@@ -246,49 +204,47 @@ class _Load:
         return pending
 
     def _name_receivers(self, pending: Sequence[Chunk]) -> None:
-        if self.options.signals or self.options.loader == "stock":
+        if self.task.options.signals or self.task.options.loader == "stock":
             return
         labels = dict.fromkeys(label for chunk in pending for label in chunk.models)
         hearing = [m._meta.label for m in map(_model, labels) if m and has_receivers(m)]
         if hearing:
             whose = "all models" if hear_every_model() else listed(hearing, _NAMED)
-            self._warn(
+            self.task.warn(
                 f"pre_save or post_save has receivers for {whose}, which are not called."
                 " --signals loads these models object by object and calls them."
             )
 
-    def _warn(self, text: str) -> None:
-        self.listener(Notice("warning", text))
-
     def _complete(self, progress: LoadProgress) -> bool:
-        return len(progress.entries) == len(self.chunks)
+        return len(progress.entries) == len(self.task.chunks)
 
     def _finish(self, progress: LoadProgress) -> list[SequenceReset]:
         """Once every chunk is in: foreign keys of all tables, sequences, the run's mark."""
-        if not self._complete(progress) or self.options.dry_run:
+        task, connection = self.task, self.task.target.connection
+        if not self._complete(progress) or task.options.dry_run:
             return []
         # The server has nothing else to do, however few processes there were.
-        wanted = worthwhile_processes(self.chunks, round_trip(self.target.connection))
-        threads = max(1, further_connections(self.target.connection, wanted))
-        require_no_dangling_rows(self.alias, self.covered, threads)
-        schemas = {schema.table: schema for schema in self.manifest.schema}
-        allocated = {t: key for t, key in self.manifest.sequences.items() if t in schemas}
+        wanted = worthwhile_processes(task.chunks, round_trip(connection))
+        threads = max(1, further_connections(connection, wanted))
+        require_no_dangling_rows(task.alias, self.covered, threads)
+        schemas = {schema.table: schema for schema in task.manifest.schema}
+        allocated = {t: key for t, key in task.manifest.sequences.items() if t in schemas}
         highest = {schemas[table].label: key for table, key in allocated.items()}
         # A table whose rows are all gone has no chunk, but it did allocate keys.
         tables = dict.fromkeys([*self.covered, *models_of([schemas[table] for table in allocated])])
-        sequences = reset_sequences(self.target.connection, list(tables), highest)
-        self.target.ledger.mark_finished()
+        sequences = reset_sequences(connection, list(tables), highest)
+        task.target.ledger.mark_finished()
         progress.finished()
         return sequences
 
     @contextmanager
     def _rolled_back_if_dry(self) -> Iterator[None]:
-        if not self.options.dry_run:
+        if not self.task.options.dry_run:
             yield
             return
-        with transaction.atomic(using=self.alias):
+        with transaction.atomic(using=self.task.alias):
             yield
-            transaction.set_rollback(True, using=self.alias)
+            transaction.set_rollback(True, using=self.task.alias)
 
 
 @contextmanager
