@@ -107,6 +107,17 @@ class Shift(models.Model):
     duty = models.ForeignKey(Duty, models.CASCADE)
     others = models.ManyToManyField(Duty, related_name="+")
 """
+USER = """
+from django.contrib.auth.models import AbstractUser
+
+class User(AbstractUser):
+    pass
+"""
+USER_ROWS = """
+INSERT INTO shop_user VALUES (5, '', NULL, 0, 'ann', '', '', '', 0, 1, '2026-01-02');
+INSERT INTO django_admin_log (id, action_time, object_repr, action_flag, change_message, user_id)
+VALUES (1, '2026-01-03', 'x', 1, '', 5);
+"""
 PEOPLE = """
 class Person(models.Model):
     class Meta:
@@ -246,6 +257,18 @@ def test_an_app_may_refer_to_a_table_that_a_later_app_makes(url: str, tmp_path: 
     project.done("check")
     assert "nothing differs" in project.done("run")
     assert project.execute("SELECT id, person_id FROM addresses_address") == ((1, 3),)
+
+
+def test_migrations_may_refer_to_a_user_model_without_any(url: str, tmp_path: Path) -> None:
+    project = write_project(tmp_path, url, USER)
+    code = project.pythonpath
+    settings = (code / "settings.py").read_text().replace('"shop"]', '"shop", *MORE]')
+    more = "MORE = ['django.contrib.admin', 'django.contrib.messages']"
+    (code / "settings.py").write_text(f"{more}\n{settings}AUTH_USER_MODEL = 'shop.User'\n")
+    project.django("migrate", "--run-syncdb", "-v0", "--skip-checks")
+    project.fill(USER_ROWS)
+    assert "nothing differs" in project.done("run")
+    assert project.execute("SELECT user_id FROM django_admin_log") == ((5,),)
 
 
 def write_old_site(path: Path, url: str) -> Project:

@@ -25,7 +25,6 @@ from fixturepipe.artifacts.manifest import SchemaChange
 from fixturepipe.databases.coverage import LEDGER_PREFIX
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.migrations import MigrationKey, pending_migrations
-from fixturepipe.databases.tablesql import parse_create
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from fixturepipe.fixes.declarations import Declaration
@@ -142,10 +141,11 @@ class TableMaker:
     def _migrate(self) -> None:
         pending = pending_migrations(self._connection)
         self._listener(StageStarted("migrate", len(pending), "migrations"))
-        with self._connection.execute_wrapper(self._make_referred_table):
+        with self._connection.execute_wrapper(self._refer_ahead):
             if _refers_to_migrated(MigrationLoader(self._connection).unmigrated_apps):
                 self._call_migrate(run_syncdb=False)
             self._call_migrate(run_syncdb=True)
+        self._make_referred()
 
     def _call_migrate(self, *, run_syncdb: bool) -> None:
         command = load_command_class(get_commands()["migrate"], "migrate")
@@ -196,41 +196,32 @@ class TableMaker:
             hint = hint_for(error)
         return ConfigurationError("\n".join(lines), hint=hint)
 
-    def _make_referred_table(
+    def _refer_ahead(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
     ) -> Any:
-        """Run a statement of `migrate`; if it refers to an unmanaged table, make that first.
+        """Run a statement of `migrate`, which may refer to a table that is not there yet.
 
-        Whoever manages such a table by hand has it in the source, and nobody has made it here yet.
-        A migration that makes it later, for another model, makes it in place of ours.
+        SQLite does not mind: an unmanaged table is made by hand, another app's migration makes it
+        later, or `--run-syncdb` does. The server accepts that while it does not check foreign keys.
         """
         try:
             return execute(sql, params, many, context)
         except DatabaseError:
             referred = re.search(r"REFERENCES `([^`]+)`", str(sql))
-            made = parse_create(str(sql))
-            if made is not None and made.table in self._referred:
-                self._drop([made.table])
-                self._referred.remove(made.table)
-            elif referred is None or not self._make_unmanaged(referred[1]):
+            if referred is None or referred[1] in tables_of(self._connection):
                 raise
-            return execute(sql, params, many, context)
+            self._referred.add(referred[1])
+            with self._connection.constraint_checks_disabled():
+                return execute(sql, params, many, context)
 
-    def _make_unmanaged(self, table: str) -> bool:
-        """Make the table of an unmanaged model; False if there is none, or the table is there."""
-        model = _unmanaged(table)
-        if model is None or table in tables_of(self._connection):
-            return False
+    def _make_referred(self) -> None:
+        """Make the unmanaged tables that foreign keys refer to and nobody has made."""
+        lacking = self._referred - tables_of(self._connection)
+        concrete = (m for m in apps.get_models() if not m._meta.proxy)
+        owners = (m for m in concrete if m._meta.db_table in lacking)
         with self._connection.schema_editor() as editor:
-            editor.create_model(model)
-        self._referred.add(table)
-        return True
-
-    def _drop(self, tables: Iterable[str]) -> None:
-        quote = self._connection.ops.quote_name
-        with self._connection.constraint_checks_disabled(), self._connection.cursor() as cursor:
-            for table in sorted(tables):
-                cursor.execute(f"DROP TABLE {quote(table)}")
+            for model in {model._meta.db_table: model for model in owners}.values():
+                editor.create_model(model)
 
     def drop_half_made(self, ledger: Ledger) -> None:
         """Drop the tables of the project that an interrupted attempt of this run left behind.
@@ -253,12 +244,10 @@ class TableMaker:
                 hint="They were written after an attempt to migrate was interrupted. Save them,"
                 " then drop all tables, or use an empty database.",
             )
-        self._drop(half_made)
-
-
-def _unmanaged(table: str) -> type[models.Model] | None:
-    owners = (m for m in apps.get_models() if not m._meta.managed and not m._meta.proxy)
-    return next((model for model in owners if model._meta.db_table == table), None)
+        quote = self._connection.ops.quote_name
+        with self._connection.constraint_checks_disabled(), self._connection.cursor() as cursor:
+            for table in sorted(half_made):
+                cursor.execute(f"DROP TABLE {quote(table)}")
 
 
 def _refers_to_migrated(unmigrated: Collection[str]) -> bool:
