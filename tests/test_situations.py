@@ -196,6 +196,27 @@ UPDATE shop_team_staff SET staff_id = 2;
 UPDATE shop_team SET switch_id = 0;
 """
 
+LARGE = """
+class Token(models.Model):
+    units = models.DecimalField(max_digits=30, decimal_places=0, primary_key=True)
+
+class Balance(models.Model):
+    token = models.ForeignKey(Token, models.CASCADE)
+    amount = models.DecimalField(max_digits=20, decimal_places=5)
+    address = models.GenericIPAddressField(null=True, unpack_ipv4=True)
+"""
+LARGE_ROWS = """
+INSERT INTO shop_token VALUES (12345678901234567), ('9223372036854775807');
+INSERT INTO shop_balance (id, token_id, amount, address)
+VALUES (1, 12345678901234567, '123456789012345.12', '2001:DB8:0::1'),
+(2, 9223372036854775807, 0.1 + 0.2, '::ffff:1.2.3.4'), (3, 12345678901234567, -3, '');
+"""
+LARGE_BALANCES = (
+    ("12345678901234567", "123456789012345.12000", "2001:DB8:0::1"),
+    ("9223372036854775807", "0.30000", "::ffff:1.2.3.4"),
+    ("12345678901234567", "-3.00000", ""),
+)
+
 
 @pytest.fixture
 def url(server: servers.Server) -> Iterator[str]:
@@ -231,6 +252,18 @@ def test_a_sync_knows_rows_with_boolean_keys_and_references_to_proxies(
     project.done("sync")
     assert project.execute("SELECT label FROM shop_switch ORDER BY 1") == (("off!",), ("on!",))
     assert project.execute("SELECT staff_id FROM shop_team_staff") == ((2,),)
+
+
+def test_large_decimals_and_addresses_arrive_as_they_are_stored(url: str, tmp_path: Path) -> None:
+    project = made(tmp_path, url, LARGE, LARGE_ROWS)
+    project.done("run")
+    columns = "CAST(token_id AS CHAR), CAST(amount AS CHAR), address"
+    balances = project.execute(f"SELECT {columns} FROM shop_balance ORDER BY id")
+    assert balances == LARGE_BALANCES
+    project.fill("UPDATE shop_balance SET address = '0::1' WHERE id = 3")
+    project.done("sync")
+    changed = project.execute("SELECT address FROM shop_balance WHERE id = 3")
+    assert changed == (("0::1",),)
 
 
 def test_orphans_and_tables_are_found_however_names_are_written(url: str, tmp_path: Path) -> None:
