@@ -173,9 +173,21 @@ class Staff(User):
     class Meta:
         proxy = True
 
+class Shouted(models.CharField):
+    def select_format(self, compiler, sql, params):
+        return f"LOWER({sql})", params
+    def get_placeholder(self, value, compiler, connection):
+        return "UPPER(%s)"
+    get_placeholder_sql = get_placeholder
+
+class Bits(models.Field):
+    def db_type(self, connection):
+        return "integer" if connection.vendor == "sqlite" else "bit(8)"
+
 class Switch(models.Model):
     on = models.BooleanField(primary_key=True)
-    label = models.CharField(max_length=9)
+    label = Shouted(max_length=9)
+    bits = Bits()
 
 class Team(models.Model):
     staff = models.ManyToManyField(Staff)
@@ -186,7 +198,7 @@ INSERT INTO shop_user (id, password, is_superuser, username, first_name, last_na
 is_staff, is_active, date_joined)
 VALUES (1, '', 0, 'anna', '', '', '', 0, 1, '2024-01-01 00:00:00'),
 (2, '', 0, 'ben', '', '', '', 0, 1, '2024-01-01 00:00:00');
-INSERT INTO shop_switch VALUES (0, 'off'), (1, 'on');
+INSERT INTO shop_switch VALUES (0, 'oFf', 5), (1, 'oN', 0);
 INSERT INTO shop_team VALUES (1, 1);
 INSERT INTO shop_team_staff (team_id, staff_id) VALUES (1, 1);
 """
@@ -238,9 +250,7 @@ def test_proxies_of_permissions_and_untyped_columns(url: str, tmp_path: Path) ->
     assert project.execute("SELECT MIN(id) FROM auth_permission") == ((1001,),)
 
 
-def test_a_sync_knows_rows_with_boolean_keys_and_references_to_proxies(
-    url: str, tmp_path: Path
-) -> None:
+def test_a_sync_knows_the_rows_of_a_run_whatever_their_types(url: str, tmp_path: Path) -> None:
     project = write_project(tmp_path, url, SWITCHES, {})
     with (project.pythonpath / "settings.py").open("a") as settings:
         settings.write('AUTH_USER_MODEL = "shop.User"\n')
@@ -250,7 +260,8 @@ def test_a_sync_knows_rows_with_boolean_keys_and_references_to_proxies(
     project.done("run")
     project.fill(LATER_SWITCH_ROWS)
     project.done("sync")
-    assert project.execute("SELECT label FROM shop_switch ORDER BY 1") == (("off!",), ("on!",))
+    switches = project.execute("SELECT label, bits + 0 FROM shop_switch ORDER BY `on`")
+    assert switches == (("oFf!", 5), ("oN!", 0))
     assert project.execute("SELECT staff_id FROM shop_team_staff") == ((2,),)
 
 

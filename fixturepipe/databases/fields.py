@@ -31,8 +31,12 @@ _OTHERS = [
 # The internal types whose values Django itself reads and writes on every database.
 BUILT_IN = frozenset([*INTEGERS, *TEXTS, *_OTHERS])
 
+# The methods that wrap a column or its value in SQL; Django 6.1 renamed the second.
+_WRAPPING = ("select_format", "get_placeholder", "get_placeholder_sql")
 # The methods that decide what a column holds and what Python makes of it.
 _DECIDING = (
+    *_WRAPPING,
+    "get_db_converters",
     "from_db_value",
     "to_python",
     "value_to_string",
@@ -134,6 +138,11 @@ def has_own_code(field: Field) -> bool:
     if field.get_internal_type() not in BUILT_IN or isinstance(field, models.GenericIPAddressField):
         return True
     return any(not _is_djangos(getattr(type(field), name, None)) for name in _DECIDING)
+
+
+def has_own_sql(field: Field) -> bool:
+    """Whether SQL that is not Django's is wrapped around the column or around its values."""
+    return any(not _is_djangos(getattr(type(field), name, None)) for name in _WRAPPING)
 
 
 def is_read_by_django(field: Field) -> bool:

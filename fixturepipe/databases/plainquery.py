@@ -14,7 +14,22 @@ from django.db.models import sql
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import Col
 
-from fixturepipe.databases.fields import Field
+from fixturepipe.databases.fields import Field, has_own_sql
+
+
+class _StoredCol(Col):
+    """A column without what the project's own code wraps around it in a SELECT."""
+
+    def select_format(self, _compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        """The column as it is."""
+        return sql, params
+
+
+def _as_stored(column: Col) -> Col:
+    output: Any = column.output_field
+    if not has_own_sql(output):
+        return column
+    return _StoredCol(column.alias, column.target, output)
 
 
 class PlainQuery:
@@ -36,8 +51,7 @@ class PlainQuery:
 
     def own(self, field: Field) -> Col:
         """A column of the model's own table."""
-        column: Col = field.get_col(self._base)
-        return column
+        return _as_stored(field.get_col(self._base))
 
     def join(self, path: str, *, whole: bool = False) -> Col:
         """A column by its look-up path ("author__name").
@@ -53,8 +67,7 @@ class PlainQuery:
             tables[alias] = tables[alias].promote()
         if not whole:
             targets, _, joins = self._query.trim_joins(targets, joins, found.path)
-        column: Col = targets[0].get_col(joins[-1])
-        return column
+        return _as_stored(targets[0].get_col(joins[-1]))
 
     @property
     def tables(self) -> int:

@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from MySQLdb.constants import FIELD_TYPE
 
-from fixturepipe.databases.fields import Field, is_integer, key_fields, stored_fields
+from fixturepipe.databases.fields import Field, has_own_sql, is_integer, key_fields, stored_fields
 from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.pages import (
     FIRST_WIDE_ROWS,
@@ -164,7 +164,10 @@ class Table:
     def _select(self, more: str = "") -> str:
         compiler = sql.Query(self.model).get_compiler(connection=self.connection)
         columns = (
-            field.select_format(compiler, self.column(field), [])[0] for field in self.fields
+            self.column(field)
+            if has_own_sql(field)
+            else field.select_format(compiler, self.column(field), [])[0]
+            for field in self.fields
         )
         return f"SELECT {', '.join(columns)}{more} FROM {self.quoted}"
 

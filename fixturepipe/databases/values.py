@@ -283,6 +283,11 @@ def canonical_json(raw: str | bytes) -> str:
     return json.dumps(json.loads(raw), sort_keys=True, ensure_ascii=False)
 
 
+def same_as_stored(ours: object, theirs: object) -> bool:
+    """Whether raw values of two types of column are equal: 5 and b"\x05", 1.5 and "1.5"."""
+    return _same_raw(ours, theirs) or _same_json(ours, theirs)
+
+
 def _same_raw(ours: object, theirs: object) -> bool:
     """Whether two stored values of a type of the project's own are equal."""
     if isinstance(ours, bytes) or isinstance(theirs, bytes):

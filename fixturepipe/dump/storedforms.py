@@ -34,6 +34,7 @@ from fixturepipe.databases.fields import (
     Field,
     declared_converter,
     has_built_in_column,
+    has_own_sql,
     is_custom,
     key_fields,
     root_field,
@@ -187,7 +188,7 @@ class CustomColumn:
     def sampled_form(self) -> Form:
         """The form, as far as a sample shows it: all values are still to be tried for "own"."""
         code = self._code
-        if not code.keeps_null and self._holds_null():
+        if has_own_sql(self._field) or (not code.keeps_null and self._holds_null()):
             return "altered"
         sample = list(_distinct(self._values(SAMPLE_ROWS), SAMPLE_VALUES))
         if all(map(code.takes_stored_form, sample)):

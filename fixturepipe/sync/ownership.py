@@ -8,8 +8,12 @@ key is looked up among what was loaded by that time, and has to have that natura
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -17,9 +21,11 @@ from django.db import models
 
 from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.syncs import LoadedObject, LoadedObjects
-from fixturepipe.databases.fields import root_field
+from fixturepipe.databases.endpoints import TARGET, connection_to
+from fixturepipe.databases.fields import has_built_in_column, root_field
 from fixturepipe.databases.introspection import NATURAL_KEYS
 from fixturepipe.databases.naturalkeys import natural_key_paths
+from fixturepipe.databases.values import same_as_stored
 
 Model = type[models.Model]
 Object = Mapping[str, Any]
@@ -111,13 +117,43 @@ def same_value(model: Model, name: str, ours: Any, theirs: Any) -> bool:
         return True
     if ours is None or theirs is None:
         return False
+    field: Any = root_field(model._meta.get_field(name))  # type: ignore[arg-type]
     try:
-        field: Any = root_field(model._meta.get_field(name))  # type: ignore[arg-type]
         if isinstance(field, models.JSONField):
             return json.dumps(ours, sort_keys=True) == json.dumps(theirs, sort_keys=True)
-        return bool(field.to_python(ours) == field.to_python(theirs))
-    except Exception:  # noqa: BLE001  (fields are the project's own code)
+        if field.to_python(ours) == field.to_python(theirs):
+            return True
+    except Exception:  # noqa: BLE001, S110  (fields are the project's own code)
+        pass
+    return _is_same_as_stored(field, ours, theirs)
+
+
+def _is_same_as_stored(field: Any, ours: Any, theirs: Any) -> bool:
+    """Whether a column of a type of the project's own holds what another type of column held."""
+    connection = connection_to(TARGET)
+    if has_built_in_column(field, connection):
         return False
+    column = (field.db_type(connection) or "").lower()
+    if "char" in column or "text" in column:
+        return False
+    return any(same_as_stored(ours, each) for each in _readings(theirs))
+
+
+def _readings(value: Any) -> Iterator[Any]:
+    """What a database may have held that a fixture has this raw value for (see `dump/storedforms`):
+    a fixture has bytes in base64, and decimals and datetimes as text."""
+    yield value
+    for read in (_base64, Decimal, _space_for_t):
+        with suppress(ValueError, TypeError, ArithmeticError):
+            yield read(value)
+
+
+def _base64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _space_for_t(text: str) -> str:
+    return str(datetime.fromisoformat(text))
 
 
 def _reference(model: Model, name: str) -> Any:
