@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.db import models
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
 
 from fixturepipe.artifacts.accounts import Accounts
 from fixturepipe.artifacts.keytext import key_text
+from fixturepipe.databases.endpoints import SOURCE, TARGET, connection_to
 from fixturepipe.databases.fields import (
     Field,
     generated_fields,
@@ -66,8 +66,6 @@ class ModelPair:
     def __init__(
         self,
         model: type[models.Model],
-        source: BaseDatabaseWrapper,
-        target: BaseDatabaseWrapper,
         natural: NaturalRows,
         accounts: Accounts | None = None,
         limit: int = 20,
@@ -76,6 +74,7 @@ class ModelPair:
         sink: Sink | None = None,
     ) -> None:
         accounts = accounts or Accounts()
+        source, target = connection_to(SOURCE), connection_to(TARGET)
         self.label = model._meta.label_lower
         key = linking_keys(model) if links_by_ends else key_fields(model)
         fields = key if links_by_ends else (*stored_fields(model), *generated_fields(model))

@@ -14,6 +14,7 @@ from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.endpoints import SOURCE, TARGET, connection_to
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.tablenames import table_name
@@ -42,17 +43,12 @@ class NaturalRows:
     like any other key.
     """
 
-    def __init__(
-        self,
-        source: BaseDatabaseWrapper,
-        target: BaseDatabaseWrapper,
-        kept: Collection[str] = (),
-    ) -> None:
+    def __init__(self, kept: Collection[str] = ()) -> None:
         self._kept = kept
         self.translations: dict[str, Translation] = {}
         self._as_text: dict[str, dict[Any, Any]] = {}
         self._labels: dict[Any, str] = {}
-        here, there = _Natural(source), _Natural(target)
+        here, there = _Natural(connection_to(SOURCE)), _Natural(connection_to(TARGET))
         ours, theirs = here.content_types(), there.content_types()
         if ours is None or theirs is None:
             return

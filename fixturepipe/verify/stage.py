@@ -112,11 +112,8 @@ def verify(
     compared_now = [model for model in covered if model._meta.label_lower not in labels]
     totals = {model: Table(model, connection_to(SOURCE)).count() for model in compared_now}
     listener(StageStarted("verify", sum(totals.values())))
-    natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET), _kept_ids(manifest))
     accounts = accounts or Accounts()
-    comparing = _Comparing(
-        natural, accounts, options, listener, keeps_ids=manifest is not None, sink=sink
-    )
+    comparing = _Comparing(manifest, accounts, options, listener, sink)
     findings: tuple[Finding, ...] = ()
     with comparing.begun(totals) as compared:
         if sink is None:
@@ -135,10 +132,7 @@ def compare_changed(
     endpoints.open()
     covered = _models_to_compare(endpoints, manifest)
     _require_tables(covered)
-    natural = NaturalRows(connection_to(SOURCE), connection_to(TARGET), _kept_ids(manifest))
-    comparing = _Comparing(
-        natural, Accounts(), VerifyOptions(), listener, keeps_ids=True, sink=sink
-    )
+    comparing = _Comparing(manifest, Accounts(), VerifyOptions(), listener, sink)
     for model in covered:
         pair = comparing.pair(model)
         for keys in changes.changed(model):
@@ -158,9 +152,7 @@ def compare_row(endpoints: Endpoints, row: str, manifest: Manifest | None = None
     model = covered.get(manifest.label_of(label) if manifest else label.lower())
     if model is None:
         raise UsageError(f"No model {label or row!r} is compared", hint=_ROW_HINT)
-    source, target = connection_to(SOURCE), connection_to(TARGET)
-    natural = NaturalRows(source, target, _kept_ids(manifest))
-    return ModelPair(model, source, target, natural).row(_key_from(model, text))
+    return ModelPair(model, NaturalRows(_kept_ids(manifest))).row(_key_from(model, text))
 
 
 def _key_from(model: Model, text: str) -> Key:
@@ -186,17 +178,16 @@ class _Comparing:
 
     def __init__(
         self,
-        natural: NaturalRows,
+        manifest: Manifest | None,
         accounts: Accounts,
         options: VerifyOptions,
         listener: Listener,
-        *,
-        keeps_ids: bool,
-        sink: Sink | None = None,
+        sink: Sink | None,
     ) -> None:
-        self._keeps_ids = keeps_ids
+        # Only fixturepipe keeps the ids of many-to-many rows.
+        self._keeps_ids = manifest is not None
         self._sink = sink
-        self._natural = natural
+        self._natural = NaturalRows(_kept_ids(manifest))
         self._accounts = accounts
         self._options = options
         self._listener = listener
@@ -233,8 +224,6 @@ class _Comparing:
         """The model at both endpoints, over this thread's connections."""
         return ModelPair(
             model,
-            connection_to(SOURCE),
-            connection_to(TARGET),
             self._natural,
             self._accounts,
             self._options.limit,
