@@ -15,7 +15,8 @@ from fixturepipe.databases.fields import has_composite_key, key_fields
 from fixturepipe.load.objects.columns import MISSING, Column, column_of
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
 from fixturepipe.load.objects.valuenotes import ValueNotes
-from fixturepipe.load.server.converters import JSON_NULL, is_read_as_stored
+from fixturepipe.load.server.builtinfields import JSON_NULL
+from fixturepipe.load.server.converters import is_read_as_stored
 from fixturepipe.load.server.fieldcode import AnyField
 
 Model = type[models.Model]
