@@ -72,6 +72,20 @@ class Migration(migrations.Migration):
     dependencies = [("shop", "0002_failing")]
     operations = [migrations.RunPython(adds_a_table)]
 """
+SCHEMA = """
+from django.db import connection
+
+def widens(apps, schema_editor):
+    apps.get_model("shop", "Item").objects.create(name="first")
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE shop_item MODIFY size BIGINT")
+    apps.get_model("shop", "Item").objects.create(name="second")
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0002_failing")]
+    operations = [migrations.RunPython(widens)]
+"""
 REASONS = ("DoesNotExist", "error 1054", "no such fixture", "error 1064")
 ROWS = "INSERT INTO shop_item (id, name, size) VALUES (7, 'lamp', 4)"
 
@@ -109,6 +123,16 @@ def test_one_that_changes_the_schema_stops_the_run(url: str, tmp_path: Path) -> 
     assert stopped.returncode == 2
     assert "migration: shop.0003_table" in stopped.stderr
     assert "run --schema models" in stopped.stderr
+
+
+def test_one_that_changes_the_schema_and_ends_well_is_kept(url: str, tmp_path: Path) -> None:
+    project = made(tmp_path, url, initial=INITIAL, failing=FAILING, schema=SCHEMA)
+    assert "nothing differs" in project.done("run")
+    ((kind,),) = project.execute(
+        "SELECT data_type FROM information_schema.columns WHERE table_schema = DATABASE()"
+        " AND table_name = 'shop_item' AND column_name = 'size'"
+    )
+    assert kind == "bigint"
 
 
 @pytest.mark.parametrize(

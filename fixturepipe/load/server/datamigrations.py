@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,11 +136,22 @@ class DataMigrations:
         finally:
             del schema_editor.execute
 
-    def _savepoint(self) -> Any:
-        """Undoes what the operation wrote, unless it wants no transaction (`atomic=False`)."""
-        if self._connection.in_atomic_block:
-            return transaction.atomic(self._connection.alias)
-        return nullcontext()
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        """Undoes what a failed operation wrote, unless it wants no transaction (`atomic=False`).
+
+        A statement that changes the schema commits, and leaves no savepoint
+        (https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html).
+        """
+        alias = self._connection.alias
+        savepoint = transaction.savepoint(alias) if self._connection.in_atomic_block else None
+        try:
+            yield
+        except BaseException:
+            if savepoint is not None and not self._changes_schema:
+                transaction.savepoint_rollback(savepoint, alias)
+                transaction.set_rollback(False, alias)
+            raise
 
 
 @contextmanager
