@@ -58,3 +58,16 @@ def test_any_other_row_is_refused_at_once(project: Project) -> None:
     assert "7" in refused.stderr
     assert not list(project.workdir.glob("1-dump/*.json"))
     assert project.execute("SELECT COUNT(*) FROM shop_setting") == ((2,),)
+
+
+def test_a_model_without_a_table_may_refer_to_them(tmp_path: Path, server: Server) -> None:
+    report = """
+class Report(models.Model):
+    setting = models.ForeignKey(Setting, models.CASCADE)
+    class Meta:
+        managed = False
+"""
+    with server.database() as target:
+        project = write_project(tmp_path, target.name, MODELS + report, {"0001_initial": INITIAL})
+        project.django("migrate")
+        assert "nothing differs" in project.done("run")

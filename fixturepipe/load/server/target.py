@@ -172,7 +172,8 @@ class LoadTarget:
         needed: set[type[models.Model]] = set()
         # Proxies and unmanaged models can share a table with one of the chosen.
         tables = {model._meta.db_table for model in chosen}
-        every = apps.get_models(include_auto_created=True)
+        every = set(apps.get_models(include_auto_created=True))
+        every -= set(self._lacking(every))
         others = {model for model in every if model._meta.db_table not in tables}
         while True:
             found = {
