@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from fixturepipe.check import mysqllimits
+from fixturepipe.check.modeldrift import models_ahead
 from fixturepipe.check.plannedmigrations import PlannedMigrations
 from fixturepipe.check.schema import postgresql_fields, unquotable
 from fixturepipe.check.tabletrial import TableTrial
@@ -35,7 +36,7 @@ def questions(
     migrates: bool,
 ) -> Iterator[Finding]:
     """FP317 to FP321, FP328: whether the target takes the tables that `run` would make; FP329,
-    FP332 and FP333 for migrations, if it `migrates`.
+    FP332 to FP334 for migrations, if it `migrates`.
 
     `covered` are the models of the source; tables of the project's other models are made too.
     """
@@ -47,6 +48,8 @@ def questions(
         yield from key_types(made, target.connection)
         if migrates:
             yield from _pending(connection_to(SOURCE))
+            asked = [model for model in covered if model in made]
+            yield from models_ahead(asked, target.connection, connection_to(SOURCE))
         is_rehearsal = endpoints.target is not None and endpoints.target.name == EMBEDDED
         if is_rehearsal:
             for model in made:

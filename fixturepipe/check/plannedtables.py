@@ -37,7 +37,7 @@ class Shape:
         columns = [f"c{number} {kind}" for number, kind in enumerate(self.kinds)]
         names = ", ".join(f"c{number}" for number in range(len(self.kinds)))
         if self.key != "PRIMARY KEY":
-            columns.append("k INTEGER PRIMARY KEY")
+            columns.insert(0, "k INTEGER PRIMARY KEY")
         if self.key:
             columns.append(f"{self.key} ({names})")
         make = f"CREATE TEMPORARY TABLE {_TABLE} ({', '.join(columns)})"

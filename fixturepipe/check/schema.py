@@ -69,7 +69,7 @@ def columns(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]
     """FP305, FP306, FP307: tables and columns that are missing, unknown or of another type."""
     assert target.connection is not None
     tables = {model: table_name(model, target.connection) for model in covered}
-    expected = _expected_types(
+    expected = server_types(
         [_present(model, target.catalog.columns.get(t.lower(), {})) for model, t in tables.items()],
         target.connection,
     )
@@ -118,20 +118,20 @@ def postgresql_fields(model: Model) -> list[Field]:
 
 def _type(label: str, field: Field, actual: ColumnFacts, expected: str) -> Iterator[Finding]:
     differs = expected and expected.lower() != actual.type.lower()
-    if differs and not _takes_more(actual.type, expected):
-        rule = RULES["FP316" if _both_integers(actual.type, expected) else "FP307"]
+    if differs and not takes_more(actual.type, expected):
+        rule = RULES["FP316" if both_integers(actual.type, expected) else "FP307"]
         yield rule.finding(label, field.name, actual=actual.type, expected=expected)
     elif not actual.null and field.null:
         yield RULES["FP307"].finding(label, field.name, actual="NOT NULL", expected="NULL")
 
 
-def _expected_types(
+def server_types(
     tables: Sequence[list[Field]], connection: BaseDatabaseWrapper
 ) -> dict[Field, str]:
     """The types of these columns as the server writes them, read from temporary tables."""
     statements: list[str] = []
     for fields in tables:
-        kinds = [_column_type(field, connection) for field in fields]
+        kinds = [column_type(field, connection) for field in fields]
         columns = "".join(f", c{number} {kind}" for number, kind in enumerate(kinds) if kind)
         statements += (
             f"CREATE TEMPORARY TABLE {_TEMPORARY} (key__ INTEGER PRIMARY KEY{columns})",
@@ -146,7 +146,7 @@ def _expected_types(
     return found
 
 
-def _column_type(field: Field, connection: BaseDatabaseWrapper) -> str | None:
+def column_type(field: Field, connection: BaseDatabaseWrapper) -> str | None:
     """The type without AUTO_INCREMENT, which is not part of it and needs a key."""
     if isinstance(field, models.AutoField):
         return str(field.rel_db_type(connection))  # type: ignore[attr-defined]
@@ -157,11 +157,12 @@ _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
 
 
-def _both_integers(actual: str, expected: str) -> bool:
+def both_integers(actual: str, expected: str) -> bool:
+    """Whether two types, as the server writes them, are of whole numbers."""
     return all(re.split(r"\W", kind.lower())[0] in _INTEGERS for kind in (actual, expected))
 
 
-def _takes_more(actual: str, expected: str) -> bool:
+def takes_more(actual: str, expected: str) -> bool:
     """Whether a column takes every value of another type: a larger integer, a longer text.
 
     Tables that Django made in several versions, or by several settings of DEFAULT_AUTO_FIELD,

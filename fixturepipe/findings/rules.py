@@ -484,6 +484,13 @@ RULES = _rules(
         " records.",
     ),
     Rule(
+        "FP334",
+        "error",
+        "The migrations of {app} are behind the model: {what}. The load would stop.",
+        "Write the missing migration (`manage.py makemigrations {app}`), or let `fixturepipe run"
+        " --schema models` make the tables from the models as they are now.",
+    ),
+    Rule(
         "FP401",
         "warning",
         "The server's sql_mode is not strict ({sql_mode}): the server would silently truncate what"
