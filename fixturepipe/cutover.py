@@ -71,7 +71,7 @@ def sync(
     options: SyncOptions,
     listener: Listener,
 ) -> SyncResult:
-    """Bring the target to what the source holds now. Raises as `Pipeline.sync`."""
+    """Bring the target up to date with the source. Raises as `Pipeline.sync`."""
     require_finished(directory, manifest, endpoints.target_title)
     _settle(directory)
     fixes = tuple(Declaration(*each) for each in manifest.fix)
@@ -130,7 +130,7 @@ def _replace(directory: RunDirectory, kept: KeptSnapshot, listener: Listener) ->
         replace_kept(directory, kept)
     else:
         remove_kept(directory)
-        text = "No snapshot is kept: that takes a copy of a SQLite source, and no transform."
+        text = "No snapshot is kept: that needs a copy of a SQLite source, and no transform."
         listener(Notice("info", text))
 
 

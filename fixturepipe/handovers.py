@@ -1,21 +1,27 @@
-"""What the pipeline hands from one stage to another as a callable."""
+"""What the pipeline hands from one stage to another, as a callable or as a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.artifacts.state import Unequal, Verification, write_verification
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from fixturepipe.databases.scratch import scratch, scratch_server
 from fixturepipe.errors import UsageError
 from fixturepipe.fixes.declarations import Declaration
+from fixturepipe.verify.options import VerifyOptions
 
 if TYPE_CHECKING:
     from fixturepipe.check.repair import Repair
     from fixturepipe.dump.rowtransform import RowTransform
+    from fixturepipe.verify.stage import VerifyResult
 
 
 def repair_of(endpoints: Endpoints, fixes: Iterable[Declaration]) -> Repair | None:
@@ -36,12 +42,35 @@ def row_transform(endpoints: Endpoints, options: CheckOptions) -> RowTransform |
 
 
 def require_fixable(endpoints: Endpoints, fixes: Sequence[Declaration]) -> None:
+    """Raise UsageError for fixes of values where there will be no copy to apply them to."""
     changes_values = any(not each.changes_schema for each in fixes)
     if changes_values and endpoints.source.vendor != "sqlite":
         raise UsageError(
             f"Fixes need a SQLite source, and {endpoints.source.name} is not one",
             hint="Use --transform, or correct the rows in the source.",
         )
+
+
+def keep_verification(
+    directory: RunDirectory, run: str, result: VerifyResult, options: VerifyOptions
+) -> None:
+    """Write what a comparison found, for `status` and `report`."""
+    verification = Verification(
+        run,
+        result.ok,
+        {each.model: each.equal + each.changed for each in result.models},
+        list(msgspec.to_builtins(result.differences, enc_hook=str)),
+        list(msgspec.to_builtins(result.findings, enc_hook=str)),
+        apart={
+            each.model: Unequal(each.differing, each.missing, each.extra)
+            for each in result.models
+            if not each.ok
+        },
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        sample=options.sample,
+        since=options.since,
+    )
+    write_verification(directory, verification)
 
 
 @contextmanager

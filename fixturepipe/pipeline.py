@@ -9,29 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from fixturepipe.arrange.keys import ReadKey
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.artifacts.accounts import read_accounts
-from fixturepipe.artifacts.manifest import Manifest, read_manifest
+from fixturepipe.artifacts.manifest import read_manifest
 from fixturepipe.artifacts.ownership import run_ids
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.stagetimes import StageRecorder
-from fixturepipe.artifacts.state import Unequal, Verification, write_verification
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.config import Project, filled
 from fixturepipe.databases.embedded import EmbeddedServer
-from fixturepipe.databases.endpoints import (
-    TARGET,
-    Endpoint,
-    Endpoints,
-)
+from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.databases.introspection import project_schemas, rows_found
 from fixturepipe.databases.ledger import remove_ledger
 from fixturepipe.databases.runendpoints import RunEndpoints
@@ -42,7 +34,13 @@ from fixturepipe.dump.options import DumpOptions
 from fixturepipe.errors import ConfigurationError, RunDirectoryError, UsageError
 from fixturepipe.events import Listener, Notice, ignore
 from fixturepipe.fixes.declarations import declared_in
-from fixturepipe.handovers import fresh_database, repair_of, require_fixable, row_transform
+from fixturepipe.handovers import (
+    fresh_database,
+    keep_verification,
+    repair_of,
+    require_fixable,
+    row_transform,
+)
 from fixturepipe.load.options import LoadOptions
 from fixturepipe.priorrun import (
     arrange_again,
@@ -149,7 +147,7 @@ class Pipeline:
         return target
 
     def check(self, options: CheckOptions = CheckOptions()) -> CheckResult:
-        """Return what would fail or change on the way, and an estimate of the time it takes.
+        """Return what would fail or change in the move, and an estimate of the time it takes.
 
         Reads only. Raises ConfigurationError for a fix that makes no sense.
         """
@@ -230,7 +228,7 @@ class Pipeline:
         accounts = read_accounts(self.directory, manifest)
         with readable(endpoints.source):
             result = verify(endpoints, options, self._listener, manifest, accounts)
-        self._keep_verification(manifest, result, options)
+        keep_verification(self.directory, manifest.run, result, options)
         return result
 
     def compare_row(self, row: str) -> RowPair:
@@ -245,31 +243,8 @@ class Pipeline:
         with readable(endpoints.source):
             return compare_row(endpoints, row, manifest)
 
-    def _keep_verification(
-        self, manifest: Manifest, result: VerifyResult, options: VerifyOptions
-    ) -> None:
-        equal = {each.model: each.equal + each.changed for each in result.models}
-        differences = msgspec.to_builtins(result.differences, enc_hook=str)
-        findings = msgspec.to_builtins(result.findings, enc_hook=str)
-        verification = Verification(
-            manifest.run,
-            result.ok,
-            equal,
-            list(differences),
-            list(findings),
-            apart={
-                each.model: Unequal(each.differing, each.missing, each.extra)
-                for each in result.models
-                if not each.ok
-            },
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-            sample=options.sample,
-            since=options.since,
-        )
-        write_verification(self.directory, verification)
-
     def sync(self, options: SyncOptions = SyncOptions()) -> SyncResult:
-        """Bring a target that a run has filled to what the source holds now, and prove it.
+        """Bring the target of a finished run up to date with the source, and prove it.
 
         Raises ConfigurationError if the run is not finished, if source or target were migrated
         since, and for rows of the target that neither the run nor a sync wrote; SourceDataError
@@ -292,7 +267,8 @@ class Pipeline:
             with readable(endpoints.source):
                 result = sync(self.directory, manifest, endpoints, options, self._listener)
             if not options.dry_run and options.verify == "full":
-                self._keep_verification(manifest, result.verify, VerifyOptions())
+                run = manifest.run
+                keep_verification(self.directory, run, result.verify, VerifyOptions())
             return result
 
     def run(
@@ -359,7 +335,7 @@ class Pipeline:
 
         Returns whether the directory is gone, too: it stays if other files are in it or if it is a
         symbolic link. Raises RunDirectoryError if it is not a run directory or another command is
-        at work in it, and ConfigurationError if the target cannot be reached, unless
+        running in it, and ConfigurationError if the target cannot be reached, unless
         `keep_ledger` leaves the ledger there.
         """
         if not self.directory.path.exists():

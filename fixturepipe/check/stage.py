@@ -1,4 +1,4 @@
-"""`check`: find every row and setting that would fail or change on the way, before the move.
+"""`check`: find every row and setting that would fail or change in the move, before it begins.
 
 Reads only. Each problem is a finding with an id, the first keys with their values, the
 consequence, and what to do about it.
@@ -73,7 +73,7 @@ class CheckResult:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing will fail or change on the way, except by declared fixes."""
+        """Whether nothing would fail or change in the move, except by declared fixes."""
         return not any(finding.stands for finding in self.findings)
 
     def plus(self, found: Sequence[Finding], options: CheckOptions, scratch: Path) -> CheckResult:

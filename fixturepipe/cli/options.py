@@ -150,7 +150,7 @@ ARRANGE = (
 )
 WORKERS = Option(
     "workers",
-    "how many processes work in parallel (0: one per core)",
+    "how many workers run in parallel (0: one per core)",
     not_negative,
     metavar="N",
     group=SPEED,

@@ -28,7 +28,7 @@ EXAMPLES = 5
 class Finding:
     """One problem of one column, table or server.
 
-    `level`: an error will fail or change on the way, a warning will behave differently, a note is
+    `level`: an error would fail or arrive changed, a warning will behave differently, a note is
     worth knowing. `model` is a label, or empty; `field` may name several columns, joined by
     commas. `count` is the number of rows, or 1 for a finding that is not about rows; `rows` has all
     that `check` found, and the first that `verify` found. `consequence`
