@@ -11,12 +11,13 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Literal, NamedTuple
 
 from django.apps import apps
 from django.db import models
 
 from fixturepipe.check.constraints import broken_checks
-from fixturepipe.check.parallel import second_process
+from fixturepipe.check.parallel import SharedTasks, second_process
 from fixturepipe.check.references import dangling_generic_keys, dangling_keys, unproven_natural_keys
 from fixturepipe.check.scan import TableScan, Transform
 from fixturepipe.check.target import ServerFacts, TargetServer
@@ -29,6 +30,13 @@ from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.fixes import Fixes
 
 Model = type[models.Model]
+
+
+class _Task(NamedTuple):
+    """What is to be found about a model, given by its label."""
+
+    does: Literal["ask", "read"]
+    label: str
 
 
 @dataclass(frozen=True)
@@ -51,27 +59,25 @@ def findings_of_rows(
     listener: Listener,
 ) -> Iterator[Finding]:
     """The findings about these models' rows; `totals` has the number of rows of each."""
-    last_first = list(reversed(totals))
     here = _Questions(target, altering)
-    read: dict[Model, list[Finding]] = {}
-    asked: dict[Model, list[Finding]] = {}
     known = target.facts if target.is_server else None
+    labels = {model._meta.label: rows for model, rows in totals.items()}
+    tasks = [_Task("ask", label) for label in labels]
+    tasks += [_Task("read", label) for label in reversed(labels)]
+    found: dict[_Task, list[Finding]] = {}
     with second_process(partial(_begin_elsewhere, known, altering)) as pool:
-        answers = {m: pool.submit(_ask_elsewhere, m._meta.label) for m in totals}
-        readings = {m: pool.submit(_read_elsewhere, m._meta.label) for m in last_first}
-        for model, rows in totals.items():
-            if readings[model].cancel():
-                read[model] = here.read(model)
-                listener(StageAdvanced("check", rows, model._meta.label_lower))
-        for model in last_first:
-            if answers[model].cancel():
-                asked[model] = here.ask(model)
-        for model, rows in totals.items():
-            if model not in read:
-                read[model] = readings[model].result()
-                listener(StageAdvanced("check", rows, model._meta.label_lower))
-            yield from read[model]
-            yield from asked[model] if model in asked else answers[model].result()
+        shared = SharedTasks(pool, _answer_elsewhere, tasks)
+        for task in shared:
+            found[task] = here.answer(task)
+            if task.does == "read":
+                listener(StageAdvanced("check", labels[task.label], task.label.lower()))
+        for label, rows in labels.items():
+            read, ask = _Task("read", label), _Task("ask", label)
+            if read not in found:
+                found[read] = shared.result(read)
+                listener(StageAdvanced("check", rows, label.lower()))
+            yield from found[read]
+            yield from found[ask] if ask in found else shared.result(ask)
 
 
 class _Questions:
@@ -85,11 +91,15 @@ class _Questions:
     def _tables(self) -> Tables:
         return Tables(connection_to(SOURCE))
 
-    def read(self, model: Model) -> list[Finding]:
+    def answer(self, task: _Task) -> list[Finding]:
+        model = apps.get_model(task.label)
+        return self._ask(model) if task.does == "ask" else self._read(model)
+
+    def _read(self, model: Model) -> list[Finding]:
         """What reading the rows finds."""
         return list(self._altering.scan(model, self._target).read())
 
-    def ask(self, model: Model) -> list[Finding]:
+    def _ask(self, model: Model) -> list[Finding]:
         """What the databases find by themselves."""
         tables, target, fixes = self._tables, self._target, Fixes(self._altering.fix)
         return [
@@ -109,11 +119,6 @@ def _begin_elsewhere(known: ServerFacts | None, altering: Altering) -> None:
     _elsewhere.questions = _Questions(TargetServer.registered(known), altering)
 
 
-def _ask_elsewhere(label: str) -> list[Finding]:
-    found: list[Finding] = _elsewhere.questions.ask(apps.get_model(label))
-    return found
-
-
-def _read_elsewhere(label: str) -> list[Finding]:
-    found: list[Finding] = _elsewhere.questions.read(apps.get_model(label))
+def _answer_elsewhere(task: _Task) -> list[Finding]:
+    found: list[Finding] = _elsewhere.questions.answer(task)
     return found

@@ -43,7 +43,9 @@ def script(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") ->
     except KeyboardInterrupt:
         ignore()  # an interrupt that was raised again may come twice
         _say_interrupted(repeated)
-        status = INTERRUPTED
+        flush_stdout()
+        # At once: Python's own end waits for each thread and each worker.
+        os._exit(INTERRUPTED)
     # The process ends, and all objects with it: looking for cycles among them takes 0.1 s.
     gc.freeze()
     sys.exit(status)

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -121,13 +121,16 @@ class _Watch:
     def _see_to_the_end(self) -> None:
         os.set_blocking(self._reading, False)
         is_last = self._is_signalled_within(NOTICE_SECONDS)
-        for worker in multiprocessing.active_children():
-            worker.kill()
+        with suppress(Exception):  # the main thread may be at work on the same processes
+            for worker in multiprocessing.active_children():
+                worker.kill()
         if self._is_noticed and not is_last:
             self._is_signalled_within(END_SECONDS)
         if not self.is_over:
-            self._forced()
-            os._exit(130)
+            try:
+                self._forced()
+            finally:
+                os._exit(130)
 
     def _is_signalled_within(self, seconds: float) -> bool:
         """Wait so long, or until the command is over, or until another signal comes."""

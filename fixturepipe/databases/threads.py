@@ -42,14 +42,19 @@ def connected_threads(count: int, *aliases: str) -> Iterator[ThreadPoolExecutor]
                 connection_to(alias).ensure_connection()
 
     def close_all() -> None:
-        everyone.wait()
+        with suppress(threading.BrokenBarrierError):
+            everyone.wait()
         connections.close_all()
 
     with ThreadPoolExecutor(count) as pool:
-        for _ in range(count):
-            pool.submit(open_all)
         try:
-            yield pool
+            for _ in range(count):
+                pool.submit(open_all)
+            try:
+                yield pool
+            finally:
+                for future in [pool.submit(close_all) for _ in range(count)]:
+                    future.result()
         finally:
-            for future in [pool.submit(close_all) for _ in range(count)]:
-                future.result()
+            # After an interrupt some threads may wait for others that never come.
+            everyone.abort()

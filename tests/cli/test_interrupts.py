@@ -38,9 +38,13 @@ PROGRAM = """
 
 
 def interrupted(number: signal.Signals, work: str) -> tuple[int, str, str, float]:
-    """Send a signal to a program at work: its status, outputs, and seconds until it ended."""
+    """Send a signal to a program that does some work (see `signalled`)."""
     program = textwrap.dedent(PROGRAM)
-    code = program.format(work=textwrap.indent(textwrap.dedent(work), " " * 8))
+    return signalled(number, program.format(work=textwrap.indent(textwrap.dedent(work), " " * 8)))
+
+
+def signalled(number: signal.Signals, code: str) -> tuple[int, str, str, float]:
+    """Send a signal to a program at work: its status, outputs, and seconds until it ended."""
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -175,6 +179,30 @@ with ProcessPoolExecutor(2, context, initializer=forks.begin) as pool:
     assert process.stdout.readline() == b"ready\n"
     process.kill()
     process.communicate(timeout=20)  # until the last of them has closed the output
+
+
+def test_what_is_left_of_a_command_is_not_waited_for() -> None:
+    code = f"""
+import multiprocessing, threading, time
+import fixturepipe.cli, fixturepipe.cli.commands
+from fixturepipe.databases import forks
+
+def work():
+    forks.begin()
+    time.sleep(60)
+
+def waits(call):
+    multiprocessing.get_context("fork").Process(target=work).start()
+    threading.Thread(target=threading.Event().wait).start()
+    {READY}
+    time.sleep(60)
+
+fixturepipe.cli.commands.COMMANDS["status"] = waits
+fixturepipe.cli.script(["status"])"""
+    status, output, errors, seconds = signalled(signal.SIGINT, code)
+    assert (status, output) == (130, "")
+    assert "Interrupted" in errors
+    assert seconds < 5
 
 
 def test_a_forked_worker_is_ended_by_sigterm() -> None:
