@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 from django.db import DatabaseError, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.arrange.stage import arrange
@@ -52,7 +53,7 @@ from fixturepipe.errors import DanglingReferenceError
 from fixturepipe.events import Listener, Notice
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.handovers import repair_of
-from fixturepipe.load.overlay import Step, load_overlay, raise_sequences
+from fixturepipe.load.overlay import IsKept, Step, load_overlay, raise_sequences
 from fixturepipe.sync.changeset import ModelRows
 from fixturepipe.sync.differences import DifferingRows
 from fixturepipe.sync.lastsnapshot import NotUsableError, last_state, require_usable
@@ -237,7 +238,13 @@ class _Hands:
             raise DanglingReferenceError(error.message, hint=hint) from error
         return result.rejected
 
-    def load(self, directory: RunDirectory, delete: Step, check: Step) -> None:
+    def locked(self, connection: BaseDatabaseWrapper) -> dict[str, KeyedRows]:
+        """The target's rows, locked as they are read."""
+        return held_rows(self._current.models, self._manifest, connection)
+
+    def load(
+        self, directory: RunDirectory, delete: Step, check: Step, is_kept: IsKept | None
+    ) -> None:
         """Load the chunks of a sync."""
         manifest = read_manifest(directory)
         state = Ledger(connection_to(TARGET), self._manifest.run).state()
@@ -250,6 +257,7 @@ class _Hands:
             check,
             self._listener,
             keeps_ids=keeps_ids,
+            is_kept=is_kept,
         )
 
     def raise_sequences(self) -> bool:

@@ -140,11 +140,19 @@ def _as_source(snapshot: Snapshot, endpoints: Endpoints) -> Iterator[Endpoints]:
         endpoints.open()
 
 
-def held_rows(models: Sequence[Model], manifest: Manifest) -> dict[str, KeyedRows]:
-    """The target's rows by label, in the forms that the dumps of this run have."""
-    connection = connection_to(TARGET)
+def held_rows(
+    models: Sequence[Model],
+    manifest: Manifest,
+    connection: BaseDatabaseWrapper | None = None,
+) -> dict[str, KeyedRows]:
+    """The target's rows by label, in the forms that the dumps of this run have.
+
+    On a `connection` of the caller's, which has a transaction, rows are locked as they are read.
+    """
+    lock = connection is not None
+    connection = connection or connection_to(TARGET)
     choice = choose_keys(models, connection, "none")
     with tables_named_for(connection):
         forms = KnownForms(connection, manifest.stored)
         plans = [RowPlan(model, connection, choice, forms) for model in models]
-    return {plan.label: KeyedRows(plan) for plan in plans}
+    return {plan.label: KeyedRows(plan, lock=lock) for plan in plans}

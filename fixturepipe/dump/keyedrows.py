@@ -38,9 +38,13 @@ class Written:
 class KeyedRows:
     """The rows of one model in one database."""
 
-    def __init__(self, plan: RowPlan, transform: Transform | None = None) -> None:
+    def __init__(
+        self, plan: RowPlan, transform: Transform | None = None, *, lock: bool = False
+    ) -> None:
+        """`lock` keeps rows that are read as they are until the transaction ends."""
         self.plan = plan
         self._transform = transform
+        self._lock = lock
         self._width = len(key_fields(plan.model))
 
     def of(self, keys: Sequence[Key]) -> list[Written | None]:
@@ -62,13 +66,13 @@ class KeyedRows:
         connection = self.plan.connection
         most = (connection.features.max_query_params or PAGE_ROWS) // self._width
         for part in in_batches(connection, usable, min(most, PAGE_ROWS)):
-            yield from rows_with_keys(self.plan, part)
+            yield from rows_with_keys(self.plan, part, lock=self._lock)
 
     def _alone(self, key: Key) -> Row | None:
         """The row of a key that reads otherwise here than where it came from (a datetime)."""
         if not _is_usable(key):
             return None
-        rows = rows_with_keys(self.plan, [key])
+        rows = rows_with_keys(self.plan, [key], lock=self._lock)
         return rows[0] if len(rows) == 1 else None
 
     def _written(self, row: Row | None) -> Written | None:

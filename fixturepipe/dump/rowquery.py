@@ -76,8 +76,8 @@ def row_manager(plan: RowPlan) -> models.Manager[Any]:
     return manager
 
 
-def rows_with_keys(plan: RowPlan, keys: Sequence[Key]) -> list[Row]:
-    """The rows of a plan that have one of these raw keys, in no order.
+def rows_with_keys(plan: RowPlan, keys: Sequence[Key], *, lock: bool = False) -> list[Row]:
+    """The rows of a plan that have one of these raw keys, in no order; with `lock`, FOR UPDATE.
 
     Raises DatabaseError for more keys than the database takes parameters.
     """
@@ -94,6 +94,7 @@ def rows_with_keys(plan: RowPlan, keys: Sequence[Key]) -> list[Row]:
         condition = f"({', '.join(columns)}) IN ({values}{listed})"
     query = plan.query
     query.clear_ordering(force=True)
+    query.select_for_update = lock
     query.where.add(ExtraWhere([condition], [part for key in keys for part in key]), AND)
 
     def ask() -> list[Row]:

@@ -262,11 +262,12 @@ class ChunkLoader:
         return (self._directory.path / chunk.file).absolute()
 
     def _load_fast(self, read: ReadChunk, *, may_be_in: bool) -> _Loaded:
+        options = self._options.saver
         saver = ChunkSaver(
             self._alias,
             packet_size(self._connection),
             self._resolver,
-            replace(self._options.saver, fresh=False) if may_be_in else self._options.saver,
+            replace(options, fresh=False, is_kept=None) if may_be_in else options,
             deferred=read.deferred,
             meanwhile=self._reader.step,
         )

@@ -30,6 +30,7 @@ from fixturepipe.load.server.lock import loader_lock
 from fixturepipe.load.server.servererrors import hint_for, is_transient, server_message
 
 Step = Callable[[BaseDatabaseWrapper], None]
+IsKept = Callable[[str, str], bool]
 _AGAIN = "The sync changed nothing in the target."
 
 
@@ -42,13 +43,14 @@ def load_overlay(
     listener: Listener,
     *,
     keeps_ids: bool,
+    is_kept: IsKept | None,
 ) -> None:
     """Call `delete`, load the chunks of `manifest` over what is there, call `check`, and commit.
 
     `delete` and `check` are called with the target's connection; foreign keys are off during
     `delete`, so `check` has to look for references to what it deleted. `keeps_ids` is as in
-    `ChunkOptions`. All is done again where the server was away. Raises LoadError if the target
-    refuses a row, TransientLoadError if the server stays away.
+    `ChunkOptions`, `is_kept` as in `SaverOptions`. All is done again where the server was away.
+    Raises LoadError if the target refuses a row, TransientLoadError if the server stays away.
     """
     with endpoints.bound_to_target() as alias:
         connection = connection_to(alias)
@@ -57,7 +59,7 @@ def load_overlay(
             with transaction.atomic(using=alias):
                 with connection.constraint_checks_disabled():
                     delete(connection)
-                loader = _loader(alias, directory, manifest, keeps_ids=keeps_ids)
+                loader = _loader(alias, directory, manifest, is_kept, keeps_ids=keeps_ids)
                 _load_chunks(loader, manifest, listener)
                 check(connection)
                 _mark_finished(connection, manifest.run)
@@ -79,9 +81,14 @@ def raise_sequences(
 
 
 def _loader(
-    alias: str, directory: RunDirectory, manifest: Manifest, *, keeps_ids: bool
+    alias: str,
+    directory: RunDirectory,
+    manifest: Manifest,
+    is_kept: IsKept | None,
+    *,
+    keeps_ids: bool,
 ) -> ChunkLoader:
-    saver = SaverOptions(fresh=False)
+    saver = SaverOptions(fresh=False, is_kept=is_kept)
     # A chunk cannot be tried again alone: the server has rolled back those before it.
     options = ChunkOptions(run=manifest.run, saver=saver, pauses=(), keeps_ids=keeps_ids)
     return ChunkLoader(

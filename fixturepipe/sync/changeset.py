@@ -182,8 +182,11 @@ class ChangeSet:
         if not judged.is_own(theirs) and not self._may("changed", table, theirs):
             return
         self.updated[table.label] += 1
+        self._see(table, key, judged.lines.get(key))
         if table.is_replaced:
             self._found.remove(table.label, [key])
+        else:
+            self._found.keep(table.label, key_text(json.loads(ours.line).get("pk")))
         self._write(table, ours.line, files)
 
     def _delete(self, table: ModelRows, judged: _Batch, key: Key, theirs: Object) -> list[Any]:
@@ -191,9 +194,15 @@ class ChangeSet:
             return []
         if not judged.is_own(theirs) and not self._may("added", table, theirs):
             return []
+        self._see(table, key, judged.lines.get(key))
         self.deleted[table.label] += 1
         self._found.remove(table.label, [key])
         return [theirs.get("pk")]
+
+    def _see(self, table: ModelRows, key: Key, line: bytes | None) -> None:
+        """Note how somebody else would find the row, unless it may be given up."""
+        if self._existing == "refuse" and line is not None and not table.is_natural:
+            self._found.see(table.label, key, line)
 
     def _may(
         self, act: Literal["added", "changed", "deleted"], table: ModelRows, row: Object
@@ -243,6 +252,12 @@ class _Batch:
         self.ours = _read(table.ours, [row.ours for row in batch])
         held = _read(table.theirs, [row.theirs for row in batch])
         self.theirs = [_object(row, each) for row, each in zip(batch, held, strict=True)]
+        # The target's rows as lines, by raw key.
+        self.lines = {
+            row.theirs: each.line
+            for row, each in zip(batch, held, strict=True)
+            if row.theirs is not None and each is not None
+        }
         self._loaded: dict[str, LoadedObject] = {}
         if not table.is_natural:
             self._loaded = ownership.find(table.model, self._keys(batch))

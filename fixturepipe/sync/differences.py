@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 Key = tuple[Any, ...]
 Kind = Literal["missing", "differing", "extra"]
+# The row of each key as a line of a fixture, None where there is none.
+ReadLines = Callable[[Sequence[Key]], Sequence[bytes | None]]
 
 _BATCH = 2_000
 
@@ -33,7 +36,8 @@ class DifferingRow:
 class DifferingRows:
     """The Sink of a comparison: several threads add rows, one reads them afterwards.
 
-    `removals` are the keys of the target's rows that are to be deleted, by label.
+    `removals` are the keys of the target's rows that are to be deleted, by label; `seen` are the
+    rows that were looked at before, and `kept` those of them that are to be updated in place.
     """
 
     def __init__(self, path: Path) -> None:
@@ -105,6 +109,31 @@ class DifferingRows:
             last = rows[-1][0]
             yield [key for _, text in rows if (key := _key(text)) is not None]
 
+    def see(self, label: str, key: Key, line: bytes) -> None:
+        """Note how a row of the target was when it was decided to change or delete it."""
+        row = label, _text(key), _digest(line)
+        self._connection.execute("INSERT INTO seen VALUES (?, ?, ?)", row)
+
+    def changed_since(self, label: str, read: ReadLines) -> Iterator[tuple[Key, bool]]:
+        """Yield the keys of rows that `see` has noted and `read` gives otherwise; whether gone."""
+        query = "SELECT rowid, theirs, digest FROM seen WHERE label = ? AND rowid > ? LIMIT ?"
+        last = 0
+        while rows := self._connection.execute(query, (label, last, _BATCH)).fetchall():
+            last = rows[-1][0]
+            keys = [ast.literal_eval(theirs) for _, theirs, _ in rows]
+            for key, line, row in zip(keys, read(keys), rows, strict=True):
+                if line is None or _digest(line) != row[2]:
+                    yield key, line is None
+
+    def keep(self, label: str, pk: str) -> None:
+        """Note an object, by its key as text, whose row of the target is updated in place."""
+        self._connection.execute("INSERT OR IGNORE INTO kept VALUES (?, ?)", (label, pk))
+
+    def keeps(self, label: str, pk: str) -> bool:
+        """Whether `keep` has noted an object."""
+        query = "SELECT 1 FROM kept WHERE label = ? AND pk = ?"
+        return self._connection.execute(query, (label, pk)).fetchone() is not None
+
     def _add(self, rows: Sequence[tuple[str | None, ...]]) -> None:
         with self._lock:
             self._connection.executemany("INSERT INTO row VALUES (?, ?, ?, ?, ?)", rows)
@@ -117,8 +146,15 @@ _TABLES = (
     "CREATE INDEX row_by_label ON row (label, ours)",
     "CREATE TABLE removal (label TEXT, theirs TEXT)",
     "CREATE INDEX removal_by_label ON removal (label)",
+    "CREATE TABLE seen (label TEXT, theirs TEXT, digest BLOB)",
+    "CREATE INDEX seen_by_label ON seen (label)",
+    "CREATE TABLE kept (label TEXT, pk TEXT, PRIMARY KEY (label, pk)) WITHOUT ROWID",
     "BEGIN",
 )
+
+
+def _digest(line: bytes) -> bytes:
+    return hashlib.blake2b(line, digest_size=16).digest()
 
 
 def _text(key: Sequence[Any]) -> str:

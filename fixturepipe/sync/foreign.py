@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any, Literal
 
 from fixturepipe.errors import ConfigurationError
+from fixturepipe.sync.differences import DifferingRows, ReadLines
 from fixturepipe.wording import counted, listed
 
 Act = Literal["added", "changed", "deleted"]
@@ -26,6 +27,11 @@ class ForeignRows:
         keys = self._keys.setdefault((label, act), [])
         if len(keys) < _NAMED:
             keys.append(key)
+
+    def take_changed(self, label: str, found: DifferingRows, read: ReadLines) -> None:
+        """Note the rows that are no longer as they were when `found` has seen them."""
+        for key, is_gone in found.changed_since(label, read):
+            self.add(label, "deleted" if is_gone else "changed", key[0] if len(key) == 1 else key)
 
     def refusal(self, target: str) -> ConfigurationError:
         """The error that names them."""

@@ -16,6 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from django.db import models
@@ -35,13 +36,16 @@ from fixturepipe.artifacts.syncs import (
     write_sync,
 )
 from fixturepipe.events import Listener, StageFinished, StageStarted
-from fixturepipe.sync.changeset import ChangeSet, ModelRows
-from fixturepipe.sync.differences import DifferingRows
+from fixturepipe.sync.changeset import ChangeSet, ModelRows, Rows
+from fixturepipe.sync.differences import DifferingRows, Key
+from fixturepipe.sync.foreign import ForeignRows
 from fixturepipe.sync.options import SyncOptions
 from fixturepipe.sync.ownership import Ownership
 from fixturepipe.sync.removal import delete_removals, require_no_references
 
 Step = Callable[[BaseDatabaseWrapper], None]
+# Whether the target may hold an object, by its label and its key as text.
+IsKept = Callable[[str, str], bool]
 _SPOOL = ".differences.sqlite3"
 # Rows that are written in a second, for the estimate of a dry run: rather too few.
 _ROWS_A_SECOND = 5_000
@@ -78,8 +82,16 @@ class Hands(Protocol):
     def arrange(self, directory: RunDirectory) -> Mapping[str, int]:
         """Cut the dumps of a sync into chunks; give how many objects are left out, by label."""
 
-    def load(self, directory: RunDirectory, delete: Step, check: Step) -> None:
-        """Load these chunks, between `delete` and `check`, in one transaction."""
+    def locked(self, connection: BaseDatabaseWrapper) -> Mapping[str, Rows]:
+        """The target's rows by label, locked as they are read."""
+
+    def load(
+        self, directory: RunDirectory, delete: Step, check: Step, is_kept: IsKept | None
+    ) -> None:
+        """Load these chunks, between `delete` and `check`, in one transaction.
+
+        Only rows of which `is_kept` says so may be there already; all, if it is None.
+        """
 
     def raise_sequences(self) -> bool:
         """Raise the target's next keys above those of the source; whether any was lower."""
@@ -147,6 +159,7 @@ class Syncing:
         self._number = next_number(directory, dry_run=options.dry_run)
         self._directory = sync_directory_of(directory, self._number)
         self._models: tuple[type[models.Model], ...] = ()
+        self._target = ""
         self._found: DifferingRows | None = None
         self._changes: ChangeSet | None = None
         self._proof: Proof | None = None
@@ -164,7 +177,7 @@ class Syncing:
         SourceDataError for values of the source that a fixture cannot hold.
         """
         make_sync_directory(self._run, self._number)
-        self._models = tuple(covered)
+        self._models, self._target = tuple(covered), target
         self._found = DifferingRows(self._directory.path / _SPOOL)
         self._proof = self._hands.compare(self._found)
         tables = [self._hands.table(model) for model in covered]
@@ -202,8 +215,9 @@ class Syncing:
             assert found is not None
             self._hands.load(
                 self._directory,
-                lambda connection: delete_removals(connection, covered, found),
+                lambda connection: self._delete(connection, found),
                 lambda connection: require_no_references(connection, covered, found),
+                found.keeps if self._options.existing == "refuse" else None,
             )
             self._record(loaded=True)
             self._hands.raise_sequences()
@@ -220,6 +234,15 @@ class Syncing:
         assert self._proof is not None
         self._record(loaded=True, verified=self._proof.ok)
         return self._result()
+
+    def _delete(self, connection: BaseDatabaseWrapper, found: DifferingRows) -> None:
+        """Delete what is to be deleted, unless somebody has written to the target meanwhile."""
+        foreign = ForeignRows()
+        for label, rows in self._hands.locked(connection).items():
+            foreign.take_changed(label, found, partial(_lines, rows))
+        if foreign.counts:
+            raise foreign.refusal(self._target)
+        delete_removals(connection, self._models, found)
 
     def close(self) -> None:
         """Remove what is of no use any more: all of it, unless the sync has been loaded."""
@@ -272,6 +295,10 @@ class Syncing:
             dry_run=self._options.dry_run,
             expected_seconds=expected,
         )
+
+
+def _lines(rows: Rows, keys: Sequence[Key]) -> list[bytes | None]:
+    return [None if row is None else row.line for row in rows.of(keys)]
 
 
 def next_number(directory: RunDirectory, *, dry_run: bool) -> int:

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from fixturepipe import (
     ConfigurationError,
     Declaration,
+    Event,
     LoadError,
     RunDirectoryError,
     StageFinished,
@@ -277,3 +279,47 @@ def test_touched_models_alone_can_be_compared(moved: Moved) -> None:
     result = moved.sync(verify="touched")
     assert [each.model for each in result.verify.models] == ["loading.watched"]
     assert result.ok
+
+
+class Meanwhile(list[Event]):
+    """The events of a sync. Once it has found what differs, somebody else writes to the target."""
+
+    def __init__(self, write: Callable[[], object]) -> None:
+        self._write = write
+
+    def append(self, event: Event) -> None:
+        if isinstance(event, StageFinished) and event.stage == "sync":
+            self._write()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "named"),
+    [
+        (
+            "UPDATE loading_shade SET slug = 'ours' WHERE id = 1",
+            "UPDATE loading_shade SET slug = 'theirs' WHERE id = 1",
+            "loading.shade: 1 row changed: 1",
+        ),
+        (
+            "UPDATE loading_strict SET once = 'ours' WHERE id = 1",
+            "DELETE FROM loading_strict WHERE id = 1",
+            "loading.strict: 1 row deleted: 1",
+        ),
+        (
+            "INSERT INTO loading_shade (id, slug) VALUES (901, 'ours')",
+            "INSERT INTO loading_shade (id, slug) VALUES (901, 'theirs')",
+            "loading.shade pk 901: the target already has a row with this key",
+        ),
+    ],
+)
+def test_a_row_that_somebody_else_writes_during_a_sync_stays_and_is_named(
+    moved: Moved, server: servers.Server, ours: str, theirs: str, named: str
+) -> None:
+    moved.in_source(ours)
+    assert moved.endpoints.target is not None
+    database = str(moved.endpoints.target.settings["NAME"])
+    with pytest.raises((ConfigurationError, LoadError), match=named):
+        moved.sync(events=Meanwhile(lambda: server.execute(theirs, database)))
+    for table, column in (("shade", "slug"), ("strict", "once")):
+        rows = f"SELECT COUNT(*) FROM loading_{table} WHERE {column} = 'ours'"
+        assert moved.in_target(rows) == [(0,)]

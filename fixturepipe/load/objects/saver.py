@@ -18,7 +18,9 @@ from django.core.serializers.python import Deserializer
 from django.db import Error as DatabaseError
 from django.db import router, transaction
 
+from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.databases.endpoints import connection_to
+from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.databases.text import is_utf8
@@ -55,12 +57,14 @@ class SaverOptions:
     of models that have receivers of `pre_save` or `post_save` as Django does. `fresh`: take rows
     with a primary key for new. `overwrite`: where the server says that a key is not new after
     all, update the row; otherwise the object is refused, since the row is not this run's.
+    `is_kept`, if given, says of a label and a key as text whether that row may be there already.
     """
 
     keep_going: bool = False
     signals: bool = False
     fresh: bool = False
     overwrite: bool = False
+    is_kept: Callable[[str, str], bool] | None = None
 
 
 class ChunkSaver:
@@ -202,9 +206,17 @@ class ChunkSaver:
         if not held:
             return rows
         for position, key in enumerate(rows.keys):
-            if key in held and held[key] != rows.cells[position]:
+            if key in held and not self._may_exist(plan, rows.objects[position]):
+                self._refused(rows.part(position, position + 1), ExistingRowError())
+            elif key in held and held[key] != rows.cells[position]:
                 self._update(plan, rows.part(position, position + 1))
         return rows.pick(i for i, key in enumerate(rows.keys) if key not in held)
+
+    def _may_exist(self, plan: ModelPlan, each: FixtureObject) -> bool:
+        is_kept, pk = self._options.is_kept, each.get("pk")
+        if is_kept is None or pk is None or plan.label in NATURAL_PRIMARY:
+            return True
+        return is_kept(plan.label, key_text(pk))
 
     def _held(self, plan: ModelPlan, rows: Rows) -> dict[str, tuple[str, ...] | None]:
         """What the table holds under the rows' keys, see `ModelPlan.rows_of`."""
