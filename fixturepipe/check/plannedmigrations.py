@@ -23,6 +23,7 @@ from django.db.migrations.state import ProjectState
 
 from fixturepipe.check import refusals
 from fixturepipe.check.plannedtables import Shape, Shapes
+from fixturepipe.check.pythonsql import schema_statements
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.migrations import (
     changes_only_rows,
@@ -169,10 +170,13 @@ def _is_allowed(alias: str, planned: _Planned) -> bool:
 
 
 def _statements(operation: Operation, connection: BaseDatabaseWrapper) -> list[str]:
-    """The statements of a RunSQL that must not fail; a class made from it may not run them.
+    """The statements of SQL and of Python code that must not fail.
 
-    `run` passes over an operation that fails if all of it is about rows.
+    A class made from RunSQL may not run them, and `run` passes over an operation that fails if all
+    of it is about rows.
     """
+    if isinstance(operation, migrations.RunPython):
+        return schema_statements(operation.code, connection.vendor)
     if type(operation) is not migrations.RunSQL:
         return []
     statements = sql_statements(operation, connection)

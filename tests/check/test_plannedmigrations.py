@@ -125,6 +125,35 @@ class Migration(migrations.Migration):
 """
 
 
+IN_PYTHON = """
+def make_index(editor):
+    if editor.connection.vendor == "postgresql":
+        sql = "CREATE INDEX CONCURRENTLY named ON shop_item (name)"
+    else:
+        sql = 'CREATE INDEX IF NOT EXISTS "named" ON "shop_item" ("name")'
+    with editor.connection.cursor() as cursor:
+        cursor.execute(sql)
+
+def forwards(apps, editor):
+    make_index(editor)
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("shop", "0001_initial")]
+    operations = [migrations.RunPython(forwards)]
+"""
+
+
+def test_sql_of_python_code_is_asked_too(url: str, tmp_path: Path) -> None:
+    project = made(tmp_path, url, initial=FINE, in_python=IN_PYTHON)
+    ((number, consequence),) = found(project)
+    assert number == "FP329"
+    assert (
+        "shop.0002_in_python fails on the target (Raw Python operation: SQL, CREATE" in consequence
+    )
+    assert "nothing differs" in project.done("run", "--schema", "models")
+
+
 def test_migrations_that_a_complete_source_lacks_are_named_with_the_way_round_them(
     url: str, tmp_path: Path
 ) -> None:
