@@ -83,6 +83,13 @@ def test_a_later_trial_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("site", [site.name for site in SITES])
 def test_the_page_has_every_site(site: str) -> None:
-    names = {"cms": "django-cms", "ledger": "django-ledger", "ca": "django-ca"}
+    names = {
+        "cms": "django-cms",
+        "ledger": "django-ledger",
+        "ca": "django-ca",
+        "edx": "openedx-core",
+        "fluent": "django-fluent-pages",
+        "wagtail-extras": "puput",
+    }
     text = (ROOT / "docs" / "sites.md").read_text(encoding="utf-8")
     assert f"{names.get(site, site)} " in text

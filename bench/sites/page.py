@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,14 @@ zones that do not exist, broken pickles, plain text in encrypted columns. `field
 a project with a model for each of about sixty field packages (`samples/fields`).
 
 Then it does what a user does: `check` on the empty target, and `run` with the fixes that `check`
-proposes, and with `--schema models` if `check` names a migration that fails on the target (FP329).
-At the end it compares every table of both databases, row by row and column by column, with code
-that uses neither Django nor fixturepipe. It compares the ids of content types and permissions, too.
+proposes, and with `--schema models` if `check` names a migration that fails on the target (FP329),
+or `run` does. At the end it compares every table of both databases, row by row and column by
+column, with code that uses neither Django nor fixturepipe. It compares the ids of content types and
+permissions, too.
 
-`errors` are the errors that `check` names on the empty target, `options` what its messages say to
-add. Times are seconds of the wall clock, from one run each.
+`errors` are the errors that `check` names on the empty target, and "migrate" where only `run` met a
+migration whose Python code the target refuses. `options` is what the messages say to add. Times are
+seconds of the wall clock, from one run each on a machine with other work: they compare nothing.
 
 """
 _COLUMNS = "| site | Django | rows | check | errors | options | run | result |"
@@ -49,6 +52,7 @@ def as_json(name: str, versions: tuple[str, str], server: str, trial: Trial) -> 
     """A trial as results.json keeps it."""
     package, django = versions
     named = {"site": name, "package": package, "django": django, "server": server}
+    named["date"] = datetime.now(UTC).date().isoformat()
     return {**named, **asdict(trial), "equal": trial.equal}
 
 

@@ -272,6 +272,7 @@ SITES = (
         ),
         _with_apps(
             EDX,
+            "DEFAULT_AUTO_FIELD = 'django.db.models.AutoField'\n"
             "SITE_NAME = PLATFORM_NAME = ENV_ROOT = 'x'\nFEATURES = PROCTORING_SETTINGS = {}\n"
             "PROCTORING_BACKENDS = {'DEFAULT': 'null', 'null': {}}",
         ),
@@ -294,12 +295,6 @@ SITES = (
             WAGTAIL_EXTRAS,
             "WAGTAIL_SITE_NAME = 'x'\nWAGTAILADMIN_BASE_URL = 'https://example.com'",
         ),
-    ),
-    Site(
-        "nautobot",
-        ("nautobot>=3.2,<4",),
-        "from nautobot.core.settings import *\nSECRET_KEY = 'trial'",
-        environment={"NAUTOBOT_ROOT": "data"},
     ),
     Site(
         "fields",

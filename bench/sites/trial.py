@@ -17,15 +17,16 @@ from bench.sites.comparison import Comparison, compare
 
 # The declaration that a finding proposes first.
 _PROPOSED = re.compile(r'"([^"]+)" = "([a-z-]+)"')
+_MODELS = "run --schema models"
 
 
 @dataclass(frozen=True)
 class Trial:
     """What came of it. Seconds are of the wall clock.
 
-    `errors` are the errors that `check` found before, by id; `options` are what the messages of
-    fixturepipe said to give, and `run_seconds` the time of the run with them. `words` is why the
-    last run stopped, empty if it did not.
+    `errors` are the errors that `check` found before, by id, and "migrate" if the first run stopped
+    there; `options` are what the messages of fixturepipe said to give, and `run_seconds` the time
+    of the run with them. `words` is why the last run stopped, empty if it did not.
     """
 
     check_seconds: float
@@ -52,14 +53,18 @@ def attempt(built: BuiltSite, server: Server) -> Trial:
             check_seconds, _, findings, _ = command("check")
             errors = [each for each in findings if each["level"] == "error"]
             options = [part for each in errors for part in _proposed(each)]
-            if any("run --schema models" in each["hint"] for each in errors):
+            if any(_MODELS in each["hint"] for each in errors):
                 options += ["--schema", "models"]
+            unforeseen: list[str] = []
             seconds, status, _, words = command("run", *options)
+            if _MODELS in words and "--schema" not in options:
+                unforeseen, options = ["migrate"], [*options, "--schema", "models"]
+                seconds, status, _, words = command("run", *options)
             with open_connection(server, database.name) as connection:
                 compared = compare(built.database, connection)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    ids = sorted(each["id"] for each in errors)
+    ids = sorted(each["id"] for each in errors) + unforeseen
     last = "" if status == 0 else " / ".join(words.strip().splitlines()[-3:])[-300:]
     return Trial(check_seconds, ids, options, seconds, status, last, compared)
 
