@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import django
@@ -47,6 +46,9 @@ def check_project(**_: Any) -> list[checks.CheckMessage]:
 
 
 def _versions() -> Iterator[checks.CheckMessage]:
+    # Every command on a project imports this module, and would take 10 ms more.
+    from importlib.metadata import PackageNotFoundError, version
+
     if not OLDEST <= django.VERSION[:2] <= NEWEST:
         yield checks.Error(
             f"fixturepipe does not support Django {django.get_version()}.",

@@ -55,6 +55,6 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> NoReturn:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(apps, "version", missing)
+    monkeypatch.setattr("importlib.metadata.version", missing)
     monkeypatch.setattr(django, "VERSION", (3, 2, 0, "final", 0))
     assert ids(apps.check_project()) == ["E001", "E002"]

@@ -28,8 +28,8 @@ WRONG_USE, INTERRUPTED = 2, 130
 TRACEBACKS = 3
 
 # Rows are tuples and strings, which make no cycles: looking for some every 700 objects, as
-# Python does, takes a tenth of a dump's time.
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+# Python does, takes a tenth of a dump's time. Imports alone make 100,000, which stay.
+_OBJECTS_BETWEEN_COLLECTIONS = 200_000
 
 
 def script(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") -> NoReturn:
