@@ -261,7 +261,7 @@ def test_a_damaged_manifest_is_refused(shop: Shop) -> None:
 
 def test_a_directory_without_a_run_is_refused(shop: Shop) -> None:
     for command in ("status", "load", "inspect"):
-        assert " dump`" in refused(shop, command)
+        assert " run`" in refused(shop, command)
 
 
 @pytest.mark.parametrize(
