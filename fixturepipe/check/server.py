@@ -29,6 +29,10 @@ _NEEDED = (
     "REFERENCES",
 )
 
+# https://dev.mysql.com/doc/refman/9.4/en/server-system-variables.html#sysvar_read_only and
+# https://mariadb.com/docs/server/server-management/variables-and-modes/server-system-variables.
+_WRITES_ANYWAY = ("ALL PRIVILEGES", "SUPER", "CONNECTION_ADMIN", "READ_ONLY ADMIN")
+
 _POOL_UNIT = 128 << 20
 
 
@@ -37,6 +41,23 @@ def strictness(target: TargetServer) -> Iterator[Finding]:
     mode = target.facts.sql_modes
     if "STRICT_" not in mode and "TRADITIONAL" not in mode:
         yield RULES["FP401"].finding("", "", sql_mode=mode or "empty")
+
+
+def default_engine(target: TargetServer) -> Iterator[Finding]:
+    """FP408: a server that makes tables without transactions for the site's later migrations."""
+    if target.facts.engine.lower() != "innodb":
+        yield RULES["FP408"].finding("", "", engine=target.facts.engine)
+
+
+def read_only(target: TargetServer) -> Iterator[Finding]:
+    """FP409: a replica, or another server that takes no rows from this user."""
+    state, grants = target.facts.read_only, target.facts.grants
+    if state.strip("0") in ("", "OFF") or _has_roles(grants):
+        return
+    everywhere = ", ".join(grant for grant in grants if " ON *.* TO " in grant)
+    may_write = any(each in everywhere for each in _WRITES_ANYWAY)
+    if not may_write or state == "11":
+        yield RULES["FP409"].finding("", "")
 
 
 def connection_charset(end: Endpoint) -> Iterator[Finding]:
@@ -50,7 +71,7 @@ def privileges(target: TargetServer) -> Iterator[Finding]:
     """FP402: what the user may not do. A user with roles may have more than is shown."""
     grants = target.facts.grants
     database, account = _database_and_account(target)
-    if any(" ON " not in grant.split(" TO ")[0] for grant in grants):
+    if _has_roles(grants):
         return
     held = granted(grants, database.strip("`"))
     # MariaDB has the privilege and asks nobody for it (https://mariadb.com/docs/server/reference/
@@ -64,6 +85,10 @@ def privileges(target: TargetServer) -> Iterator[Finding]:
         yield RULES["FP402"].finding(
             "", "", level=level, missing=named, database=database, user=account
         )
+
+
+def _has_roles(grants: Iterable[str]) -> bool:
+    return any(" ON " not in grant.split(" TO ")[0] for grant in grants)
 
 
 def temporary_tables(target: TargetServer) -> Iterator[Finding]:

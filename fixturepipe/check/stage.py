@@ -190,6 +190,8 @@ def _findings_of_target(
     if not target.is_server:
         return
     yield from server.strictness(target)
+    yield from server.default_engine(target)
+    yield from server.read_only(target)
     yield from server.privileges(target)
     if endpoints.target is not None:
         yield from server.connection_charset(endpoints.target)

@@ -34,6 +34,8 @@ _BATCH = 200
 # The session's variables have the database's defaults as they were when it began.
 _SETTINGS = (
     "SELECT @@max_allowed_packet, @@GLOBAL.sql_mode, @@GLOBAL.innodb_buffer_pool_size,"
+    " @@GLOBAL.default_storage_engine,"
+    " CONCAT(@@GLOBAL.read_only /*!80000 , @@GLOBAL.super_read_only */),"
     " COALESCE(MIN(DEFAULT_CHARACTER_SET_NAME), @@character_set_database),"
     " COALESCE(MIN(DEFAULT_COLLATION_NAME), @@collation_database), DATABASE(), CURRENT_USER(),"
     " CONVERT_TZ('2000-01-01 00:00:00', 'UTC', '{zone}') IS NOT NULL"
@@ -92,16 +94,19 @@ class TextColumn:
 class ServerFacts:
     """What a server says of itself, as far as it matters here: all that check asks in any case.
 
-    `packet` and `buffer_pool` are in bytes, `sql_modes` are those of new sessions, `charset` and
-    `collation` those of new tables. `account` is a name and a host, `grants` are the lines of SHOW
-    GRANTS. `has_time_zone` says whether the server knows the project's, `ignores_case` whether
-    new tables do, False where the user may not make temporary ones. `migrations` are those
-    recorded, `catalog` has the answers for a Catalog.
+    `packet` and `buffer_pool` are in bytes, `sql_modes` are those of new sessions, `engine`,
+    `charset` and `collation` those of new tables. `read_only` is "0" or "OFF" if all users may
+    write; a second digit, on MySQL, is about users with privileges. `account` is a name and a host,
+    `grants` are the lines of SHOW GRANTS. `has_time_zone` says whether the server knows the
+    project's, `ignores_case` whether new tables do, False where the user may not make temporary
+    ones. `migrations` are those recorded, `catalog` has the answers for a Catalog.
     """
 
     packet: int
     sql_modes: str
     buffer_pool: int
+    engine: str
+    read_only: str
     charset: str
     collation: str
     database: str
@@ -124,11 +129,14 @@ def _facts_of(server: BaseDatabaseWrapper) -> ServerFacts:
     for outcome in found[: -len(_TRIALS) - 1]:
         if isinstance(outcome, DatabaseError):
             raise outcome
-    packet, modes, pool, charset, collation, database, account, has_zone = answers[statements[0]][0]
+    facts = answers[statements[0]][0]
+    packet, modes, pool, engine, read_only, charset, collation, database, account, has_zone = facts
     return ServerFacts(
         packet=int(packet),
         sql_modes=str(modes),
         buffer_pool=int(pool),
+        engine=str(engine),
+        read_only=str(read_only),
         charset=str(charset),
         collation=str(collation),
         database=str(database),

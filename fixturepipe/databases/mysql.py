@@ -6,10 +6,11 @@ What a session has, whatever the server, `init_command` or the settings say:
   question marks;
 - autocommit, where Django believes that it is on;
 - a strict `sql_mode`, so that a value that does not fit is an error, with NO_AUTO_VALUE_ON_ZERO, so
-  that a key of 0 arrives as 0, and without the modes that change literals or pad text
+  that a key of 0 arrives as 0, and without the modes that change literals or syntax or pad text
   (https://dev.mysql.com/doc/refman/9.4/en/sql-mode.html); `sql_notes`, because the server cuts
   trailing spaces and decimals with a mere note;
-- foreign and unique keys checked;
+- foreign and unique keys checked, in tables of InnoDB, which has transactions;
+- the right to write, where only the server's default denies it;
 - no limit on rows, joins and the time of a statement;
 - a year of patience with an idle connection, so that it lasts as long as a stage;
 - up-to-date figures in the catalog, which MySQL otherwise caches for a day.
@@ -39,9 +40,10 @@ EVERY_CHARACTER = "utf8mb4"
 _CONNECT_SECONDS = 30
 
 _WANTED = "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO"
-_UNWANTED = ("NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "PAD_CHAR_TO_FULL_LENGTH")
+_UNWANTED = ("NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "ORACLE", "PAD_CHAR_TO_FULL_LENGTH")
 _SETTINGS = {
     "sql_notes": 1,
+    "default_storage_engine": "InnoDB",
     "foreign_key_checks": 1,
     "unique_checks": 1,
     "sql_safe_updates": 0,
@@ -52,7 +54,8 @@ _SETTINGS = {
     "net_read_timeout": 3600,
     "net_write_timeout": 3600,
 }
-_ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL"
+_READ_WRITE = "SET SESSION TRANSACTION READ WRITE"
+_READ_COMMITTED = f"{_READ_WRITE}, ISOLATION LEVEL READ COMMITTED"
 # The server ignores empty modes between two commas.
 _MODES = f"CONCAT(',', @@SESSION.sql_mode, ',{_WANTED}')"
 for _unwanted in _UNWANTED:
@@ -120,11 +123,10 @@ def set_up_session(connection: BaseDatabaseWrapper) -> None:
         raw.set_character_set(EVERY_CHARACTER)
     _keep_alive(raw.fileno())
     django: Any = connection
-    level = [] if django.isolation_level else [f"{_ISOLATION} READ COMMITTED"]
     settings = "".join(f", SESSION {name} = {value}" for name, value in _SETTINGS.items())
     autocommit = ", SESSION autocommit = 1" if connection.autocommit else ""
     statements = (
-        *level,
+        _READ_WRITE if django.isolation_level else _READ_COMMITTED,
         f"SET NAMES {EVERY_CHARACTER}, SESSION sql_mode = {_MODES}"
         f"{settings}{autocommit}{_VARIANTS}",
         "SELECT @@SESSION.sql_mode, CONNECTION_ID(), @@hostname, @@max_allowed_packet,"
@@ -139,6 +141,7 @@ def set_up_session(connection: BaseDatabaseWrapper) -> None:
         modes, number, host, packet, most = cursor.fetchone() or ("", 0, "", 0, 0)
     # Django remembers the modes that the server had, and refuses keys of 0 by them.
     connection.__dict__["sql_mode"] = set(str(modes).split(","))
+    django.mysql_server_data["default_storage_engine"] = _SETTINGS["default_storage_engine"]
     _server_facts[_place(connection)] = django.mysql_server_data
     _round_trips.setdefault(_place(connection), []).append(seconds)
     limits = int(packet), int(most)

@@ -539,6 +539,19 @@ RULES = _rules(
         " SET GLOBAL innodb_buffer_pool_size = {bytes};",
     ),
     Rule(
+        "FP408",
+        "warning",
+        "The server makes {engine} tables by default, without transactions and foreign keys. `run`"
+        " makes InnoDB tables; later migrations of the site would not.",
+        "SET GLOBAL default_storage_engine = InnoDB, and the same in the server's configuration.",
+    ),
+    Rule(
+        "FP409",
+        "error",
+        "The server is read-only, as a replica is: the run would stop.",
+        "Connect to the primary server. If this is none of its replicas: SET GLOBAL read_only = 0",
+    ),
+    Rule(
         "FP501",
         "error",
         "These rows of the target refer to rows of {remote} that do not exist: they were written"

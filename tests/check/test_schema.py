@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.apps import apps
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 
-from fixturepipe.check.server import buffer_pool, granted, space
+from fixturepipe.check.server import buffer_pool, granted, read_only, space
 from fixturepipe.check.stage import CheckOptions, CheckResult, check
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
@@ -368,15 +369,46 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     assert list(space(tmp_path, 1)) == []
 
 
-def test_a_lax_sql_mode_is_named(both: Endpoints, server: servers.Server) -> None:
-    ((before,),) = server.execute("SELECT @@GLOBAL.sql_mode")
+@pytest.mark.parametrize(
+    ("variable", "value", "finding"),
+    [
+        ("sql_mode", "'NO_ENGINE_SUBSTITUTION'", "FP401"),
+        ("default_storage_engine", "MyISAM", "FP408"),
+    ],
+)
+def test_settings_of_the_server_that_hurt_the_site_are_named(
+    both: Endpoints, server: servers.Server, variable: str, value: str, finding: str
+) -> None:
+    ((before,),) = server.execute(f"SELECT @@GLOBAL.{variable}")
     if server.name != "embedded":
-        pytest.skip("a server that others use keeps its mode")
-    server.execute("SET GLOBAL sql_mode = 'NO_ENGINE_SUBSTITUTION'")
+        pytest.skip("a server that others use keeps its settings")
+    server.execute(f"SET GLOBAL {variable} = {value}")
     try:
-        assert findings_of(both) == [("FP401", "", "")]
+        assert findings_of(both) == [(finding, "", "")]
     finally:
-        server.execute(f"SET GLOBAL sql_mode = '{before}'")
+        server.execute(f"SET GLOBAL {variable} = '{before}'")
+
+
+@pytest.mark.parametrize(
+    ("state", "grant", "found"),
+    [
+        ("0", "ALL PRIVILEGES ON `shop`.*", 0),
+        ("00", "ALL PRIVILEGES ON `shop`.*", 0),
+        ("1", "ALL PRIVILEGES ON `shop`.*", 1),
+        ("10", "CONNECTION_ADMIN ON *.*", 0),
+        ("11", "CONNECTION_ADMIN ON *.*", 1),
+        ("1", "READ_ONLY ADMIN ON *.*", 0),
+        ("1", "USAGE ON *.*", 1),
+        ("OFF", "USAGE ON *.*", 0),
+    ],
+)
+def test_a_server_that_takes_no_rows_of_the_user_is_named(
+    both: Endpoints, state: str, grant: str, found: int
+) -> None:
+    both.open()
+    target = TargetServer.registered()
+    facts = replace(target.facts, read_only=state, grants=(f"GRANT {grant} TO `u`@`%`",))
+    assert len(list(read_only(TargetServer(target.connection, facts)))) == found
 
 
 def test_a_constraint_that_the_target_does_not_enforce_is_named(both: Endpoints) -> None:

@@ -30,6 +30,7 @@ def hostile(empty_target: Endpoint, tmp_path: Path) -> Iterator[Endpoints]:
         "sql_mode = 'PAD_CHAR_TO_FULL_LENGTH,ANSI_QUOTES,ONLY_FULL_GROUP_BY'",
         "sql_select_limit = 1, sql_safe_updates = 1, max_join_size = 1, autocommit = 0",
         "wait_timeout = 1, net_read_timeout = 1, foreign_key_checks = 0, NAMES latin1",
+        "default_storage_engine = MyISAM",
     )
     options = {"init_command": f"SET {', '.join(settings)}"}
     target = replace(empty_target, settings={**empty_target.settings, "OPTIONS": options})
@@ -52,6 +53,11 @@ def test_a_session_has_no_limits_whatever_the_server_says(hostile: Endpoints) ->
         " @@wait_timeout, @@net_read_timeout, @@character_set_client, @@sql_select_limit",
     )
     assert values == (1, 0, 1, 1, 31536000, 3600, "utf8mb4", 2**64 - 1)
+
+
+def test_tables_have_foreign_keys_whatever_the_default_engine_is(hostile: Endpoints) -> None:
+    assert ask(TARGET, "SELECT @@default_storage_engine") == ("InnoDB",)
+    assert connections[TARGET].features.supports_foreign_keys
 
 
 def test_a_session_is_strict_and_writes_literals_as_django_does(hostile: Endpoints) -> None:
