@@ -42,9 +42,10 @@ from fixturepipe.artifacts.syncs import (
 )
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to
 from fixturepipe.databases.fields import key_fields
-from fixturepipe.databases.integrity import UniqueIndexes, rows_of
+from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.introspection import NATURAL_PRIMARY, rows_found
 from fixturepipe.databases.ledger import Ledger
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.dump.current import CurrentSource, current_source, held_rows
 from fixturepipe.dump.keyedrows import KeyedRows
 from fixturepipe.dump.options import DumpOptions

@@ -18,7 +18,7 @@ from fixturepipe.check.candidates import shown_row
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.expressions import columns_in
 from fixturepipe.databases.fields import condition_of, key_fields
-from fixturepipe.databases.integrity import each_row
+from fixturepipe.databases.queries import each_row
 from fixturepipe.databases.tables import Table
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rows import Example, collected

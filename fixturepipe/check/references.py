@@ -11,10 +11,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.fields import Field, key_fields, root_field
-from fixturepipe.databases.integrity import each_row, orphan_examples, rows_of
+from fixturepipe.databases.integrity import orphan_examples
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.keyproof import UnprovenError, prove
 from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
+from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.values import shown
 from fixturepipe.findings.finding import Finding

@@ -30,7 +30,8 @@ from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.databases.expressions import unique_expressions
 from fixturepipe.databases.fields import Field, dumped_fields, key_fields
-from fixturepipe.databases.integrity import ForeignKey, orphan_rows, rows_of, unique_sets
+from fixturepipe.databases.integrity import ForeignKey, orphan_rows, unique_sets
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tables import Condition, Row, Table
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import shown

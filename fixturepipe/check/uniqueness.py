@@ -18,7 +18,8 @@ from fixturepipe.check.candidates import Candidates, names_of, shown_row
 from fixturepipe.check.target import TargetServer, TextColumn
 from fixturepipe.databases.expressions import UniqueExpressions, unique_expressions
 from fixturepipe.databases.fields import Field, key_fields, root_field
-from fixturepipe.databases.integrity import UniqueIndexes, each_row, rows_of, unique_sets
+from fixturepipe.databases.integrity import UniqueIndexes, unique_sets
+from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rows import Example, collected

@@ -14,7 +14,8 @@ from django.db import IntegrityError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.fields import Field, root_field
-from fixturepipe.databases.integrity import rows_of, unique_sets
+from fixturepipe.databases.integrity import unique_sets
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tables import Table
 
 # SQLite would rename the column in them too, and refuses to if one of them is broken: a view of

@@ -15,6 +15,8 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.queries import rows_of
+
 
 @dataclass(frozen=True)
 class ColumnFacts:
@@ -151,6 +153,4 @@ class Catalog:
     def _query(self, statement: str) -> Sequence[tuple[Any, ...]]:
         if statement in self._answers:
             return self._answers[statement]
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement)
-            return list(cursor.fetchall())
+        return rows_of(self._connection, statement)

@@ -22,6 +22,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.databases.fields import Field
+from fixturepipe.databases.queries import rows_of, value_of
 
 Model = type[models.Model]
 
@@ -203,9 +204,8 @@ def _sqlite_tables(connection: BaseDatabaseWrapper) -> Iterator[TableInfo]:
 
     https://www.sqlite.org/vtab.html#the_xshadowname_method
     """
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA table_list")
-        found = {name: kind for schema, name, kind, *_ in cursor.fetchall() if schema == "main"}
+    listed = rows_of(connection, "PRAGMA table_list")
+    found = {name: kind for schema, name, kind, *_ in listed if schema == "main"}
     spatial = {"geometry_columns", "spatial_ref_sys"} <= {name.lower() for name in found}
     for name, kind in found.items():
         if name.lower() in ("sqlite_schema", "sqlite_master", "sqlite_sequence"):
@@ -243,24 +243,23 @@ def _postgresql_tables(connection: BaseDatabaseWrapper) -> Iterator[TableInfo]:
 
     https://www.postgresql.org/docs/current/catalog-pg-class.html
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT c.relkind, n.nspname, c.relname, pg_table_is_visible(c.oid),"
-            " rn.nspname, r.relname, pg_table_is_visible(r.oid), EXISTS (SELECT FROM pg_depend"
-            " WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')"
-            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid)"
-            " LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace"
-            " WHERE c.relkind IN ('f', 'm', 'p', 'r', 'v')"
-            " AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
+    for kind, schema, name, visible, *root, in_extension in rows_of(
+        connection,
+        "SELECT c.relkind, n.nspname, c.relname, pg_table_is_visible(c.oid),"
+        " rn.nspname, r.relname, pg_table_is_visible(r.oid), EXISTS (SELECT FROM pg_depend"
+        " WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid)"
+        " LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace"
+        " WHERE c.relkind IN ('f', 'm', 'p', 'r', 'v')"
+        " AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'",
+    ):
+        yield TableInfo(
+            name if visible else f'{schema}"."{name}',
+            "view" if kind in ("m", "v") else "table",
+            "a table of a PostgreSQL extension" if in_extension else "",
+            _named(*root),
         )
-        for kind, schema, name, visible, *root, in_extension in cursor.fetchall():
-            yield TableInfo(
-                name if visible else f'{schema}"."{name}',
-                "view" if kind in ("m", "v") else "table",
-                "a table of a PostgreSQL extension" if in_extension else "",
-                _named(*root),
-            )
 
 
 def _named(schema: str | None, name: str | None, visible: bool | None) -> str:
@@ -320,11 +319,11 @@ def has_tables_of(connection: BaseDatabaseWrapper, app_labels: Container[str]) -
 def _columns(connection: BaseDatabaseWrapper, model: Model, *, computed: bool = False) -> list[str]:
     """The names of a table's columns; with `computed` the generated ones too."""
     table = connection.ops.quote_name(model._meta.db_table)
+    if connection.vendor == "sqlite":
+        # "hidden" is 1 for a virtual table's own, 2 and 3 for generated columns.
+        found = rows_of(connection, f"PRAGMA table_xinfo({table})")
+        return [name for _, name, *_, hidden in found if computed or not hidden]
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            # "hidden" is 1 for a virtual table's own, 2 and 3 for generated columns.
-            cursor.execute(f"PRAGMA table_xinfo({table})")
-            return [name for _, name, *_, hidden in cursor.fetchall() if computed or not hidden]
         cursor.execute(f"SELECT * FROM {table} LIMIT 0")
         return [column[0] for column in cursor.description]
 
@@ -337,6 +336,5 @@ def _rows_with(connection: BaseDatabaseWrapper, model: Model, name: str) -> int:
     table = connection.ops.quote_name(model._meta.db_table)
     column = connection.ops.quote_name(name)
     empty = "" if connection.vendor == "postgresql" else f" AND {column} <> ''"
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM {table} WHERE {column} IS NOT NULL{empty}")
-        return int(cursor.fetchone()[0])
+    question = f"SELECT COUNT(*) FROM {table} WHERE {column} IS NOT NULL{empty}"
+    return int(value_of(connection, question))

@@ -7,7 +7,6 @@ other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -17,8 +16,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.databases.catalog import Catalog
 from fixturepipe.databases.fields import Field, key_fields
 from fixturepipe.databases.packets import results
+from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tablenames import table_name
-from fixturepipe.databases.tables import Row, any_text, undecodable_text
+from fixturepipe.databases.tables import Row
 from fixturepipe.databases.values import shown
 from fixturepipe.findings.finding import EXAMPLES, Example
 
@@ -60,33 +60,6 @@ def _select_orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:
     key = ", ".join(f"a.{quote(part.column)}" for part in key_fields(field.model))
     rest = _from_orphans(field, connection)
     return f"SELECT {key}, a.{quote(field.column)} {rest} ORDER BY {key}"
-
-
-def rows_of(
-    connection: BaseDatabaseWrapper, statement: str, parameters: Sequence[Any] = ()
-) -> list[Row]:
-    """The rows of a statement, whatever bytes their text holds."""
-
-    def ask() -> list[Row]:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, parameters or None)
-            return list(cursor.fetchall())
-
-    return any_text(connection, ask)
-
-
-def each_row(
-    connection: BaseDatabaseWrapper, statement: str, parameters: Sequence[Any] = ()
-) -> Iterator[Row]:
-    """The rows of a statement, as `rows_of` gives them, of which SQLite holds few in memory.
-
-    The connection must do nothing else until the last row is given.
-    """
-    decoding = undecodable_text if connection.vendor == "sqlite" else nullcontext
-    with decoding(connection), connection.cursor() as cursor:
-        cursor.execute(statement, parameters or None)
-        while rows := cursor.fetchmany(1_000):
-            yield from rows
 
 
 def _from_orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:

@@ -25,6 +25,7 @@ from django.db.models.constants import LOOKUP_SEP
 from fixturepipe.databases.fields import INTEGERS, Field, field_at, is_custom
 from fixturepipe.databases.jsontext import json_of_value
 from fixturepipe.databases.plainquery import PlainQuery, every_row
+from fixturepipe.databases.queries import rows_of
 
 Model: TypeAlias = type[models.Model]
 
@@ -86,7 +87,7 @@ def _keys(
 def _no_part_is_null(model: Model, paths: Sequence[str], connection: BaseDatabaseWrapper) -> None:
     keys, parameters, names = _keys(model, paths, connection)
     missing = " OR ".join(f"{name} IS NULL" for name in names)
-    rows = _fetched(connection, f"SELECT col1 FROM {keys} k WHERE {missing} LIMIT 2", parameters)
+    rows = rows_of(connection, f"SELECT col1 FROM {keys} k WHERE {missing} LIMIT 2", parameters)
     if rows:
         raise UnprovenError(f"{_named([row[0] for row in rows])}: part of the natural key is NULL")
 
@@ -115,7 +116,7 @@ def _refuse_equal(
     reason: str,
 ) -> None:
     grouped = f"GROUP BY {', '.join(parts)} HAVING COUNT(*) > 1 LIMIT 1"
-    rows = _fetched(connection, f"SELECT MIN(col1), MAX(col1) FROM {keys} k {grouped}", parameters)
+    rows = rows_of(connection, f"SELECT MIN(col1), MAX(col1) FROM {keys} k {grouped}", parameters)
     if rows:
         raise UnprovenError(f"{_named(rows[0])} {reason}")
 
@@ -217,14 +218,6 @@ def _as_loaded(key: Sequence[Any]) -> list[Any]:
     """A natural key as loaddata reads it."""
     loaded: list[Any] = json.loads(json_of_value(list(key)))
     return loaded
-
-
-def _fetched(
-    connection: BaseDatabaseWrapper, query: str, parameters: Sequence[Any]
-) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, parameters)
-        return list(cursor.fetchall())
 
 
 def _named(pks: Sequence[Any]) -> str:

@@ -28,6 +28,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import TARGET, Endpoints
 from fixturepipe.databases.packets import Rows, outcomes, results
+from fixturepipe.databases.queries import executed
 from fixturepipe.errors import ConfigurationError
 
 RUNS = "fixturepipe_run"
@@ -142,9 +143,7 @@ class Ledger:
 
     def exists(self) -> bool:
         """Whether the target has ledger tables."""
-        with self._connection.cursor() as cursor:
-            names = self._connection.introspection.table_names(cursor)
-        return {RUNS, CHUNKS} <= set(names)
+        return {RUNS, CHUNKS} <= set(self._connection.introspection.table_names())
 
     @property
     def questions(self) -> tuple[str, ...]:
@@ -219,11 +218,8 @@ class Ledger:
         def record(table: str) -> None:
             if table not in tables:
                 tables.append(table)
-                with connection.cursor() as cursor:
-                    cursor.execute(
-                        f"UPDATE {RUNS} SET written = %s WHERE run = %s",
-                        [json.dumps(tables), self.run],
-                    )
+                written = f"UPDATE {RUNS} SET written = %s WHERE run = %s"
+                executed(connection, written, [json.dumps(tables), self.run])
 
         try:
             yield record
@@ -297,8 +293,7 @@ class Ledger:
         return f"run = {_quoted(self.run)} AND number = {number:d}"
 
     def _execute(self, statement: str) -> None:
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement)
+        executed(self._connection, statement)
 
     def remove(self) -> None:
         """Take the run's rows away, and the tables with the last run."""

@@ -36,6 +36,8 @@ import django
 from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.queries import value_of
+
 EVERY_CHARACTER = "utf8mb4"
 _CONNECT_SECONDS = 30
 
@@ -225,9 +227,8 @@ def max_allowed_packet(connection: BaseDatabaseWrapper) -> int:
     connection.ensure_connection()
     if connection in _last_sessions:
         return _last_sessions[connection].max_allowed_packet
-    with connection.cursor() as cursor:  # the project's own connection
-        cursor.execute("SELECT @@max_allowed_packet")
-        return int(cursor.fetchone()[0])
+    # The project's own connection.
+    return int(value_of(connection, "SELECT @@max_allowed_packet"))
 
 
 def packet_size(connection: BaseDatabaseWrapper) -> int:
@@ -247,12 +248,12 @@ def further_connections(connection: BaseDatabaseWrapper, wanted: int) -> int:
         return wanted
     used = _FEW
     # MySQL cannot list sessions while one of them runs a statement with an emoji (3854).
-    with suppress(DatabaseError), connection.cursor() as cursor:
-        cursor.execute(
+    with suppress(DatabaseError):
+        used = value_of(
+            connection,
             "SELECT COUNT(*) FROM information_schema.PROCESSLIST"
-            " WHERE USER = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)"
+            " WHERE USER = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)",
         )
-        ((used,),) = cursor.fetchall()
     return max(0, min(wanted, most - int(used)))
 
 

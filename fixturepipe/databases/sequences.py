@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import strip_quotes
 
 from fixturepipe.databases.packets import results
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tablenames import folded
 
 
@@ -54,15 +55,15 @@ def next_keys(connection: BaseDatabaseWrapper) -> dict[str, int]:
         return {table: key + 1 for table, key in _sqlite_sequence(connection).items()}
     if connection.vendor != "mysql":
         return {}
-    with connection.cursor() as cursor:
-        # MySQL says NULL of a table that never had a row.
-        cursor.execute(
-            "SELECT t.TABLE_NAME, COALESCE(t.AUTO_INCREMENT, 1) FROM information_schema.TABLES t"
-            " JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA = t.TABLE_SCHEMA"
-            " AND c.TABLE_NAME = t.TABLE_NAME AND c.EXTRA LIKE '%auto_increment%'"
-            " WHERE t.TABLE_SCHEMA = DATABASE()"
-        )
-        return {folded(table, connection): int(key) for table, key in cursor.fetchall()}
+    # MySQL says NULL of a table that never had a row.
+    found = rows_of(
+        connection,
+        "SELECT t.TABLE_NAME, COALESCE(t.AUTO_INCREMENT, 1) FROM information_schema.TABLES t"
+        " JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA = t.TABLE_SCHEMA"
+        " AND c.TABLE_NAME = t.TABLE_NAME AND c.EXTRA LIKE '%auto_increment%'"
+        " WHERE t.TABLE_SCHEMA = DATABASE()",
+    )
+    return {folded(table, connection): int(key) for table, key in found}
 
 
 def reset_sequences(
@@ -98,12 +99,10 @@ def reset_sequences(
 
 def _sqlite_sequence(connection: BaseDatabaseWrapper) -> dict[str, int]:
     """https://www.sqlite.org/autoinc.html: sqlite_sequence is there once a table uses it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")
-        if cursor.fetchone() is None:
-            return {}
-        cursor.execute("SELECT name, seq FROM sqlite_sequence WHERE typeof(seq) = 'integer'")
-        return dict(cursor.fetchall())
+    if not rows_of(connection, "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"):
+        return {}
+    counters = "SELECT name, seq FROM sqlite_sequence WHERE typeof(seq) = 'integer'"
+    return dict(rows_of(connection, counters))
 
 
 def _postgresql_sequences(
@@ -114,18 +113,18 @@ def _postgresql_sequences(
     https://www.postgresql.org/docs/current/catalog-pg-depend.html: "a" is that of a serial
     column, "i" that of an identity column.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT owner.relname, attribute.attname, pg_sequence_last_value(sequence.oid)"
-            " FROM pg_class sequence JOIN pg_depend ON objid = sequence.oid"
-            " AND classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass"
-            " AND deptype IN ('a', 'i')"
-            " JOIN pg_class owner ON owner.oid = refobjid"
-            " JOIN pg_attribute attribute ON attrelid = owner.oid AND attnum = refobjsubid"
-            " WHERE sequence.relkind = 'S' AND pg_table_is_visible(owner.oid)"
-        )
-        return {
-            table: last
-            for table, column, last in cursor.fetchall()
-            if last is not None and columns.get(table) == column
-        }
+    found = rows_of(
+        connection,
+        "SELECT owner.relname, attribute.attname, pg_sequence_last_value(sequence.oid)"
+        " FROM pg_class sequence JOIN pg_depend ON objid = sequence.oid"
+        " AND classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass"
+        " AND deptype IN ('a', 'i')"
+        " JOIN pg_class owner ON owner.oid = refobjid"
+        " JOIN pg_attribute attribute ON attrelid = owner.oid AND attnum = refobjsubid"
+        " WHERE sequence.relkind = 'S' AND pg_table_is_visible(owner.oid)",
+    )
+    return {
+        table: last
+        for table, column, last in found
+        if last is not None and columns.get(table) == column
+    }

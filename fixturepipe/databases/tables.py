@@ -7,12 +7,12 @@ with the table, and no read lasts long enough to block a writer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db import OperationalError, models
+from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from MySQLdb.constants import FIELD_TYPE
@@ -27,10 +27,10 @@ from fixturepipe.databases.pages import (
     wide_columns,
 )
 from fixturepipe.databases.pages import Row as Row
+from fixturepipe.databases.queries import any_text, rows_of, value_of
 from fixturepipe.databases.tablenames import table_name
 
 Key = tuple[Any, ...]
-Answer = TypeVar("Answer")
 
 _TEXT_TYPES = (
     FIELD_TYPE.DATE,
@@ -89,9 +89,8 @@ class Table:
     def count(self, condition: Condition | None = None) -> int:
         """The number of rows."""
         where, parameters = _where([condition] if condition else [])
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT COUNT(*) FROM {self.quoted}{where}", parameters)
-            return int(cursor.fetchone()[0])
+        question = f"SELECT COUNT(*) FROM {self.quoted}{where}"
+        return int(value_of(self.connection, question, parameters))
 
     def pages(
         self,
@@ -125,11 +124,10 @@ class Table:
         """
         if self.connection.vendor != "sqlite":
             return ""
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"PRAGMA table_xinfo({self.quoted})")
-            columns = {name.lower() for _, name, *_ in cursor.fetchall()}
-            cursor.execute(f"PRAGMA table_list({self.quoted})")
-            (without,) = (row[4] for row in cursor.fetchall() if row[0] == "main")
+        named = rows_of(self.connection, f"PRAGMA table_xinfo({self.quoted})")
+        columns = {name.lower() for _, name, *_ in named}
+        listed = rows_of(self.connection, f"PRAGMA table_list({self.quoted})")
+        (without,) = (row[4] for row in listed if row[0] == "main")
         names = [name for name in ("rowid", "_rowid_", "oid") if name not in columns]
         return "" if without or not names else names[0]
 
@@ -147,9 +145,8 @@ class Table:
     def key_range(self) -> tuple[Any, Any]:
         """The lowest and the highest single key."""
         column = self.column(self.key[0])
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT MIN({column}), MAX({column}) FROM {self.quoted}")
-            first, last = cursor.fetchone()
+        extremes = f"SELECT MIN({column}), MAX({column}) FROM {self.quoted}"
+        ((first, last),) = rows_of(self.connection, extremes)
         return first, last
 
     @property
@@ -263,34 +260,3 @@ def _server_text(connection: BaseDatabaseWrapper) -> Iterator[None]:
         yield
     finally:
         raw.converter = before
-
-
-def is_undecodable(error: OperationalError) -> bool:
-    """Whether the error is that of SQLite's driver for text that is not UTF-8."""
-    return "decode to UTF-8" in str(error)
-
-
-def any_text(connection: BaseDatabaseWrapper, ask: Callable[[], Answer]) -> Answer:
-    """The answer of a database, in which bytes that are not UTF-8 are lone surrogates (PEP 383).
-
-    `ask` is called a second time if SQLite's text cannot be decoded.
-    """
-    try:
-        return ask()
-    except OperationalError as error:
-        if not is_undecodable(error):
-            raise
-    with undecodable_text(connection):
-        return ask()
-
-
-@contextmanager
-def undecodable_text(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """While in the block, bytes of SQLite that are not UTF-8 become lone surrogates (PEP 383)."""
-    connection.ensure_connection()
-    raw: Any = connection.connection
-    raw.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
-    try:
-        yield
-    finally:
-        raw.text_factory = str

@@ -15,9 +15,7 @@ Two databases may store these differently, and they are equal:
 * JSON with its keys in another order, other white space, or a float in another notation
   (1e2 and 100.0); a key given twice counts once, its last value, as every reader takes it;
 * the id of a content type or a permission, which each database allocates: they are compared
-  by natural key (see `naturalrows`);
-* columns that the database computes (GeneratedField) are not compared, only the columns that
-  they are computed from.
+  by natural key (see `naturalrows`).
 
 A custom field's values are compared as they are stored; its code takes no part. If its column is
 not that of a built-in type, a number is equal to the same number as text, and a datetime to its

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.coverage import Tables, quoted_table
 from fixturepipe.databases.endpoints import Endpoints, connection_to
+from fixturepipe.databases.queries import rows_of, value_of
 from fixturepipe.databases.sqlitefile import readable
 from fixturepipe.dump.snapshot import Snapshot, backup
 
@@ -138,21 +140,18 @@ def _log_end(log: Path) -> str:
 
 
 def _sqlite_schema(connection: BaseDatabaseWrapper) -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2")
-        return _digest(cursor.fetchall())
+    parts = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2"
+    return _digest(rows_of(connection, parts))
 
 
 def _sqlite_tables(connection: BaseDatabaseWrapper) -> dict[str, list[Any]]:
     tables = {}
     for name in _table_names(connection):
-        with connection.cursor() as cursor:
-            try:
-                cursor.execute(f"SELECT MAX(rowid) FROM {quoted_table(name, connection)}")
-            except DatabaseError:  # a table WITHOUT ROWID
-                highest = None
-            else:
-                highest = cursor.fetchone()[0]
+        highest = None
+        with suppress(DatabaseError):  # a table WITHOUT ROWID
+            highest = value_of(
+                connection, f"SELECT MAX(rowid) FROM {quoted_table(name, connection)}"
+            )
         tables[name] = [_number(connection, name), highest]
     return tables
 
@@ -164,9 +163,7 @@ def _table_names(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def _number(connection: BaseDatabaseWrapper, table: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM {quoted_table(table, connection)}")
-        return int(cursor.fetchone()[0])
+    return int(value_of(connection, f"SELECT COUNT(*) FROM {quoted_table(table, connection)}"))
 
 
 def _descriptions(connection: BaseDatabaseWrapper, tables: list[str]) -> list[Any]:
@@ -181,18 +178,15 @@ def _checksums(connection: BaseDatabaseWrapper, tables: list[str]) -> list[Any]:
     """https://dev.mysql.com/doc/refman/8.4/en/checksum-table.html: the server reads every row."""
     if not tables:
         return []
-    with connection.cursor() as cursor:
-        listed = ", ".join(quoted_table(name, connection) for name in tables)
-        cursor.execute(f"CHECKSUM TABLE {listed}")
-        return sorted(cursor.fetchall())
+    listed = ", ".join(quoted_table(name, connection) for name in tables)
+    return sorted(rows_of(connection, f"CHECKSUM TABLE {listed}"))
 
 
 def _sum_of_rows(connection: BaseDatabaseWrapper, table: str) -> Any:
     """The sum of a 64-bit hash of each row as text: it does not depend on their order."""
-    with connection.cursor() as cursor:
-        quoted = connection.ops.quote_name(table)
-        cursor.execute(f"SELECT SUM(hashtextextended(t::text, 0)) FROM {quoted} t")
-        return cursor.fetchone()
+    quoted = connection.ops.quote_name(table)
+    (total,) = rows_of(connection, f"SELECT SUM(hashtextextended(t::text, 0)) FROM {quoted} t")
+    return total
 
 
 def _digest(value: Any) -> str:

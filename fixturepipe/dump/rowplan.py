@@ -22,6 +22,7 @@ from fixturepipe.databases.fields import Field, dumped_fields, key_fields, store
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.jsontext import UnserializableError, Values
 from fixturepipe.databases.plainquery import PlainQuery
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.dump.keychoice import KeyChoice, is_lent_key
 from fixturepipe.dump.storedforms import Encoder, Stored, StoredForms
 
@@ -136,10 +137,8 @@ class RowPlan:
         """What `lines` takes of the row with a raw key, as one value each; None if it is gone."""
         query, parameters = self._query.as_subquery()
         parts = " AND ".join(f"col{i + 1} = %s" for i in range(len(key)))
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT * FROM {query} k WHERE {parts}", (*parameters, *key))
-            found: tuple[Any, ...] | None = cursor.fetchone()
-        return found
+        query = f"SELECT * FROM {query} k WHERE {parts}"
+        return next(iter(rows_of(self.connection, query, (*parameters, *key))), None)
 
     def shares(self, row: Sequence[Any]) -> Iterator[tuple[Part, Columns]]:
         """Each part of one row with its raw values, as columns of length one."""

@@ -26,8 +26,9 @@ from fixturepipe.databases.pages import (
     next_limit,
     wide_columns,
 )
+from fixturepipe.databases.queries import any_text, is_undecodable, undecodable_text
 from fixturepipe.databases.tablenames import table_name
-from fixturepipe.databases.tables import Key, any_text, is_undecodable, undecodable_text
+from fixturepipe.databases.tables import Key
 from fixturepipe.dump.rowplan import Columns, RowPlan
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.fields import key_fields, stored_fields
+from fixturepipe.databases.queries import undecodable_text
 from fixturepipe.databases.tablenames import table_name
-from fixturepipe.databases.tables import Key, undecodable_text
+from fixturepipe.databases.tables import Key
 
 Model = type[models.Model]
 _BATCH = 2_000

@@ -26,6 +26,8 @@ from django.db.migrations.writer import MigrationWriter
 
 from fixturepipe.artifacts.manifest import SchemaChange
 from fixturepipe.databases.fields import Field
+from fixturepipe.databases.pages import Row
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tablesql import (
     ForeignKey,
@@ -260,10 +262,8 @@ class SchemaFixes:
             )
         )
 
-    def _rows(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return list(cursor.fetchall())
+    def _rows(self, statement: str, *parameters: str) -> list[Row]:
+        return rows_of(self._connection, statement, parameters)
 
 
 def is_refusal(error: Error) -> bool:

@@ -10,8 +10,9 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.fields import key_fields
-from fixturepipe.databases.integrity import constrained_keys, orphan_rows, rows_of
+from fixturepipe.databases.integrity import constrained_keys, orphan_rows
 from fixturepipe.databases.packets import in_batches
+from fixturepipe.databases.queries import executed, rows_of
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.errors import LoadError
 from fixturepipe.sync.differences import DifferingRows, Key
@@ -29,8 +30,7 @@ def delete_removals(
         for keys in _removals(connection, model, found):
             condition, parameters = _among(model, connection, keys)
             table = connection.ops.quote_name(table_name(model, connection))
-            with connection.cursor() as cursor:
-                cursor.execute(f"DELETE FROM {table} WHERE {condition}", parameters)
+            executed(connection, f"DELETE FROM {table} WHERE {condition}", parameters)
 
 
 def require_no_references(

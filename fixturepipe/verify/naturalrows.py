@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.databases.endpoints import SOURCE, TARGET, connection_to
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row
 from fixturepipe.databases.values import NaturalKey, Translation
@@ -108,8 +109,7 @@ class _Natural:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
-        with connection.cursor() as cursor:
-            self._tables = set(connection.introspection.table_names(cursor))
+        self._tables = set(connection.introspection.table_names())
 
     def content_types(self) -> dict[Any, NaturalKey] | None:
         rows = self._rows(CONTENT_TYPE, ("id", "app_label", "model"))
@@ -133,6 +133,5 @@ class _Natural:
         if table not in self._tables:
             return None
         quote = self._connection.ops.quote_name
-        with self._connection.cursor() as cursor:
-            cursor.execute(f"SELECT {', '.join(map(quote, columns))} FROM {quote(table)}")
-            return list(cursor.fetchall())
+        query = f"SELECT {', '.join(map(quote, columns))} FROM {quote(table)}"
+        return rows_of(self._connection, query)

@@ -16,9 +16,9 @@ from fixturepipe.databases.integrity import (
     constrained_keys,
     duplicates,
     orphans,
-    rows_of,
     unique_sets,
 )
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.sequences import next_keys
 from fixturepipe.databases.tablenames import folded, table_name
 from fixturepipe.findings.finding import Example, Finding, Level

@@ -319,8 +319,7 @@ def _kept_ids(manifest: Manifest | None) -> Collection[str]:
 
 def _require_tables(covered: list[Model]) -> None:
     target = connection_to(TARGET)
-    with target.cursor() as cursor:
-        there = {folded(name, target) for name in target.introspection.table_names(cursor)}
+    there = {folded(name, target) for name in target.introspection.table_names()}
     names = (table_name(model, target) for model in covered)
     lacking = [name for name in names if folded(name, target) not in there]
     if lacking:

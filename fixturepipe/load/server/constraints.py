@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.packets import results
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.threads import connected_threads
 from fixturepipe.errors import LoadError
 
@@ -58,15 +59,14 @@ def constraints_of(connection: BaseDatabaseWrapper) -> ConstraintsByTable:
     https://dev.mysql.com/doc/refman/9.4/en/information-schema-key-column-usage-table.html
     """
     found: dict[str, list[Constraint]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT TABLE_NAME, COLUMN_NAME, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME"
-            " FROM information_schema.KEY_COLUMN_USAGE"
-            " WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE()"
-            " AND REFERENCED_COLUMN_NAME IS NOT NULL ORDER BY TABLE_NAME, COLUMN_NAME"
-        )
-        for table, *rest in cursor.fetchall():
-            found.setdefault(table.lower(), []).append(Constraint(table, *rest))
+    for table, *rest in rows_of(
+        connection,
+        "SELECT TABLE_NAME, COLUMN_NAME, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME"
+        " FROM information_schema.KEY_COLUMN_USAGE"
+        " WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE()"
+        " AND REFERENCED_COLUMN_NAME IS NOT NULL ORDER BY TABLE_NAME, COLUMN_NAME",
+    ):
+        found.setdefault(table.lower(), []).append(Constraint(table, *rest))
     return found
 
 

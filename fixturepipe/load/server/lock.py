@@ -11,7 +11,11 @@ from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.mysql import recall_server
+from fixturepipe.databases.pages import Row
+from fixturepipe.databases.queries import rows_of, value_of
 from fixturepipe.errors import LoadError
+
+_HOLDER = "SELECT ID, HOST, TIME FROM information_schema.PROCESSLIST WHERE ID = IS_USED_LOCK(%s)"
 
 
 class LoaderLock:
@@ -32,21 +36,14 @@ class LoaderLock:
         if self._is_held():
             return
         self._connection.close()
-        with self._connection.cursor() as cursor:
-            cursor.execute("SELECT GET_LOCK(%s, %s)", [self._name, _LOCK_WAIT])
-            if cursor.fetchone() == (1,):
-                return
-            holder = None
-            # MySQL cannot list sessions while one of them runs a statement with an emoji (3854).
-            with suppress(DatabaseError):
-                cursor.execute(
-                    "SELECT ID, HOST, TIME FROM information_schema.PROCESSLIST"
-                    " WHERE ID = IS_USED_LOCK(%s)",
-                    [self._name],
-                )
-                holder = cursor.fetchone()
+        if value_of(self._connection, "SELECT GET_LOCK(%s, %s)", [self._name, _LOCK_WAIT]) == 1:
+            return
+        holders: list[Row] = []
+        # MySQL cannot list sessions while one of them runs a statement with an emoji (3854).
+        with suppress(DatabaseError):
+            holders = rows_of(self._connection, _HOLDER, [self._name])
         self._connection.close()
-        raise _taken(holder)
+        raise _taken(holders[0] if holders else None)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -55,10 +52,9 @@ class LoaderLock:
     def _is_held(self) -> bool:
         if self._connection.connection is None:
             return False
+        mine = "SELECT IS_USED_LOCK(%s) = CONNECTION_ID()"
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", [self._name])
-                return bool(cursor.fetchone() == (1,))
+            return bool(value_of(self._connection, mine, [self._name]) == 1)
         except DatabaseError:
             return False
 

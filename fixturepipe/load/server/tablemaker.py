@@ -25,6 +25,7 @@ from fixturepipe.artifacts.manifest import SchemaChange
 from fixturepipe.databases.coverage import LEDGER_PREFIX
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.migrations import MigrationKey, pending_migrations
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from fixturepipe.fixes.declarations import Declaration
@@ -48,8 +49,7 @@ Schema = Literal["migrate", "models"]
 
 def tables_of(connection: BaseDatabaseWrapper) -> set[str]:
     """The tables of a database, the ledger's own left out."""
-    with connection.cursor() as cursor:
-        found = connection.introspection.table_names(cursor)
+    found = connection.introspection.table_names()
     return {name for name in found if not name.startswith(LEDGER_PREFIX)}
 
 
@@ -57,12 +57,12 @@ def row_counts(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> dict[s
     """The number of rows of each of these tables that has any, asked for in few statements."""
     found: dict[str, int] = {}
     names = sorted(tables)
-    with connection.cursor() as cursor:
-        while some := names[:_COUNTED_TOGETHER]:
-            names = names[_COUNTED_TOGETHER:]
-            counts = (f"SELECT COUNT(*) FROM {connection.ops.quote_name(name)}" for name in some)
-            cursor.execute(" UNION ALL ".join(f"SELECT {i}, ({c})" for i, c in enumerate(counts)))
-            found |= {some[int(i)]: int(count) for i, count in cursor.fetchall() if count}
+    while some := names[:_COUNTED_TOGETHER]:
+        names = names[_COUNTED_TOGETHER:]
+        counts = (f"SELECT COUNT(*) FROM {connection.ops.quote_name(name)}" for name in some)
+        statement = " UNION ALL ".join(f"SELECT {i}, ({c})" for i, c in enumerate(counts))
+        rows = rows_of(connection, statement)
+        found |= {some[int(i)]: int(count) for i, count in rows if count}
     return found
 
 
