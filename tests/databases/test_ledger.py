@@ -121,7 +121,7 @@ def test_the_lock_is_free_when_its_holder_is_gone(connection: BaseDatabaseWrappe
     first, second = LoaderLock(connection), LoaderLock(connection)
     first.acquire()
     first.acquire()
-    with pytest.raises(LoadError, match=r"at work .* which has been idle for \d+ s") as taken:
+    with pytest.raises(LoadError, match=r"running .* which has been idle for \d+ s") as taken:
         second.acquire()
     assert re.search(r"free the lock on the server: KILL \d+;", taken.value.hint)
     first.release()
