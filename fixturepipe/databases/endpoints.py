@@ -242,6 +242,9 @@ def _endpoint_from_url(url: str) -> Endpoint:
         # The cause would say parts of the URL, and a password may be in any of them.
         raise ConfigurationError(f"{shown} is not a database URL", hint=_WRITE_URLS_SO) from None
     settings = complete_settings(dict(parsed))
+    if ":" in settings["USER"]:
+        hint = "Write the colon between user and password as it is, not as %3A."
+        raise ConfigurationError(f"{shown} is not a database URL", hint=hint)
     if not settings["NAME"]:
         raise ConfigurationError(
             f"{shown} names no database", hint="Add its name: mysql://user@host:3306/name."

@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, quote, urlencode
 _SCHEME = re.compile(r"[a-z][a-z0-9]*(-[a-z]+)?(?=:)", re.IGNORECASE)
 _SERVER = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+-]*)://"
-    r"(?:(?P<user>[^:@/?#]*)(?P<password>:[^/?#]*)?@)?"
+    # An escaped colon in the user is the one that comes before the password.
+    r"(?:(?P<user>(?:(?!%3a)[^:@/?#])*)(?P<password>:[^/?#]*)?@)?"
     r"(?P<address>(?:[^:@/?#\[\]]*|\[[0-9a-f:.]*\])(?::[0-9]+)?)"
     r"(?P<name>/[^:@/?#]*)?"
     r"(?:\?(?P<query>[^@#]*))?",

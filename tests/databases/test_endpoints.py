@@ -39,6 +39,12 @@ def test_a_url_without_a_database_is_refused() -> None:
         resolve_endpoint("mysql://anna@127.0.0.1:3307/")
 
 
+def test_a_password_is_not_sent_as_part_of_the_user() -> None:
+    with pytest.raises(ConfigurationError, match="^mysql:… is not a database URL") as refused:
+        resolve_endpoint("mysql://anna%3As3cret@127.0.0.1:3307/shop")
+    assert "as %3A" in refused.value.hint
+
+
 def test_a_url_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="is not a database URL"):
         resolve_endpoint("nosuch://anna@127.0.0.1:3307/x")

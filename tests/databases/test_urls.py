@@ -51,6 +51,7 @@ def test_what_is_shown_of_a_url(url: str, shown: str) -> None:
         "S3cret:root@host/x",
         "mysql://S3cret@root@host/x",
         "mysql://root:S3cret",
+        "mysql://root%3aS3cret@host/x",
         "mysql://root:S3cret/x",
         "mysql;//root:S3cret@host/x",
         "@S3cret",
