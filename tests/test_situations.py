@@ -189,9 +189,13 @@ class Switch(models.Model):
     label = Shouted(max_length=9)
     bits = Bits()
 
+class Key(models.ForeignKey):
+    def get_db_prep_save(self, value, connection):
+        raise RuntimeError("the project's own code")
+
 class Team(models.Model):
     staff = models.ManyToManyField(Staff)
-    switch = models.ForeignKey(Switch, models.CASCADE)
+    switch = Key(Switch, models.CASCADE)
 """
 SWITCH_ROWS = """
 INSERT INTO shop_user (id, password, is_superuser, username, first_name, last_name, email,

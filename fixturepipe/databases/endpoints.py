@@ -176,7 +176,8 @@ def resolve_endpoint(given: str) -> Endpoint:
         ) from None
     except ImproperlyConfigured as error:
         raise ConfigurationError(str(error), hint="Correct DATABASES in the settings.") from error
-    return Endpoint(given, copy.deepcopy(settings))
+    # Without AUTOCOMMIT, nothing would commit what `migrate` does outside of transactions.
+    return Endpoint(given, copy.deepcopy(settings) | {"AUTOCOMMIT": True})
 
 
 def default_target() -> str:

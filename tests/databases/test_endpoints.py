@@ -34,13 +34,18 @@ def test_a_url_is_shown_without_its_password() -> None:
     assert endpoint.vendor == "mysql"
 
 
+def test_an_alias_without_autocommit_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections.settings["default"], "AUTOCOMMIT", False)
+    assert resolve_endpoint("default").settings["AUTOCOMMIT"] is True
+
+
 def test_a_url_without_a_database_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="names no database"):
         resolve_endpoint("mysql://anna@127.0.0.1:3307/")
 
 
 def test_a_password_is_not_sent_as_part_of_the_user() -> None:
-    with pytest.raises(ConfigurationError, match="^mysql:… is not a database URL") as refused:
+    with pytest.raises(ConfigurationError, match=r"^mysql:… is not a database URL") as refused:
         resolve_endpoint("mysql://anna%3As3cret@127.0.0.1:3307/shop")
     assert "as %3A" in refused.value.hint
 

@@ -103,7 +103,7 @@ def _raw_binaries(values: Sequence[Any]) -> list[str]:
 def is_quick(field: AnyField) -> bool:
     """Whether the field's converter runs no method of the project's own, but a JSON encoder."""
     if isinstance(field, models.ForeignKey):
-        return is_plain(field, models.ForeignKey) and is_quick(field.target_field)
+        return is_quick(field.target_field)
     return _quick(field) is not None
 
 
@@ -150,9 +150,7 @@ def general_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Conve
 
 
 def _reference(field: models.ForeignKey[Any, Any], connection: BaseDatabaseWrapper) -> Converter:
-    """A foreign key's column holds what the field it points at would."""
-    if not is_plain(field, models.ForeignKey):
-        return general_converter(field, connection)
+    """A foreign key's column holds what the field it points at would; its own code has no say."""
     target = field.target_field
     convert_target = converter_for(target, connection)
     empty_is_null = (
