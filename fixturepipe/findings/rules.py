@@ -478,7 +478,7 @@ RULES = _rules(
         "FP333",
         "error",
         "The source has not applied these migrations, but it has all tables and columns of their"
-        " apps: another tool keeps them, or only data are to be migrated.",
+        " apps: another tool keeps them, or only data is to be migrated.",
         "Run `manage.py migrate` on the source, or move it as it is: `fixturepipe run --schema"
         " models` makes the tables from the models, and records the migrations that the source"
         " records.",
@@ -549,7 +549,7 @@ RULES = _rules(
         "FP409",
         "error",
         "The server is read-only, as a replica is: the run would stop.",
-        "Connect to the primary server. If this is none of its replicas: SET GLOBAL read_only = 0",
+        "Connect to the primary server. If this is not a replica: SET GLOBAL read_only = 0",
     ),
     Rule(
         "FP501",
