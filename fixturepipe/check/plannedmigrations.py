@@ -78,7 +78,7 @@ class PlannedMigrations:
         """FP329 for what the server refuses, FP332 for triggers on tables that are loaded."""
         yield from self._refused_statements()
         yield from self._refused_shapes()
-        yield from map(_changes_schema, filter(_changes_schema_in_transaction, self._planned))
+        yield from self._refused_as_such()
         yield from self._triggers(covered)
 
     def _refused_statements(self) -> Iterator[Finding]:
@@ -113,6 +113,15 @@ class PlannedMigrations:
             if not shape.key:
                 refused.update(shape.kinds)
             yield _refused(planned, _described(shape, names), error)
+
+    def _refused_as_such(self) -> Iterator[Finding]:
+        """FP329 for what every server of this kind refuses."""
+        for planned in self._planned:
+            if _changes_schema_in_transaction(planned):
+                reason = "Django refuses that on servers that cannot roll it back: atomic=False"
+                yield _finding(planned, "the schema editor in a transaction", reason)
+            elif _adds_second_key(planned):
+                yield _finding(planned, "a second primary key", "a table can have only one")
 
     def _triggers(self, covered: Sequence[Model]) -> Iterator[Finding]:
         labels = {table_name(m, self._connection).lower(): m._meta.label_lower for m in covered}
@@ -208,26 +217,30 @@ def _changes_schema_in_transaction(planned: _Planned) -> bool:
     return False
 
 
-def _changes_schema(planned: _Planned) -> Finding:
-    return RULES["FP329"].finding(
-        "",
-        "",
-        migration=planned.migration,
-        operation=planned.operation.describe(),
-        what="the schema editor in a transaction",
-        reason="Django refuses that on servers that cannot roll it back, unless atomic=False",
+def _adds_second_key(planned: _Planned) -> bool:
+    """Whether the table has another primary key, which a later operation is to remove.
+
+    SQLite's tables are made again for each change, and need no order of the changes.
+    """
+    adds = (
+        isinstance(planned.operation, migrations.AddField) and planned.operation.field.primary_key
     )
+    return adds and sum(field.primary_key for field in planned.fields.values()) > 1
 
 
 def _refused(planned: _Planned, what: str, error: Error) -> Finding:
     described = refusals.described(error)
+    return _finding(planned, what, f"{described['reason']} ({described['number']})")
+
+
+def _finding(planned: _Planned, what: str, reason: str) -> Finding:
     return RULES["FP329"].finding(
         "",
         "",
         migration=planned.migration,
         operation=planned.operation.describe(),
         what=what,
-        reason=f"{described['reason']} ({described['number']})",
+        reason=reason,
     )
 
 

@@ -67,6 +67,10 @@ class Migration(migrations.Migration):
             )]
         ),
         migrations.DeleteModel("Old"),
+        migrations.CreateModel("Keyed", [("code", models.UUIDField(primary_key=True))]),
+        migrations.AddField("Keyed", "id", models.BigAutoField(primary_key=True, default=0), False),
+        migrations.AlterField("Keyed", "code", models.UUIDField(unique=True)),
+        migrations.DeleteModel("Keyed"),
         migrations.RunPython(trigger),
         migrations.RunPython(indexes),
     ]
@@ -105,10 +109,11 @@ def test_refused_migrations_are_named_with_the_way_round_them(url: str, tmp_path
     project = made(tmp_path, url, initial=FINE, odd=REFUSED)
     *refused, trigger = found(project)
     assert {id_ for id_, _ in refused} == {"FP329"}
-    statement, column, index, code = [text for _, text in refused]
+    statement, column, index, key, code = [text for _, text in refused]
     assert "shop.0002_odd fails on the target (Raw SQL operation: SQL, UPDATE" in statement
     assert "numeric(100, 2)" in column
     assert "the index on a, b, varchar(500), varchar(500)" in index
+    assert "Add field id to Keyed: a second primary key" in key
     assert "the schema editor in a transaction" in code
     assert trigger[0] == "FP332"
     assert "creates the trigger counted on the target, which fires AFTER INSERT" in trigger[1]
