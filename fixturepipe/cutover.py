@@ -37,7 +37,7 @@ from fixturepipe.artifacts.syncs import (
     loaded_directories,
     now,
     read_syncs,
-    remove_unloaded,
+    remove_left,
     write_sync,
 )
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to
@@ -379,4 +379,4 @@ def _settle(directory: RunDirectory) -> None:
         state = Ledger(connection, each.run).state() if each.run and not each.loaded else None
         if state is not None and state.finished:
             write_sync(directory, msgspec.structs.replace(each, loaded=True))
-    remove_unloaded(directory)
+    remove_left(directory)

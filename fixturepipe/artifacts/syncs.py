@@ -30,6 +30,7 @@ from fixturepipe.errors import RunDirectoryError
 VERSION = 1
 NAME = "sync.json"
 DELETES = "deletes.jsonl"
+DIFFERENCES = ".differences.sqlite3"  # of use while the sync is at work only
 
 
 class Sync(msgspec.Struct, kw_only=True, frozen=True):
@@ -93,13 +94,15 @@ def loaded_syncs(directory: RunDirectory) -> list[Sync]:
     return [sync for sync in read_syncs(directory) if sync.loaded and sync.run]
 
 
-def remove_unloaded(directory: RunDirectory) -> None:
-    """Remove what interrupted syncs have left; their transactions were rolled back."""
+def remove_left(directory: RunDirectory) -> None:
+    """Remove what interrupted syncs have left: all of it, if their transaction was rolled back."""
     if not directory.syncs.is_dir():
         return
     kept = {f"{sync.number:04d}" for sync in read_syncs(directory) if sync.loaded}
     for path in directory.syncs.iterdir():
-        if path.name not in kept:
+        if path.name in kept:
+            (path / DIFFERENCES).unlink(missing_ok=True)
+        else:
             shutil.rmtree(path, ignore_errors=True)
 
 

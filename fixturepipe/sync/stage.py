@@ -26,6 +26,7 @@ from fixturepipe.artifacts.changes import Change
 from fixturepipe.artifacts.manifest import Manifest, write_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.syncs import (
+    DIFFERENCES,
     NAME,
     LoadedObjects,
     Sync,
@@ -46,7 +47,6 @@ from fixturepipe.sync.removal import delete_removals, require_no_references
 Step = Callable[[BaseDatabaseWrapper], None]
 # Whether the target may hold an object, by its label and its key as text.
 IsKept = Callable[[str, str], bool]
-_SPOOL = ".differences.sqlite3"
 # Rows that are written in a second, for the estimate of a dry run: rather too few.
 _ROWS_A_SECOND = 5_000
 
@@ -178,7 +178,7 @@ class Syncing:
         """
         make_sync_directory(self._run, self._number)
         self._models, self._target = tuple(covered), target
-        self._found = DifferingRows(self._directory.path / _SPOOL)
+        self._found = DifferingRows(self._directory.path / DIFFERENCES)
         self._proof = self._hands.compare(self._found)
         tables = [self._hands.table(model) for model in covered]
         for table in tables:
@@ -248,7 +248,7 @@ class Syncing:
         """Remove what is of no use any more: all of it, unless the sync has been loaded."""
         if self._found is not None:
             self._found.close()
-        (self._directory.path / _SPOOL).unlink(missing_ok=True)
+        (self._directory.path / DIFFERENCES).unlink(missing_ok=True)
         if not (self._directory.path / NAME).exists():
             shutil.rmtree(self._directory.path, ignore_errors=True)
 

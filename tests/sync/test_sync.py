@@ -25,7 +25,7 @@ from fixturepipe import (
 )
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
-from fixturepipe.artifacts.syncs import read_deletes, read_syncs, sync_directory_of
+from fixturepipe.artifacts.syncs import DIFFERENCES, read_deletes, read_syncs, sync_directory_of
 from fixturepipe.databases.endpoints import Endpoints
 from tests import servers
 from tests.conftest import sqlite_endpoint
@@ -69,6 +69,16 @@ def test_a_killed_sync_is_undone_or_done_and_the_next_ends_equal(moved: Moved, s
     end(process)
     assert moved.sync().ok
     assert moved.differences() == []
+
+
+def test_a_file_that_a_killed_sync_left_is_removed_by_the_next(moved: Moved) -> None:
+    moved.in_source("UPDATE loading_strict SET once = 'changed' WHERE id = 1")
+    number = moved.sync().number
+    left = sync_directory_of(RunDirectory(moved.workdir), number).path / DIFFERENCES
+    left.touch()  # by a kill between the commit and the end
+    assert moved.sync().ok
+    assert not left.exists()
+    assert left.parent.exists()
 
 
 def test_rows_trade_unique_values_and_keys(moved: Moved) -> None:
