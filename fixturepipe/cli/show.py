@@ -216,7 +216,7 @@ def ran(result: RunResult, view: View, target: str, settings: Mapping[str, Any])
         ignoring = " ".join([view.next.repeated, *(f"--ignore {each}" for each in ids)])
         print()
         print("Nothing was moved. Correct the errors or declare fixes for them, then run again.")
-        print(f"To move the data anyway: {ignoring}")
+        print(f"To go on without these checks, and perhaps stop later: {ignoring}")
         return
     _models(read_state(view.directory), view)
     if result.dump is not None:

@@ -58,7 +58,7 @@ def test_a_transform_replaces_values_that_a_fixture_cannot_hold(dumped):
     values(2, boolean="'wahr'", integer="x'37'")
     values(3, date="'never'")
     values(4, boolean="'wahr'", time="'25:00'")
-    with pytest.raises(SourceDataError, match="1 objects") as refused:
+    with pytest.raises(SourceDataError, match="of 1 object:") as refused:
         dumped("dirty", transform="tests.transforms:from_csv")
     assert "dirty.values pk=4, time: '25:00'" in refused.value.message
     result = dumped("dirty", transform="tests.transforms:from_csv", on_error="reject")

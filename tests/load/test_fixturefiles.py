@@ -15,7 +15,7 @@ OBJECT = '[{"model": "a.b", "pk": 1, "fields": {"n": %s}}]'
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (OBJECT % ("9" * 5000), "a number of more than 4,300 digits"),
+        (OBJECT % ("9" * 5000), "a number with more than 4,300 digits"),
         (OBJECT % ("[" * 100_000 + "]" * 100_000), "nested too deep"),
         (OBJECT % '"\udcff"', "not UTF-8"),
         (OBJECT % "1,,", "line 1"),
