@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the program, which takes a moment to import: an interrupt may come before."""
+    """Run the program. Importing it takes a while, and an interrupt may come first."""
     try:
         from fixturepipe.cli import script
     except KeyboardInterrupt:

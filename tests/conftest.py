@@ -28,6 +28,7 @@ for number in (signal.SIGINT, signal.SIGHUP):
 from django.core.management import call_command  # noqa: E402  (needs django.setup)
 from django.db import connections  # noqa: E402
 
+from fixturepipe.cli.interrupts import SIGNALS  # noqa: E402
 from fixturepipe.databases.embedded import EmbeddedServer  # noqa: E402
 from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints, complete_settings  # noqa: E402
 from fixturepipe.databases.sequences import next_keys  # noqa: E402
@@ -42,11 +43,10 @@ ADDED = {server.name: server for server in servers.added()}
 @pytest.fixture(autouse=True)
 def signals_as_before() -> Iterator[None]:
     """No test changes what signals do: the processes of later tests would inherit it."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.getsignal(number) for number in numbers]
+    before = [signal.getsignal(number) for number in SIGNALS]
     yield
-    after = [signal.getsignal(number) for number in numbers]
-    for number, handler in zip(numbers, before, strict=True):
+    after = [signal.getsignal(number) for number in SIGNALS]
+    for number, handler in zip(SIGNALS, before, strict=True):
         signal.signal(number, handler)
     assert after == before
 
@@ -97,6 +97,13 @@ def empty_target(server: servers.Server) -> Iterator[Endpoint]:
     """A database without a table, dropped after the test."""
     with server.database() as endpoint:
         yield endpoint
+
+
+@pytest.fixture
+def url(server: servers.Server) -> Iterator[str]:
+    """A database without a table, dropped after the test, as --target takes it."""
+    with server.database() as endpoint:
+        yield server.url(str(endpoint.settings["NAME"]))
 
 
 @pytest.fixture(scope="session")

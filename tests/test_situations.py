@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests import servers
 from tests.projects import Project, write_project
 
 PROXIES = """
@@ -232,12 +228,6 @@ LARGE_BALANCES = (
     ("9223372036854775807", "0.30000", "::ffff:1.2.3.4"),
     ("12345678901234567", "-3.00000", ""),
 )
-
-
-@pytest.fixture
-def url(server: servers.Server) -> Iterator[str]:
-    with server.database() as endpoint:
-        yield server.url(str(endpoint.settings["NAME"]))
 
 
 def made(path: Path, url: str, models: str, rows: str) -> Project:

@@ -56,7 +56,7 @@ def models_ahead(
 def _makes_its_table(state: ModelState, model: Model) -> bool:
     """Whether migrations make the model's table, under its name.
 
-    Names that Django makes up may be cut: those of the model and of its state are cut alike.
+    Django may shorten a name that it makes up: such names are compared as they were before.
     """
     given = model._meta.original_attrs.get("db_table")
     default = f"{state.app_label}_{state.name_lower}"

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests import servers
 from tests.projects import write_project
 
 MODELS = """
@@ -72,12 +68,6 @@ EXPECTED = {
     ("shop.item", "", "make the column old"),
     ("shop.renamed", "", "do not make the table renamed"),
 }
-
-
-@pytest.fixture
-def url(server: servers.Server) -> Iterator[str]:
-    with server.database() as endpoint:
-        yield server.url(str(endpoint.settings["NAME"]))
 
 
 def test_models_ahead_of_their_migrations_are_named(url: str, tmp_path: Path) -> None:

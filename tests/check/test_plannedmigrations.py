@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests import servers
 from tests.projects import Project, write_project
 
 MODELS = """
@@ -75,12 +71,6 @@ class Migration(migrations.Migration):
         migrations.RunPython(indexes),
     ]
 """
-
-
-@pytest.fixture
-def url(server: servers.Server) -> Iterator[str]:
-    with server.database() as endpoint:
-        yield server.url(str(endpoint.settings["NAME"]))
 
 
 def made(path: Path, url: str, **migrations: str) -> Project:

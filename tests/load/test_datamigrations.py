@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fixturepipe.databases.migrations import changes_only_rows
-from tests import servers
 from tests.projects import Project, write_project
 
 MODELS = """
@@ -88,12 +86,6 @@ class Migration(migrations.Migration):
 """
 REASONS = ("DoesNotExist", "error 1054", "no such fixture", "error 1064")
 ROWS = "INSERT INTO shop_item (id, name, size) VALUES (7, 'lamp', 4)"
-
-
-@pytest.fixture
-def url(server: servers.Server) -> Iterator[str]:
-    with server.database() as endpoint:
-        yield server.url(str(endpoint.settings["NAME"]))
 
 
 def made(path: Path, url: str, **steps: str) -> Project:
