@@ -22,6 +22,8 @@ Key = Literal["", "INDEX", "UNIQUE", "PRIMARY KEY"]
 _NamedKey = tuple[tuple[str, ...], Key]
 
 _TABLE = "fixturepipe_type"
+# The options of a model that ask for keys.
+_OPTIONS = ("unique_together", "constraints", "indexes")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Shapes:
         """What a model's table has now."""
         meta = model._meta
         fields = {field.name: field for field in meta.local_concrete_fields}
-        named = (*_together(meta.unique_together, "UNIQUE"), *_of_options(_options(meta)))
+        named = _of_options({name: getattr(meta, name) for name in _OPTIONS})
         return {shape for shape, _ in self._all(fields, named)}
 
     def of_operation(
@@ -115,10 +117,6 @@ class Shapes:
         limited: Any = self._connection._limited_data_types  # type: ignore[attr-defined]
         indexed = getattr(field, "db_index", False) and kind.lower() not in limited
         return "INDEX" if indexed else ""
-
-
-def _options(meta: Any) -> dict[str, Any]:
-    return {"constraints": meta.constraints, "indexes": meta.indexes}
 
 
 def _of_options(options: Mapping[str, Any]) -> Iterator[_NamedKey]:
