@@ -254,7 +254,9 @@ class Column:
         """A quick test of raw values that holds only where they are read as equal values."""
         if self.is_translated:
             return None
-        if self.source.own or self.target.own or self.source.is_json:
+        if self.source.is_json and self.target.is_json:
+            return _all_same
+        if self.source.own or self.target.own:
             return None
         if not (self.source.backend or self.target.backend):
             return _all_same
