@@ -47,7 +47,7 @@ def lost(covered: Iterable[Model], target: BaseDatabaseWrapper) -> Iterator[Find
                 label,
                 fields,
                 message=f"The target does not have the {kind} {each.name}: {reason}.",
-                hint="Nothing, if no query needs it."
+                hint="Ignore this if no query needs it."
                 if kind == "index"
                 else "Enforce it in the project's own code.",
             )

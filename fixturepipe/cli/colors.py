@@ -19,7 +19,7 @@ _ROLES = (
         "ERROR",
     ),
     (re.compile(r"^(?:FP\d+ )?warning:", re.MULTILINE), "WARNING"),
-    (re.compile(r"^FP\d+ note:|^Next: |^ +next: |^ +do: ", re.MULTILINE), "MIGRATE_LABEL"),
+    (re.compile(r"^FP\d+ note:|^Next: |^ +next: |^ +hint: ", re.MULTILINE), "MIGRATE_LABEL"),
     (
         re.compile(r"^check: 0 errors.*|^verify: .*; nothing differs\.|^Done: .*", re.MULTILINE),
         "SUCCESS",

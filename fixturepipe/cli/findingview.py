@@ -47,7 +47,7 @@ def _text(finding: Finding, next_command: NextCommand, file: Path | None) -> str
     if finding.fixed_by:
         lines.append(f"{_INDENT}fixed by {finding.fixed_by}")
     elif finding.hint:
-        lines.append(_wrapped(f"do: {next_command.completed(finding.hint)}"))
+        lines.append(_wrapped(f"hint: {next_command.completed(finding.hint)}"))
     return "\n".join(lines)
 
 

@@ -58,6 +58,9 @@ def findings(result: CheckResult, view: View) -> None:
         parts.append(f"{fixed:,} fixed")
     ignored = f" ({result.ignored:,} ignored)" if result.ignored else ""
     print(f"check: {', '.join(parts)}{ignored}")
+
+
+def _estimate(result: CheckResult) -> None:
     megabytes = max(1, round(result.estimate.bytes / 1e6))
     minutes = round(result.estimate.seconds / 60)
     how_long = f"about {minutes:,} minutes" if minutes > 1 else "a minute or less"
@@ -67,6 +70,7 @@ def findings(result: CheckResult, view: View) -> None:
 def checked(result: CheckResult, view: View) -> None:
     """What `check` found, and the next command of a run that has not begun."""
     findings(result, view)
+    _estimate(result)
     if result.ok and not view.directory.manifest.exists():
         print(f"Next: {view.next.line('run')}")
 

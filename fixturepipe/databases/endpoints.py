@@ -59,8 +59,8 @@ class Endpoint:
     settings: DatabaseSettings = field(repr=False)
 
     def title(self, role: str) -> str:
-        """How a sentence about it begins: "The source default", "The embedded server"."""
-        return "The embedded server" if self.name == EMBEDDED else f"The {role} {self.name}"
+        """How a sentence about it begins: 'The source "default"', 'The embedded server'."""
+        return "The embedded server" if self.name == EMBEDDED else f'The {role} "{self.name}"'
 
     @property
     def vendor(self) -> str:

@@ -148,7 +148,7 @@ RULES = _rules(
         "warning",
         "The value has more digits than the field stores ({limit}). It arrives as Django reads it,"
         " with fewer digits.",
-        "Nothing, if the digits do not matter.",
+        "Ignore this if the digits do not matter.",
     ),
     Rule(
         "FP117",
@@ -187,7 +187,7 @@ RULES = _rules(
         "note",
         "Django writes this IP address in another form, or refuses it, when it saves the object. It"
         " arrives as it is.",
-        "Nothing, or write it as Django does: without spaces, IPv6 shortened and in lower case.",
+        "Ignore this, or write it as Django does: no spaces, IPv6 shortened and in lower case.",
     ),
     Rule(
         "FP123",
@@ -239,20 +239,20 @@ RULES = _rules(
         "FP204",
         "note",
         "These generic foreign keys refer to objects that do not exist. They arrive as they are.",
-        "Nothing, if the objects were deleted on purpose.",
+        "Ignore this if the objects were deleted on purpose.",
     ),
     Rule(
         "FP205",
         "warning",
         "References to these rows use primary keys, not natural keys: {reason}.",
-        "Nothing for fixturepipe to work. `dumpdata --natural-foreign` and loaddata may fail, or"
-        " refer to another row.",
+        "fixturepipe needs no natural keys here, but `dumpdata --natural-foreign` and loaddata may"
+        " fail, or refer to another row.",
     ),
     Rule(
         "FP207",
         "note",
         "These rows refer to rows of {remote} that do not exist, which db_constraint=False allows.",
-        "Nothing, if that is intended.",
+        "Ignore this if it is intended.",
     ),
     Rule(
         "FP208",
@@ -278,7 +278,7 @@ RULES = _rules(
         "FP301",
         "note",
         "The target has no tables yet: its schema was not compared with the models.",
-        "Nothing: `fixturepipe run` migrates it.",
+        "`fixturepipe run` migrates it, then compares it.",
     ),
     Rule(
         "FP302",
@@ -286,7 +286,7 @@ RULES = _rules(
         "Source and target do not have the same migrations applied: their tables differ.",
         "Run `manage.py migrate` on both, with the same code.",
     ),
-    Rule("FP303", "note", "The model is not moved: {reason}.", "Nothing, if that is intended."),
+    Rule("FP303", "note", "The model is not moved: {reason}.", "Ignore this if it is intended."),
     Rule(
         "FP304",
         "warning",
@@ -349,7 +349,7 @@ RULES = _rules(
         "note",
         "The target compares text with {collation}, in which 'a' = 'A'. Unlike on SQLite, this"
         " applies to every lookup and every unique field.",
-        "Nothing, or set db_collation on the fields where case matters.",
+        "Ignore this, or set db_collation on the fields where case matters.",
     ),
     Rule(
         "FP315",
@@ -362,8 +362,8 @@ RULES = _rules(
         "warning",
         "The target's column is {actual}, and the model's is {expected}: the app has no migration"
         " for that.",
-        "Nothing, while the numbers fit (FP102 and FP103 name those that do not). Alter the column"
-        " for larger ones.",
+        "Ignore this while the numbers fit (FP102 and FP103 name those that do not). Alter the"
+        " column for larger ones.",
     ),
     Rule(
         "FP317",

@@ -145,7 +145,7 @@ def test_the_settings_are_found_in_manage_py(shop: Shop) -> None:
 def test_a_server_that_does_not_answer_is_refused(shop: Shop) -> None:
     shop.done("dump", "sites")
     message = refused(replace(shop, target="mysql://root@127.0.0.1:1/shop"), "load")
-    assert "mysql://root@127.0.0.1:1/shop cannot be used" in message
+    assert '"mysql://root@127.0.0.1:1/shop" cannot be used' in message
 
 
 def test_a_missing_database_is_refused_with_the_statement(
