@@ -35,8 +35,8 @@ migration whose Python code the target refuses. `options` is what the messages s
 seconds of the wall clock, from one run each on a machine with other work: they compare nothing.
 
 One trial fails: openedx-core has a CHECK with a regular expression, which MariaDB matches byte by
-byte. A Cyrillic letter in a code fits on SQLite and not there. `check` does not see that; `load`
-names the rows and leaves them out with `--on-error reject`.
+byte. A Cyrillic letter in a code fits on SQLite and not there. `check` names them now (FP209);
+`load` leaves them out with `--on-error reject`.
 
 """
 _COLUMNS = "| site | Django | rows | check | errors | options | run | result |"

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check.columntest import CHANGED, FINE, REFUSED_VALUE
 from fixturepipe.databases.fields import Field, has_built_in_column, root_field
-from fixturepipe.databases.packets import insert_accepted
+from fixturepipe.databases.packets import refused_rows
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.values import Column, Reader
 from fixturepipe.fixes.values import Verdict
@@ -84,9 +84,8 @@ class ColumnTrial:
 
     def _insert(self, values: Sequence[Any]) -> None:
         """Insert what the column takes."""
-        statement = f"INSERT INTO {_TABLE} VALUES (%s, %s)"
         rows = [(number, self._written(value)) for number, value in enumerate(values)]
-        insert_accepted(self._connection, _TABLE, statement, rows)
+        refused_rows(self._connection, _TABLE, rows)
 
     def _written(self, value: Any) -> Any:
         """The value as the load writes it."""

@@ -14,14 +14,15 @@ from typing import Any
 from django.db import DatabaseError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.check.rowtrial import RowWriter
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, connection_to
-from fixturepipe.databases.fields import Field, generated_fields, root_field, stored_fields
-from fixturepipe.databases.packets import insert_accepted
+from fixturepipe.databases.fields import Field, generated_fields, stored_fields
+from fixturepipe.databases.packets import refused_rows
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.databases.tablesql import UnwritableTableError, table_statements
-from fixturepipe.databases.values import Column, Reader, Unreadable
+from fixturepipe.databases.values import Column, Reader
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
 
@@ -60,6 +61,7 @@ class _Trial:
         self._target = target
         self._stored, self._generated = stored_fields(model), generated_fields(model)
         self._source_rows = Table(model, source, (*self._stored, *self._generated))
+        self._write = RowWriter(self._stored, source, target)
         keys = self._source_rows.key
         self._target_rows = Table(model, target, (*keys, *self._generated))
         self._columns = {
@@ -102,7 +104,7 @@ class _Trial:
             cursor.execute(statement)
 
     def _compare(self, page: list[Row]) -> None:
-        rows = [row for row in map(self._as_written, page) if row is not None]
+        rows = [row for row in map(self._write, page) if row is not None]
         self._insert(rows)
         keys = self._source_rows.key
         at = {field: number for number, field in enumerate(self._source_rows.fields)}
@@ -136,24 +138,8 @@ class _Trial:
         key = "|".join(str(part) for part in row[: len(self._source_rows.key)])
         self._examples[field].append(Example(key, f"{here!r} -> {there!r}"))
 
-    def _as_written(self, row: Row) -> list[Any] | None:
-        """The stored values as parameters; None if one is dirty, which other findings name."""
-        written = []
-        for field, raw in zip(self._stored, row, strict=False):
-            reader = self._columns[field].source
-            value = reader.value(raw)
-            if isinstance(value, Unreadable):
-                return None
-            if not (reader.is_raw or reader.is_json):
-                value = root_field(field).get_db_prep_value(value, self._target, prepared=False)
-            written.append(value)
-        return written
-
     def _insert(self, rows: list[list[Any]]) -> None:
         """Insert rows, without those that the target refuses, which other findings name."""
         quote = self._target.ops.quote_name
         names = ", ".join(quote(field.column) for field in self._stored)
-        places = ", ".join(["%s"] * len(self._stored))
-        table = quote(self._target_rows.name)
-        statement = f"INSERT INTO {table} ({names}) VALUES ({places})"
-        insert_accepted(self._target, table, statement, rows)
+        refused_rows(self._target, f"{quote(self._target_rows.name)} ({names})", rows)

@@ -159,7 +159,7 @@ class _Repairing:
 
     def _separates_rows(self, model: Model) -> bool:
         expressions = (each.fields for each in unique_expressions(model))
-        sets = (*unique_sets(model), *expressions, key_fields(model))
+        sets = (*self._target.unique_sets(model), *expressions)
         return any(self._fixes.of(f, model, s) for f in ("FP203", "FP208") for s in sets)
 
     def _separate(self, fix: Fix, model: Model, keys: list[Row]) -> None:

@@ -24,11 +24,18 @@ from fixturepipe.check.columntrial import KNOWN, ColumnTrial, is_unusual
 from fixturepipe.databases.catalog import Catalog, ColumnFacts
 from fixturepipe.databases.endpoints import TARGET, connection_to
 from fixturepipe.databases.expressions import UniqueExpressions
-from fixturepipe.databases.fields import Field, root_field
+from fixturepipe.databases.fields import Field, key_fields, root_field, stored_fields
+from fixturepipe.databases.integrity import unique_sets
 from fixturepipe.databases.migrations import RECORDED, MigrationKey
 from fixturepipe.databases.mysql import round_trip
 from fixturepipe.databases.packets import Rows, outcomes
 from fixturepipe.databases.tablenames import table_name
+from fixturepipe.databases.tablesql import (
+    CreateTable,
+    UnwritableTableError,
+    parse_create,
+    table_statements,
+)
 
 _BATCH = 200
 # The session's variables have the database's defaults as they were when it began.
@@ -54,6 +61,8 @@ _TRIALS = (
 # A server compares only the first kilobyte of a TEXT where it sorts, so it gets a VARCHAR; this is
 # the longest of which a row takes a few.
 _LONGEST = 3_500
+# The conditions of CHECK constraints that belong to types of columns.
+_OF_A_TYPE = re.compile(r"\(*(`[^`]+` >= 0|json_valid\(`[^`]+`\))\)*", re.IGNORECASE)
 _QUESTIONS = {"JSONField": "JSON_VALID(%s)", "UUIDField": "CAST(%s AS uuid) IS NOT NULL"}
 
 
@@ -69,6 +78,19 @@ def _batches(values: Sequence[Any], length: int) -> Iterator[list[Any]]:
         batch.append(value)
     if batch:
         yield batch
+
+
+def _planned_table(
+    model: type[models.Model], connection: BaseDatabaseWrapper
+) -> CreateTable | None:
+    """The table that Django would make for a model, if it has CHECK constraints."""
+    if not any(isinstance(each, models.CheckConstraint) for each in model._meta.constraints):
+        return None
+    try:
+        statements = table_statements(model, connection)
+    except UnwritableTableError:
+        return None
+    return statements.create if statements is not None else None
 
 
 @dataclass(frozen=True)
@@ -224,8 +246,44 @@ class TargetServer:
         """Whether the target has the constraint, or will have it once it is migrated."""
         if self._server is None or not self.has_tables:
             return True
-        table = table_name(model, self._server).lower()
-        return (table, constraint.name.lower()) in self.catalog.enforced_checks
+        names = self.catalog.enforced_checks.get(table_name(model, self._server).lower(), ())
+        return constraint.name.lower() in names
+
+    def checks(self, model: type[models.Model]) -> tuple[CreateTable, dict[str, str]] | None:
+        """The model's table as the target has it, or will have it, and the definitions of its CHECK
+        constraints by name; None if it has none, or the target cannot be asked about them.
+        """
+        if self._server is None or not self.may_make_temporary_tables:
+            return None
+        if not self.has_tables:
+            table = _planned_table(model, self._server)
+            return (table, table.checks()) if table is not None else None
+        name = table_name(model, self._server)
+        conditions = self.catalog.enforced_checks.get(name.lower(), {})
+        names = {n for n, condition in conditions.items() if not _OF_A_TYPE.fullmatch(condition)}
+        if not names:
+            return None
+        shown = self.query(f"SHOW CREATE TABLE {self._server.ops.quote_name(name)}")
+        table = parse_create(str(shown[0][1]))
+        if table is None:
+            return None
+        return table, {n: each for n, each in table.checks().items() if n.lower() in names}
+
+    def unique_sets(self, model: type[models.Model]) -> list[tuple[Field, ...]]:
+        """The sets of columns that are unique in every row: the model's, its key, and those of
+        further indexes that the target has.
+        """
+        sets = [*unique_sets(model), key_fields(model)]
+        if self._server is None:
+            return sets
+        known = {frozenset(field.column.lower() for field in fields) for fields in sets}
+        columns = {field.column.lower(): field for field in stored_fields(model)}
+        for index in self.catalog.unique_indexes.get(table_name(model, self._server).lower(), ()):
+            names = frozenset(name.lower() for name in index.columns)
+            if index.whole and names <= columns.keys() and names not in known:
+                known.add(names)
+                sets.append(tuple(field for name, field in columns.items() if name in names))
+        return sets
 
     def keeps_unique(self, expressions: UniqueExpressions) -> bool:
         """Whether the target has the index, or will have it once it is migrated."""

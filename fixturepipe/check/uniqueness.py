@@ -18,7 +18,7 @@ from fixturepipe.check.candidates import Candidates, names_of, shown_row
 from fixturepipe.check.target import TargetServer, TextColumn
 from fixturepipe.databases.expressions import UniqueExpressions, unique_expressions
 from fixturepipe.databases.fields import Field, key_fields, root_field
-from fixturepipe.databases.integrity import UniqueIndexes, unique_sets
+from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.findings.finding import Finding
@@ -90,9 +90,9 @@ def _sets(
     """Unique columns, those among them that the target compares as text, and whether the
     source itself keeps them unique."""
     enforced = UniqueIndexes(source).of(model)
-    for fields in (*unique_sets(model), key_fields(model)):
+    for fields in target.unique_sets(model):
         columns = frozenset(field.column for field in fields)
-        yield tuple(fields), _texts(fields, target), columns in enforced
+        yield fields, _texts(fields, target), columns in enforced
 
 
 def _texts(fields: Iterable[Field], target: TargetServer) -> dict[Field, TextColumn]:

@@ -76,11 +76,13 @@ _TABLES = (
     " LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE"
     " WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'"
 )
-# MySQL alone reads the comment: MariaDB enforces every constraint.
+# MariaDB enforces every constraint; its names are unique in a table, those of MySQL in a database.
 _CHECKS = (
-    "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS"
-    " WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'CHECK'"
-    " /*!80016 AND ENFORCED = 'YES' */"
+    "SELECT t.TABLE_NAME, t.CONSTRAINT_NAME, c.CHECK_CLAUSE"
+    " FROM information_schema.TABLE_CONSTRAINTS t JOIN information_schema.CHECK_CONSTRAINTS c"
+    " ON c.CONSTRAINT_SCHEMA = t.CONSTRAINT_SCHEMA AND c.CONSTRAINT_NAME = t.CONSTRAINT_NAME"
+    " /*!80016 AND t.ENFORCED = 'YES' */ /*M! AND c.TABLE_NAME = t.TABLE_NAME */"
+    " WHERE t.TABLE_SCHEMA = DATABASE() AND t.CONSTRAINT_TYPE = 'CHECK'"
 )
 _UNIQUE_INDEXES = (
     "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
@@ -128,9 +130,14 @@ class Catalog:
         }
 
     @cached_property
-    def enforced_checks(self) -> set[tuple[str, str]]:
-        """The CHECK constraints that are enforced: table and name, both in lower case."""
-        return {(table.lower(), name.lower()) for table, name in self._query(_CHECKS)}
+    def enforced_checks(self) -> dict[str, dict[str, str]]:
+        """The conditions of the CHECK constraints that are enforced, by table and name, both in
+        lower case.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for table, name, clause in self._query(_CHECKS):
+            found.setdefault(table.lower(), {})[name.lower()] = str(clause)
+        return found
 
     @cached_property
     def unique_indexes(self) -> dict[str, list[UniqueIndex]]:

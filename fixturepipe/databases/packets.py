@@ -9,7 +9,6 @@ ends at the first one that it refuses; what follows that one is sent again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.encoding import force_str
 
 from fixturepipe.databases.mysql import packet_size
+from fixturepipe.databases.queries import executed
 
 Value = TypeVar("Value")
 Rows = list[tuple[Any, ...]]
@@ -91,29 +91,34 @@ def _row(connection: BaseDatabaseWrapper, row: Sequence[Any]) -> str:
     return f"({','.join(values)})"
 
 
-def insert_rows(
-    connection: BaseDatabaseWrapper, statement: str, rows: Sequence[Sequence[Any]]
-) -> None:
-    """INSERT … VALUES of a few rows at a time, as many as a packet takes. Raises DatabaseError."""
-    with connection.cursor() as cursor:
-        # The driver joins rows up to this length, of text that is not escaped yet.
-        driver: Any = cursor.cursor.cursor
-        driver.max_stmt_length = min(driver.max_stmt_length, packet_size(connection) // 2)
-        cursor.executemany(statement, rows)
+def refused_rows(
+    connection: BaseDatabaseWrapper, table: str, rows: Iterable[Sequence[Any]]
+) -> list[int]:
+    """Insert rows into a table; gives the positions of those that the server refuses.
+
+    `table` is its name in SQL, perhaps with columns. The connection is to MySQL or MariaDB.
+    """
+    return list(_refused(connection, table, [_row(connection, row) for row in rows]))
 
 
-def insert_accepted(
-    connection: BaseDatabaseWrapper, table: str, statement: str, rows: Sequence[Sequence[Any]]
-) -> None:
-    """Insert rows into an empty table, all at once or else one by one, without refused ones."""
-    try:
-        insert_rows(connection, statement, rows)
-    except DatabaseError:
-        with connection.cursor() as cursor:
-            cursor.execute(f"DELETE FROM {table}")
-            for row in rows:
-                with suppress(DatabaseError):
-                    cursor.execute(statement, row)
+def _refused(
+    connection: BaseDatabaseWrapper, table: str, rows: Sequence[str], first: int = 0
+) -> Iterator[int]:
+    """Halves what is refused until the refused row is alone."""
+    if not rows:
+        return
+    if len(rows) == 1 or 4 * sum(map(len, rows)) <= min(_LONGEST, packet_size(connection)):
+        try:
+            executed(connection, f"INSERT INTO {table} VALUES {','.join(rows)}")
+        except DatabaseError:
+            if len(rows) == 1:
+                yield first
+                return
+        else:
+            return
+    middle = len(rows) // 2
+    yield from _refused(connection, table, rows[:middle], first)
+    yield from _refused(connection, table, rows[middle:], first + middle)
 
 
 def in_batches(

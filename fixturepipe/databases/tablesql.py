@@ -133,6 +133,19 @@ class CreateTable:
         """The columns among the definitions, by name."""
         return {m[1]: each for each in self.definitions if (m := _COLUMN.match(each))}
 
+    def needed_by(self, definition: str) -> dict[str, str]:
+        """The columns that a definition names, and those that these are computed from: their
+        definitions by name in lower case, in the order of the table.
+        """
+        columns = {name.lower(): each for name, each in self.columns().items()}
+        needed: set[str] = set()
+        more = {name.lower() for name in re.findall(_NAME, definition)} & columns.keys()
+        while more:
+            needed |= more
+            names = {n.lower() for each in more for n in re.findall(_NAME, columns[each])}
+            more = (names & columns.keys()) - needed
+        return {name: each for name, each in columns.items() if name in needed}
+
 
 @dataclass(frozen=True)
 class TableStatements:

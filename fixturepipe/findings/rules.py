@@ -265,7 +265,8 @@ RULES = _rules(
         "FP209",
         "error",
         "These rows break the target's CHECK constraint {constraint}: the load would stop.",
-        _CORRECT,
+        "Correct these rows in the source, then check again. Or leave them out: `fixturepipe run"
+        " --ignore FP209 --on-error reject`.",
     ),
     Rule(
         "FP210",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
-from django.db import IntegrityError, connections, models
-from django.db.models.functions import Length, Lower, NullIf
+from django.db import DatabaseError, IntegrityError, connections, models
+from django.db.models.functions import Cast, Concat, Length, Lower, NullIf
 
+from fixturepipe.check.constraints import broken_checks
 from fixturepipe.check.repair import Repair
 from fixturepipe.check.stage import CheckOptions, check
-from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints
+from fixturepipe.check.target import TargetServer
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
 from fixturepipe.events import ignore
 from fixturepipe.findings.finding import Finding
 from fixturepipe.fixes.declarations import Declaration
@@ -119,6 +122,87 @@ def test_conditions_of_any_form_are_asked_of_the_source(constrained: Endpoints) 
     assert "one_more" in finding.consequence
 
 
+# SQLite and the servers disagree on all of these for some row of SHORTS.
+DISAGREED = {
+    "a regular expression": models.Q(short__regex=r"^\w+$"),
+    "case": models.Q(short__startswith="a") | models.Q(short__contains="z"),
+    "a collation": ~models.Q(short__in=["abc", "z"]),
+    "length": models.lookups.LessThan(Length(Concat("short", "once")), 5),
+    "division": models.lookups.LessThan(models.F("positive") / models.Value(2), 2),
+    "a cast": models.lookups.Exact(Cast("short", models.IntegerField()), models.Value(0)),
+}
+SHORTS = ["abc", "Abc", "Жук", "a b", "ábc", "7", "7x", "Z "]
+
+
+def refused_rows(fill: Callable[[str, tuple[object, ...]], None]) -> list[int]:
+    """Those of the rows that the target itself refuses, by key."""
+    refused = []
+    for pk, short in enumerate(SHORTS, 1):
+        try:
+            fill(
+                "INSERT INTO loading_strict (id, short, once, small, positive)"
+                " VALUES (%s, %s, %s, 1, %s)",
+                (pk, short, str(pk), pk),
+            )
+        except DatabaseError:
+            refused.append(pk)
+    return refused
+
+
+@pytest.mark.parametrize(
+    "constrained", [pytest.param(q, id=name) for name, q in DISAGREED.items()], indirect=True
+)
+def test_the_target_says_itself_which_rows_break_a_check(
+    constrained: Endpoints, empty_target: Endpoint
+) -> None:
+    for pk, short in enumerate(SHORTS, 1):
+        strict(pk, short=short, positive=pk)
+    with connections[TARGET].cursor() as cursor:
+        refused = refused_rows(cursor.execute)
+        cursor.execute("DELETE FROM loading_strict")
+    named = {f.id: [row.pk for row in f.rows] for f in found(constrained)}
+    assert named == ({"FP209": refused} if refused else {})
+    # The same before the target has tables.
+    Endpoints("default", constrained.source, empty_target).open()
+    try:
+        ahead = list(broken_checks(Strict, connections[SOURCE], TargetServer.registered()))
+    finally:
+        constrained.open()
+    assert [(f.id, row.pk) for f in ahead for row in f.rows] == [("FP209", pk) for pk in refused]
+
+
+def test_a_check_that_only_the_target_has_is_met(both: Endpoints) -> None:
+    strict(1, short="a")
+    strict(2, short="b")
+    in_target("ALTER TABLE loading_strict ADD CONSTRAINT ours CHECK (short <> 'b' AND once <> '')")
+    try:
+        (finding,) = found(both)
+    finally:
+        in_target("ALTER TABLE loading_strict DROP CONSTRAINT ours")
+    assert (finding.id, finding.field, [e.pk for e in finding.examples]) == (
+        "FP209",
+        "short, once",
+        [2],
+    )
+    assert "constraint ours" in finding.consequence
+
+
+def test_a_unique_index_that_only_the_target_has_is_met(both: Endpoints) -> None:
+    strict(1, short="a")
+    strict(2, short="A")
+    strict(3, short="b", positive=2)
+    in_target("ALTER TABLE loading_strict ADD UNIQUE INDEX ours (short, positive)")
+    try:
+        (finding,) = found(both)
+    finally:
+        in_target("ALTER TABLE loading_strict DROP INDEX ours")
+    assert (finding.id, finding.field, [e.pk for e in finding.examples]) == (
+        "FP203",
+        "short, positive",
+        [1, 2],
+    )
+
+
 def test_a_condition_that_the_source_cannot_judge_is_a_warning(
     both: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +210,8 @@ def test_a_condition_that_the_source_cannot_judge_is_a_warning(
     condition = models.expressions.RawSQL("no_such_function(short)", (), models.BooleanField())
     constraint = models.CheckConstraint(**{CONDITION: condition}, name="gt0")
     monkeypatch.setattr(Strict._meta, "constraints", [constraint])
-    (finding,) = found(both)
+    facts = replace(TargetServer.registered().facts, may_make_temporary_tables=False)
+    (finding,) = broken_checks(Strict, connections[SOURCE], TargetServer.registered(facts))
     assert (finding.id, finding.level) == ("FP210", "warning")
     assert "no_such_function" in finding.consequence
 

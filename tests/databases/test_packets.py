@@ -58,6 +58,14 @@ def test_a_packet_is_not_longer_than_the_server_takes(
     assert proxy.round_trips == before + 3
 
 
+def test_refused_rows_are_found_by_halves(connection: BaseDatabaseWrapper, proxy: Proxy) -> None:
+    packets.results(connection, ["CREATE TEMPORARY TABLE t (n INT, CHECK (n % 100 <> 7))"])
+    before = proxy.round_trips
+    assert packets.refused_rows(connection, "t (n)", [(n,) for n in range(300)]) == [7, 107, 207]
+    assert proxy.round_trips - before < 60
+    assert packets.results(connection, ["SELECT COUNT(*) FROM t"]) == [[(297,)]]
+
+
 def test_a_session_is_open_after_a_few_round_trips(
     connection: BaseDatabaseWrapper, proxy: Proxy
 ) -> None:
