@@ -37,8 +37,7 @@ from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import shown
 from fixturepipe.errors import SourceDataError
 from fixturepipe.fixes.declarations import Declaration
-from fixturepipe.fixes.fixes import Fix, Fixes
-from fixturepipe.fixes.rowchange import RowChange
+from fixturepipe.fixes.fixes import Fix, Fixes, RowChange
 from fixturepipe.fixes.values import default
 
 Model = type[models.Model]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from django.db import models
@@ -10,13 +10,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import LOOKUP_SEP
 
 from fixturepipe.artifacts.changes import Change
-from fixturepipe.dump.changetexts import as_fixture_changes
+from fixturepipe.artifacts.records import object_text
+from fixturepipe.databases.fields import Field, dumped_fields, key_fields
+from fixturepipe.databases.jsontext import text_of_raw
 from fixturepipe.dump.keychoice import KeyChoice
 from fixturepipe.dump.snapshot import Snapshot
+from fixturepipe.dump.storedforms import StoredForms
 from fixturepipe.dump.transform import Transform
 from fixturepipe.events import Listener, Notice
 from fixturepipe.fixes.declarations import Declaration
-from fixturepipe.fixes.rowchange import RowChange
+from fixturepipe.fixes.fixes import RowChange
 
 
 class Repair(Protocol):
@@ -51,7 +54,7 @@ class Alterations:
         if self._repair is None:
             return
         with snapshot.writable() as copy:
-            for change in as_fixture_changes(self._repair(copy, chosen), copy):
+            for change in _fixture_changes(self._repair(copy, chosen), copy):
                 self._changes.setdefault(change.model.partition(".")[0], []).append(change)
         for declaration in self._repair.unused:
             listener(Notice("info", f"The fix {declaration} changed no row."))
@@ -82,3 +85,35 @@ def keep_natural_keys(transform: Transform, choice: KeyChoice) -> None:
         model._meta.label_lower: [path.partition(LOOKUP_SEP)[0] for path in paths]
         for model, paths in choice.models.items()
     }
+
+
+def _fixture_changes(
+    changes: Iterable[RowChange], connection: BaseDatabaseWrapper
+) -> Iterator[Change]:
+    """Each change with its values as JSON text: as the fixture has them, where it can."""
+    forms = StoredForms(connection)
+    for change in changes:
+        label = change.model._meta.label_lower
+        parts = _texts(forms, key_fields(change.model), change.key)
+        pk = parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
+        if change.field is None:
+            fields = dumped_fields(change.model)
+            texts = _texts(forms, fields, change.old)
+            values = dict(zip((field.name for field in fields), texts, strict=True))
+            yield Change(label, pk, None, object_text(label, pk, values), "null", change.rule)
+        else:
+            old, new = _texts(forms, [change.field] * 2, (change.old, change.new))
+            yield Change(label, pk, change.field.name, old, new, change.rule)
+
+
+def _texts(forms: StoredForms, fields: Sequence[Field], raws: Sequence[Any]) -> list[str]:
+    return [_text(forms, field, raw) for field, raw in zip(fields, raws, strict=True)]
+
+
+def _text(forms: StoredForms, field: Field, raw: Any) -> str:
+    try:
+        (text,) = forms.encoder(field)([raw])
+        text.encode()
+    except Exception:  # noqa: BLE001  (check has reported what is wrong with it)
+        return text_of_raw(raw)
+    return text

@@ -34,9 +34,8 @@ from fixturepipe.databases.sequences import highest_keys
 from fixturepipe.databases.tablenames import tables_named_for
 from fixturepipe.dump.alterations import Alterations, Repair
 from fixturepipe.dump.fingerprint import file_fingerprint, snapshot_fingerprint
-from fixturepipe.dump.keychoice import KeyChoice, choose_keys
+from fixturepipe.dump.keychoice import KeyChoice, choose_keys, natural_ids
 from fixturepipe.dump.keyedrows import KeyedRows
-from fixturepipe.dump.naturalids import natural_ids
 from fixturepipe.dump.options import DumpOptions
 from fixturepipe.dump.rowplan import RowPlan
 from fixturepipe.dump.snapshot import Snapshot, snapshot_of

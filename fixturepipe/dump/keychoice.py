@@ -7,7 +7,7 @@ permissions are always natural keys, since each database allocates the primary k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,15 +17,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.fields import Field, has_composite_key, key_fields, root_field
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
-from fixturepipe.databases.jsontext import Values
 from fixturepipe.databases.keyproof import UnprovenError, prove
 from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
-from fixturepipe.dump.computedkeys import ComputedKeys
+from fixturepipe.databases.plainquery import every_row
 from fixturepipe.errors import UsageError
 
 Model: TypeAlias = type[models.Model]
 ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
-LookUp: TypeAlias = Callable[[Values], dict[Any, str]]
 
 
 @dataclass(frozen=True)
@@ -50,19 +48,11 @@ class KeyChoice:
         return self.models[key.remote_field.model]
 
     @staticmethod
-    def look_up(key: ForeignKey, connection: BaseDatabaseWrapper) -> LookUp:
-        """Gives the computed natural keys of many references at once, as JSON text."""
-        return ComputedKeys(key.remote_field.model, key.target_field.attname, connection)
-
-    @staticmethod
     def must_exist(key: ForeignKey) -> bool:
         """Whether a dangling reference cannot be written: its key may be another row's there."""
-        return key.remote_field.model._meta.label_lower in NATURAL_PRIMARY and is_constrained(key)
-
-
-def is_constrained(key: ForeignKey) -> bool:
-    """False for `db_constraint=False`: the key may dangle on purpose."""
-    return bool(getattr(key, "db_constraint", True))
+        # With `db_constraint=False` the key may dangle on purpose.
+        is_constrained = bool(getattr(key, "db_constraint", True))
+        return key.remote_field.model._meta.label_lower in NATURAL_PRIMARY and is_constrained
 
 
 def is_lent_key(key: Field) -> bool:
@@ -171,3 +161,18 @@ def _renumbered(dumped: Iterable[Model]) -> Iterator[str]:
                     f"{model._meta.label_lower}.{field.name} holds keys of {lender}, which may "
                     "differ in the target: check these rows there"
                 )
+
+
+def natural_ids(chosen: Iterable[Model], alias: str) -> dict[str, list[tuple[list[Any], int]]]:
+    """For each label of content types and permissions its rows' natural keys and ids, by the id.
+
+    A target that has none yet gets these ids, so that what holds them as plain numbers or text
+    stays right: logs, JSON, generic references.
+    """
+    found: dict[str, list[tuple[list[Any], int]]] = {}
+    for model in chosen:
+        if model._meta.label_lower in NATURAL_PRIMARY:
+            rows = every_row(model, alias).order_by("pk")
+            values = rows.values_list("pk", *natural_key_paths(model))
+            found[model._meta.label_lower] = [(key, pk) for pk, *key in values]
+    return found

@@ -23,6 +23,7 @@ from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.jsontext import UnserializableError, Values
 from fixturepipe.databases.plainquery import PlainQuery
 from fixturepipe.databases.queries import rows_of
+from fixturepipe.dump.computedkeys import ComputedKeys
 from fixturepipe.dump.keychoice import KeyChoice, is_lent_key
 from fixturepipe.dump.storedforms import Encoder, Stored, StoredForms
 
@@ -175,7 +176,8 @@ class RowPlan:
         must_exist = choice.must_exist(field)
         # SQLite joins 64 tables at most, MySQL 61.
         if not choice.paths(field) or query.tables + MOST_JOINED > MOST_TABLES:
-            look_up = choice.look_up(field, self.connection)
+            remote, to = field.remote_field.model, field.target_field.attname
+            look_up = ComputedKeys(remote, to, self.connection)
             return Part(field.name, 1, _looked_up(look_up, encode, must_exist))
         query.select(query.join(field.name, whole=True))
         key = [
@@ -234,9 +236,7 @@ def _joined(encode_raw: Encoder, encode_key: PartEncoder, must_exist: bool) -> P
     return encode
 
 
-def _looked_up(
-    look_up: Callable[[Values], dict[Any, str]], encode_raw: Encoder, must_exist: bool
-) -> PartEncoder:
+def _looked_up(look_up: ComputedKeys, encode_raw: Encoder, must_exist: bool) -> PartEncoder:
     """A natural key that only an instance can compute, from a look-up of the batch."""
 
     def encode(columns: Columns) -> list[str]:

@@ -1,7 +1,7 @@
 """Stage 1: each app's rows, from one snapshot of the source, as a fixture in `1-dump/`.
 
     snapshot_of       one consistent state of the source      snapshot
-    select_…          which models, and which dumps remain    selection, reuse
+    select_…          which models, and which dumps remain    selection
     repair            applies the declared fixes              alterations (given by the pipeline)
     choose_keys       which references are natural keys       keychoice
     RowPlan           how each model is read and written      rowplan
@@ -42,12 +42,10 @@ from fixturepipe.dump.alterations import Alterations, Repair
 from fixturepipe.dump.appfile import KEPT_PROBLEMS, AppFile
 from fixturepipe.dump.dumpdata import dump_models
 from fixturepipe.dump.fingerprint import file_fingerprint, snapshot_fingerprint
-from fixturepipe.dump.keychoice import KeyChoice, choose_keys
-from fixturepipe.dump.naturalids import natural_ids
+from fixturepipe.dump.keychoice import KeyChoice, choose_keys, natural_ids
 from fixturepipe.dump.options import DumpOptions
-from fixturepipe.dump.reuse import app_fingerprint, keep_valid, select_with_reused
 from fixturepipe.dump.rowplan import RowPlan
-from fixturepipe.dump.selection import Selection
+from fixturepipe.dump.selection import Selection, app_fingerprint, keep_valid, select_with_reused
 from fixturepipe.dump.serializer import Problem
 from fixturepipe.dump.snapshot import snapshot_of
 from fixturepipe.dump.storedforms import StoredForms

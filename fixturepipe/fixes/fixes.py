@@ -34,6 +34,23 @@ class Fix:
 
 
 @dataclass(frozen=True)
+class RowChange:
+    """What a fix did to a row of the copy of the source: a value that was changed or, with `field`
+    None, a row that was left out.
+
+    `key` is the row's primary key; it, `old` and `new` are raw values. Of a row that was left out
+    `old` has the values of its `dumped_fields`, in their order. `rule` is the fix's name.
+    """
+
+    model: Model
+    key: tuple[Any, ...]
+    field: Field | None
+    old: Any
+    new: Any
+    rule: str
+
+
+@dataclass(frozen=True)
 class _Rule:
     """A declaration that was read: the finding's id or "", the model, the field."""
 
@@ -173,17 +190,10 @@ def misfit(name: str, field: Field, value: Any = None) -> str:
         return ""
     if field in key_fields(field.model):
         return "other rows may refer to a primary key, so its row can only be dropped"
-    return _MISFITS[name](field, value)
-
-
-def _no_truncate(field: Field, _: Any) -> str:
-    if isinstance(field, models.DecimalField) or (_is_text(field) and field.max_length):
-        return ""
-    return f"{field.name} is neither text with a max_length nor a decimal"
-
-
-def _no_null(field: Field, _: Any) -> str:
-    return "" if field.null else f"{field.name} does not allow NULL"
+    if name == "default":
+        return _no_default(field, value)
+    fits, otherwise = _FITTING[name]
+    return "" if fits(field) else f"{field.name} {otherwise}"
 
 
 def _no_default(field: Field, value: Any) -> str:
@@ -198,57 +208,33 @@ def _no_default(field: Field, value: Any) -> str:
     return ""
 
 
-def _no_rename(field: Field, _: Any) -> str:
-    return "" if _is_text(field) else f"{field.name} is not text, so it cannot take a suffix"
-
-
-def _no_replace(field: Field, _: Any) -> str:
-    if _is_text(field) or field.get_internal_type() == "JSONField":
-        return ""
-    return f"{field.name} is not text"
-
-
-def _no_prefix(field: Field, _: Any) -> str:
-    is_binary = field.get_internal_type() == "BinaryField"
-    return "" if _is_text(field) or is_binary else f"{field.name} is not text"
-
-
-def _no_epoch(field: Field, _: Any) -> str:
-    is_date = field.get_internal_type() in ("DateField", "DateTimeField")
-    return "" if is_date else f"{field.name} is neither a date nor a datetime"
+def _may_be_cut(field: Field) -> bool:
+    return isinstance(field, models.DecimalField) or bool(_is_text(field) and field.max_length)
 
 
 def _is_text(field: Field) -> bool:
-    return field.get_internal_type() in TEXTS and "IPAddress" not in field.get_internal_type()
+    return _is_of(*TEXTS)(field) and "IPAddress" not in field.get_internal_type()
 
 
-def _no_number(field: Field, _: Any) -> str:
-    numbers = (*INTEGERS, "DecimalField", "DurationField", "FloatField")
-    is_number = root_field(field).get_internal_type() in numbers
-    return "" if is_number else f"{field.name} is not a number"
+def _is_number(field: Field) -> bool:
+    return _is_of(*INTEGERS, "DecimalField", "DurationField", "FloatField")(root_field(field))
 
 
-def _no_boolean(field: Field, _: Any) -> str:
-    is_boolean = field.get_internal_type() == "BooleanField"
-    return "" if is_boolean else f"{field.name} is not a boolean"
+def _is_of(*kinds: str) -> Callable[[Field], bool]:
+    return lambda field: field.get_internal_type() in kinds
 
 
-def _no_utc(field: Field, _: Any) -> str:
-    is_datetime = field.get_internal_type() == "DateTimeField"
-    return "" if is_datetime else f"{field.name} is not a datetime"
-
-
-_MISFITS: Mapping[str, Callable[[Field, Any], str]] = {
-    "truncate": _no_truncate,
-    "null": _no_null,
-    "default": _no_default,
-    "rename": _no_rename,
-    "replace": _no_replace,
-    "epoch": _no_epoch,
-    "number": _no_number,
-    "boolean": _no_boolean,
-    "utc": _no_utc,
-    "prefix": _no_prefix,
+# The columns that each fix applies to, and what is said of all others.
+_FITTING: Mapping[str, tuple[Callable[[Field], bool], str]] = {
+    "truncate": (_may_be_cut, "is neither text with a max_length nor a decimal"),
+    "null": (lambda field: field.null, "does not allow NULL"),
+    "rename": (_is_text, "is not text, so it cannot take a suffix"),
+    "replace": (lambda field: _is_text(field) or _is_of("JSONField")(field), "is not text"),
+    "epoch": (_is_of("DateField", "DateTimeField"), "is neither a date nor a datetime"),
+    "number": (_is_number, "is not a number"),
+    "boolean": (_is_of("BooleanField"), "is not a boolean"),
+    "utc": (_is_of("DateTimeField"), "is not a datetime"),
+    "prefix": (lambda field: _is_text(field) or _is_of("BinaryField")(field), "is not text"),
 }
 
 NO_FIXES = Fixes()

@@ -31,6 +31,7 @@ def test_every_fix_is_documented() -> None:
 
 def test_every_fix_is_for_a_finding() -> None:
     assert set(FIXES_FOR) <= set(RULES)
+    assert {name for names in FIXES_FOR.values() for name in names} == set(FIX_NAMES)
 
 
 def test_rules_are_in_the_order_of_their_ids() -> None:
