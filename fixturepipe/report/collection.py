@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+
+from msgspec.structs import asdict
 
 from fixturepipe.artifacts.changes import read_changes
 from fixturepipe.artifacts.chunktimes import read_chunk_times
@@ -20,13 +22,13 @@ from fixturepipe.artifacts.state import (
     read_verification,
 )
 from fixturepipe.artifacts.syncs import Sync, read_syncs
-from fixturepipe.findings.record import read_check, read_rows
+from fixturepipe.findings.record import RecordedFinding, read_check, read_rows
 from fixturepipe.graph import ModelGraph
 from fixturepipe.report import data
 from fixturepipe.report.disclosure import Disclosure
 from fixturepipe.report.leftout import EXAMPLES, LeftOut, rejects_in
 from fixturepipe.report.timeline import timeline_of
-from fixturepipe.report.verdict import verdict_of
+from fixturepipe.report.verdict import Judgement
 
 # So many differences are in a report.
 MOST_DIFFERENCES = 200
@@ -54,7 +56,7 @@ def collected(
     return data.Report(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         values=disclosure.values,
-        verdict=verdict_of(state, verification, totals, models, syncs, disclosure, line),
+        verdict=Judgement(state, verification, totals, models, syncs).verdict(disclosure, line),
         run=_run(manifest, state, verification, times),
         totals=totals,
         models=models,
@@ -74,14 +76,11 @@ def collected(
             for label, of in sorted(manifest.stored.items())
             for name, how in sorted(of.items())
         ],
-        not_moved=[data.NotMoved(each.name, each.reason) for each in manifest.not_covered],
+        not_moved=manifest.not_covered,
         rejects=rejects_in(directory, disclosure),
-        schema_fixes=[
-            data.SchemaFix(c.model, list(c.fields), c.index, c.fix, c.statement, c.migration)
-            for c in manifest.schema_changes
-        ],
+        schema_fixes=manifest.schema_changes,
         syncs=[_sync(each) for each in syncs],
-        dumps=[data.DumpFile(d.file, d.objects, d.bytes, d.sha256) for d in manifest.dumps],
+        dumps=manifest.dumps,
         hashes=list(_hashes(directory, manifest)),
         commands=list(_commands(state, verification, disclosure, line)),
     )
@@ -126,21 +125,8 @@ def _models(
             status = "excepted"
         else:
             status = "equal"
-        yield data.Model(
-            each.label,
-            status,
-            rows.get(each.label),
-            each.dumped,
-            changed,
-            each.dropped,
-            each.arranged,
-            each.loaded,
-            rejected,
-            each.verified,
-            found.differing,
-            found.missing,
-            found.extra,
-        )
+        own = asdict(each) | {"rejected": rejected, "changed": changed}
+        yield data.Model(**own, status=status, source=rows.get(each.label), **asdict(found))
 
 
 def _source_rows(manifest: Manifest) -> dict[str, int]:
@@ -233,52 +219,35 @@ def _findings(directory: RunDirectory, disclosure: Disclosure) -> Iterator[data.
         if each.pk is not None and len(found) < EXAMPLES:
             found.append(data.Row(disclosure.key(each.pk), disclosure.value(each.value)))
     for finding in checked.findings:
-        about_rows = finding.id < "FP300"
-        yield data.Finding(
-            finding.id,
-            finding.level,
-            finding.model,
-            finding.field,
-            finding.count,
-            disclosure.text(finding.consequence) if about_rows else finding.consequence,
-            finding.hint,
-            finding.fixed_by,
-            rows.get((finding.id, finding.model, finding.field), []),
-        )
+        where, own = (finding.id, finding.model, finding.field), asdict(finding)
+        if finding.id < "FP300":
+            own["consequence"] = disclosure.text(finding.consequence)
+        yield data.Finding(**own, rows=tuple(rows.get(where, ())))
 
 
 def _target_findings(
     verification: Verification | None, disclosure: Disclosure
 ) -> Iterator[data.Finding]:
+    names = RecordedFinding.__struct_fields__
     for each in verification.findings if verification else []:
-        examples = each.get("rows") or []
-        yield data.Finding(
-            each["id"],
-            each["level"],
-            each["model"],
-            each["field"],
-            each["count"],
-            each["consequence"],
-            each["hint"],
-            rows=[
-                data.Row(disclosure.key(row["pk"]), disclosure.value(row["value"]))
-                for row in examples[:EXAMPLES]
-            ],
+        rows = tuple(
+            data.Row(disclosure.key(row["pk"]), disclosure.value(row["value"]))
+            for row in (each.get("rows") or [])[:EXAMPLES]
         )
+        yield data.Finding(**{name: each[name] for name in names if name in each}, rows=rows)
 
 
 def _differences(
     verification: Verification | None, disclosure: Disclosure
 ) -> Iterator[data.Difference]:
     for each in (verification.differences if verification else [])[:MOST_DIFFERENCES]:
-        has_values = each["kind"] == "value"
+        sides = [disclosure.value(each[side]) for side in ("source", "target")]
         yield data.Difference(
             each["kind"],
             each["model"],
             disclosure.key(each["pk"]),
             each["column"],
-            disclosure.value(each["source"]) if has_values else None,
-            disclosure.value(each["target"]) if has_values else None,
+            *(sides if each["kind"] == "value" else ()),
         )
 
 
@@ -296,18 +265,10 @@ def _fixes(directory: RunDirectory, disclosure: Disclosure) -> list[data.Fix]:
 
 
 def _sync(sync: Sync) -> data.SyncDone:
-    def total(counts: Mapping[str, int]) -> int:
-        return sum(counts.values())
-
-    return data.SyncDone(
-        sync.number,
-        sync.at,
-        total(sync.inserted),
-        total(sync.updated),
-        total(sync.deleted),
-        sync.seconds,
-        sync.verified,
-    )
+    counts = (sync.inserted, sync.updated, sync.deleted)
+    inserted, updated, deleted = (sum(each.values()) for each in counts)
+    seconds, verified = sync.seconds, sync.verified
+    return data.SyncDone(sync.number, sync.at, inserted, updated, deleted, seconds, verified)
 
 
 def _hashes(directory: RunDirectory, manifest: Manifest) -> Iterator[data.Hash]:

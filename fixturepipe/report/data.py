@@ -11,6 +11,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from fixturepipe.artifacts.manifest import Dump, NotCovered, SchemaChange
+from fixturepipe.artifacts.state import ModelState
+from fixturepipe.findings.record import RecordedFinding
+
 VERSION = 1
 
 Outcome = Literal[
@@ -80,23 +84,15 @@ class Totals(msgspec.Struct, frozen=True):
     nulled: int = 0
 
 
-class Model(msgspec.Struct, frozen=True):
+class Model(ModelState, frozen=True, kw_only=True):
     """One model's rows through the stages, as `Totals` has them.
 
     `status`: all rows are `equal`; equal but for rejected, dropped or changed ones (`excepted`);
     `different`; or not compared (`open`).
     """
 
-    label: str
     status: ModelStatus
     source: int | None = None
-    dumped: int | None = None
-    changed: int = 0
-    dropped: int = 0
-    arranged: int | None = None
-    loaded: int | None = None
-    rejected: int = 0
-    verified: int | None = None
     differing: int = 0
     missing: int = 0
     extra: int = 0
@@ -124,6 +120,11 @@ class Stage(msgspec.Struct, frozen=True):
     seconds: float
     objects: int
     finished: bool = True
+
+    @property
+    def rate(self) -> int | None:
+        """Objects a second; None for none."""
+        return round(self.objects / self.seconds) if self.objects and self.seconds else None
 
 
 class Chunks(msgspec.Struct, frozen=True):
@@ -182,18 +183,10 @@ class Row(msgspec.Struct, frozen=True):
     value: Any = None
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Finding(RecordedFinding, frozen=True):
     """A finding of `check` or `verify`, with its first rows; all are in findings.jsonl."""
 
-    id: str
-    level: str
-    model: str
-    field: str
-    count: int
-    consequence: str
-    hint: str
-    fixed_by: str = ""
-    rows: list[Row] = []
+    rows: tuple[Row, ...] = ()
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -239,13 +232,6 @@ class Stored(msgspec.Struct, frozen=True):
     altered: bool
 
 
-class NotMoved(msgspec.Struct, frozen=True):
-    """A model or a table that stays behind, and why."""
-
-    name: str
-    reason: str
-
-
 class Reject(msgspec.Struct, frozen=True):
     """Objects that were left out for the same reason, with the first of them.
 
@@ -262,17 +248,6 @@ class Reject(msgspec.Struct, frozen=True):
     rows: list[Row] = []
 
 
-class SchemaFix(msgspec.Struct, frozen=True):
-    """An index that the target has otherwise than the model says, because of a declared fix."""
-
-    model: str
-    fields: list[str]
-    index: str
-    fix: str
-    statement: str
-    migration: str
-
-
 class SyncDone(msgspec.Struct, frozen=True):
     """A sync after the run: its counts of rows, and whether the target was equal afterwards."""
 
@@ -283,15 +258,6 @@ class SyncDone(msgspec.Struct, frozen=True):
     deleted: int
     seconds: float
     verified: bool | None
-
-
-class DumpFile(msgspec.Struct, frozen=True):
-    """A dump and the sha256 of its bytes."""
-
-    file: str
-    objects: int
-    bytes: int
-    sha256: str
 
 
 class Hash(msgspec.Struct, frozen=True):
@@ -328,10 +294,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     target_findings: list[Finding] = []
     fixes: list[Fix] = []
     stored: list[Stored] = []
-    not_moved: list[NotMoved] = []
+    not_moved: list[NotCovered] = []
     rejects: list[Reject] = []
-    schema_fixes: list[SchemaFix] = []
+    schema_fixes: list[SchemaChange] = []
     syncs: list[SyncDone] = []
-    dumps: list[DumpFile] = []
+    dumps: list[Dump] = []
     hashes: list[Hash] = []
     commands: list[Command] = []

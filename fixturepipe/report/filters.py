@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sized
 from datetime import datetime
-from typing import Any
 
 from django.template import Library
 from django.utils.html import format_html
@@ -97,9 +96,3 @@ def label(name: str) -> SafeString:
     if not dot:
         return format_html("<span>{}</span>", model)
     return format_html('<span><span class="app">{}.</span><wbr>{}</span>', app, model)
-
-
-@register.filter
-def value(shown: Any) -> str:
-    """A value as the report has it; a dash for none."""
-    return _UNKNOWN if shown is None else str(shown)

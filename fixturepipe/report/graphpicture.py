@@ -46,16 +46,6 @@ class Node:
         name = self.model.label.partition(".")[2]
         return cut(name, _LETTERS - 2 * self.model.cyclic)
 
-    @property
-    def text_x(self) -> int:
-        """Where the name begins."""
-        return self.x + 8
-
-    @property
-    def text_y(self) -> int:
-        """The base line of the name."""
-        return self.y + 13
-
 
 @dataclass(frozen=True)
 class Group:

@@ -7,7 +7,7 @@ pictures. The style sheet and the script are files of this package, put into the
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from django.template import Context, Engine
 
-from fixturepipe.report.data import Model, Report, Stored
+from fixturepipe.report.data import Report
+from fixturepipe.report.filters import number
 from fixturepipe.report.graphpicture import graph_picture
-from fixturepipe.report.timepicture import stage_bars, timeline_picture
+from fixturepipe.report.timepicture import stage_bars, ticks, worker_bars
 
 _FILES = Path(__file__).parent
 _ORDER = ("different", "excepted", "open", "equal")
@@ -44,13 +45,14 @@ def page_of(report: Report) -> str:
         "script_hash": _csp_hash(script),
         "sections": sections,
         "section_ids": {section.id for section in sections},
-        "models": sorted(report.models, key=_by_status),
+        "models": sorted(report.models, key=lambda m: (_ORDER.index(m.status), m.label)),
         "unequal": any(model.status == "different" for model in report.models),
         "has_changes": any(model.changed or model.dropped for model in report.models),
-        "stored": _by_model(report.stored),
+        "stored": [(label, [*of]) for label, of in groupby(report.stored, lambda f: f.model)],
         "graph": graph_picture(report.graph),
         "bars": stage_bars(report.stages),
-        "timeline": timeline_picture(report.timeline),
+        "workers": worker_bars(report.timeline),
+        "ticks": ticks(report.timeline),
     }
     # Numbers and dates are texts of our own: the template needs no settings.
     return engine.get_template("page.html").render(Context(context, use_l10n=False, use_tz=False))
@@ -64,15 +66,8 @@ def _csp_hash(text: str) -> str:
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
-def _by_model(fields: Sequence[Stored]) -> list[tuple[str, list[Stored]]]:
-    return [(label, list(of)) for label, of in groupby(fields, key=lambda field: field.model)]
-
-
 def _sections(report: Report) -> Iterator[Section]:
-    def counted(number: int) -> str:
-        return f"{number:,}"
-
-    yield Section("models", "Models", counted(len(report.models)))
+    yield Section("models", "Models", number(len(report.models)))
     asked = (
         ("differences", "Differences", report.differences or report.target_findings),
         ("rejects", "Rejected rows", report.rejects),
@@ -83,15 +78,11 @@ def _sections(report: Report) -> Iterator[Section]:
     )
     for name, title, entries in asked:
         if entries:
-            yield Section(name, title, counted(len(entries)))
+            yield Section(name, title, number(len(entries)))
     if report.graph:
         yield Section("graph", "Dependencies")
     if report.stages or report.timeline:
         yield Section("time", "Time")
     if report.syncs:
-        yield Section("syncs", "Syncs since", counted(len(report.syncs)))
+        yield Section("syncs", "Syncs since", number(len(report.syncs)))
     yield Section("again", "Check it again")
-
-
-def _by_status(model: Model) -> tuple[int, str]:
-    return _ORDER.index(model.status), model.label

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Generic, TypeVar
 
 from fixturepipe.report.data import Block, Stage, Timeline, Worker
 from fixturepipe.report.filters import duration
@@ -14,75 +16,45 @@ from fixturepipe.report.filters import duration
 _WIDTH = 1000
 # Thinner than this nobody sees it.
 _THINNEST = 0.8
+# A line of background between two neighbors keeps them apart.
+_GAP = 0.6
+
+Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True)
-class StageBar:
-    """A stage, its share of the time of all stages, and its objects a second (None for few)."""
+class Bar(Generic[Drawn]):
+    """A stage, or a block of chunks, as a bar."""
 
-    stage: Stage
-    begin: float
-    width: float
-    rate: int | None
-
-
-@dataclass(frozen=True)
-class BlockBar:
-    """A block of chunks as a bar."""
-
-    block: Block
+    of: Drawn
     x: float
     width: float
 
 
-@dataclass(frozen=True)
-class WorkerBars:
-    """A worker's blocks, and the percentage of the time that it was busy."""
-
-    worker: Worker
-    bars: list[BlockBar]
-    busy: int
-
-
-@dataclass(frozen=True)
-class TimelinePicture:
-    """The timeline, with the times under its axis."""
-
-    timeline: Timeline
-    workers: list[WorkerBars]
-    ticks: list[str]
-
-
-def stage_bars(stages: Sequence[Stage]) -> list[StageBar]:
+def stage_bars(stages: Sequence[Stage]) -> list[Bar[Stage]]:
     """The stages as bars, each beginning where the one before it ends."""
     total = sum(stage.seconds for stage in stages) or 1.0
-    bars, at = [], 0.0
-    for stage in stages:
-        width = stage.seconds / total * _WIDTH
-        rate = round(stage.objects / stage.seconds) if stage.objects and stage.seconds else None
-        bars.append(StageBar(stage, round(at, 1), max(round(width, 1), _THINNEST), rate))
-        at += width
-    return bars
+    widths = [stage.seconds / total * _WIDTH for stage in stages]
+    begins = accumulate(widths, initial=0.0)
+    return [_bar(*each) for each in zip(stages, begins, widths, strict=False)]
 
 
-def timeline_picture(timeline: Timeline | None) -> TimelinePicture | None:
-    """The geometry of a timeline; None without one."""
+def worker_bars(timeline: Timeline | None) -> list[tuple[Worker, list[Bar[Block]]]]:
+    """The workers of a timeline, each with its blocks; none without one."""
     if timeline is None or not timeline.seconds:
-        return None
+        return []
     scale = _WIDTH / timeline.seconds
-    workers = [
-        WorkerBars(
-            worker,
-            [_bar(block, scale) for block in worker.blocks],
-            min(100, round(100 * worker.busy / timeline.seconds)),
-        )
+    return [
+        (worker, [_bar(b, b.began * scale, b.seconds * scale - _GAP) for b in worker.blocks])
         for worker in timeline.workers
     ]
-    ends = [timeline.seconds * part / 4 for part in range(1, 5)]
-    return TimelinePicture(timeline, workers, ["0", *map(duration, ends)])
 
 
-def _bar(block: Block, scale: float) -> BlockBar:
-    # A line of background between two neighbors keeps them apart.
-    width = block.seconds * scale - 0.6
-    return BlockBar(block, round(block.began * scale, 1), max(round(width, 1), _THINNEST))
+def _bar(of: Drawn, x: float, width: float) -> Bar[Drawn]:
+    return Bar(of, round(x, 1), max(round(width, 1), _THINNEST))
+
+
+def ticks(timeline: Timeline | None) -> list[str]:
+    """The times under the axis of a timeline."""
+    seconds = timeline.seconds if timeline is not None else 0.0
+    return ["0", *(duration(seconds * part / 4) for part in range(1, 5))]

@@ -11,7 +11,7 @@ from fixturepipe.artifacts.chunktimes import ChunkTime
 from fixturepipe.report.data import GraphModel, Stage
 from fixturepipe.report.graphpicture import graph_picture
 from fixturepipe.report.timeline import MOST_BLOCKS, timeline_of
-from fixturepipe.report.timepicture import stage_bars, timeline_picture
+from fixturepipe.report.timepicture import stage_bars, worker_bars
 
 GRAPH = [
     GraphModel("auth.user", [], 0, 1),
@@ -67,15 +67,14 @@ def test_many_chunks_are_joined_and_none_is_lost():
     assert len(blocks) <= MOST_BLOCKS
     assert sum(block.chunks for block in blocks) == 50_000
     assert sum(block.objects for block in blocks) == 100_000
-    picture = timeline_picture(timeline)
-    assert picture is not None
-    bars = [bar for worker in picture.workers for bar in worker.bars]
+    bars = [bar for _, own in worker_bars(timeline) for bar in own]
+    assert len(bars) == len(blocks)
     assert all(bar.x >= 0 and bar.x + bar.width <= 1001 for bar in bars)
 
 
 def test_the_bars_of_stages_follow_each_other():
     bars = stage_bars([Stage("dump", "", 1.0, 500), Stage("load", "", 3.0, 0, finished=False)])
-    assert [(bar.begin, bar.width, bar.rate) for bar in bars] == [
+    assert [(bar.x, bar.width, bar.of.rate) for bar in bars] == [
         (0, 250.0, 500),
         (250.0, 750.0, None),
     ]
