@@ -22,6 +22,7 @@ from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.arrange.stage import arrange
 from fixturepipe.artifacts.accounts import read_accounts
 from fixturepipe.artifacts.changes import Change, write_changes
+from fixturepipe.artifacts.jsonfile import now
 from fixturepipe.artifacts.keptsnapshot import (
     KeptSnapshot,
     draft_path,
@@ -33,13 +34,7 @@ from fixturepipe.artifacts.keptsnapshot import (
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rejects import rejected_objects
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.artifacts.syncs import (
-    loaded_directories,
-    now,
-    read_syncs,
-    remove_left,
-    write_sync,
-)
+from fixturepipe.artifacts.syncs import loaded_directories, read_syncs, remove_left, write_sync
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import UniqueIndexes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from fixturepipe.artifacts.jsonfile import now
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Unequal, Verification, write_verification
 from fixturepipe.check.options import CheckOptions
@@ -66,7 +66,7 @@ def keep_verification(
             for each in result.models
             if not each.ok
         },
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        at=now(),
         sample=options.sample,
         since=options.since,
     )

@@ -19,7 +19,7 @@ from fixturepipe.artifacts.accounts import read_accounts
 from fixturepipe.artifacts.manifest import read_manifest
 from fixturepipe.artifacts.ownership import run_ids
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.artifacts.stagetimes import StageRecorder
+from fixturepipe.artifacts.times import StageRecorder
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.config import Project, filled
 from fixturepipe.databases.embedded import EmbeddedServer

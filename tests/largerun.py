@@ -14,7 +14,6 @@ from pathlib import Path
 import msgspec
 
 from fixturepipe.artifacts.changes import Change, write_changes
-from fixturepipe.artifacts.chunktimes import ChunkTime, add_chunk_time
 from fixturepipe.artifacts.loadstatus import LoadStatus, write_load_status
 from fixturepipe.artifacts.manifest import (
     Arrangement,
@@ -30,10 +29,9 @@ from fixturepipe.artifacts.manifest import (
 )
 from fixturepipe.artifacts.rejects import Reason, write_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.artifacts.stagetimes import NAME as STAGES
-from fixturepipe.artifacts.stagetimes import StageTime
 from fixturepipe.artifacts.state import Unequal, Verification, write_verification
 from fixturepipe.artifacts.syncs import Sync, make_sync_directory, write_sync
+from fixturepipe.artifacts.times import STAGES, ChunkTime, StageTime, add_chunk_time
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.record import write_findings
 

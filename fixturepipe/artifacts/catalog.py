@@ -141,22 +141,9 @@ def _looked_up(
         with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
             query = "SELECT file FROM origin WHERE label = ? ORDER BY rowid"
             origins = tuple(row[0] for row in connection.execute(query, (label,)))
-            return set(_candidates(connection, label, lookup_key_of(pk))), origins
+            return set(_chunks_with(connection, label, [lookup_key_of(pk)])), origins
     except (sqlite3.Error, ValueError):
         return None, tuple(manifest.arrangement.inputs)
-
-
-def _candidates(connection: sqlite3.Connection, label: str, lookup_key: int) -> Iterator[int]:
-    query = (
-        "SELECT chunk.number, lookup_keys FROM content JOIN chunk USING (draft)"
-        " WHERE label = ? AND first <= ? AND last >= ?"
-    )
-    for number, blob in connection.execute(query, (label, lookup_key, lookup_key)):
-        lookup_keys = array("q")
-        lookup_keys.frombytes(blob)
-        at = bisect_left(lookup_keys, lookup_key)
-        if at < len(lookup_keys) and lookup_keys[at] == lookup_key:
-            yield number
 
 
 def _as_written(pk: object) -> object:
@@ -179,7 +166,7 @@ def objects_with_keys(
     is written without "pk" has the key None.
     """
     catalog = directory.chunks / FILE
-    if manifest.arrangement is None or not catalog.exists():
+    if not keys or manifest.arrangement is None or not catalog.exists():
         return {}
     chunks = {chunk.number: chunk for chunk in manifest.arrangement.chunks}
     wanted = {key_text(key) for key in keys}
@@ -205,9 +192,9 @@ def _chunks_with(
     """The numbers of the chunks that may hold objects with these lookup keys, both ascending."""
     query = (
         "SELECT chunk.number, first, last, lookup_keys FROM content JOIN chunk USING (draft)"
-        " WHERE label = ? ORDER BY chunk.number"
+        " WHERE label = ? AND first <= ? AND last >= ? ORDER BY chunk.number"
     )
-    for number, first, last, blob in connection.execute(query, (label,)).fetchall():
+    for number, first, last, blob in connection.execute(query, (label, lookups[-1], lookups[0])):
         start = bisect_left(lookups, first)
         among = lookups[start : bisect_right(lookups, last, start)]
         if among:

@@ -103,7 +103,7 @@ class FixtureFile:
         done = 0
         try:
             with self._open() as file:
-                text = GuardedText(file, self._refuse_text, lines=self.lines, surrogates=surrogates)
+                text = GuardedText(file, self.refuse, lines=self.lines, surrogates=surrogates)
                 found = parser.items(text, prefix, multiple_values=self.lines, buf_size=_BLOCK)
                 for item in found:
                     done += 1
@@ -126,9 +126,6 @@ class FixtureFile:
 
     def _open(self) -> IO[bytes]:
         return _OPENERS[self.compressed](self.path)
-
-    def _refuse_text(self, problem: str, position: str, hint: str) -> NoReturn:
-        self.refuse(problem, position=position, hint=hint)
 
     def _refuse_syntax(self, error: Exception, done: int) -> NoReturn:
         """ijson says what is wrong, but where only by quoting: find the byte."""
@@ -168,7 +165,7 @@ class FixtureFile:
                 at += len(block)
         return at, 0
 
-    def refuse(self, problem: str, *, position: str = "", hint: str = "") -> NoReturn:
+    def refuse(self, problem: str, position: str = "", hint: str = "") -> NoReturn:
         raise FixtureError(self.path, problem, position=position, hint=hint) from None
 
 

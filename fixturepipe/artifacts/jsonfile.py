@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,19 +28,46 @@ def json_text(value: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=1)
 
 
-def read_json(path: Path, kind: type[T], *, hint: str) -> T:
-    """Read a file as a type.
+class _Versioned(msgspec.Struct):
+    version: int
 
-    Raises FileNotFoundError, and RunDirectoryError with the hint for what cannot be read.
+
+def read_json(path: Path, kind: type[T], *, hint: str, version: int | None = None) -> T:
+    """Read a file as a type, which must have the version if one is given.
+
+    Raises FileNotFoundError, and RunDirectoryError for what cannot be read, with the hint for
+    what is damaged.
     """
     try:
-        return decoded(path, path.read_bytes(), kind, hint=hint)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise
     except OSError as error:
         raise RunDirectoryError(
-            f"{path} cannot be read: {error.strerror or error}", hint=hint
+            f"{path} cannot be read: {error.strerror or error}",
+            hint="Fix its permissions, or name another directory with --workdir.",
         ) from error
+    if version is not None:
+        found = decoded(path, content, _Versioned, hint=hint).version
+        if found != version:
+            raise RunDirectoryError(
+                f"{path} has version {found}; this fixturepipe knows {version}",
+                hint="Use the fixturepipe that made it, or start a new run with --workdir.",
+            )
+    return decoded(path, content, kind, hint=hint)
+
+
+def read_if_whole(path: Path, kind: type[T]) -> T | None:
+    """A file as a type; None if there is none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def now() -> str:
+    """The time as these files have it: an ISO datetime in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def decoded(path: Path, content: bytes, kind: type[T], *, hint: str) -> T:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 
 import msgspec
 
-from fixturepipe.artifacts.jsonfile import json_text
+from fixturepipe.artifacts.jsonfile import json_text, now, read_if_whole
 from fixturepipe.artifacts.ranges import Range, ranges
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 from fixturepipe.errors import FixturepipeError
@@ -89,7 +88,7 @@ class LoadStatusWriter:
         load_status = LoadStatus(
             run=self._run,
             target=self._target,
-            updated=datetime.now(UTC).isoformat(timespec="seconds"),
+            updated=now(),
             loaded=ranges(loaded),
             objects=sum(models.values()),
             models=models,
@@ -109,9 +108,6 @@ class LoadStatusWriter:
 
 def read_load_status(directory: RunDirectory, run: str) -> LoadStatus | None:
     """The load status of this run, or None where there is none that can be read."""
-    try:
-        content = (directory.path / NAME).read_bytes()
-        load_status = msgspec.json.decode(content, type=LoadStatus)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return load_status if load_status.run == run and load_status.version == VERSION else None
+    found = read_if_whole(directory.path / NAME, LoadStatus)
+    is_ours = found is not None and (found.run, found.version) == (run, VERSION)
+    return found if is_ours else None

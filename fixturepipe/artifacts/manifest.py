@@ -12,12 +12,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
-from fixturepipe.artifacts.jsonfile import decoded, write_json
+from fixturepipe.artifacts.jsonfile import now, read_json, write_json
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.errors import RunDirectoryError
 
@@ -242,10 +241,6 @@ class Manifest(msgspec.Struct, kw_only=True):
         return next((s.label for s in self.schema if label in s.proxies), label)
 
 
-class _Versioned(msgspec.Struct):
-    version: int
-
-
 def write_manifest(directory: RunDirectory, manifest: Manifest) -> None:
     """Write the manifest, whole."""
     write_json(directory.manifest, manifest)
@@ -267,8 +262,7 @@ def open_run(directory: RunDirectory) -> Manifest:
     directory.create()
     if directory.manifest.exists():
         return read_manifest(directory)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    manifest = Manifest(run=uuid.uuid4().hex, created=created)
+    manifest = Manifest(run=uuid.uuid4().hex, created=now())
     write_manifest(directory, manifest)
     return manifest
 
@@ -279,23 +273,10 @@ def read_manifest(directory: RunDirectory) -> Manifest:
     Raises RunDirectoryError where there is none, where it is of an unknown version and where
     it is damaged.
     """
-    path = directory.manifest
     try:
-        content = path.read_bytes()
+        return read_json(directory.manifest, Manifest, hint=_DAMAGED, version=VERSION)
     except FileNotFoundError:
         raise RunDirectoryError(
             f"{directory.path} holds no run: there is no manifest.json",
             hint="Start with `fixturepipe run`, or name another directory with --workdir.",
         ) from None
-    except OSError as error:
-        raise RunDirectoryError(
-            f"{path} cannot be read: {error.strerror or error}",
-            hint="Fix its permissions, or name another directory with --workdir.",
-        ) from error
-    version = decoded(path, content, _Versioned, hint=_DAMAGED).version
-    if version != VERSION:
-        raise RunDirectoryError(
-            f"{path} has version {version}; this fixturepipe knows {VERSION}",
-            hint="Use the fixturepipe that made it, or start a new run with --workdir.",
-        )
-    return decoded(path, content, Manifest, hint=_DAMAGED)

@@ -8,7 +8,6 @@ Both are written before the transaction ends that leaves the objects out.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,11 +36,6 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     hint: str = ""
 
 
-def rejects_path(directory: RunDirectory, name: str) -> Path:
-    """Where the objects of the chunk file `name` go."""
-    return directory.rejects / name
-
-
 def write_rejects(
     directory: RunDirectory,
     name: str,
@@ -50,24 +44,22 @@ def write_rejects(
 ) -> None:
     """Keep what was left out of chunk file `name`, replacing what an earlier try left out."""
     directory.rejects.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-    path = rejects_path(directory, name)
-    write_json(_reasons_path(path), reasons)
+    path, reasons_path = rejects_paths(directory, name)
+    write_json(reasons_path, reasons)
     with fixture_writer(path) as writer:
         writer.write([encode_value(each) for each in objects])
 
 
 def rejects_paths(directory: RunDirectory, name: str) -> tuple[Path, Path]:
     """Where the objects of the chunk file `name` go, and where the reasons."""
-    path = rejects_path(directory, name)
-    return path, _reasons_path(path)
+    path = directory.rejects / name
+    return path, path.with_suffix(_SUFFIX)
 
 
 def remove_rejects(directory: RunDirectory, name: str) -> None:
     """Nothing of chunk file `name` is left out any more."""
-    path = rejects_path(directory, name)
-    for each in (path, _reasons_path(path)):
-        with contextlib.suppress(FileNotFoundError):
-            each.unlink()
+    for path in rejects_paths(directory, name):
+        path.unlink(missing_ok=True)
 
 
 def read_reasons(directory: RunDirectory) -> Iterator[tuple[str, Reason]]:
@@ -89,7 +81,3 @@ def rejected_objects(directory: RunDirectory) -> dict[str, dict[str, dict[str, A
             for each in first_objects(path):
                 found.setdefault(each["model"], {})[key_text(each.get("pk"))] = each
     return found
-
-
-def _reasons_path(path: Path) -> Path:
-    return path.with_suffix(_SUFFIX)

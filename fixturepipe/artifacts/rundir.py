@@ -9,8 +9,8 @@
         findings.jsonl       every row of every finding of the last check
         check.json           the findings of the last check, without their rows
         changes.jsonl        what declared fixes changed (see `changes`)
-        stages.jsonl         when each stage ran (see `stagetimes`)
-        chunktimes.jsonl     when each chunk was loaded (see `chunktimes`)
+        stages.jsonl         when each stage ran (see `times`)
+        chunktimes.jsonl     when each chunk was loaded (see `times`)
         last-snapshot.sqlite3   the source as it was moved last (see `keptsnapshot`)
         server/              the embedded MariaDB, when it is the target
 

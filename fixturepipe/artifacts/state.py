@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from fixturepipe.artifacts.jsonfile import write_json
+from fixturepipe.artifacts.jsonfile import read_if_whole, write_json
 from fixturepipe.artifacts.loadstatus import LoadStatus, read_load_status
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
@@ -139,12 +139,8 @@ def forget_verification(directory: RunDirectory) -> None:
 
 def read_verification(directory: RunDirectory, run: str) -> Verification | None:
     """The last verification of this run, or None."""
-    try:
-        content = (directory.path / VERIFIED).read_bytes()
-        found = msgspec.json.decode(content, type=Verification)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return found if found.run == run else None
+    found = read_if_whole(directory.path / VERIFIED, Verification)
+    return found if found is not None and found.run == run else None
 
 
 def _next(

@@ -15,21 +15,20 @@ import json
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from fixturepipe.artifacts.catalog import objects_with_keys
+from fixturepipe.artifacts.jsonfile import read_json, write_json
 from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Manifest, Source, read_manifest
-from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory, atomic_file
-from fixturepipe.errors import RunDirectoryError
+from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory
 
 VERSION = 1
 NAME = "sync.json"
 DELETES = "deletes.jsonl"
+_DAMAGED = "Restore the run directory, or move the site again with a new --workdir."
 DIFFERENCES = ".differences.sqlite3"  # of use while the sync is at work only
 
 
@@ -56,11 +55,6 @@ class Sync(msgspec.Struct, kw_only=True, frozen=True):
         return sum(sum(each.values()) for each in counts)
 
 
-def now() -> str:
-    """The time of a sync, as `Sync.at` has it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def sync_directory_of(directory: RunDirectory, number: int) -> RunDirectory:
     """The directory of one sync, which is laid out as a run directory."""
     return RunDirectory(directory.syncs / f"{number:04d}")
@@ -76,8 +70,7 @@ def make_sync_directory(directory: RunDirectory, number: int) -> None:
 
 def write_sync(directory: RunDirectory, sync: Sync) -> None:
     """Put a sync's record in its place, whole."""
-    with atomic_file(sync_directory_of(directory, sync.number).path / NAME) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(sync), indent=1))
+    write_json(sync_directory_of(directory, sync.number).path / NAME, sync)
 
 
 def read_syncs(directory: RunDirectory) -> list[Sync]:
@@ -85,7 +78,8 @@ def read_syncs(directory: RunDirectory) -> list[Sync]:
 
     Raises RunDirectoryError for a record that is damaged or of an unknown version.
     """
-    found = [_read(path) for path in sorted(directory.syncs.glob(f"*/{NAME}"))]
+    paths = directory.syncs.glob(f"*/{NAME}")
+    found = [read_json(path, Sync, hint=_DAMAGED, version=VERSION) for path in paths]
     return sorted(found, key=lambda sync: sync.number)
 
 
@@ -174,24 +168,3 @@ def _deleted(directory: RunDirectory, label: str, keys: Collection[str]) -> set[
         for model, pk in read_deletes(directory)
         if model == label and (text := key_text(pk)) in wanted
     }
-
-
-class _Versioned(msgspec.Struct):
-    version: int
-
-
-def _read(path: Path) -> Sync:
-    try:
-        content = path.read_bytes()
-        version = msgspec.json.decode(content, type=_Versioned).version
-        if version == VERSION:
-            return msgspec.json.decode(content, type=Sync)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RunDirectoryError(
-            f"{path} cannot be read: {error}",
-            hint="Restore the run directory, or move the site again with a new --workdir.",
-        ) from error
-    raise RunDirectoryError(
-        f"{path} has version {version}; this fixturepipe knows {VERSION}",
-        hint="Use the fixturepipe that made it, or start a new run with --workdir.",
-    )

@@ -13,7 +13,7 @@ import msgspec
 from fixturepipe.artifacts.changes import ChangeCounts
 from fixturepipe.artifacts.manifest import Dump
 from fixturepipe.artifacts.records import FixtureWriter, fixture_writer
-from fixturepipe.artifacts.rejects import Reason, rejects_path
+from fixturepipe.artifacts.rejects import Reason, rejects_paths
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.dump.alterations import Alterations
 from fixturepipe.dump.serializer import Problem, Refused
@@ -80,8 +80,8 @@ class AppFile:
 
     def _reject(self, line: bytes, problems: Sequence[Problem]) -> None:
         if self._rejects is None:
-            path = rejects_path(self._directory, f"dump-{self.app}.json")
-            self._rejects = self._open(path), self._open(path.with_suffix(".reasons.json"))
+            objects_path, reasons_path = rejects_paths(self._directory, f"dump-{self.app}.json")
+            self._rejects = self._open(objects_path), self._open(reasons_path)
         objects, reasons = self._rejects
         objects.write([line])
         reasons.write([msgspec.json.encode(_reason(problems))])

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from fixturepipe.artifacts.jsonfile import now, read_if_whole
 from fixturepipe.artifacts.rundir import atomic_file
 from fixturepipe.findings.finding import Finding, Level
 from fixturepipe.findings.rows import SpooledRows
@@ -90,10 +90,7 @@ def write_findings(path: Path, findings: Iterable[Finding], scratch: Path) -> li
 
 def read_check(directory: Path) -> CheckRecord | None:
     """The last check of a run directory, or None where none can be read."""
-    try:
-        return msgspec.json.decode((directory / SUMMARY).read_bytes(), type=CheckRecord)
-    except (OSError, msgspec.DecodeError):
-        return None
+    return read_if_whole(directory / SUMMARY, CheckRecord)
 
 
 def read_rows(directory: Path) -> Iterator[FindingRow]:
@@ -106,10 +103,9 @@ def read_rows(directory: Path) -> Iterator[FindingRow]:
 
 
 def _write_summary(path: Path, findings: Iterable[Finding], scratch: Path) -> None:
-    at = datetime.now(UTC).isoformat(timespec="seconds")
     fields = RecordedFinding.__struct_fields__
     recorded = [RecordedFinding(*(getattr(each, name) for name in fields)) for each in findings]
     own = scratch / path.name
     with atomic_file(own) as file:
-        file.write(msgspec.json.encode(CheckRecord(at, recorded)))
+        file.write(msgspec.json.encode(CheckRecord(now(), recorded)))
     own.replace(path)

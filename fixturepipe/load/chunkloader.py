@@ -26,12 +26,12 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.artifacts.chunktimes import ChunkTime
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.ranges import numbers_in
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import remove_rejects, write_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
+from fixturepipe.artifacts.times import ChunkTime
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.ledger import Entry, Ledger
 from fixturepipe.databases.mysql import packet_size

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from django.db import Error as DatabaseError
 
-from fixturepipe.artifacts.chunktimes import add_chunk_time, forget_chunk_times
 from fixturepipe.artifacts.loadstatus import LoadStatusWriter
 from fixturepipe.artifacts.manifest import Chunk
+from fixturepipe.artifacts.times import add_chunk_time, forget_chunk_times
 from fixturepipe.databases.ledger import Entry
 from fixturepipe.errors import FixturepipeError
 from fixturepipe.events import StageAdvanced

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 
 from msgspec.structs import asdict
 
 from fixturepipe.artifacts.changes import read_changes
-from fixturepipe.artifacts.chunktimes import read_chunk_times
+from fixturepipe.artifacts.jsonfile import now
 from fixturepipe.artifacts.manifest import Chunk, Manifest, read_manifest
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.artifacts.stagetimes import StageTime, read_stage_times
 from fixturepipe.artifacts.state import (
     State,
     Unequal,
@@ -22,7 +20,8 @@ from fixturepipe.artifacts.state import (
     read_verification,
 )
 from fixturepipe.artifacts.syncs import Sync, read_syncs
-from fixturepipe.findings.record import RecordedFinding, read_check, read_rows
+from fixturepipe.artifacts.times import StageTime, read_chunk_times, read_stage_times
+from fixturepipe.findings.record import CheckRecord, RecordedFinding, read_check, read_rows
 from fixturepipe.graph import ModelGraph
 from fixturepipe.report import data
 from fixturepipe.report.disclosure import Disclosure
@@ -54,7 +53,7 @@ def collected(
     chunks = manifest.arrangement.chunks if manifest.arrangement else ()
     checked = read_check(directory.path)
     return data.Report(
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        made=now(),
         values=disclosure.values,
         verdict=Judgement(state, verification, totals, models, syncs).verdict(disclosure, line),
         run=_run(manifest, state, verification, times),
@@ -67,7 +66,7 @@ def collected(
             list(read_chunk_times(directory)), {chunk.number: chunk.objects for chunk in chunks}
         ),
         checked=checked.at if checked else "",
-        findings=list(_findings(directory, disclosure)),
+        findings=list(_findings(directory, checked, disclosure)) if checked else [],
         differences=list(_differences(verification, disclosure)),
         target_findings=list(_target_findings(verification, disclosure)),
         fixes=_fixes(directory, disclosure),
@@ -209,10 +208,9 @@ def _chunks(chunks: Sequence[Chunk], state: State) -> data.Chunks:
     )
 
 
-def _findings(directory: RunDirectory, disclosure: Disclosure) -> Iterator[data.Finding]:
-    checked = read_check(directory.path)
-    if checked is None:
-        return
+def _findings(
+    directory: RunDirectory, checked: CheckRecord, disclosure: Disclosure
+) -> Iterator[data.Finding]:
     rows: dict[tuple[str, str, str], list[data.Row]] = {}
     for each in read_rows(directory.path):
         found = rows.setdefault((each.id, each.model, each.field), [])

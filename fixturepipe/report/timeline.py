@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fixturepipe.artifacts.chunktimes import ChunkTime
+from fixturepipe.artifacts.times import ChunkTime
 from fixturepipe.report.data import Block, Timeline, Worker
 
 # A page with so many takes 200 KB for them.

@@ -23,6 +23,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.changes import Change
+from fixturepipe.artifacts.jsonfile import now
 from fixturepipe.artifacts.manifest import Manifest, write_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.syncs import (
@@ -31,7 +32,6 @@ from fixturepipe.artifacts.syncs import (
     LoadedObjects,
     Sync,
     make_sync_directory,
-    now,
     read_syncs,
     sync_directory_of,
     write_sync,

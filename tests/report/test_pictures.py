@@ -7,7 +7,7 @@ auth.user ◄── shop.customer ◄──► shop.address      shop.tag, alone
 
 from __future__ import annotations
 
-from fixturepipe.artifacts.chunktimes import ChunkTime
+from fixturepipe.artifacts.times import ChunkTime
 from fixturepipe.report.data import GraphModel, Stage
 from fixturepipe.report.graphpicture import graph_picture
 from fixturepipe.report.timeline import MOST_BLOCKS, timeline_of

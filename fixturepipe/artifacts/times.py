@@ -1,9 +1,15 @@
-"""When each stage ran and how long it took: `stages.jsonl`, a line for each time that one ended.
+"""When each stage ran and when each chunk was loaded, for the report.
+
+`stages.jsonl` has a line (here two) for each time that a stage ended. A process that is killed
+leaves none of the stage at hand.
 
     {"stage": "load", "command": "run", "began": "2026-01-31T12:00:00+00:00", "seconds": 4.2,
      "objects": 107000, "finished": true, "versions": {"fixturepipe": "0.1.0", …}}
 
-One object a line (here in two). A process that is killed leaves no line of the stage at hand.
+`chunktimes.jsonl` has a line for each chunk: its number, the worker (host and process id), the
+beginning as seconds since 1970, and the seconds until the commit.
+
+    [12, "db1:4711", 1769860800.25, 0.135]
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from fixturepipe.artifacts.jsonfile import add_line, read_lines
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.events import Event, Listener, StageFinished, StageStarted
 
-NAME = "stages.jsonl"
+STAGES, CHUNKS = "stages.jsonl", "chunktimes.jsonl"
 
 
 class StageTime(msgspec.Struct, frozen=True):
@@ -98,9 +104,34 @@ class StageRecorder:
             finished,
             self._versions(),
         )
-        add_line(self._directory.path / NAME, line)
+        add_line(self._directory.path / STAGES, line)
 
 
 def read_stage_times(directory: RunDirectory) -> list[StageTime]:
     """What the file has, in the order in which the stages ended; a line cut short is left out."""
-    return list(read_lines(directory.path / NAME, StageTime))
+    return list(read_lines(directory.path / STAGES, StageTime))
+
+
+class ChunkTime(msgspec.Struct, frozen=True, array_like=True):
+    """When a chunk was loaded; times are in seconds."""
+
+    number: int
+    worker: str
+    began: float
+    seconds: float
+
+
+def forget_chunk_times(directory: RunDirectory) -> None:
+    """The load begins with its first chunk."""
+    (directory.path / CHUNKS).unlink(missing_ok=True)
+
+
+def add_chunk_time(directory: RunDirectory, chunk: ChunkTime) -> None:
+    """Add a line, if the disk takes it."""
+    add_line(directory.path / CHUNKS, chunk)
+
+
+def read_chunk_times(directory: RunDirectory) -> Iterator[ChunkTime]:
+    """The last time of each chunk, in the order of their beginnings."""
+    found = {each.number: each for each in read_lines(directory.path / CHUNKS, ChunkTime)}
+    yield from sorted(found.values(), key=lambda each: each.began)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.artifacts.stagetimes import StageRecorder, read_stage_times
+from fixturepipe.artifacts.times import StageRecorder, read_stage_times
 from fixturepipe.events import Event, StageFinished, StageStarted
 
 
