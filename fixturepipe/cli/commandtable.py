@@ -19,17 +19,17 @@ from fixturepipe.cli.options import (
     NATURAL,
     ON_ERROR,
     ONLY_IDS,
-    OUTPUT,
     PROJECT,
     SCHEMA,
     SNAPSHOT,
     SYNC,
     TRANSFORM,
     VERIFY,
-    WHAT,
     WORKERS,
     YES,
+    output,
     positive,
+    what,
 )
 from fixturepipe.config import Option
 from fixturepipe.dump.options import DumpOptions
@@ -140,11 +140,10 @@ COMMANDS = (
         (VerifyOptions,),
         (WORKERS, *VERIFY),
         (
-            Option(
+            what(
                 "row",
                 "show one row as it is on both sides, and compare nothing else",
                 metavar="MODEL:PK",
-                group=WHAT,
                 example="shop.order:17",
             ),
         ),
@@ -154,21 +153,19 @@ COMMANDS = (
         "status",
         "show where this run stands and the next command",
         own=(
-            Option(
+            what(
                 "watch",
                 "while a command is running, show its progress, rate and remaining time",
-                convert=None,
+                None,
                 default=False,
-                group=WHAT,
                 example="",
             ),
-            Option(
+            what(
                 "graph",
                 "show the order of the models and what each needs: as text, as input for Graphviz "
                 "(dot), or drawn by it (svg)",
                 choices=("text", "dot", "svg"),
                 alone="text",
-                group=WHAT,
                 example="",
             ),
         ),
@@ -179,15 +176,14 @@ COMMANDS = (
         "inspect",
         "show what is in the dumps and chunks",
         own=(
-            Option(
+            what(
                 "model",
                 "the model of the object to find",
                 metavar="MODEL",
-                group=WHAT,
                 example="shop.order --pk 17",
             ),
-            Option("pk", "the primary key of the object to find", metavar="PK", group=WHAT),
-            Option("objects", "how many objects of a chunk to show", positive, 5, metavar="N"),
+            what("pk", "the primary key of the object to find", metavar="PK"),
+            output("objects", "how many objects of a chunk to show", positive, 5, metavar="N"),
         ),
         arguments=(Argument("chunks", "the numbers of chunks to show"),),
         group=TOOLS,
@@ -197,12 +193,11 @@ COMMANDS = (
         "report",
         "write an HTML page and report.json into the run directory",
         own=(
-            Option(
+            output(
                 "values",
                 "show values and text keys of rows, which may be personal data",
-                convert=None,
+                None,
                 default=False,
-                group=OUTPUT,
             ),
         ),
         group=TOOLS,
@@ -226,12 +221,11 @@ COMMANDS = (
         "remove the run's files and its ledger, after asking",
         own=(
             YES,
-            Option(
+            what(
                 "keep-ledger",
                 "leave the ledger in the target, and do not connect to it",
-                convert=None,
+                None,
                 default=False,
-                group=WHAT,
                 example="",
             ),
         ),

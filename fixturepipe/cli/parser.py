@@ -12,7 +12,7 @@ from typing import Any
 
 from fixturepipe import __version__
 from fixturepipe.cli.commandtable import COMMAND_GROUPS, COMMANDS, Argument, default_of
-from fixturepipe.cli.options import COMMON, GROUPS, OUTPUT, size
+from fixturepipe.cli.options import COMMON, GROUPS, size
 from fixturepipe.config import Option, Project
 
 _ABOUT = """\
@@ -117,8 +117,8 @@ def _add_options(
             groups[name] = parser.add_argument_group(name, _example(command, members))
             for option in members:
                 _add_option(groups[name], option, default_of(option, fills))
-    groups[OUTPUT].add_argument("-h", "--help", action="help", help="show this help")
-    return groups[OUTPUT]
+    groups["output"].add_argument("-h", "--help", action="help", help="show this help")
+    return groups["output"]
 
 
 def _example(command: str, members: Iterable[Option]) -> str | None:

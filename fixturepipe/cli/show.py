@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,6 @@ from fixturepipe.cli.nextcommand import NextCommand
 from fixturepipe.cli.nextsteps import after_differences, after_run, shown_key
 from fixturepipe.cli.objectview import ObjectView, shortened
 from fixturepipe.cli.output import Chunks, Cleaned, Contents, Places, Server
-from fixturepipe.cli.tables import table
 from fixturepipe.wording import counted
 
 if TYPE_CHECKING:
@@ -311,3 +310,25 @@ def _difference(difference: Difference) -> str:
         return where
     source, target = shortened(difference.source), shortened(difference.target)
     return f"{where}, {difference.column}: source {source}, target {target}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Lines of a table: numbers to the right with thousands separators, the rest to the left."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(head), *cells]) for i in range(len(head))]
+    right = [all(not row[i] or row[i][0].isdigit() for row in cells) for i in range(len(head))]
+
+    def line(parts: Sequence[str]) -> str:
+        padded = (
+            part.rjust(width) if to_the_right else part.ljust(width)
+            for part, width, to_the_right in zip(parts, widths, right, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([line(head), line(["-" * width for width in widths]), *map(line, cells)])
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fixturepipe.cli.colors import colored, is_colored
-from fixturepipe.cli.terminal import printable
+from fixturepipe.cli.terminal import colored, is_colored, printable
 from tests.shop import Shop, command
 
 
