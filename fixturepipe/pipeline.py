@@ -251,7 +251,7 @@ class Pipeline:
         and DanglingReferenceError for what the source cannot give; LoadError if the target
         refuses a row. Nothing is changed then.
         """
-        from fixturepipe.cutover import sync
+        from fixturepipe.sync.stage import sync
 
         recorded = self._listener.during(None if options.dry_run else "sync")
         with self._writing(), recorded:
@@ -266,7 +266,7 @@ class Pipeline:
             endpoints = self._endpoints.loadable()
             with readable(endpoints.source):
                 result = sync(self.directory, manifest, endpoints, options, self._listener)
-            if not options.dry_run and options.verify == "full":
+            if result.verify is not None and options.verify == "full":
                 run = manifest.run
                 keep_verification(self.directory, run, result.verify, VerifyOptions())
             return result
@@ -284,7 +284,6 @@ class Pipeline:
         Raises what the methods of the stages raise.
         """
         from fixturepipe.check.stage import check, check_tables
-        from fixturepipe.cutover import keep_snapshot
         from fixturepipe.dump.stage import check_options as check_dump_options
         from fixturepipe.dump.stage import dump
         from fixturepipe.load.stage import (
@@ -293,6 +292,7 @@ class Pipeline:
             load,
             prepare_target,
         )
+        from fixturepipe.sync.lastsnapshot import keep_snapshot
 
         with self._writing():
             require_fixable(self._endpoints.migrated_source(), dump_options.fix)

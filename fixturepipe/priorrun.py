@@ -56,7 +56,7 @@ def refuse_to_arrange_over(
     """Raise UsageError if other chunks would replace those of a finished run."""
     if manifest is None or manifest.arrangement is None:
         return
-    if files or options != _options_of(manifest.arrangement):
+    if files or options != arrange_options_of(manifest.arrangement):
         raise _replacing("its chunks were made from other files or with other options")
 
 
@@ -71,7 +71,7 @@ def arrange_again(manifest: Manifest) -> ArrangeOptions | None:
         arrangement.inputs == dumps or not set(arrangement.inputs) <= set(dumps)
     ):
         return None
-    return ArrangeOptions() if arrangement is None else _options_of(arrangement)
+    return ArrangeOptions() if arrangement is None else arrange_options_of(arrangement)
 
 
 def warn_of_changes(
@@ -104,7 +104,7 @@ def warn_of_changes(
         listener(Notice("warning", f"{text} `fixturepipe {command}` moves these changes too."))
 
 
-def _options_of(arrangement: Arrangement) -> ArrangeOptions:
+def arrange_options_of(arrangement: Arrangement) -> ArrangeOptions:
     """The options that the chunks were made with."""
     return ArrangeOptions(
         chunk_objects=arrangement.chunk_objects,

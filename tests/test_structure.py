@@ -4,10 +4,10 @@
          │
         cli/                         the only one that prints and exits
          │
-      pipeline  cutover              the only ones that import a stage's entry, `*/stage.py`
+      pipeline  sync/                the only ones that import a stage's entry, `*/stage.py`
       priorrun  handovers            parts of the pipeline
          │
-    check/  dump/  arrange/  load/  verify/  sync/   the stages: none imports another
+    check/  dump/  arrange/  load/  verify/   the stages: none imports another
          │
     databases/  fixes/  findings/  report/  artifacts/  graph   shared: none imports a stage
          │
@@ -28,8 +28,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fixturepipe"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ENTRIES = ("__main__", "management")
-PIPELINE = ("pipeline", "priorrun", "handovers", "cutover")
-STAGES = ("check", "dump", "arrange", "load", "verify", "sync")
+PIPELINE = ("pipeline", "priorrun", "handovers", "sync")
+STAGES = ("check", "dump", "arrange", "load", "verify")
 SHARED = ("databases", "fixes", "findings", "report", "artifacts", "graph")
 SINGLE = ("config", "errors", "events", "wording", "apps")
 # From the top down; a module imports none above it.

@@ -120,9 +120,6 @@ def _fields(kind: type[Any]) -> Iterator[tuple[str, Any]]:
 
     # The types that a class names but its module imports for type checkers alone.
     hints = get_type_hints(kind, localns={n: getattr(fixturepipe, n) for n in fixturepipe.__all__})
-    if kind is fixturepipe.SyncResult:
-        # No stage knows the class of another's result.
-        hints["verify"] = fixturepipe.VerifyResult | None
     names = [each.name for each in dataclasses.fields(kind)] if not _is_struct(kind) else hints
     return ((name, hints[name]) for name in names)
 

@@ -203,7 +203,7 @@ def synced(result: SyncResult, view: View) -> None:
         ]
         total = ["all", *(sum(each.values()) for each in counts)]
         print(table(["model", "inserted", "updated", "deleted"], [*rows, total]))
-    if result.dry_run:
+    if result.verify is None:  # a dry run
         wanted, seconds = counted(result.rows, "row"), f"{result.expected_seconds:,.0f} s"
         print(f"Nothing was changed. `sync` would change {wanted} and take about {seconds}.")
         return

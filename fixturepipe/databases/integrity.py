@@ -50,16 +50,32 @@ def orphan_examples(field: ForeignKey, connection: BaseDatabaseWrapper) -> Itera
         yield _example(row[:-1], row[-1])
 
 
-def orphan_rows(field: ForeignKey, connection: BaseDatabaseWrapper) -> list[Row]:
-    """The raw keys of the orphans, each followed by its dangling reference."""
-    return rows_of(connection, _select_orphans(field, connection))
+def orphan_rows(
+    field: ForeignKey,
+    connection: BaseDatabaseWrapper,
+    among: Sequence[Any] = (),
+    limit: int | None = None,
+) -> list[Row]:
+    """The raw keys of the orphans, each followed by its dangling reference.
+
+    Only those of which the reference is one of `among`, if that is given.
+    """
+    return rows_of(connection, _select_orphans(field, connection, among, limit), among)
 
 
-def _select_orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:
+def _select_orphans(
+    field: ForeignKey,
+    connection: BaseDatabaseWrapper,
+    among: Sequence[Any] = (),
+    limit: int | None = None,
+) -> str:
     quote = connection.ops.quote_name
     key = ", ".join(f"a.{quote(part.column)}" for part in key_fields(field.model))
     rest = _from_orphans(field, connection)
-    return f"SELECT {key}, a.{quote(field.column)} {rest} ORDER BY {key}"
+    if among:
+        rest += f" AND a.{quote(field.column)} IN ({', '.join(['%s'] * len(among))})"
+    most = f" LIMIT {limit}" if limit is not None else ""
+    return f"SELECT {key}, a.{quote(field.column)} {rest} ORDER BY {key}{most}"
 
 
 def _from_orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:

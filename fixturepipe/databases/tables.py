@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from django.db import models
@@ -27,7 +28,7 @@ from fixturepipe.databases.pages import (
     wide_columns,
 )
 from fixturepipe.databases.pages import Row as Row
-from fixturepipe.databases.queries import any_text, rows_of, value_of
+from fixturepipe.databases.queries import any_text, executed, rows_of, value_of
 from fixturepipe.databases.tablenames import table_name
 
 Key = tuple[Any, ...]
@@ -133,9 +134,14 @@ class Table:
 
     def with_keys(self, keys: Sequence[Key]) -> Iterator[list[Row]]:
         """Yield the rows that have one of the keys (values prepared for this connection)."""
-        most = (self.connection.features.max_query_params or PAGE_ROWS) // len(self.key)
-        for part in in_batches(self.connection, keys, max(1, most)):
-            yield self._fetch(self._among(part))
+        for condition in self._among(keys):
+            yield self._fetch(condition)
+
+    def delete(self, keys: Sequence[Key]) -> None:
+        """Delete the rows that have one of the keys (values prepared for this connection)."""
+        for condition in self._among(keys):
+            where, parameters = _where([condition])
+            executed(self.connection, f"DELETE FROM {self.quoted}{where}", parameters)
 
     def between(self, first: Any, last: Any) -> list[Row]:
         """The rows whose single key is between `first` and `last`, both included."""
@@ -208,16 +214,18 @@ class Table:
             return _server_text(self.connection)
         return nullcontext()
 
-    def _among(self, keys: Sequence[Key]) -> Condition:
+    def _among(self, keys: Sequence[Key]) -> Iterator[Condition]:
+        """Conditions that the rows with these keys meet, each for as many as a statement takes."""
         columns = ", ".join(map(self.column, self.key))
-        if len(self.key) == 1:
-            listed = ", ".join(["%s"] * len(keys))
-            return Condition(f"{columns} IN ({listed})", tuple(key[0] for key in keys))
-        each = f"({', '.join(['%s'] * len(self.key))})"
-        listed = ", ".join([each] * len(keys))
-        values = "VALUES " if self.connection.vendor == "sqlite" else ""
-        flat = tuple(value for key in keys for value in key)
-        return Condition(f"({columns}) IN ({values}{listed})", flat)
+        each = ", ".join(["%s"] * len(self.key))
+        values = ""
+        if len(self.key) > 1:
+            columns, each = f"({columns})", f"({each})"
+            values = "VALUES " if self.connection.vendor == "sqlite" else ""
+        most = (self.connection.features.max_query_params or PAGE_ROWS) // len(self.key)
+        for part in in_batches(self.connection, keys, max(1, most)):
+            listed = ", ".join([each] * len(part))
+            yield Condition(f"{columns} IN ({values}{listed})", tuple(chain.from_iterable(part)))
 
 
 def _beyond(

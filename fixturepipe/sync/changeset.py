@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from django.db import models
 
@@ -24,8 +24,11 @@ from fixturepipe.artifacts.records import FixtureWriter, fixture_writer
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 from fixturepipe.artifacts.syncs import DELETES, LoadedObject
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
+from fixturepipe.databases.tables import Key
+from fixturepipe.dump.keyedrows import KeyedRows, Written
+from fixturepipe.dump.serializer import Problem
 from fixturepipe.errors import SourceDataError
-from fixturepipe.sync.differences import DifferingRow, DifferingRows, Key
+from fixturepipe.sync.differences import DifferingRow, DifferingRows
 from fixturepipe.sync.foreign import ForeignRows
 from fixturepipe.sync.ownership import Ownership, different_fields
 from fixturepipe.wording import in_lines
@@ -34,38 +37,13 @@ Object = dict[str, Any]
 _NAMED = 20
 
 
-class Problem(Protocol):
-    """A value that no fixture can hold; `pk` is that of its object."""
-
-    @property
-    def pk(self) -> Any: ...
-
-
-class Written(Protocol):
-    """A row as an object; see `dump/keyedrows.py`."""
-
-    @property
-    def line(self) -> bytes | None: ...
-    @property
-    def changes(self) -> Sequence[Change]: ...
-    @property
-    def problems(self) -> Sequence[Problem]: ...
-
-
-class Rows(Protocol):
-    """A model's rows in one database, by raw key."""
-
-    def of(self, keys: Sequence[Key]) -> Sequence[Written | None]: ...
-    def transformed(self) -> Iterator[Sequence[Key]]: ...
-
-
 @dataclass(frozen=True)
 class ModelRows:
     """One model at both endpoints. `is_replaced`: rows that change are deleted and inserted."""
 
     model: type[models.Model]
-    ours: Rows
-    theirs: Rows
+    ours: KeyedRows
+    theirs: KeyedRows
     is_replaced: bool
 
     @property
@@ -288,7 +266,7 @@ class _Batch:
         return before is not None and self._ownership.is_own(self._table.model, before, theirs)
 
 
-def _read(rows: Rows, keys: Sequence[Key | None]) -> list[Written | None]:
+def _read(rows: KeyedRows, keys: Sequence[Key | None]) -> list[Written | None]:
     """The row of each key; None where there is no key."""
     found = iter(rows.of([key for key in keys if key is not None]))
     return [None if key is None else next(found) for key in keys]

@@ -6,15 +6,15 @@ import ast
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Key = tuple[Any, ...]
+from fixturepipe.databases.tables import Key
+from fixturepipe.dump.keyedrows import KeyedRows, comparable_key
+
 Kind = Literal["missing", "differing", "extra"]
-# The row of each key as a line of a fixture, None where there is none.
-ReadLines = Callable[[Sequence[Key]], Sequence[bytes | None]]
 
 _BATCH = 2_000
 
@@ -82,13 +82,7 @@ class DifferingRows:
 
     def batches(self, label: str) -> Iterator[list[DifferingRow]]:
         """Yield a model's rows, a few thousand at a time."""
-        query = (
-            "SELECT rowid, kind, ours, theirs, fields FROM row"
-            " WHERE label = ? AND rowid > ? ORDER BY rowid LIMIT ?"
-        )
-        last = 0
-        while rows := self._connection.execute(query, (label, last, _BATCH)).fetchall():
-            last = rows[-1][0]
+        for rows in self._pages("SELECT rowid, kind, ours, theirs, fields FROM row", label):
             yield [
                 DifferingRow(kind, _key(ours), _key(theirs), tuple(fields.split()))
                 for _, kind, ours, theirs, fields in rows
@@ -101,12 +95,7 @@ class DifferingRows:
 
     def removals(self, label: str) -> Iterator[list[Key]]:
         """Yield the keys that `remove` has noted, a few thousand at a time."""
-        query = (
-            "SELECT rowid, theirs FROM removal WHERE label = ? AND rowid > ? ORDER BY rowid LIMIT ?"
-        )
-        last = 0
-        while rows := self._connection.execute(query, (label, last, _BATCH)).fetchall():
-            last = rows[-1][0]
+        for rows in self._pages("SELECT rowid, theirs FROM removal", label):
             yield [key for _, text in rows if (key := _key(text)) is not None]
 
     def see(self, label: str, key: Key, line: bytes) -> None:
@@ -114,15 +103,13 @@ class DifferingRows:
         row = label, _text(key), _digest(line)
         self._connection.execute("INSERT INTO seen VALUES (?, ?, ?)", row)
 
-    def changed_since(self, label: str, read: ReadLines) -> Iterator[tuple[Key, bool]]:
-        """Yield the keys of rows that `see` has noted and `read` gives otherwise; whether gone."""
-        query = "SELECT rowid, theirs, digest FROM seen WHERE label = ? AND rowid > ? LIMIT ?"
-        last = 0
-        while rows := self._connection.execute(query, (label, last, _BATCH)).fetchall():
-            last = rows[-1][0]
-            keys = [ast.literal_eval(theirs) for _, theirs, _ in rows]
-            for key, line, row in zip(keys, read(keys), rows, strict=True):
-                if line is None or _digest(line) != row[2]:
+    def changed_since(self, label: str, rows: KeyedRows) -> Iterator[tuple[Key, bool]]:
+        """Yield the keys of rows that are not as `see` has noted them; whether they are gone."""
+        for seen in self._pages("SELECT rowid, theirs, digest FROM seen", label):
+            keys = [ast.literal_eval(theirs) for _, theirs, _ in seen]
+            for key, row, (_, _, digest) in zip(keys, rows.of(keys), seen, strict=True):
+                line = None if row is None else row.line
+                if line is None or _digest(line) != digest:
                     yield key, line is None
 
     def keep(self, label: str, pk: str) -> None:
@@ -133,6 +120,14 @@ class DifferingRows:
         """Whether `keep` has noted an object."""
         query = "SELECT 1 FROM kept WHERE label = ? AND pk = ?"
         return self._connection.execute(query, (label, pk)).fetchone() is not None
+
+    def _pages(self, select: str, label: str) -> Iterator[list[tuple[Any, ...]]]:
+        """A model's rows of one table, a few thousand at a time. `select` begins with rowid."""
+        query = f"{select} WHERE label = ? AND rowid > ? ORDER BY rowid LIMIT ?"
+        last = 0
+        while rows := self._connection.execute(query, (label, last, _BATCH)).fetchall():
+            last = rows[-1][0]
+            yield rows
 
     def _add(self, rows: Sequence[tuple[str | None, ...]]) -> None:
         with self._lock:
@@ -157,10 +152,9 @@ def _digest(line: bytes) -> bytes:
     return hashlib.blake2b(line, digest_size=16).digest()
 
 
-def _text(key: Sequence[Any]) -> str:
+def _text(key: Key) -> str:
     """A raw key as a Python literal; what has none (a datetime, a UUID) as its text."""
-    plain = (int, str, bytes, float, type(None))
-    return repr(tuple(part if isinstance(part, plain) else str(part) for part in key))
+    return repr(comparable_key(key))
 
 
 def _key(text: str | None) -> Key | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Literal
 
+from fixturepipe.dump.keyedrows import KeyedRows
 from fixturepipe.errors import ConfigurationError
-from fixturepipe.sync.differences import DifferingRows, ReadLines
+from fixturepipe.sync.differences import DifferingRows
 from fixturepipe.wording import counted, listed
 
 Act = Literal["added", "changed", "deleted"]
@@ -28,9 +29,9 @@ class ForeignRows:
         if len(keys) < _NAMED:
             keys.append(key)
 
-    def take_changed(self, label: str, found: DifferingRows, read: ReadLines) -> None:
+    def take_changed(self, label: str, found: DifferingRows, rows: KeyedRows) -> None:
         """Note the rows that are no longer as they were when `found` has seen them."""
-        for key, is_gone in found.changed_since(label, read):
+        for key, is_gone in found.changed_since(label, rows):
             self.add(label, "deleted" if is_gone else "changed", key[0] if len(key) == 1 else key)
 
     def refusal(self, target: str) -> ConfigurationError:
