@@ -58,6 +58,16 @@ class UniqueIndex:
 
 
 @dataclass(frozen=True)
+class Constraint:
+    """A foreign key: `column` of `table` refers to `to` of `remote`."""
+
+    table: str
+    column: str
+    remote: str
+    to: str
+
+
+@dataclass(frozen=True)
 class Trigger:
     """A trigger: `event` is INSERT, UPDATE or DELETE, `timing` BEFORE or AFTER."""
 
@@ -88,6 +98,12 @@ _UNIQUE_INDEXES = (
     "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
     " FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0"
 )
+_FOREIGN_KEYS = (
+    "SELECT TABLE_NAME, COLUMN_NAME, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME"
+    " FROM information_schema.KEY_COLUMN_USAGE"
+    " WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE()"
+    " AND REFERENCED_COLUMN_NAME IS NOT NULL ORDER BY TABLE_NAME, COLUMN_NAME"
+)
 _TRIGGERS = (
     "SELECT TRIGGER_NAME, EVENT_MANIPULATION, ACTION_TIMING, EVENT_OBJECT_TABLE"
     " FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"
@@ -98,7 +114,7 @@ _TRIGGERS = (
 class Catalog:
     """The tables of one database. Each question is asked once, when its answer is first needed.
 
-    `answers` are the rows of those of `QUESTIONS` that have been asked before.
+    `answers` are the rows of those of `QUESTIONS`, a part of them, that have been asked before.
     """
 
     QUESTIONS = (_COLUMNS, _TABLES, _CHECKS, _UNIQUE_INDEXES, _TRIGGERS)
@@ -150,6 +166,14 @@ class Catalog:
             columns = frozenset(column for column, _ in each if column is not None)
             whole = all(column is not None and not length for column, length in each)
             found.setdefault(table.lower(), []).append(UniqueIndex(index, columns, whole))
+        return found
+
+    @cached_property
+    def foreign_keys(self) -> dict[str, list[Constraint]]:
+        """The foreign keys of each table within this database."""
+        found: dict[str, list[Constraint]] = {}
+        for row in self._query(_FOREIGN_KEYS):
+            found.setdefault(row[0].lower(), []).append(Constraint(*row))
         return found
 
     @cached_property

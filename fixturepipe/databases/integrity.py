@@ -79,14 +79,19 @@ def _select_orphans(
 
 
 def _from_orphans(field: ForeignKey, connection: BaseDatabaseWrapper) -> str:
-    """FROM and WHERE of the orphans, as `a`."""
-    quote = connection.ops.quote_name
-    remote = quote(table_name(field.remote_field.model, connection))
-    column, there = quote(field.column), quote(field.target_field.column)
+    table, remote = (table_name(m, connection) for m in (field.model, field.remote_field.model))
+    return from_orphans(connection, table, field.column, remote, field.target_field.column)
+
+
+def from_orphans(
+    connection: BaseDatabaseWrapper, table: str, column: str, remote: str, to: str
+) -> str:
+    """FROM and WHERE of the rows `a` of a table whose `column` is in no row's column `to`."""
+    names = map(connection.ops.quote_name, (table, column, remote, to))
+    table, column, remote, to = names
     return (
-        f"FROM {quote(table_name(field.model, connection))} a"
-        f" LEFT JOIN {remote} b ON a.{column} = b.{there}"
-        f" WHERE a.{column} IS NOT NULL AND b.{there} IS NULL"
+        f"FROM {table} a LEFT JOIN {remote} b ON a.{column} = b.{to}"
+        f" WHERE a.{column} IS NOT NULL AND b.{to} IS NULL"
     )
 
 

@@ -56,6 +56,14 @@ def results(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> list[
     return found
 
 
+def row_counts(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> dict[str, int]:
+    """The number of rows of each of these tables that has any."""
+    names = sorted(tables)
+    quote = connection.ops.quote_name
+    counts = results(connection, [f"SELECT COUNT(*) FROM {quote(name)}" for name in names])
+    return {name: int(n) for name, ((n,),) in zip(names, counts, strict=True) if n}
+
+
 def last_result(connection: BaseDatabaseWrapper, statements: Iterable[str]) -> Rows:
     """The rows of the last of many statements, which are sent as they come. Raises the first error.
 

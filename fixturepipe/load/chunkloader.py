@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +31,7 @@ from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import remove_rejects, write_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.times import ChunkTime
+from fixturepipe.databases.catalog import Catalog
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.ledger import Entry, Ledger
 from fixturepipe.databases.mysql import packet_size
@@ -47,7 +47,6 @@ from fixturepipe.load.objects.saver import ChunkSaver, SaverOptions
 from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.options import PAUSES
 from fixturepipe.load.server.blocker import blocker_of
-from fixturepipe.load.server.constraints import ConstraintsByTable, constraints_of
 from fixturepipe.load.server.servererrors import NO_SUCH_ROW, hint_for, is_transient, server_message
 from fixturepipe.load.server.transaction import chunk_transaction
 
@@ -127,15 +126,12 @@ class ChunkLoader:
         self._connection = connection_to(alias)
         self._ledger = Ledger(self._connection, options.run)
         self._plans = ModelPlans(alias, notes)
+        self._catalog = Catalog(self._connection)
         self._resolver = KeyResolver(alias)
         self._reader = ChunkReader(self._plans)
         self._loaded = 0
         # The connection on which the ledger was looked at.
         self._seen: object = None
-
-    @cached_property
-    def _constraints(self) -> ConstraintsByTable:
-        return constraints_of(self._connection)
 
     def load(self, chunk: Chunk, then: Chunk | None = None) -> Outcome:
         """Load a chunk, exactly once. `then` is the one that will probably be next.
@@ -274,7 +270,7 @@ class ChunkLoader:
         with self._connection.constraint_checks_disabled() if read.deferred else nullcontext():
             saver.save(read)
             if read.deferred:
-                check_references(self._connection, saver, self._constraints)
+                check_references(self._connection, saver, self._catalog)
         if not read.deferred and any(p.code in NO_SUCH_ROW for p in saver.problems):
             raise _DeferForeignKeys
         return _Loaded(saver.models, saver.problems, read.sha256)

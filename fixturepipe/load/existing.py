@@ -18,14 +18,13 @@ from django.db import models, transaction
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.ledger import Entry
-from fixturepipe.databases.packets import in_batches
+from fixturepipe.databases.packets import in_batches, row_counts
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.load.objects.fixturefiles import read_fixture
 from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.rows import FixtureObject
 from fixturepipe.load.objects.valuenotes import ValueNotes
-from fixturepipe.load.server.tablemaker import row_counts
 from fixturepipe.load.server.target import own_rows_matter
 from fixturepipe.load.task import LoadTask
 

@@ -19,6 +19,7 @@ from fixturepipe.databases.endpoints import Endpoint, Endpoints, connection_to
 from fixturepipe.databases.fields import key_fields, root_field, stored_fields
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.migrations import MigrationKey
+from fixturepipe.databases.packets import row_counts
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.events import Listener
@@ -26,7 +27,7 @@ from fixturepipe.load.existing import ExistingRows
 from fixturepipe.load.options import LoadOptions
 from fixturepipe.load.preparation import models_of, models_of_source
 from fixturepipe.load.server.lock import loader_lock
-from fixturepipe.load.server.tablemaker import TableMaker, row_counts
+from fixturepipe.load.server.tablemaker import TableMaker
 from fixturepipe.load.task import LoadTask
 
 Model = type[models.Model]

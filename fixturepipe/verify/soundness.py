@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.catalog import Catalog
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import (
     UniqueIndexes,
@@ -18,7 +19,6 @@ from fixturepipe.databases.integrity import (
     orphans,
     unique_sets,
 )
-from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.sequences import next_keys
 from fixturepipe.databases.tablenames import folded, table_name
 from fixturepipe.findings.finding import Example, Finding, Level
@@ -42,19 +42,13 @@ def missing_foreign_keys(
     """FP505 for each foreign key of the models that the target's tables lack."""
     if connection.vendor != "mysql":
         return
-    there = {
-        (table.lower(), column.lower())
-        for table, column in rows_of(
-            connection,
-            "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE"
-            " WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IS NOT NULL",
-        )
-    }
+    catalog = Catalog(connection)
     for model in covered:
-        table = table_name(model, connection).lower()
+        found = catalog.foreign_keys.get(table_name(model, connection).lower(), ())
+        there = {each.column.lower() for each in found}
         for field in constrained_keys(model):
             is_ours = model._meta.managed and field.remote_field.model._meta.managed
-            if is_ours and (table, field.column.lower()) not in there:
+            if is_ours and field.column.lower() not in there:
                 yield RULES["FP505"].finding(model._meta.label_lower, field.name)
 
 

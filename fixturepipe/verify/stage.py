@@ -32,7 +32,7 @@ from fixturepipe.databases.fields import key_fields, root_field
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.mysql import further_connections, round_trip
-from fixturepipe.databases.packets import results
+from fixturepipe.databases.packets import row_counts
 from fixturepipe.databases.pages import PAGE_ROWS
 from fixturepipe.databases.sequences import highest_keys
 from fixturepipe.databases.tablenames import folded, table_name
@@ -284,9 +284,9 @@ def _worthwhile_threads(totals: Mapping[Model, int]) -> int:
 def _rows_of_target(compared: Iterable[Model]) -> dict[Model, int]:
     """The number of rows of each model's table in the target."""
     target = connection_to(TARGET)
-    tables = {model: Table(model, target).quoted for model in compared}
-    counts = results(target, [f"SELECT COUNT(*) FROM {table}" for table in tables.values()])
-    return {model: int(count) for model, ((count,),) in zip(tables, counts, strict=True)}
+    tables = {model: table_name(model, target) for model in compared}
+    found = row_counts(target, tables.values())
+    return {model: found.get(table, 0) for model, table in tables.items()}
 
 
 def check_options(options: VerifyOptions) -> None:

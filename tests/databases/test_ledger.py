@@ -14,7 +14,7 @@ from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.databases.ledger import Entry, Ledger, remove_ledger
 from fixturepipe.databases.packets import outcomes
 from fixturepipe.errors import LoadError
-from fixturepipe.load.server.lock import LoaderLock
+from fixturepipe.load.server.lock import loader_lock, lock_name
 
 RUN, OTHER = "a" * 32, "b" * 32
 
@@ -118,45 +118,38 @@ def test_the_tables_go_with_the_last_run(
 
 
 def test_the_lock_is_free_when_its_holder_is_gone(connection: BaseDatabaseWrapper) -> None:
-    first, second = LoaderLock(connection), LoaderLock(connection)
-    first.acquire()
-    first.acquire()
-    with pytest.raises(LoadError, match=r"running .* which has been idle for \d+ s") as taken:
-        second.acquire()
-    assert re.search(r"free the lock on the server: KILL \d+;", taken.value.hint)
-    first.release()
-    second.acquire()
-    second.release()
+    with loader_lock(connection):
+        with (
+            pytest.raises(LoadError, match=r"running .* which has been idle for \d+ s") as taken,
+            loader_lock(connection),
+        ):
+            pass
+        assert re.search(r"free the lock on the server: KILL \d+;", taken.value.hint)
+    with loader_lock(connection):
+        pass
 
 
 def test_a_lock_that_is_about_to_be_free_is_waited_for(connection: BaseDatabaseWrapper) -> None:
     """As that of a loader that was killed is, until the server has noticed."""
-    first, second = LoaderLock(connection), LoaderLock(connection)
-    first.acquire()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT IS_USED_LOCK(%s)", [first._name])
-        (holder,) = cursor.fetchone()
 
-    def kill() -> None:
+    def kill(holder: int) -> None:
         with connection.copy().cursor() as cursor:
             cursor.execute(f"KILL {holder}")
             cursor.db.close()
 
-    killer = threading.Timer(0.5, kill)
-    killer.start()
-    second.acquire()
-    killer.join()
-    second.release()
-    first.release()
+    with loader_lock(connection):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT IS_USED_LOCK(%s)", [lock_name(connection)])
+            killer = threading.Timer(0.5, kill, cursor.fetchone())
+        killer.start()
+        with loader_lock(connection):
+            killer.join()
 
 
 def test_databases_have_locks_of_their_own(
     connection: BaseDatabaseWrapper, second_target: Endpoint
 ) -> None:
-    first = LoaderLock(connection)
-    first.acquire()
-    Endpoints("default", second_target, second_target).open()
-    second = LoaderLock(connections[TARGET])
-    second.acquire()
-    second.release()
-    first.release()
+    with loader_lock(connection):
+        Endpoints("default", second_target, second_target).open()
+        with loader_lock(connections[TARGET]):
+            pass

@@ -27,7 +27,7 @@ from fixturepipe.errors import (
 )
 from fixturepipe.events import Event, Notice, StageAdvanced
 from fixturepipe.load.server import lock
-from fixturepipe.load.server.lock import LoaderLock
+from fixturepipe.load.server.lock import loader_lock
 from tests.apps.loading import models
 from tests.django_versions import needs_generated_fields
 from tests.loading import (
@@ -407,11 +407,11 @@ def test_a_second_loader_is_refused(
 ) -> None:
     directory = make_run(tmp_path / "run", SHADES)
     Endpoints("default", source, shared_target).open()
-    first = LoaderLock(connections[TARGET])
-    first.acquire()
-    with pytest.raises(LoadError, match="Another fixturepipe command is running on this database"):
+    with (
+        loader_lock(connections[TARGET]),
+        pytest.raises(LoadError, match="Another fixturepipe command is running on this database"),
+    ):
         load_into(shared_target, source, directory)
-    first.release()
     assert load_into(shared_target, source, directory).complete
 
 
@@ -445,12 +445,12 @@ def test_statements_with_emoji_of_other_sessions_stop_no_load(
     monkeypatch.setattr(lock, "_LOCK_WAIT", 0)
     directory = make_run(tmp_path / "run", SHADES)
     Endpoints("default", source, shared_target).open()
-    first = LoaderLock(connections[TARGET])
-    first.acquire()
     with statement_with_emoji(server):
-        with pytest.raises(LoadError, match="Another fixturepipe command is running"):
+        with (
+            loader_lock(connections[TARGET]),
+            pytest.raises(LoadError, match="Another fixturepipe command is running"),
+        ):
             load_into(shared_target, source, directory)
-        first.release()
         assert load_into(shared_target, source, directory).complete
 
 

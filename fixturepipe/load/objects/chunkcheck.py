@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.catalog import Catalog, Constraint
 from fixturepipe.databases.packets import in_batches, results
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.rows import RowProblem
 from fixturepipe.load.objects.saver import ChunkSaver
-from fixturepipe.load.server.constraints import Constraint, ConstraintsByTable
 
 _BATCH = 1_000
 
@@ -32,13 +32,13 @@ class _Question:
 
 
 def check_references(
-    connection: BaseDatabaseWrapper, saver: ChunkSaver, constraints: ConstraintsByTable
+    connection: BaseDatabaseWrapper, saver: ChunkSaver, catalog: Catalog
 ) -> None:
     """Check the chunk's references, and take back the objects with dangling ones."""
     again = True
     while again:
         again = False
-        questions = [*_questions(connection, saver, constraints)]
+        questions = [*_questions(connection, saver, catalog)]
         asked = [
             f"SELECT EXISTS (SELECT 1 FROM {each.plan.table} WHERE {each.condition})"
             for each in questions
@@ -50,10 +50,10 @@ def check_references(
 
 
 def _questions(
-    connection: BaseDatabaseWrapper, saver: ChunkSaver, constraints: ConstraintsByTable
+    connection: BaseDatabaseWrapper, saver: ChunkSaver, catalog: Catalog
 ) -> Iterator[_Question]:
     for plan, rows in saver.saved.items():
-        for constraint in constraints.get(plan.model._meta.db_table.lower(), ()):
+        for constraint in catalog.foreign_keys.get(plan.model._meta.db_table.lower(), ()):
             points_at_nothing = _points_at_nothing(connection, plan, constraint)
             for keys in in_batches(connection, rows, _BATCH):
                 condition = f"{plan.key_condition(keys)} AND {points_at_nothing}"

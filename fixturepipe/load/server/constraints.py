@@ -6,15 +6,15 @@ a reference without one may point at nothing on purpose.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.catalog import Catalog, Constraint
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import key_fields
+from fixturepipe.databases.integrity import from_orphans
 from fixturepipe.databases.packets import results
 from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.threads import connected_threads
@@ -26,72 +26,6 @@ _NAMED = 20
 _TOGETHER = 6
 
 
-@dataclass(frozen=True)
-class Constraint:
-    """A foreign key of a table: `column` points at `to` of table `remote`."""
-
-    table: str
-    column: str
-    remote: str
-    to: str
-
-
-@dataclass(frozen=True)
-class DanglingRow:
-    """A row whose reference points at nothing. `key` is its primary key, as the database has it."""
-
-    constraint: Constraint
-    key: tuple[Any, ...]
-    value: Any
-
-    def __str__(self) -> str:
-        c = self.constraint
-        key = self.key[0] if len(self.key) == 1 else self.key
-        return f"{c.table} {key}: {c.column} is {self.value}, which is not in {c.remote}.{c.to}"
-
-
-ConstraintsByTable: TypeAlias = "Mapping[str, Sequence[Constraint]]"
-
-
-def constraints_of(connection: BaseDatabaseWrapper) -> ConstraintsByTable:
-    """The foreign keys of this database, by table in lower case.
-
-    https://dev.mysql.com/doc/refman/9.4/en/information-schema-key-column-usage-table.html
-    """
-    found: dict[str, list[Constraint]] = {}
-    for table, *rest in rows_of(
-        connection,
-        "SELECT TABLE_NAME, COLUMN_NAME, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME"
-        " FROM information_schema.KEY_COLUMN_USAGE"
-        " WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE()"
-        " AND REFERENCED_COLUMN_NAME IS NOT NULL ORDER BY TABLE_NAME, COLUMN_NAME",
-    ):
-        found.setdefault(table.lower(), []).append(Constraint(table, *rest))
-    return found
-
-
-def dangling_rows(
-    connection: BaseDatabaseWrapper,
-    constraints: Sequence[tuple[type[models.Model], Constraint]],
-    limit: int,
-) -> Iterator[DanglingRow]:
-    """The first rows of whole tables that refer to no row, for each constraint of a model."""
-    quote = connection.ops.quote_name
-    dangling = [
-        f" FROM {quote(each.table)} child LEFT JOIN {quote(each.remote)} parent"
-        f" ON child.{quote(each.column)} = parent.{quote(each.to)}"
-        f" WHERE child.{quote(each.column)} IS NOT NULL AND parent.{quote(each.to)} IS NULL"
-        for _, each in constraints
-    ]
-    exist = results(connection, [f"SELECT EXISTS (SELECT 1{rows})" for rows in dangling])
-    for (model, each), rows, ((there_are,),) in zip(constraints, dangling, exist, strict=True):
-        if there_are:
-            keys = [f"child.{quote(field.column or '')}" for field in key_fields(model)]
-            columns = ", ".join([f"child.{quote(each.column)}", *keys])
-            (found,) = results(connection, [f"SELECT {columns}{rows} LIMIT {limit}"])
-            yield from (DanglingRow(each, tuple(key), value) for value, *key in found)
-
-
 def require_no_dangling_rows(
     alias: str, covered: Iterable[type[models.Model]], connections: int = 1
 ) -> None:
@@ -101,10 +35,10 @@ def require_no_dangling_rows(
     """
 
     def described(some: Sequence[tuple[type[models.Model], Constraint]]) -> list[str]:
-        return list(map(str, dangling_rows(connection_to(alias), some, _NAMED)))
+        return list(_dangling_rows(connection_to(alias), some))
 
     def constraints() -> list[tuple[type[models.Model], Constraint]]:
-        found = constraints_of(connection_to(alias))
+        found = Catalog(connection_to(alias)).foreign_keys
         return [(m, each) for m in covered for each in found.get(m._meta.db_table.lower(), ())]
 
     if connections == 1:
@@ -121,3 +55,23 @@ def require_no_dangling_rows(
             "\n".join(["Rows of the target refer to rows that do not exist:", *bad]),
             hint="Correct or delete these rows; then check again with `fixturepipe load`.",
         )
+
+
+def _dangling_rows(
+    connection: BaseDatabaseWrapper, constraints: Sequence[tuple[type[models.Model], Constraint]]
+) -> Iterator[str]:
+    """In words, the first rows that refer to no row, for each constraint of a model."""
+    quote = connection.ops.quote_name
+    orphans = [
+        from_orphans(connection, each.table, each.column, each.remote, each.to)
+        for _, each in constraints
+    ]
+    exist = results(connection, [f"SELECT EXISTS (SELECT 1 {rows})" for rows in orphans])
+    for (model, each), rows, ((there_are,),) in zip(constraints, orphans, exist, strict=True):
+        if there_are:
+            names = [*(field.column for field in key_fields(model)), each.column]
+            columns = ", ".join(f"a.{quote(name)}" for name in names)
+            where = f"which is not in {each.remote}.{each.to}"
+            for *key, value in rows_of(connection, f"SELECT {columns} {rows} LIMIT {_NAMED}"):
+                shown = key[0] if len(key) == 1 else tuple(key)
+                yield f"{each.table} {shown}: {each.column} is {value}, {where}"

@@ -25,7 +25,7 @@ from fixturepipe.artifacts.manifest import SchemaChange
 from fixturepipe.databases.coverage import LEDGER_PREFIX
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.migrations import MigrationKey, pending_migrations
-from fixturepipe.databases.queries import rows_of
+from fixturepipe.databases.packets import row_counts
 from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from fixturepipe.fixes.declarations import Declaration
@@ -42,8 +42,6 @@ from fixturepipe.load.server.servererrors import (
 )
 from fixturepipe.load.server.writtentables import WrittenTables
 
-_COUNTED_TOGETHER = 50
-
 Schema = Literal["migrate", "models"]
 
 
@@ -51,19 +49,6 @@ def tables_of(connection: BaseDatabaseWrapper) -> set[str]:
     """The tables of a database, the ledger's own left out."""
     found = connection.introspection.table_names()
     return {name for name in found if not name.startswith(LEDGER_PREFIX)}
-
-
-def row_counts(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> dict[str, int]:
-    """The number of rows of each of these tables that has any, asked for in few statements."""
-    found: dict[str, int] = {}
-    names = sorted(tables)
-    while some := names[:_COUNTED_TOGETHER]:
-        names = names[_COUNTED_TOGETHER:]
-        counts = (f"SELECT COUNT(*) FROM {connection.ops.quote_name(name)}" for name in some)
-        statement = " UNION ALL ".join(f"SELECT {i}, ({c})" for i, c in enumerate(counts))
-        rows = rows_of(connection, statement)
-        found |= {some[int(i)]: int(count) for i, count in rows if count}
-    return found
 
 
 class TableMaker:

@@ -28,9 +28,8 @@ from fixturepipe.databases.migrations import (
     difference,
     pending_migrations,
 )
-from fixturepipe.databases.packets import outcomes, results
+from fixturepipe.databases.packets import outcomes, results, row_counts
 from fixturepipe.errors import ConfigurationError
-from fixturepipe.load.server.tablemaker import row_counts
 from fixturepipe.wording import in_lines
 
 Migrations = Sequence[tuple[str, str]]
