@@ -11,8 +11,8 @@ import datetime
 import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 from django.apps import apps
 from django.conf import settings
@@ -20,7 +20,6 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.utils import format_number
 from django.utils import timezone
-from django.utils.duration import duration_string
 
 from fixturepipe.databases.fields import (
     Field,
@@ -30,6 +29,7 @@ from fixturepipe.databases.fields import (
     key_fields,
     root_field,
 )
+from fixturepipe.databases.jsontext import json_of_value
 from fixturepipe.databases.naturalkeys import natural_key_paths
 
 
@@ -43,81 +43,52 @@ def key_reader(label: str, to: str) -> Callable[[Any], Any] | None:
     model = apps.get_model(label)
     if to == "natural key":
         paths = natural_key_paths(model)
-        return _Parts([field_at(model, path) for path in paths]) if paths else None
+        fields = [field_at(model, path) for path in paths]
+        return partial(_parts, list(map(_reader, fields))) if fields else None
     if to == "pk" and has_composite_key(model):
-        return _Parts([root_field(field) for field in key_fields(model)])
-    field = field_at(model, to)
-    return _Value(field) if is_read_by_django(field) else None
+        return partial(_parts, [_reader(root_field(field)) for field in key_fields(model)])
+    return _reader(field_at(model, to))
 
 
-class _Parts:
-    """Reads a key of several fields: a list, or as dumpdata writes composite keys, its JSON."""
-
-    def __init__(self, fields: Sequence[Field]) -> None:
-        self._parts = [_Value(field) if is_read_by_django(field) else None for field in fields]
-
-    def __call__(self, key: Any) -> list[Any]:
-        parts = json.loads(key) if isinstance(key, str) else key
-        if not isinstance(parts, list | tuple) or len(parts) != len(self._parts):
-            raise ValueError(f"it has {len(self._parts)} parts")
-        return [
-            part if read is None or part is None else read(part)
-            for read, part in zip(self._parts, parts, strict=True)
-        ]
+def _reader(field: Field) -> Callable[[Any], Any] | None:
+    return partial(_value, field) if is_read_by_django(field) else None
 
 
-class _Value:
-    """Reads a key of one field."""
-
-    def __init__(self, field: Field) -> None:
-        self._field = field
-
-    def __call__(self, key: Any) -> Any:
-        field: Any = self._field
-        if isinstance(key, Decimal) and not isinstance(field, models.DecimalField):
-            key = float(key)  # as loaddata reads such a number
-        try:
-            value = field.to_python(key)
-            if isinstance(value, datetime.datetime):
-                value = _with_zone(value)
-            return self._plain(field.get_prep_value(value))
-        except ValidationError as error:
-            raise ValueError(" ".join(error.messages)) from error
-        except (TypeError, ArithmeticError, AttributeError) as error:
-            raise ValueError(str(error)) from error
-
-    def _plain(self, value: Any) -> Any:
-        field: Any = self._field
-        if isinstance(value, Decimal):
-            value = Decimal(str(format_number(value, field.max_digits, field.decimal_places)))
-            return int(value) if value == value.to_integral_value() else str(value)
-        if isinstance(value, float):
-            return int(value) if value.is_integer() and abs(value) < 1 << 53 else value
-        return _TEXTS.get(type(value), _as_it_is)(value)
+def _parts(readers: Sequence[Callable[[Any], Any] | None], key: Any) -> list[Any]:
+    """A key of several fields: a list, or as dumpdata writes composite keys, its JSON."""
+    parts = json.loads(key) if isinstance(key, str) else key
+    if not isinstance(parts, list | tuple) or len(parts) != len(readers):
+        raise ValueError(f"it has {len(readers)} parts")
+    return [
+        part if part is None or read is None else read(part)
+        for read, part in zip(readers, parts, strict=True)
+    ]
 
 
-def _with_zone(value: datetime.datetime) -> datetime.datetime:
-    """As DateTimeField takes a datetime without one, but without a warning."""
-    if settings.USE_TZ and timezone.is_naive(value):
-        return timezone.make_aware(value, timezone.get_default_timezone())
-    return value
+def _value(field: Any, key: Any) -> Any:
+    if isinstance(key, Decimal) and not isinstance(field, models.DecimalField):
+        key = float(key)  # as loaddata reads such a number
+    try:
+        value = field.to_python(key)
+        # As DateTimeField takes a datetime without a zone, but without a warning.
+        if settings.USE_TZ and isinstance(value, datetime.datetime) and timezone.is_naive(value):
+            value = timezone.make_aware(value, timezone.get_default_timezone())
+        return _plain(field, field.get_prep_value(value))
+    except ValidationError as error:
+        raise ValueError(" ".join(error.messages)) from error
+    except (TypeError, ArithmeticError, AttributeError) as error:
+        raise ValueError(str(error)) from error
 
 
-def _datetime_text(value: datetime.datetime) -> str:
-    return (value.astimezone(datetime.UTC) if value.tzinfo else value).isoformat()
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-_TEXTS: dict[type, Callable[[Any], Any]] = {
-    bool: int,
-    datetime.datetime: _datetime_text,
-    datetime.date: str,
-    datetime.time: str,
-    datetime.timedelta: duration_string,
-    UUID: str,
-    memoryview: lambda value: bytes(value).hex(),
-    bytes: bytes.hex,
-}
+def _plain(field: Any, value: Any) -> Any:
+    """A prepared value as JSON has it, one for all that are equal."""
+    if isinstance(value, Decimal):
+        value = Decimal(str(format_number(value, field.max_digits, field.decimal_places)))
+        return int(value) if value == value.to_integral_value() else str(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 1 << 53 else value
+    if isinstance(value, datetime.datetime) and value.tzinfo:
+        value = value.astimezone(datetime.UTC)
+    if isinstance(value, int):
+        return int(value)
+    return value if isinstance(value, str) else json.loads(json_of_value(value))
