@@ -13,7 +13,12 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, quote, urlencode
 
-_SCHEME = re.compile(r"[a-z][a-z0-9]*(-[a-z]+)?(?=:)", re.IGNORECASE)
+# The schemes that name an engine; of anything else before a colon nothing is known.
+_SCHEME = re.compile(
+    r"(mysql(2|gis|-connector)?|mariadb|sqlite|spatialite|postgres(ql)?|pgsql|postgis|oracle|mssql)"
+    r"(?=:)",
+    re.IGNORECASE,
+)
 _SERVER = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+-]*)://"
     # An escaped colon in the user is the one that comes before the password.
@@ -27,24 +32,6 @@ _FILE = re.compile(
     r"(?P<shown>(?:sqlite|spatialite)://(?:/[^?#]*|:memory:)?)(?P<query>\?.*)?", re.IGNORECASE
 )
 _SOCKET = "unix_socket"
-# The schemes that name an engine; of anything else before a colon nothing is known.
-_KNOWN = frozenset(
-    [
-        "mysql",
-        "mysql2",
-        "mysqlgis",
-        "mysql-connector",
-        "mariadb",
-        "sqlite",
-        "spatialite",
-        "postgres",
-        "postgresql",
-        "pgsql",
-        "postgis",
-        "oracle",
-        "mssql",
-    ]
-)
 
 
 def is_url(given: str) -> bool:
@@ -60,7 +47,7 @@ def shown_url(given: str) -> str:
         return file["shown"]
     if not (url := _SERVER.fullmatch(given)):
         scheme = _SCHEME.match(given)
-        return f"{scheme[0]}:…" if scheme and scheme[0].lower() in _KNOWN else "…"
+        return f"{scheme[0]}:…" if scheme else "…"
     user = f"{url['user']}@" if url["user"] else ""
     socket = _query(url["query"]).get(_SOCKET, "")
     query = f"?{urlencode({_SOCKET: socket}, safe='/')}" if socket else ""
