@@ -86,7 +86,7 @@ def _make_tables(task: LoadTask, tables: TableMaker, expected: list[MigrationKey
         ),
         (
             "The tables come from the models. These operations of migrations did not run:",
-            operations_not_run(expected) if schema == "models" else [],
+            operations_not_run(expected, task.target.connection) if schema == "models" else [],
         ),
     ):
         if lines:

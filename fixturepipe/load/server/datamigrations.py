@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, migrations, transaction
@@ -29,19 +28,8 @@ _KINDS: tuple[Any, ...] = (migrations.RunPython, migrations.RunSQL)
 _SIGNALS: tuple[Any, ...] = (pre_migrate, post_migrate)
 
 
-@dataclass(frozen=True)
-class PassedOver:
-    """An operation or a receiver that failed, and why."""
-
-    what: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.reason}"
-
-
 class DataMigrations:
-    """Passes over operations of one connection that fail; `passed_over` grows.
+    """Passes over operations of one connection that fail; `passed_over` says which, and why.
 
     It is a wrapper of the connection's `execute` too, which sees what Python code does there.
     """
@@ -49,7 +37,7 @@ class DataMigrations:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
         self._changes_schema = False
-        self.passed_over: list[PassedOver] = []
+        self.passed_over: list[str] = []
 
     def __call__(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
@@ -115,7 +103,7 @@ class DataMigrations:
         if not is_of_rows or is_transient(error):
             return False
         self._connection.enable_constraint_checking()
-        passed = PassedOver(what, _reason(error))
+        passed = f"{what}: {_reason(error)}"
         # A receiver may be called for each app.
         if passed not in self.passed_over:
             self.passed_over.append(passed)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 
 from django.apps import apps
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
@@ -20,7 +19,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 
-from fixturepipe.databases.migrations import MigrationKey, database_operations
+from fixturepipe.databases.migrations import MigrationKey, database_operations, sql_statements
 from fixturepipe.events import Listener, StageAdvanced, StageStarted, ignore
 
 # What a RunSQL makes that no model describes.
@@ -30,24 +29,6 @@ _MADE = re.compile(
     re.IGNORECASE,
 )
 _QUOTES = '`"[]'
-
-
-@dataclass(frozen=True)
-class OperationNotRun:
-    """An operation of a migration whose work the models do not describe.
-
-    `kind` is the operation's class name. `makes` are the triggers, views, indexes and the like
-    that its SQL makes, as far as its text shows; empty for Python code.
-    """
-
-    app: str
-    migration: str
-    kind: str
-    makes: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        made = f" ({', '.join(self.makes)})" if self.makes else ""
-        return f"{self.app}.{self.migration}: {self.kind}{made}"
 
 
 def create_model_tables(
@@ -86,40 +67,31 @@ def models_to_create(alias: str) -> list[type[models.Model]]:
     ]
 
 
-def operations_not_run(recorded: Iterable[MigrationKey]) -> list[OperationNotRun]:
+def operations_not_run(
+    recorded: Iterable[MigrationKey], connection: BaseDatabaseWrapper
+) -> list[str]:
     """The RunSQL, RunPython and unknown operations of the recorded migrations, in their order."""
     known = MigrationLoader(None, ignore_no_migrations=True).disk_migrations or {}
     return [
-        found
-        for key in recorded
-        if key in known
-        for operation in database_operations(known[key].operations)
-        if (found := _not_run(key, operation)) is not None
+        f"{app}.{name}: {described}"
+        for app, name in recorded
+        if (app, name) in known
+        for operation in database_operations(known[app, name].operations)
+        if (described := beyond_models(operation, connection))
     ]
 
 
-def _not_run(key: MigrationKey, operation: Operation) -> OperationNotRun | None:
+def beyond_models(operation: Operation, connection: BaseDatabaseWrapper) -> str:
+    """What the models do not describe of an operation; "" where they describe all of it.
+
+    Of a RunSQL also what it makes: triggers, views and the like, as far as its text shows.
+    """
     kind = type(operation).__name__
     if isinstance(operation, migrations.RunSQL):
-        makes = tuple(
-            f"{what.upper()} {name.strip(_QUOTES)}"
-            for what, name in _MADE.findall(_sql_text(operation.sql))
-        )
-        is_noop = operation.sql == migrations.RunSQL.noop
-        return None if is_noop else OperationNotRun(*key, kind, makes)
+        found = _MADE.findall(";\n".join(sql_statements(operation, connection)))
+        made = ", ".join(f"{what.upper()} {name.strip(_QUOTES)}" for what, name in found)
+        described = f"{kind} ({made})" if made else kind
+        return "" if operation.sql == migrations.RunSQL.noop else described
     if isinstance(operation, migrations.RunPython):
-        is_noop = operation.code is migrations.RunPython.noop
-        return None if is_noop else OperationNotRun(*key, kind)
-    is_known = type(operation).__module__.startswith("django.db.migrations.")
-    return None if is_known else OperationNotRun(*key, kind)
-
-
-def _sql_text(sql: object) -> str:
-    """RunSQL takes a text, a list of texts, or a list of pairs of text and parameters."""
-    if isinstance(sql, str):
-        return sql
-    if not isinstance(sql, (list, tuple)):
-        return str(sql)
-    return ";\n".join(
-        str(each[0]) if isinstance(each, (list, tuple)) else str(each) for each in sql
-    )
+        return "" if operation.code is migrations.RunPython.noop else kind
+    return "" if type(operation).__module__.startswith("django.db.migrations.") else kind

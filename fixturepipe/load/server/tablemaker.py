@@ -30,7 +30,7 @@ from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.schemafixes import schema_fixes
-from fixturepipe.load.server.datamigrations import DataMigrations, PassedOver
+from fixturepipe.load.server.datamigrations import DataMigrations
 from fixturepipe.load.server.failedmigration import StatementLog, failed_operation
 from fixturepipe.load.server.modeltables import create_model_tables
 from fixturepipe.load.server.servererrors import (
@@ -74,8 +74,8 @@ class TableMaker:
         self._referred: set[str] = set()
 
     @property
-    def passed_over(self) -> list[PassedOver]:
-        """The project's code that failed, whose rows come from the source."""
+    def passed_over(self) -> list[str]:
+        """The project's code that failed and why; its rows come from the source."""
         return self._data_migrations.passed_over
 
     def make(
