@@ -21,7 +21,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 
-OLDEST, NEWEST = (4, 2), (6, 1)
+_OLDEST, _NEWEST = (4, 2), (6, 1)
+SUPPORTED_DJANGO = "Django 4.2 to 6.1"
 # Without --target these aliases are taken, the first that there is.
 TARGETS = ("target", "mysql")
 
@@ -49,10 +50,10 @@ def _versions() -> Iterator[checks.CheckMessage]:
     # Every command on a project imports this module, and would take 10 ms more.
     from importlib.metadata import PackageNotFoundError, version
 
-    if not OLDEST <= django.VERSION[:2] <= NEWEST:
+    if not is_supported_django():
         yield checks.Error(
             f"fixturepipe does not support Django {django.get_version()}.",
-            hint=f"It supports Django {_dotted(OLDEST)} to {_dotted(NEWEST)}.",
+            hint=f"It supports {SUPPORTED_DJANGO}.",
             id="fixturepipe.E001",
         )
     try:
@@ -65,8 +66,9 @@ def _versions() -> Iterator[checks.CheckMessage]:
         )
 
 
-def _dotted(numbers: tuple[int, ...]) -> str:
-    return ".".join(map(str, numbers))
+def is_supported_django() -> bool:
+    """Whether the installed Django is one that fixturepipe supports."""
+    return _OLDEST <= django.VERSION[:2] <= _NEWEST
 
 
 def check_target(alias: str, database: Mapping[str, Any]) -> list[checks.CheckMessage]:

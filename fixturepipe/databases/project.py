@@ -13,6 +13,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from fixturepipe.apps import SUPPORTED_DJANGO, is_supported_django
 from fixturepipe.errors import ConfigurationError
 
 _NAME_IT = "Name it with --settings mysite.settings, and its directory with --pythonpath DIR."
@@ -23,17 +24,11 @@ _SET_UP = (
 )
 
 
-SUPPORTED_DJANGO = ((4, 2), (6, 1))
-
-
 def require_supported_django() -> None:
     """Raise ConfigurationError unless fixturepipe supports the installed Django."""
-    oldest, newest = SUPPORTED_DJANGO
-    if not oldest <= django.VERSION[:2] <= newest:
-        first, last = (".".join(map(str, version)) for version in SUPPORTED_DJANGO)
+    if not is_supported_django():
         raise ConfigurationError(
-            f"fixturepipe supports Django {first} to {last}; this environment has"
-            f" {django.get_version()}",
+            f"fixturepipe supports {SUPPORTED_DJANGO}; this environment has {django.get_version()}",
             hint="Install fixturepipe and a supported Django into one environment.",
         )
 
