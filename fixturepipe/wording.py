@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -17,12 +17,11 @@ def listed(names: Sequence[str], most: int, total: int | None = None) -> str:
     return f"{shown} and {more:,} more" if more > 0 else shown
 
 
-def in_lines(items: Iterable[object], most: int, total: int | None = None) -> list[str]:
-    """At most so many of the items, out of `total`, each on an indented line of its own."""
-    texts = [str(item) for item in items]
-    more = (len(texts) if total is None else total) - min(len(texts), most)
+def in_lines(items: Sequence[object], most: int) -> list[str]:
+    """At most so many of the items, each on an indented line of its own."""
+    more = len(items) - most
     rest = [f"  … and {more:,} more"] if more > 0 else []
-    return [*(f"  {text}" for text in texts[:most]), *rest]
+    return [*(f"  {item}" for item in items[:most]), *rest]
 
 
 def cut(text: str, length: int) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,6 @@ from pathlib import Path
 import MySQLdb
 
 from fixturepipe.artifacts.rundir import DIRECTORY_MODE, FILE_MODE
-from fixturepipe.databases.memory import buffer_pool_bytes
 from fixturepipe.errors import ConfigurationError
 
 # Longest waits in seconds; only a process that hangs takes them.
@@ -31,6 +31,14 @@ _WITHOUT_SOCKET_SECONDS = 10.0
 # sockaddr_un holds 108 bytes, MariaDB stops a little earlier.
 _SOCKET_PATH_LIMIT = 103
 _POLL_SECONDS = 0.02
+# MariaDB's own default, and the unit in which the buffer pool grows.
+_SMALLEST = 128 << 20
+# The limits of a container, in versions 2 and 1 of Linux's control groups
+# (https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files).
+_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 _INSTALL = (
     "Install it (Debian, Ubuntu: `apt-get install mariadb-server-core mariadb-client-core`), "
@@ -234,7 +242,7 @@ class Mariadbd:
                     f"--tmpdir={self._temporary}",
                     f"--socket={self.socket}",
                     f"--pid-file={self._pid_file}",
-                    f"--innodb-buffer-pool-size={buffer_pool_bytes()}",
+                    f"--innodb-buffer-pool-size={_buffer_pool_bytes()}",
                     *_OPTIONS,
                     *self._options,
                     *self._as_root(),
@@ -291,6 +299,26 @@ _children: list[subprocess.Popen[bytes]] = []
 def _reap() -> None:
     """Collect the servers that have ended, so that none stays as a zombie."""
     _children[:] = [child for child in _children if child.poll() is None]
+
+
+def _buffer_pool_bytes() -> int:
+    """A quarter of the memory, or half of what is free if that is less; at least 128 MiB."""
+    total, free = _memory()
+    return max(_SMALLEST, min(total // 4, free // 2) // _SMALLEST * _SMALLEST)
+
+
+def _memory() -> tuple[int, int]:
+    """Bytes of the machine or of its container, and how many of them are available."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = total
+    with suppress(OSError):
+        found = re.search(r"MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text())
+        free = int(found[1]) * 1024 if found else total
+    for path in _LIMITS:
+        # Version 2 writes "max" for no limit, version 1 a very large number.
+        with suppress(OSError, ValueError):
+            total = min(total, int(path.read_text()))
+    return total, min(total, free)
 
 
 def _cause(output: str) -> str:

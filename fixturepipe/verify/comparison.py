@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol
 
 from django.db import models
@@ -61,7 +61,8 @@ class ModelComparison:
 
     def plus(self, other: ModelComparison, limit: int) -> ModelComparison:
         """The sum of this and another part of the model, with the first `limit` differences."""
-        counts = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
+        names = [field.name for field in fields(self) if isinstance(getattr(self, field.name), int)]
+        counts = {name: getattr(self, name) + getattr(other, name) for name in names}
         differences = (*self.differences, *other.differences)[:limit]
         return ModelComparison(self.model, self.table, differences=differences, **counts)
 
@@ -96,19 +97,6 @@ class RowPair:
     def ok(self) -> bool:
         """Whether both have the row, and all of its columns are equal."""
         return self.in_source and self.in_target and all(each.equal for each in self.columns)
-
-
-COUNTS = (
-    "source",
-    "target",
-    "compared",
-    "equal",
-    "differing",
-    "missing",
-    "extra",
-    "rejected",
-    "changed",
-)
 
 
 @dataclass(frozen=True)

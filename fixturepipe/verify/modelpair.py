@@ -122,12 +122,10 @@ class ModelPair:
         matched = found.equal + found.differing + found.changed
         return not self._may_hold_more and matched != found.target
 
-    def find_extra(self, at_most: int | None = None) -> ModelComparison:
+    def find_extra(self) -> ModelComparison:
         """Search the target for rows whose keys the source lacks."""
         for page in self._target_keys.pages(rows=_LOOKED_UP):
             self._note_extra(self._absent(page))
-            if self._counts["extra"] == at_most:
-                break
         return self._result()
 
     def compare_keys(self, keys: Sequence[Key]) -> None:

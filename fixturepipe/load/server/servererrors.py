@@ -1,4 +1,4 @@
-"""What the server's errors mean: whether to try again, which column they speak of, what to do.
+"""What the server's errors mean: whether to try again, whose they are, what to do.
 
 Numbers and texts from https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html,
 https://dev.mysql.com/doc/mysql-errors/9.4/en/client-error-reference.html and
@@ -8,10 +8,13 @@ https://mariadb.com/kb/en/mariadb-error-code-reference/.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from django.db import Error as DatabaseError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.queries import rows_of
 
 # Nothing is wrong with the data: the same statements may succeed a little later.
 TRANSIENT = {
@@ -50,6 +53,7 @@ _OF_NO_ROW = {
 DUPLICATE = {1062, 1586, 1859}
 NO_SUCH_ROW = {1216, 1452}
 NO_PRIVILEGE = {1044, 1142, 1143}
+LOCK_WAIT_TIMEOUT = 1205
 
 _GRANT = (
     "Grant the user SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX and REFERENCES on"
@@ -75,6 +79,13 @@ _HINTS = {
 }
 _HINTS[1216] = _HINTS[1452]
 
+_OLDEST = (
+    "SELECT p.ID, p.USER, p.HOST, trx_started"
+    " FROM information_schema.INNODB_TRX JOIN information_schema.PROCESSLIST p"
+    " ON p.ID = trx_mysql_thread_id"
+    " WHERE p.ID <> CONNECTION_ID() AND trx_rows_locked + trx_rows_modified > 0"
+    " ORDER BY trx_started LIMIT 1"
+)
 _COLUMN = (
     re.compile(r"[Cc]olumn [`']?(?:`?[^`'.]+`?\.)*`?([^`'.\s]+)[`']?"),
     re.compile(r"FOREIGN KEY \(`([^`]+)`\)"),
@@ -126,6 +137,23 @@ def stops_chunk(error: BaseException) -> bool:
 def hint_for(error: BaseException) -> str:
     """What to do about an error; empty where nothing is known."""
     return _HINTS.get(code_of(error) or 0, "")
+
+
+def blocker_of(error: Exception, connection: BaseDatabaseWrapper) -> str:
+    """A sentence that names the oldest other transaction with locks, and how to end it.
+
+    Empty for other errors, and if the account may not see transactions: that takes the privilege
+    PROCESS.
+    """
+    if code_of(error) != LOCK_WAIT_TIMEOUT:
+        return ""
+    with suppress(DatabaseError):
+        for number, user, host, started in rows_of(connection, _OLDEST):
+            return (
+                f"Connection {number} ({user} from {host}) has a transaction with locks open since"
+                f" {started}: wait for its end, or end it on the server: KILL {number};"
+            )
+    return ""
 
 
 def columns_in_error(
