@@ -5,6 +5,7 @@ What only newer versions of Django have is asked here, so that the others need n
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -167,24 +168,24 @@ def without_code(field: Field, connection: BaseDatabaseWrapper) -> Field | None:
     another type: its values are used as they are.
     """
     root = root_field(field)
-    if not is_custom(root, connection):
-        return root
-    if not has_built_in_column(root, connection):
-        return None
-    kind = plain_class(root.get_internal_type())
-    is_decimal = isinstance(root, models.DecimalField)
-    names = ("max_digits", "decimal_places") if is_decimal else ()
-    return kind(**{name: getattr(root, name) for name in names})
+    return as_django_made(root, connection) if is_custom(root, connection) else root
 
 
-def plain_class(kind: str) -> type[Field]:
-    """Django's own class for columns of an internal type, one that stores what it is given.
+def as_django_made(field: Field, connection: BaseDatabaseWrapper) -> Field | None:
+    """Django's own field of the same column, which stores what it is given.
 
-    A FileField stores '' for NULL, a GenericIPAddressField "::1" for "0::1".
+    None if the column is not one that a field of Django's has. A FileField stores '' for NULL, a
+    GenericIPAddressField "::1" for "0::1": a CharField takes their place.
     """
+    if not has_built_in_column(field, connection):
+        return None
+    kind = field.get_internal_type()
+    plain: Any = copy.copy(field)
     is_rewritten = kind in ("FileField", "GenericIPAddressField")
-    found: type[Field] = models.CharField if is_rewritten else getattr(models, kind)
-    return found
+    plain.__class__ = models.CharField if is_rewritten else getattr(models, kind)
+    if kind == "JSONField":
+        plain.encoder = plain.decoder = None
+    return plain  # type: ignore[no-any-return]
 
 
 def _is_djangos(method: object) -> bool:

@@ -14,9 +14,8 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from django.core.management import call_command
@@ -25,7 +24,7 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.artifacts.manifest import Chunk
+from fixturepipe.artifacts.manifest import Chunk, Manifest
 from fixturepipe.artifacts.ranges import numbers_in
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import remove_rejects, write_rejects
@@ -44,10 +43,14 @@ from fixturepipe.load.objects.references import KeyResolver
 from fixturepipe.load.objects.rejection import reason_of, refused_chunk
 from fixturepipe.load.objects.rows import RowProblem
 from fixturepipe.load.objects.saver import ChunkSaver, SaverOptions
-from fixturepipe.load.objects.valuenotes import ValueNotes
-from fixturepipe.load.options import PAUSES
-from fixturepipe.load.server.blocker import blocker_of
-from fixturepipe.load.server.servererrors import NO_SUCH_ROW, hint_for, is_transient, server_message
+from fixturepipe.load.options import LoadOptions
+from fixturepipe.load.server.servererrors import (
+    NO_SUCH_ROW,
+    blocker_of,
+    hint_for,
+    is_transient,
+    server_message,
+)
 from fixturepipe.load.server.transaction import chunk_transaction
 
 # A chunk's objects hold no cycles, and to look for some takes a quarter of the loader's time.
@@ -59,32 +62,27 @@ _CHUNKS_BETWEEN_COLLECTIONS = 50
 class ChunkOptions:
     """How the chunks of a load are loaded.
 
-    `keeps_ids`: content types and permissions get the ids of the source.
+    `asked` is what the user wants. In a dry run the caller holds a transaction around all chunks,
+    and rolls it back. `keeps_ids`: content types and permissions get the ids of the source.
     `reload` are chunks that the ledger has and that are to be loaded again (edited since).
-    `absent` are chunks that are not in and are not to be loaded.
-    `dry_run`: the caller holds a transaction around all chunks, and rolls it back.
+    `absent` are chunks that are not in and are not to be loaded. `is_kept` is as in `SaverOptions`.
     """
 
-    run: str
-    loader: Literal["fast", "stock"] = "fast"
-    reject: bool = False
-    dry_run: bool = False
-    saver: SaverOptions = field(default_factory=SaverOptions)
+    asked: LoadOptions
+    keeps_ids: bool
     reload: frozenset[int] = frozenset()
-    keeps_ids: bool = False
     absent: frozenset[int] = frozenset()
-    pauses: tuple[float, ...] = PAUSES
+    is_kept: Callable[[str, str], bool] | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a chunk.
+    """What became of a chunk, with its entry in the ledger.
 
     `present`: another process had loaded it meanwhile. `waits`: it was not begun, because the
     server has lost chunks that it needs. `time` is when it was loaded, if it was.
     """
 
-    number: int
     entry: Entry
     present: bool = False
     waits: bool = False
@@ -115,17 +113,26 @@ class ChunkLoader:
         self,
         alias: str,
         directory: RunDirectory,
+        manifest: Manifest,
         options: ChunkOptions,
-        notes: ValueNotes,
         notify: Callable[[str], None],
     ) -> None:
         self._alias = alias
         self._directory = directory
         self._options = options
+        self._asked = asked = options.asked
+        self._rejects = asked.on_error == "reject"
+        self._saver_options = SaverOptions(
+            keep_going=self._rejects,
+            signals=asked.signals,
+            fresh=asked.existing != "update",
+            overwrite=asked.existing == "delete",
+            is_kept=options.is_kept,
+        )
         self._notify = notify
         self._connection = connection_to(alias)
-        self._ledger = Ledger(self._connection, options.run)
-        self._plans = ModelPlans(alias, notes)
+        self._ledger = Ledger(self._connection, manifest.run)
+        self._plans = ModelPlans(alias, manifest, keeps_ids=options.keeps_ids)
         self._catalog = Catalog(self._connection)
         self._resolver = KeyResolver(alias)
         self._reader = ChunkReader(self._plans)
@@ -168,7 +175,7 @@ class ChunkLoader:
     def _persistently(self, chunk: Chunk, load: Callable[[bool], Outcome]) -> Outcome:
         """Try again after errors that are not the data's, with foreign keys off if need be."""
         deferred = chunk.cyclic
-        pauses = iter(self._options.pauses)
+        pauses = iter(self._asked.pauses)
         while True:
             try:
                 return load(deferred)
@@ -189,23 +196,23 @@ class ChunkLoader:
     def _load_once(self, chunk: Chunk, *, deferred: bool) -> Outcome:
         started = time.monotonic()
         if not self._has_predecessors(chunk):
-            return Outcome(chunk.number, Entry(chunk.number, chunk.sha256), waits=True)
+            return Outcome(Entry(chunk.number, chunk.sha256), waits=True)
         with _collector_at_rest(), chunk_transaction(self._connection) as opened:
             reload = chunk.number in self._options.reload
             if not self._ledger.begin(chunk.number, chunk.sha256, opened.begin, reload=reload):
                 transaction.set_rollback(True, using=self._alias)
-                return Outcome(chunk.number, Entry(chunk.number, chunk.sha256), present=True)
+                return Outcome(Entry(chunk.number, chunk.sha256), present=True)
             loaded = self._load_rows(chunk, deferred=deferred)
             if loaded.problems:
                 self._leave_out(chunk, loaded.problems)
             entry = _entry(chunk, loaded, started)
             self._ledger.complete(entry, opened.end)
-        if not self._options.saver.fresh:
+        if not self._saver_options.fresh:
             # Rows that are updated may take another natural key.
             self._resolver.forget()
-        if not self._options.dry_run and not loaded.problems:
+        if not self._asked.dry_run and not loaded.problems:
             remove_rejects(self._directory, Path(chunk.file).name)
-        return Outcome(chunk.number, entry, edited=loaded.sha256 != chunk.sha256)
+        return Outcome(entry, edited=loaded.sha256 != chunk.sha256)
 
     def _has_predecessors(self, chunk: Chunk) -> bool:
         """Whether the chunks that this one needs are in.
@@ -214,7 +221,7 @@ class ChunkLoader:
         confirmed (innodb_flush_log_at_trx_commit other than 1).
         """
         self._connection.ensure_connection()
-        if self._options.dry_run or self._seen is self._connection.connection:
+        if self._asked.dry_run or self._seen is self._connection.connection:
             return True
         needed = numbers_in(chunk.after) - self._options.absent
         if needed and not needed <= self._ledger.numbers():
@@ -225,7 +232,7 @@ class ChunkLoader:
     def _load_rejects_once(self, chunk: Chunk, entry: Entry, *, deferred: bool) -> Outcome:
         with transaction.atomic(using=self._alias):
             loaded = self._load_rows(chunk, deferred=deferred, left_out=entry.rejected)
-            if loaded.problems and not self._options.reject:
+            if loaded.problems and not self._rejects:
                 raise refused_chunk(chunk.file, loaded.problems)
             entry = _with_recovered(entry, loaded.models)
             self._ledger.complete(entry)
@@ -234,7 +241,7 @@ class ChunkLoader:
             self._write_rejects(chunk, loaded.problems)
         else:
             remove_rejects(self._directory, Path(chunk.file).name)
-        return Outcome(chunk.number, entry)
+        return Outcome(entry)
 
     def _load_rows(
         self, chunk: Chunk, *, deferred: bool, left_out: Mapping[str, int] | None = None
@@ -243,7 +250,7 @@ class ChunkLoader:
         path = self._path(chunk)
         if not path.is_file():
             raise ChunkFileError(path, "there is no such file")
-        if self._options.loader == "stock":
+        if self._asked.loader == "stock":
             command = StockCommand()
             sha256 = file_sha256(path)
             call_command(command, str(path), database=self._alias, verbosity=0)
@@ -258,7 +265,7 @@ class ChunkLoader:
         return (self._directory.path / chunk.file).absolute()
 
     def _load_fast(self, read: ReadChunk, *, may_be_in: bool) -> _Loaded:
-        options = self._options.saver
+        options = self._saver_options
         saver = ChunkSaver(
             self._alias,
             packet_size(self._connection),
@@ -276,9 +283,9 @@ class ChunkLoader:
         return _Loaded(saver.models, saver.problems, read.sha256)
 
     def _leave_out(self, chunk: Chunk, problems: list[RowProblem]) -> None:
-        if not self._options.reject:
+        if not self._rejects:
             raise refused_chunk(chunk.file, problems)
-        if not self._options.dry_run:
+        if not self._asked.dry_run:
             self._write_rejects(chunk, problems)
 
     def _write_rejects(self, chunk: Chunk, problems: list[RowProblem]) -> None:

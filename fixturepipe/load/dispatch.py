@@ -16,8 +16,6 @@ from fixturepipe.databases.threads import worthwhile
 from fixturepipe.errors import FixturepipeError
 from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
 from fixturepipe.load.loadplan import LoadPlan
-from fixturepipe.load.objects.saver import SaverOptions
-from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.progress import LoadProgress
 from fixturepipe.load.task import LoadTask
 from fixturepipe.load.workers import WorkerSetup, executor_for, loaded_in_parallel
@@ -38,7 +36,7 @@ class Dispatch:
         self._task = task
         self._plan = plan
         self._progress = progress
-        self._chunk_options = _chunk_options(task, plan, keeps_ids=keeps_ids)
+        self._chunk_options = ChunkOptions(task.options, keeps_ids, plan.reload)
         # The objects that this call loaded, by chunk.
         self._objects: dict[int, int] = {}
 
@@ -111,8 +109,7 @@ class Dispatch:
 
     def _load_one_by_one(self, pending: Sequence[Chunk]) -> None:
         task, options = self._task, self._chunk_options
-        notes = ValueNotes.of(task.manifest, keeps_ids=options.keeps_ids)
-        loader = ChunkLoader(task.alias, task.directory, options, notes, task.warn)
+        loader = ChunkLoader(task.alias, task.directory, task.manifest, options, task.warn)
         for chunk, then in zip_longest(pending, pending[1:]):
             outcome = self._load_chunk(loader, chunk, then)
             self._loaded(chunk, outcome)
@@ -146,24 +143,3 @@ def worthwhile_processes(chunks: Sequence[Chunk], round_trip: float) -> int:
     waiting = len(chunks) * _ROUND_TRIPS * round_trip
     useful = worthwhile(waiting, max(objects, 1) * _SECONDS_AN_OBJECT)
     return max(1, min(useful, objects // _WORTH_A_PROCESS[start_method()], len(chunks)))
-
-
-def _chunk_options(task: LoadTask, plan: LoadPlan, *, keeps_ids: bool) -> ChunkOptions:
-    options = task.options
-    reject = options.on_error == "reject"
-    saver = SaverOptions(
-        keep_going=reject,
-        signals=options.signals,
-        fresh=options.existing != "update",
-        overwrite=options.existing == "delete",
-    )
-    return ChunkOptions(
-        run=task.manifest.run,
-        loader=options.loader,
-        reject=reject,
-        dry_run=options.dry_run,
-        saver=saver,
-        reload=plan.reload,
-        keeps_ids=keeps_ids,
-        pauses=options.pauses,
-    )

@@ -24,7 +24,6 @@ from fixturepipe.errors import ConfigurationError
 from fixturepipe.load.objects.fixturefiles import read_fixture
 from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.rows import FixtureObject
-from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.server.target import own_rows_matter
 from fixturepipe.load.task import LoadTask
 
@@ -139,7 +138,7 @@ class ExistingRows:
         return plan.keys_in(own)
 
     def _plan(self, model: Model) -> ModelPlan:
-        return ModelPlan(model, self._target.connection, ValueNotes())
+        return ModelPlan(model, self._target.connection)
 
 
 def _has_key(plan: ModelPlan, each: FixtureObject) -> bool:

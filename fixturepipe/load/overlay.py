@@ -23,9 +23,7 @@ from fixturepipe.databases.sequences import SequenceReset, reset_sequences
 from fixturepipe.errors import LoadError, TransientLoadError
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted
 from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions
-from fixturepipe.load.objects.saver import SaverOptions
-from fixturepipe.load.objects.valuenotes import ValueNotes
-from fixturepipe.load.options import PAUSES
+from fixturepipe.load.options import PAUSES, LoadOptions
 from fixturepipe.load.server.lock import loader_lock
 from fixturepipe.load.server.servererrors import hint_for, is_transient, server_message
 
@@ -88,12 +86,10 @@ def _loader(
     *,
     keeps_ids: bool,
 ) -> ChunkLoader:
-    saver = SaverOptions(fresh=False, is_kept=is_kept)
     # A chunk cannot be tried again alone: the server has rolled back those before it.
-    options = ChunkOptions(run=manifest.run, saver=saver, pauses=(), keeps_ids=keeps_ids)
-    return ChunkLoader(
-        alias, directory, options, ValueNotes.of(manifest, keeps_ids=keeps_ids), lambda _: None
-    )
+    asked = LoadOptions(existing="update", pauses=())
+    options = ChunkOptions(asked, keeps_ids, is_kept=is_kept)
+    return ChunkLoader(alias, directory, manifest, options, lambda _: None)
 
 
 def _load_chunks(loader: ChunkLoader, manifest: Manifest, listener: Listener) -> None:

@@ -50,7 +50,7 @@ class LoadProgress:
         if outcome.present:
             self.read_ledger()
             return
-        self.entries[outcome.number] = outcome.entry
+        self.entries[chunk.number] = outcome.entry
         if outcome.time is not None and not self._task.options.dry_run:
             add_chunk_time(self._task.directory, outcome.time)
         if outcome.edited:

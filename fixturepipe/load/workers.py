@@ -37,7 +37,6 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases import forks
 from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions, Outcome
-from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.schedule import Schedule
 
 _DASK = "dask:"
@@ -58,7 +57,6 @@ class WorkerSetup:
 class Report:
     """What came of a task: an outcome or a failure, and sentences for the user's log."""
 
-    number: int
     outcome: Outcome | None = None
     failure: errors.FixturepipeError | None = None
     notes: tuple[str, ...] = ()
@@ -72,10 +70,10 @@ class _Worker:
         self.notes: list[str] = []
         self._open = ExitStack()
         directory = RunDirectory(setup.directory)
-        notes = ValueNotes.of(read_manifest(directory), keeps_ids=setup.options.keeps_ids)
+        manifest = read_manifest(directory)
         setup.endpoints.open()
         alias = self._open.enter_context(setup.endpoints.bound_to_target())
-        self._loader = ChunkLoader(alias, directory, setup.options, notes, self.notes.append)
+        self._loader = ChunkLoader(alias, directory, manifest, setup.options, self.notes.append)
         # atexit knows nothing of forked processes.
         self._at_exit = multiprocessing.util.Finalize(None, self._close, exitpriority=1)
 
@@ -105,8 +103,8 @@ def load_in_worker(setup: WorkerSetup, chunk: Chunk) -> Report:
     try:
         outcome = _worker.load(chunk, None)
     except errors.FixturepipeError as error:
-        return Report(chunk.number, failure=error, notes=tuple(_worker.notes))
-    return Report(chunk.number, outcome, notes=tuple(_worker.notes))
+        return Report(failure=error, notes=tuple(_worker.notes))
+    return Report(outcome, notes=tuple(_worker.notes))
 
 
 def loaded_in_parallel(

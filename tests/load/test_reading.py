@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.errors import ChunkFileError
@@ -17,7 +18,6 @@ from fixturepipe.load.objects.groups import Group
 from fixturepipe.load.objects.modelplan import ModelPlans
 from fixturepipe.load.objects.reading import ChunkReader
 from fixturepipe.load.objects.rows import RowProblem, Rows
-from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.server.statements import StatementWriter
 from tests.django_versions import HAS_COMPOSITE_KEYS
 from tests.loading import a, chunk_path, column, load_into, make_run
@@ -61,7 +61,8 @@ if not HAS_COMPOSITE_KEYS:
 @pytest.fixture
 def plans(shared_target: Endpoint, source: Endpoint) -> Iterator[ModelPlans]:
     Endpoints("default", source, shared_target).open()
-    yield ModelPlans(TARGET, ValueNotes({"loading.document": {"content": [1]}}))
+    manifest = Manifest(run="", created="", json_nulls={"loading.document": {"content": [1]}})
+    yield ModelPlans(TARGET, manifest)
     connections[TARGET].close()
 
 

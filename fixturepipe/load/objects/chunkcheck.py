@@ -31,9 +31,7 @@ class _Question:
     condition: str
 
 
-def check_references(
-    connection: BaseDatabaseWrapper, saver: ChunkSaver, catalog: Catalog
-) -> None:
+def check_references(connection: BaseDatabaseWrapper, saver: ChunkSaver, catalog: Catalog) -> None:
     """Check the chunk's references, and take back the objects with dangling ones."""
     again = True
     while again:

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import NOT_PROVIDED
 
-from fixturepipe.databases.fields import has_db_default
+from fixturepipe.databases.fields import Field, has_db_default
 from fixturepipe.load.server.converters import (
     Converter,
     converter_for,
@@ -19,7 +19,7 @@ from fixturepipe.load.server.converters import (
     is_quick,
     stored_converter,
 )
-from fixturepipe.load.server.fieldcode import AnyField, prepared_literal
+from fixturepipe.load.server.fieldcode import prepared_literal
 
 
 class _MissingValue:
@@ -44,7 +44,7 @@ class Column:
     `remote` is the model that a foreign key points at, `to` the attname of the field there.
     """
 
-    field: AnyField
+    field: Field
     name: str
     connection: BaseDatabaseWrapper
     convert: Converter
@@ -103,7 +103,7 @@ class Column:
         return _Literal(prepared_literal(each, self.connection, each.get_default()))
 
 
-def column_of(field: AnyField, connection: BaseDatabaseWrapper, *, stored: bool) -> Column:
+def column_of(field: Field, connection: BaseDatabaseWrapper, *, stored: bool) -> Column:
     """The column of a concrete field; `stored` says in which form its fixture values are."""
     name = field.column
     assert name is not None

@@ -4,46 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any
 
 from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.endpoints import connection_to
-from fixturepipe.databases.fields import has_composite_key, key_fields
+from fixturepipe.databases.fields import Field, has_composite_key, key_fields
 from fixturepipe.load.objects.columns import MISSING, Column, column_of
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
-from fixturepipe.load.objects.valuenotes import ValueNotes
 from fixturepipe.load.server.builtinfields import JSON_NULL
 from fixturepipe.load.server.converters import is_read_as_stored
-from fixturepipe.load.server.fieldcode import AnyField
 
 Model = type[models.Model]
 
 
 class ModelPlan:
-    """The columns of a model's own table (as a raw save writes them) and their statements."""
+    """The columns of a model's own table (as a raw save writes them) and their statements.
+
+    `json_nulls` and `stored` are the manifest's notes about the model. `kept_ids` are the source's
+    ids of objects that a fixture has without a primary key, by natural key; empty where the target
+    has ids of its own.
+    """
 
     def __init__(
         self,
         model: Model,
         connection: BaseDatabaseWrapper,
-        notes: ValueNotes,
+        json_nulls: Mapping[str, Any] = MappingProxyType({}),
+        stored: Collection[str] = (),
+        kept_ids: Mapping[tuple[Any, ...], int] = MappingProxyType({}),
     ) -> None:
         meta = model._meta
         self.model = model
         self.label = meta.label_lower
         self.table = connection.ops.quote_name(meta.db_table)
         self._connection = connection
-        stored = notes.stored.get(self.label, ())
         self.columns = [
             column_of(each, connection, stored=each.name in stored)
             for each in meta.local_concrete_fields
             if not getattr(each, "generated", False)
         ]
         pk: Any = meta.pk
-        self.pk: AnyField = pk
+        self.pk: Field = pk
         key = key_fields(model)
         self.key_columns = [c for c in self.columns if c.field in key]
         self.composite = has_composite_key(model)
@@ -53,10 +59,10 @@ class ModelPlan:
         self.generated = {f.name for f in meta.local_fields if getattr(f, "generated", False)}
         self.lists = {f.name: f for f in meta.many_to_many}
         self._read_as_stored = all(is_read_as_stored(c.field) for c in self.columns)
-        self.kept_ids = notes.natural_ids.get(self.label, {})
+        self.kept_ids = kept_ids
         self._json_nulls = {
             name: keys if keys == "all" else {_comparable(key) for key in keys}
-            for name, keys in notes.json_nulls.get(self.label, {}).items()
+            for name, keys in json_nulls.items()
         }
         quote = connection.ops.quote_name
         self.insert = (
@@ -227,11 +233,15 @@ class ModelPlan:
 
 
 class ModelPlans:
-    """The plans of one load over the connection `alias`, made when first asked for."""
+    """The plans of one load over the connection `alias`, made when first asked for.
 
-    def __init__(self, alias: str, notes: ValueNotes) -> None:
+    `keeps_ids`: content types and permissions get the ids of the source.
+    """
+
+    def __init__(self, alias: str, manifest: Manifest, *, keeps_ids: bool = False) -> None:
         self._alias = alias
-        self._notes = notes
+        self._manifest = manifest
+        self._keeps_ids = keeps_ids
         self._plans: dict[str, ModelPlan] = {}
 
     def plan(self, label: str) -> ModelPlan:
@@ -240,8 +250,19 @@ class ModelPlans:
         if found is None:
             named = apps.get_model(label)
             model: Model = named._meta.concrete_model or named
-            found = self._plans[label] = ModelPlan(model, connection_to(self._alias), self._notes)
+            found = self._plans[label] = self._made(model)
         return found
+
+    def _made(self, model: Model) -> ModelPlan:
+        label, manifest = model._meta.label_lower, self._manifest
+        ids = manifest.natural_ids.get(label, ()) if self._keeps_ids else ()
+        return ModelPlan(
+            model,
+            connection_to(self._alias),
+            manifest.json_nulls.get(label, {}),
+            manifest.stored.get(label, ()),
+            {tuple(key): number for key, number in ids},
+        )
 
 
 def _comparable(key: Any) -> Any:

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.load.server.fieldcode import AnyField
+from fixturepipe.databases.fields import Field
 from fixturepipe.load.server.literals import NULL, literal, quoted, quoted_all, quoted_or_null
 
 _NONE = type(None)
@@ -37,7 +37,7 @@ JSON_NULL: Final = JSONNull()
 class FieldColumn:
     """A field's column in the target; `general` converts values by the field's own methods."""
 
-    field: AnyField
+    field: Field
     connection: BaseDatabaseWrapper
     general: Callable[[Sequence[Any]], list[str]]
 

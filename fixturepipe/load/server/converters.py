@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Value
 
 from fixturepipe.databases.endpoints import SOURCE, connection_to
-from fixturepipe.databases.fields import root_field
+from fixturepipe.databases.fields import Field, as_django_made, root_field
 from fixturepipe.load.server.builtinfields import (
     JSON_NULL,
     QUICK,
@@ -29,19 +29,13 @@ from fixturepipe.load.server.builtinfields import (
     integers,
     strings,
 )
-from fixturepipe.load.server.fieldcode import (
-    AnyField,
-    as_django_made,
-    has_placeholder,
-    is_plain,
-    prepared_literal,
-)
+from fixturepipe.load.server.fieldcode import has_placeholder, is_plain, prepared_literal
 from fixturepipe.load.server.literals import NULL, literal, quoted
 
 Converter = Callable[[Sequence[Any]], list[str]]
 
 
-def converter_for(field: AnyField, connection: BaseDatabaseWrapper) -> Converter:
+def converter_for(field: Field, connection: BaseDatabaseWrapper) -> Converter:
     """The function that turns a column of fixture values into SQL literals.
 
     It raises whatever the field's methods raise at a value that they refuse.
@@ -61,7 +55,7 @@ def converter_for(field: AnyField, connection: BaseDatabaseWrapper) -> Converter
     return convert
 
 
-def stored_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Converter:
+def stored_converter(field: Field, connection: BaseDatabaseWrapper) -> Converter:
     """The converter of values in their stored form (see `dump/storedforms`).
 
     They are written as Django's own field of the column's type writes them, or as they are where
@@ -100,21 +94,21 @@ def _raw_binaries(values: Sequence[Any]) -> list[str]:
     return [NULL if v is None else f"x'{base64.b64decode(v).hex()}'" for v in values]
 
 
-def is_quick(field: AnyField) -> bool:
+def is_quick(field: Field) -> bool:
     """Whether the field's converter runs no method of the project's own, but a JSON encoder."""
     if isinstance(field, models.ForeignKey):
         return is_quick(field.target_field)
     return _quick(field) is not None
 
 
-def is_read_as_stored(field: AnyField) -> bool:
+def is_read_as_stored(field: Field) -> bool:
     """Whether the value that Django reads is all that the column holds: integers, text."""
     if isinstance(field, models.ForeignKey):
         return is_plain(field, models.ForeignKey) and is_read_as_stored(field.target_field)
     return _quick(field) in (integers, strings) and not hasattr(field, "from_db_value")
 
 
-def _quick(field: AnyField) -> QuickConverter | None:
+def _quick(field: Field) -> QuickConverter | None:
     """The quick converter of a field that is as Django brings it."""
     for known in type(field).__mro__:
         quick = QUICK.get(known)
@@ -123,7 +117,7 @@ def _quick(field: AnyField) -> QuickConverter | None:
     return None
 
 
-def general_converter(field: AnyField, connection: BaseDatabaseWrapper) -> Converter:
+def general_converter(field: Field, connection: BaseDatabaseWrapper) -> Converter:
     """The field's own way, value by value."""
 
     read = field.target_field.to_python if isinstance(field, models.ForeignKey) else field.to_python

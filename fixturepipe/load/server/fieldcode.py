@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any, TypeAlias
+from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.fields import BUILT_IN, has_built_in_column, plain_class
+from fixturepipe.databases.fields import Field
 from fixturepipe.load.server.literals import literal
-
-AnyField: TypeAlias = "models.Field[Any, Any]"
 
 _PLACEHOLDER_METHODS = ("get_placeholder", "get_placeholder_sql")
 _METHODS = ("to_python", "get_prep_value", "get_db_prep_value", "get_db_prep_save")
 
 
-def is_plain(field: AnyField, known: type) -> bool:
+def is_plain(field: Field, known: type) -> bool:
     """Whether a field reads and writes its values with the methods of this class of Django's."""
     own = type(field)
     names = _METHODS + _PLACEHOLDER_METHODS
     return all(getattr(own, name, None) is getattr(known, name, None) for name in names)
 
 
-def as_django_made(field: AnyField, source: BaseDatabaseWrapper) -> AnyField | None:
-    """Django's own field of the same column, without the code of the field's class.
-
-    None where the source's column is not one that a field of Django's has.
-    """
-    kind = field.get_internal_type()
-    if kind not in BUILT_IN or not has_built_in_column(field, source):
-        return None
-    plain: Any = copy.copy(field)
-    plain.__class__ = plain_class(kind)
-    if kind == "JSONField":
-        plain.encoder = None
-    return plain  # type: ignore[no-any-return]
-
-
-def prepared_literal(field: AnyField, connection: BaseDatabaseWrapper, value: Any) -> str:
+def prepared_literal(field: Field, connection: BaseDatabaseWrapper, value: Any) -> str:
     """The literal of a Python value, expressions and placeholders of the field's own included."""
     prepared = field.get_db_prep_save(value, connection)
     if not hasattr(prepared, "as_sql") and has_placeholder(field):
@@ -53,7 +35,7 @@ def prepared_literal(field: AnyField, connection: BaseDatabaseWrapper, value: An
     return literal(prepared)
 
 
-def _template(field: AnyField, value: Any, connection: BaseDatabaseWrapper) -> str:
+def _template(field: Field, value: Any, connection: BaseDatabaseWrapper) -> str:
     """A field may wrap its parameter in SQL; Django 6.1 renamed the method that says how."""
     for name in _PLACEHOLDER_METHODS:
         method = getattr(field, name, None)
@@ -64,7 +46,7 @@ def _template(field: AnyField, value: Any, connection: BaseDatabaseWrapper) -> s
     return "%s"
 
 
-def has_placeholder(field: AnyField) -> bool:
+def has_placeholder(field: Field) -> bool:
     """Whether a field wraps its parameter in SQL.
 
     BinaryField's marks the parameter as binary, which our literals of bytes are anyway.
