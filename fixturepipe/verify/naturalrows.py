@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from django.apps import apps
@@ -15,15 +16,16 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import SOURCE, TARGET, connection_to
-from fixturepipe.databases.fields import Field
+from fixturepipe.databases.fields import Field, root_field
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
-from fixturepipe.databases.queries import rows_of
+from fixturepipe.databases.naturalkeys import natural_key_paths
+from fixturepipe.databases.plainquery import every_row
+from fixturepipe.databases.queries import any_text
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row
 from fixturepipe.databases.values import NaturalKey, Translation
 
 CONTENT_TYPE = "contenttypes.contenttype"
-PERMISSION = "auth.permission"
 
 
 @dataclass(frozen=True)
@@ -49,23 +51,20 @@ class NaturalRows:
         self.translations: dict[str, Translation] = {}
         self._as_text: dict[str, dict[Any, Any]] = {}
         self._labels: dict[Any, str] = {}
-        here, there = _Natural(connection_to(SOURCE)), _Natural(connection_to(TARGET))
-        ours, theirs = here.content_types(), there.content_types()
-        if ours is None or theirs is None:
-            return
-        self._match(CONTENT_TYPE, ours, theirs)
-        for pk, key in ours.items():
-            if ".".join(key) in NATURAL_PRIMARY:
-                self._labels[pk] = ".".join(key)
-        ours, theirs = here.permissions(ours), there.permissions(theirs)
-        if ours is not None and theirs is not None:
-            self._match(PERMISSION, ours, theirs)
+        both = [connection_to(alias) for alias in (SOURCE, TARGET)]
+        tables = [set(connection.introspection.table_names()) for connection in both]
+        for label in NATURAL_PRIMARY:
+            ours, theirs = map(_natural_keys, repeat(label), both, tables)
+            if ours is None or theirs is None:
+                return
+            self._match(label, ours, theirs)
+            if label == CONTENT_TYPE:
+                names = {pk: ".".join(key) for pk, key in ours.items()}
+                self._labels = {pk: name for pk, name in names.items() if name in NATURAL_PRIMARY}
 
     def translation(self, field: Field) -> Translation | None:
         """How the ids in a column translate, if it holds the ids of such rows."""
-        end = field
-        while isinstance(end, models.ForeignKey):
-            end = end.target_field
+        end = root_field(field)
         return self.translations.get(end.model._meta.label_lower) if end.primary_key else None
 
     def translate_generic(self, rows: Sequence[Row], keys: Sequence[GenericKey]) -> list[Row]:
@@ -104,34 +103,15 @@ def generic_keys(model: type[models.Model], fields: Sequence[Field]) -> tuple[Ge
     )
 
 
-class _Natural:
-    """The natural keys of one database, by id; None if it has no table for them."""
-
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self._connection = connection
-        self._tables = set(connection.introspection.table_names())
-
-    def content_types(self) -> dict[Any, NaturalKey] | None:
-        rows = self._rows(CONTENT_TYPE, ("id", "app_label", "model"))
-        return None if rows is None else {pk: (app, model) for pk, app, model in rows}
-
-    def permissions(self, content_types: Mapping[Any, NaturalKey]) -> dict[Any, NaturalKey] | None:
-        rows = self._rows(PERMISSION, ("id", "content_type_id", "codename"))
-        if rows is None:
-            return None
-        return {
-            pk: (codename, *content_types[content_type])
-            for pk, content_type, codename in rows
-            if content_type in content_types
-        }
-
-    def _rows(self, label: str, columns: tuple[str, ...]) -> list[Row] | None:
-        app, _, name = label.partition(".")
-        if not (apps.is_installed(f"django.contrib.{app}") and name in apps.all_models[app]):
-            return None
-        table = table_name(apps.get_model(app, name), self._connection)
-        if table not in self._tables:
-            return None
-        quote = self._connection.ops.quote_name
-        query = f"SELECT {', '.join(map(quote, columns))} FROM {quote(table)}"
-        return rows_of(self._connection, query)
+def _natural_keys(
+    label: str, connection: BaseDatabaseWrapper, tables: Collection[str]
+) -> dict[Any, NaturalKey] | None:
+    """The natural keys of one database's rows, by id; None if it has no table for them."""
+    app, _, name = label.partition(".")
+    if not (apps.is_installed(f"django.contrib.{app}") and name in apps.all_models[app]):
+        return None
+    model = apps.get_model(label)
+    if table_name(model, connection) not in tables:
+        return None
+    rows = every_row(model, connection.alias).values_list("pk", *natural_key_paths(model))
+    return {pk: tuple(key) for pk, *key in any_text(connection, lambda: list(rows))}
