@@ -25,4 +25,4 @@ def printable(text: str) -> str:
 
 def shortened(text: str, length: int = 200) -> str:
     """The text, or its beginning and the number of its characters if it is longer."""
-    return text if len(text) <= length else f"{text[: length - 10]}… ({len(text)} in all)"
+    return text if len(text) <= length else f"{text[:length]}… ({len(text):,} characters)"

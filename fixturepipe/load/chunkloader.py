@@ -12,6 +12,7 @@ import gc
 import os
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -335,24 +336,12 @@ def _entry(chunk: Chunk, loaded: _Loaded, started: float) -> Entry:
     seconds = round(time.monotonic() - started, 6)
     # Objects that come again, whole, were counted when they came first.
     models = {label: n for label, n in loaded.models.items() if n and not chunk.second_pass}
-    rejected = _counted(loaded.problems)
+    rejected = dict(Counter(str(problem.object["model"]) for problem in loaded.problems))
     return Entry(chunk.number, loaded.sha256, models, rejected, seconds)
 
 
 def _with_recovered(entry: Entry, loaded: dict[str, int]) -> Entry:
     """The entry, with what was rejected and is in now; counted once, however often it is said."""
-    models, rejected = dict(entry.models), dict(entry.rejected)
-    for label, count in loaded.items():
-        recovered = min(count, rejected.get(label, 0))
-        models[label] = models.get(label, 0) + recovered
-        rejected[label] = rejected.get(label, 0) - recovered
-    left = {label: count for label, count in rejected.items() if count}
-    return replace(entry, models=models, rejected=left)
-
-
-def _counted(problems: list[RowProblem]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for problem in problems:
-        label = str(problem.object["model"])
-        counts[label] = counts.get(label, 0) + 1
-    return counts
+    models, rejected = Counter(entry.models), Counter(entry.rejected)
+    recovered = rejected & Counter(loaded)
+    return replace(entry, models=dict(models + recovered), rejected=dict(rejected - recovered))

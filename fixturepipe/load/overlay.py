@@ -8,18 +8,17 @@ any order, and a sync that is killed has changed nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 from django.db import Error as DatabaseError
-from django.db import models, transaction
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.artifacts.manifest import Manifest
+from fixturepipe.artifacts.manifest import Chunk, Manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import Endpoints, connection_to
 from fixturepipe.databases.ledger import Ledger
-from fixturepipe.databases.sequences import SequenceReset, reset_sequences
 from fixturepipe.errors import LoadError, TransientLoadError
 from fixturepipe.events import Listener, Notice, StageAdvanced, StageFinished, StageStarted
 from fixturepipe.load.chunkloader import ChunkLoader, ChunkOptions
@@ -50,6 +49,11 @@ def load_overlay(
     `ChunkOptions`, `is_kept` as in `SaverOptions`. All is done again where the server was away.
     Raises LoadError if the target refuses a row, TransientLoadError if the server stays away.
     """
+    # A chunk cannot be tried again alone: the server has rolled back those before it.
+    asked = LoadOptions(existing="update", pauses=())
+    options = ChunkOptions(asked, keeps_ids, is_kept=is_kept)
+    chunks = manifest.arrangement.chunks if manifest.arrangement else ()
+    objects = manifest.arrangement.objects if manifest.arrangement else 0
     with endpoints.bound_to_target() as alias:
         connection = connection_to(alias)
 
@@ -57,52 +61,24 @@ def load_overlay(
             with transaction.atomic(using=alias):
                 with connection.constraint_checks_disabled():
                     delete(connection)
-                loader = _loader(alias, directory, manifest, is_kept, keeps_ids=keeps_ids)
-                _load_chunks(loader, manifest, listener)
+                loader = ChunkLoader(alias, directory, manifest, options, lambda _: None)
+                _load_chunks(loader, chunks, listener)
                 check(connection)
-                _mark_finished(connection, manifest.run)
+                ledger = Ledger(connection, manifest.run)
+                ledger.register_run(was_empty=False, migrated=True)
+                ledger.mark_finished()
 
         with loader_lock(connection):
             started = time.monotonic()
-            objects = manifest.arrangement.objects if manifest.arrangement else 0
             listener(StageStarted("load", objects))
             _persistently(load, connection, listener)
             listener(StageFinished("load", objects, time.monotonic() - started))
 
 
-def raise_sequences(
-    endpoints: Endpoints, tables: list[type[models.Model]], highest: Mapping[str, int]
-) -> list[SequenceReset]:
-    """Raise the next keys above all that the source has allocated, by label."""
-    with endpoints.bound_to_target() as alias:
-        return reset_sequences(connection_to(alias), tables, highest)
-
-
-def _loader(
-    alias: str,
-    directory: RunDirectory,
-    manifest: Manifest,
-    is_kept: IsKept | None,
-    *,
-    keeps_ids: bool,
-) -> ChunkLoader:
-    # A chunk cannot be tried again alone: the server has rolled back those before it.
-    asked = LoadOptions(existing="update", pauses=())
-    options = ChunkOptions(asked, keeps_ids, is_kept=is_kept)
-    return ChunkLoader(alias, directory, manifest, options, lambda _: None)
-
-
-def _load_chunks(loader: ChunkLoader, manifest: Manifest, listener: Listener) -> None:
-    chunks = manifest.arrangement.chunks if manifest.arrangement else ()
+def _load_chunks(loader: ChunkLoader, chunks: Sequence[Chunk], listener: Listener) -> None:
     for chunk, then in zip_longest(chunks, chunks[1:]):
         loader.load(chunk, then)
         listener(StageAdvanced("load", chunk.objects, chunk.file))
-
-
-def _mark_finished(connection: BaseDatabaseWrapper, run: str) -> None:
-    ledger = Ledger(connection, run)
-    ledger.register_run(was_empty=False, migrated=True)
-    ledger.mark_finished()
 
 
 def _persistently(

@@ -47,13 +47,14 @@ from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.introspection import rows_found
 from fixturepipe.databases.ledger import Ledger
+from fixturepipe.databases.sequences import reset_sequences
 from fixturepipe.dump.current import CurrentSource, current_source, held_rows
 from fixturepipe.dump.options import DumpOptions
 from fixturepipe.errors import DanglingReferenceError
 from fixturepipe.events import Listener, StageFinished, StageStarted
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.handovers import repair_of
-from fixturepipe.load.overlay import load_overlay, raise_sequences
+from fixturepipe.load.overlay import load_overlay
 from fixturepipe.priorrun import arrange_options_of
 from fixturepipe.sync.changeset import ChangeSet, ModelRows
 from fixturepipe.sync.differences import DifferingRows
@@ -307,7 +308,8 @@ class _Syncing:
         by_table = {schema.table: schema.label for schema in self._manifest.schema}
         sequences = self._current.sequences
         highest = {by_table[table]: key for table, key in sequences.items() if table in by_table}
-        return bool(raise_sequences(endpoints, list(self._current.models), highest))
+        with endpoints.bound_to_target() as alias:
+            return bool(reset_sequences(connection_to(alias), self._current.models, highest))
 
     def _record(self, *, loaded: bool, verified: bool | None = None) -> None:
         changes = self._changes

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from django.db import Error as DatabaseError
 
 from fixturepipe.artifacts.rejects import Reason
+from fixturepipe.databases.text import shortened
 from fixturepipe.errors import LoadError
 from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem
@@ -26,28 +27,27 @@ class ExistingRowError(DatabaseError):
     )
 
 
-def shortened(value: object) -> str:
+def _shown(value: object) -> str:
     """A value on one line, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+    return shortened(repr(value), _LONGEST)
 
 
 def sentence(problem: RowProblem) -> str:
     """The object, the field, the value and what is wrong, on one line."""
     each = problem.object
     pk = each.get("pk")
-    name = f"{each['model']} {'without a primary key' if pk is None else f'pk {shortened(pk)}'}"
+    name = f"{each['model']} {'without a primary key' if pk is None else f'pk {_shown(pk)}'}"
     if problem.field:
         name += f", field {problem.field}"
         if problem.value is not None:
-            name += f" = {shortened(problem.value)}"
+            name += f" = {_shown(problem.value)}"
     return f"{name}: {problem.text}"
 
 
 def reason_of(problem: RowProblem) -> Reason:
     """The problem as it is written with the rejected object."""
     each = problem.object
-    value = "" if problem.value is None else shortened(problem.value)
+    value = "" if problem.value is None else _shown(problem.value)
     return Reason(
         str(each["model"]), each.get("pk"), problem.text, problem.field, value, problem.hint
     )
