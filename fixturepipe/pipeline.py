@@ -26,8 +26,7 @@ from fixturepipe.databases.embedded import EmbeddedServer
 from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.databases.introspection import project_schemas, rows_found
 from fixturepipe.databases.ledger import remove_ledger
-from fixturepipe.databases.runendpoints import RunEndpoints
-from fixturepipe.databases.runtarget import AskPassword, record_target
+from fixturepipe.databases.runendpoints import AskPassword, RunEndpoints, record_target
 from fixturepipe.databases.scratch import sweep
 from fixturepipe.databases.sqlitefile import readable
 from fixturepipe.dump.options import DumpOptions

@@ -19,7 +19,7 @@ from fixturepipe.databases.endpoints import Endpoint, Endpoints
 from fixturepipe.databases.forks import start_method
 from fixturepipe.errors import ConfigurationError, LoadError, TransientLoadError, UsageError
 from fixturepipe.load.dispatch import worthwhile_processes
-from fixturepipe.load.schedule import Schedule
+from fixturepipe.load.workers import Schedule
 from tests import servers
 from tests.loading import RUN, Log, Object, a, load_into, make_run, read_applied, rows
 from tests.shop import Shop

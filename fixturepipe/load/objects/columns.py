@@ -17,9 +17,9 @@ from fixturepipe.load.server.converters import (
     converter_for,
     general_converter,
     is_quick,
+    prepared_literal,
     stored_converter,
 )
-from fixturepipe.load.server.fieldcode import prepared_literal
 
 
 class _MissingValue:
@@ -40,7 +40,7 @@ class _Literal:
 class Column:
     """One column: its field, its name, and the converter of its values.
 
-    `quick`: the converter asks neither the server nor the project, see `fieldcode.is_quick`.
+    `quick`: the converter asks neither the server nor the project, see `converters.is_quick`.
     `remote` is the model that a foreign key points at, `to` the attname of the field there.
     """
 

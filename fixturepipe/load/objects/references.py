@@ -4,7 +4,8 @@ A foreign key written as a list is a natural key. Where the key is made of field
 many keys are read with one query and compared in Python, value by value: a collation that takes
 "Straße" for "strasse" must not bind an object to the wrong row. The query goes past the model's
 managers, which may hide the row that the key means. A computed key is handed to the project's
-`get_by_natural_key`, and believed if the object it gives has that key.
+`get_by_natural_key`, and believed if the object it gives has that key. Objects without a primary
+key are found in the same way.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from django.core.exceptions import (
     ValidationError,
 )
 from django.core.serializers.json import DjangoJSONEncoder
+from django.core.serializers.python import Deserializer
 from django.db import models
 
 from fixturepipe.databases.endpoints import connection_to
@@ -31,6 +33,7 @@ from fixturepipe.databases.plainquery import every_row
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.load.objects.columns import MISSING, Column
 from fixturepipe.load.objects.groups import Group
+from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.ownkeys import Key, OwnKeys, key_paths
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem
 from fixturepipe.load.server.converters import converter_for, is_quick
@@ -184,6 +187,56 @@ class References:
         self._ready()
         known = self._resolver.resolve(remote, to, rest)
         return {**{key: known[key] for key in rest if key in known}, **own}
+
+
+def keys_of_rows(alias: str, group: Group, rows: Sequence[int]) -> list[Any]:
+    """The primary keys that the target has for objects of a group without one, by natural key.
+
+    A new row has MISSING or None in its place. The parts of a natural key are columns of the
+    object's own row where its references go by the whole natural key of what they refer to; such
+    objects are found with one query. Others are made into instances and asked, as loaddata does.
+    """
+    plan, new_key = group.plan, MISSING if group.plan.pk.has_default() else None
+    if columns := _key_columns(plan):
+        cells = [(column, group.cells[position]) for position, column in columns]
+        wanted = [tuple(c.python_value(values[row]) for c, values in cells) for row in rows]
+        names = [column.field.attname for _, column in columns]
+        found = _keys_by_values(every_row(plan.model, alias), names, wanted)
+        return [found.get(key, new_key) for key in wanted]
+    if not key_paths(plan.model) and not hasattr(plan.model, "natural_key"):
+        return [new_key for _ in rows]
+    objects = ([group.objects[row]] for row in rows)
+    made = (each.object.pk for one in objects for each in Deserializer(one, using=alias))
+    return [new_key if key is None else key for key in made]
+
+
+def _keys_by_values(
+    table: models.QuerySet[Any], names: Sequence[str], wanted: Sequence[Key]
+) -> dict[Key, Any]:
+    found: dict[Key, Any] = {}
+    for keys in in_batches(connection_to(table.db), wanted, _BATCH):
+        for key, *parts in table.filter(any_of(names, keys)).values_list("pk", *names):
+            found[tuple(parts)] = key
+    return found
+
+
+def _key_columns(plan: ModelPlan) -> list[tuple[int, Column]]:
+    paths = key_paths(plan.model)
+    by_prefix: dict[str, list[str]] = {}
+    for path in paths:
+        prefix, _, rest = path.partition("__")
+        by_prefix.setdefault(prefix, []).append(rest)
+    found: list[tuple[int, Column]] = []
+    for prefix, rests in by_prefix.items():
+        for position, column in enumerate(plan.columns):
+            if prefix not in (column.field.name, column.field.attname):
+                continue
+            if rests != [""] and (
+                column.remote is None or tuple(rests) != key_paths(column.remote)
+            ):
+                return []
+            found.append((position, column))
+    return found if len(found) == len(by_prefix) else []
 
 
 def _without_meaning(

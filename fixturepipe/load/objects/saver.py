@@ -27,11 +27,10 @@ from fixturepipe.databases.text import is_utf8
 from fixturepipe.load.objects.columns import MISSING
 from fixturepipe.load.objects.groups import Group
 from fixturepipe.load.objects.modelplan import ModelPlan
-from fixturepipe.load.objects.naturalmatch import NaturalMatcher
 from fixturepipe.load.objects.ownkeys import OwnKeys, natural_key_in
 from fixturepipe.load.objects.reading import ReadChunk
 from fixturepipe.load.objects.receivers import has_receivers
-from fixturepipe.load.objects.references import KeyResolver, References
+from fixturepipe.load.objects.references import KeyResolver, References, keys_of_rows
 from fixturepipe.load.objects.rejection import ExistingRowError, problem_of
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
 from fixturepipe.load.server.literals import NULL
@@ -189,8 +188,7 @@ class ChunkSaver:
         if not without:
             return False
         self._writer.drain()
-        matcher = NaturalMatcher(self._alias, plan)
-        meant = matcher.match(without, group.objects, group.cells)
+        meant = keys_of_rows(self._alias, group, without)
         for row, found in zip(without, meant, strict=True):
             keys[row] = found
             if plan.kept_ids and (found is None or found is MISSING):

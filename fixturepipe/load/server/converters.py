@@ -29,10 +29,12 @@ from fixturepipe.load.server.builtinfields import (
     integers,
     strings,
 )
-from fixturepipe.load.server.fieldcode import has_placeholder, is_plain, prepared_literal
 from fixturepipe.load.server.literals import NULL, literal, quoted
 
 Converter = Callable[[Sequence[Any]], list[str]]
+
+_PLACEHOLDER_METHODS = ("get_placeholder", "get_placeholder_sql")
+_METHODS = ("to_python", "get_prep_value", "get_db_prep_value", "get_db_prep_save")
 
 
 def converter_for(field: Field, connection: BaseDatabaseWrapper) -> Converter:
@@ -160,3 +162,47 @@ def _reference(field: models.ForeignKey[Any, Any], connection: BaseDatabaseWrapp
         return [NULL if value is None else next(literals) for value in values]
 
     return convert
+
+
+def is_plain(field: Field, known: type) -> bool:
+    """Whether a field reads and writes its values with the methods of this class of Django's."""
+    own = type(field)
+    names = _METHODS + _PLACEHOLDER_METHODS
+    return all(getattr(own, name, None) is getattr(known, name, None) for name in names)
+
+
+def prepared_literal(field: Field, connection: BaseDatabaseWrapper, value: Any) -> str:
+    """The literal of a Python value, expressions and placeholders of the field's own included."""
+    prepared = field.get_db_prep_save(value, connection)
+    if not hasattr(prepared, "as_sql") and has_placeholder(field):
+        template = _template(field, prepared, connection)
+        if template != "%s":
+            return template.replace("%s", literal(prepared), 1).replace("%%", "%")
+    if hasattr(prepared, "as_sql"):
+        compiler = models.sql.Query(field.model).get_compiler(connection=connection)
+        sql, parameters = compiler.compile(prepared)
+        return str(sql % tuple(literal(each) for each in parameters))
+    return literal(prepared)
+
+
+def _template(field: Field, value: Any, connection: BaseDatabaseWrapper) -> str:
+    """A field may wrap its parameter in SQL; Django 6.1 renamed the method that says how."""
+    for name in _PLACEHOLDER_METHODS:
+        method = getattr(field, name, None)
+        if method is not None:
+            compiler = models.sql.Query(field.model).get_compiler(connection=connection)
+            found = method(value, compiler, connection)
+            return str(found[0] if isinstance(found, tuple) else found)
+    return "%s"
+
+
+def has_placeholder(field: Field) -> bool:
+    """Whether a field wraps its parameter in SQL.
+
+    BinaryField's marks the parameter as binary, which our literals of bytes are anyway.
+    """
+    own, binary = type(field), models.BinaryField
+    return any(
+        getattr(own, name, None) not in (None, getattr(binary, name, None))
+        for name in _PLACEHOLDER_METHODS
+    )

@@ -1,17 +1,23 @@
-"""Data migrations and receivers of the project that fail on an empty target, passed over.
+"""The project's code that fails on an empty target: where, and whether it is passed over.
 
 A migration of an old project may need rows that a fresh database lacks, read columns that later
 migrations add, or update rows in SQL that only SQLite takes. A receiver of `post_migrate` may need
 rows too. The source has run them long ago: the rows that they would make or change come from there,
 and those that they write into the target are deleted before the load. So code that fails is passed
 over if all it does is about rows; what changes the schema must not fail.
+
+`migrate` raises what an operation raised, so the place is read from the traceback, in which
+`Migration.apply` runs the operation, and from the last statement that the server refused.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from django.db import DatabaseError, migrations, transaction
@@ -21,10 +27,11 @@ from django.db.models.signals import post_migrate, pre_migrate
 from django.dispatch import Signal
 
 from fixturepipe.databases.migrations import changes_only_rows, sql_statements
-from fixturepipe.load.server.failedmigration import running_operation
 from fixturepipe.load.server.servererrors import NO_PRIVILEGE, code_of, is_transient, server_message
+from fixturepipe.wording import cut
 
 _KINDS: tuple[Any, ...] = (migrations.RunPython, migrations.RunSQL)
+_LONGEST = 300
 _SIGNALS: tuple[Any, ...] = (pre_migrate, post_migrate)
 
 
@@ -139,6 +146,60 @@ class DataMigrations:
             if savepoint is not None and not self._changes_schema:
                 transaction.savepoint_rollback(savepoint, alias)
                 transaction.set_rollback(False, alias)
+            raise
+
+
+@dataclass(frozen=True)
+class FailedOperation:
+    """The operation that failed, in Django's own words ("Add field slug to page")."""
+
+    app: str
+    migration: str
+    operation: str
+
+    def __str__(self) -> str:
+        return f"{self.app}.{self.migration}, {self.operation}"
+
+
+def failed_operation(error: BaseException) -> FailedOperation | None:
+    """The operation whose code raised the error; None if it was raised outside of a migration."""
+    found, traceback = None, error.__traceback__
+    while traceback is not None:
+        found = _operation_of(traceback.tb_frame) or found
+        traceback = traceback.tb_next
+    return found
+
+
+def running_operation() -> FailedOperation | None:
+    """The operation whose code calls this function, directly or not."""
+    found, frame = None, inspect.currentframe()
+    while frame is not None and found is None:
+        found, frame = _operation_of(frame), frame.f_back
+    return found
+
+
+def _operation_of(frame: FrameType) -> FailedOperation | None:
+    if frame.f_code is not migrations.Migration.apply.__code__:
+        return None
+    migration, operation = frame.f_locals["self"], frame.f_locals.get("operation")
+    described = operation.describe() if operation is not None else "its end"
+    return FailedOperation(migration.app_label, migration.name, described)
+
+
+class StatementLog:
+    """Keeps the last statement that failed; for `connection.execute_wrapper`."""
+
+    def __init__(self) -> None:
+        self.failed = ""
+
+    def __call__(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        """Run the statement; remember it if it raises."""
+        try:
+            return execute(sql, params, many, context)
+        except Exception:
+            self.failed = cut(" ".join(str(sql).split()), _LONGEST)
             raise
 
 

@@ -30,8 +30,7 @@ from fixturepipe.errors import ConfigurationError, TransientLoadError
 from fixturepipe.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.schemafixes import schema_fixes
-from fixturepipe.load.server.datamigrations import DataMigrations
-from fixturepipe.load.server.failedmigration import StatementLog, failed_operation
+from fixturepipe.load.server.datamigrations import DataMigrations, StatementLog, failed_operation
 from fixturepipe.load.server.modeltables import create_model_tables
 from fixturepipe.load.server.servererrors import (
     NO_PRIVILEGE,

@@ -6,7 +6,7 @@ import pytest
 
 from fixturepipe.artifacts.manifest import Manifest, read_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.databases.runtarget import choose_target, record_target
+from fixturepipe.databases.runendpoints import choose_target, record_target
 from fixturepipe.errors import ConfigurationError, UsageError
 
 
