@@ -288,7 +288,9 @@ def _bound(alias: str, settings: DatabaseSettings) -> Iterator[None]:
     _bound_aliases.append(alias)
     try:
         if before == settings:
-            _set_up_open(alias)
+            # The project may have opened it before its alias was bound.
+            if connections[alias].connection is not None:
+                _set_up_connection(connections[alias])
             yield
             return
         _rebind(alias, settings)
@@ -317,13 +319,6 @@ def _taken_over(giver: str, taker: str) -> Iterator[None]:
         yield
     finally:
         mysql.hand_over(connections[taker], connections[giver])
-
-
-def _set_up_open(alias: str) -> None:
-    """Set up a connection that the project opened before its alias was bound."""
-    connection = connections[alias]
-    if connection.connection is not None:
-        _set_up_connection(connection)
 
 
 def _rebind(alias: str, settings: DatabaseSettings) -> None:

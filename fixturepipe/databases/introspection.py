@@ -52,7 +52,13 @@ def schema_of(model: type[models.Model]) -> ModelSchema:
         derived=tuple(
             field.name for field in meta.local_concrete_fields if getattr(field, "generated", False)
         ),
-        proxies=tuple(sorted(_proxies(model))),
+        proxies=tuple(
+            sorted(
+                other._meta.label_lower
+                for other in apps.get_models()
+                if other._meta.proxy and other._meta.concrete_model is model
+            )
+        ),
     )
 
 
@@ -103,12 +109,6 @@ def _stored_values(table: Table, keys: Sequence[Any]) -> list[Any]:
         asked[raw] = key
     found = {row[0] for page in table.with_keys([(raw,) for raw in asked]) for row in page}
     return [key for raw, key in asked.items() if raw in found]
-
-
-def _proxies(model: type[models.Model]) -> Iterable[str]:
-    for other in apps.get_models():
-        if other._meta.proxy and other._meta.concrete_model is model:
-            yield other._meta.label_lower
 
 
 def _references(model: type[models.Model]) -> Iterable[Reference]:

@@ -58,7 +58,11 @@ def _prove(model: Model, paths: Sequence[str], connection: BaseDatabaseWrapper) 
         _look_each_up(model, connection, "the natural key is computed")
         return
     fields = [field_at(model, path) for path in paths]
-    inexact = [f.name for f in fields if not _is_exact(f, connection)]
+    inexact = [
+        field.name
+        for field in fields
+        if field.get_internal_type() not in _EXACT or is_custom(field, connection)
+    ]
     if inexact:
         raise UnprovenError(f"{' and '.join(inexact)} cannot be looked up exactly")
     _no_part_is_null(model, paths, connection)
@@ -66,10 +70,6 @@ def _prove(model: Model, paths: Sequence[str], connection: BaseDatabaseWrapper) 
     _default_manager_hides_none(model, connection)
     if not _looks_up_by(model, paths, connection):
         _look_each_up(model, connection, "get_by_natural_key is more than a look-up by its fields")
-
-
-def _is_exact(field: Field, connection: BaseDatabaseWrapper) -> bool:
-    return field.get_internal_type() in _EXACT and not is_custom(field, connection)
 
 
 def _keys(

@@ -258,8 +258,9 @@ class Mariadbd:
         try:
             while not self._answers():
                 if process.poll() is not None or time.monotonic() > deadline:
+                    said = self._log.read_bytes()[begin:].decode(errors="replace")
                     raise ConfigurationError(
-                        f"The embedded server did not start: {_cause(self._log_from(begin))}",
+                        f"The embedded server did not start: {_cause(said)}",
                         hint=f"Correct that (see {self._log}) and run the command again.",
                     )
                 time.sleep(_POLL_SECONDS)
@@ -283,9 +284,6 @@ class Mariadbd:
             with suppress(OSError):
                 directory.rmdir()
             self._socket_note.unlink()
-
-    def _log_from(self, begin: int) -> str:
-        return self._log.read_bytes()[begin:].decode(errors="replace")
 
     def _as_root(self) -> list[str]:
         # As root the server refuses to run without this option.

@@ -99,7 +99,8 @@ class ChangeSet:
             for table in tables:
                 for batch in self._found.batches(table.label):
                     gone = self._sort_batch(table, batch, files)
-                    deletes.writelines(_delete_line(table.label, pk) for pk in gone)
+                    lines = (json.dumps({"model": table.label, "pk": pk}) for pk in gone)
+                    deletes.writelines(f"{line}\n".encode() for line in lines)
         if self._problems:
             raise self._unserializable()
         self.dumps = [self._dump(app) for app in self._files]
@@ -292,7 +293,3 @@ def _differs(table: ModelRows, row: DifferingRow, ours: Written, theirs: Object)
         return True
     assert ours.line is not None
     return bool(different_fields(table.model, json.loads(ours.line), theirs, changed))
-
-
-def _delete_line(label: str, pk: Any) -> bytes:
-    return json.dumps({"model": label, "pk": pk}).encode() + b"\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from django.db import models
@@ -10,30 +11,23 @@ from django.db.models.signals import post_save, pre_save
 
 def has_receivers(model: type[models.Model]) -> bool:
     """Whether the project has receivers for saves of the model's objects."""
-    if model._meta.auto_created:
-        return False
-    return any(
-        _is_the_projects(each) for s in (pre_save, post_save) for each in _receivers(s, model)
-    )
+    return not model._meta.auto_created and _has_receivers(model)
 
 
 def hear_every_model() -> bool:
     """Whether the project has receivers that were connected without a sender."""
-    return any(
-        _is_the_projects(each) for s in (pre_save, post_save) for each in _receivers(s, _NoModel)
-    )
+    return _has_receivers(_NoModel)
 
 
 class _NoModel:
     """A sender that none of the project's receivers names."""
 
 
-def _receivers(signal: Any, model: type[Any]) -> list[Any]:
-    live = signal._live_receivers(model)
+def _has_receivers(sender: type[Any]) -> bool:
+    """Those of Django itself, which clear caches of the process that saves, do not count."""
+    signals: tuple[Any, ...] = (pre_save, post_save)
+    live = [signal._live_receivers(sender) for signal in signals]
     # Since Django 5.0 those that are called and those that are awaited.
-    return list(live) if isinstance(live, list) else [each for part in live for each in part]
-
-
-def _is_the_projects(receiver: Any) -> bool:
-    """Django's own receivers clear caches of the process that saves, and no more."""
-    return not str(getattr(receiver, "__module__", "")).startswith("django.")
+    lists = chain.from_iterable([each] if isinstance(each, list) else each for each in live)
+    modules = (getattr(receiver, "__module__", "") for receiver in chain.from_iterable(lists))
+    return not all(str(module).startswith("django.") for module in modules)
