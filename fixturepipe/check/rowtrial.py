@@ -25,6 +25,7 @@ from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import Reader, Unreadable
 
 _WITH, _WITHOUT = "fixturepipe_with_check", "fixturepipe_without_check"
+_KEY = "fixturepipe_key BIGINT AUTO_INCREMENT PRIMARY KEY"
 # The target's answers for so many different rows are remembered.
 _KNOWN = 20_000
 
@@ -83,8 +84,12 @@ class CheckTrial:
         self._places = ", ".join(target.ops.quote_name(field.column) for field in self.fields)
         # The name may be taken: those of CHECK constraints are unique in a database of MySQL.
         unnamed = re.sub(r"^CONSTRAINT `(?:[^`]|``)+` ", "", check)
-        without = CreateTable(_WITHOUT, tuple(definitions.values()))
-        self._tables = (without, CreateTable(_WITH, (*without.definitions, unnamed)))
+        columns = list(definitions.values())
+        # Some servers demand one: sql_require_primary_key, innodb_force_primary_key.
+        if not any("PRIMARY KEY" in column for column in columns):
+            columns.append(_KEY)
+        without = CreateTable(_WITHOUT, tuple(columns))
+        self._tables = (without, CreateTable(_WITH, (*columns, unnamed)))
 
     def broken(self) -> Iterator[Row]:
         """The rows that break it: their raw keys, then their values of `fields`.
