@@ -34,6 +34,12 @@ _NEEDED = (
 _WRITES_ANYWAY = ("ALL PRIVILEGES", "SUPER", "CONNECTION_ADMIN", "READ_ONLY ADMIN")
 
 _POOL_UNIT = 128 << 20
+# A load has a connection for its lock, one for its rows and one for what it asks.
+_CONNECTIONS = 3
+# What a run sends, about: the statements that it takes anyway, for each table, and for a megabyte
+# of the run directory. A third of them write.
+_STATEMENTS, _STATEMENTS_A_TABLE, _STATEMENTS_A_MEGABYTE = 150, 25, 5
+_SESSIONS = 20
 
 
 def strictness(target: TargetServer) -> Iterator[Finding]:
@@ -58,6 +64,29 @@ def read_only(target: TargetServer) -> Iterator[Finding]:
     may_write = any(each in everywhere for each in _WRITES_ANYWAY)
     if not may_write or state == "11":
         yield RULES["FP409"].finding("", "")
+
+
+def account_limits(target: TargetServer, tables: int, size: int) -> Iterator[Finding]:
+    """FP410, FP411: limits of the account that stop a run. `size` is that of the run directory."""
+    if not target.is_server:
+        return
+    facts, account = target.facts, _database_and_account(target)[1]
+    statements = _STATEMENTS + _STATEMENTS_A_TABLE * tables
+    statements += _STATEMENTS_A_MEGABYTE * size // 10**6
+    needed = {
+        "MAX_QUERIES_PER_HOUR": statements,
+        "MAX_UPDATES_PER_HOUR": statements // 3,
+        "MAX_CONNECTIONS_PER_HOUR": _SESSIONS,
+    }
+    if 0 < facts.connections < _CONNECTIONS:
+        most = facts.connections
+        yield RULES["FP410"].finding("", "", most=most, needed=_CONNECTIONS, account=account)
+    for name, most in facts.hourly_limits.items():
+        if 0 < most < needed.get(name, 0):
+            number = needed[name]
+            yield RULES["FP411"].finding(
+                "", "", account=account, name=name, most=most, needed=number
+            )
 
 
 def connection_charset(end: Endpoint) -> Iterator[Finding]:

@@ -117,6 +117,7 @@ def check(
         found += findings_of_rows(totals, target, altering, listener)
         working = time.monotonic() - begun
         found += server.space(options.workdir, needed)
+        found += server.account_limits(target, len(totals), needed)
         if endpoints.target is not None and endpoints.target.name != EMBEDDED:
             found += server.buffer_pool(target, needed)
         migrates = options.schema == "migrate"

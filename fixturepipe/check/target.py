@@ -45,10 +45,12 @@ _SETTINGS = (
     " CONCAT(@@GLOBAL.read_only /*!80000 , @@GLOBAL.super_read_only */),"
     " COALESCE(MIN(DEFAULT_CHARACTER_SET_NAME), @@character_set_database),"
     " COALESCE(MIN(DEFAULT_COLLATION_NAME), @@collation_database), DATABASE(), CURRENT_USER(),"
-    " CONVERT_TZ('2000-01-01 00:00:00', 'UTC', '{zone}') IS NOT NULL"
+    " CONVERT_TZ('2000-01-01 00:00:00', 'UTC', '{zone}') IS NOT NULL, @@max_user_connections"
     " FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = DATABASE()"
 )
 _GRANTS = "SHOW GRANTS"
+_ACCOUNT = "SHOW CREATE USER CURRENT_USER()"
+_LIMIT = re.compile(r"\b(MAX_\w+_PER_HOUR) (\d+)")
 # The trial has the collation of new tables.
 _TRIAL = "CREATE TEMPORARY TABLE fixturepipe_trial (trial VARCHAR(1) PRIMARY KEY)"
 _IGNORES_CASE = "SELECT trial = 'A' FROM fixturepipe_trial"
@@ -121,7 +123,9 @@ class ServerFacts:
     write; a second digit, on MySQL, is about users with privileges. `account` is a name and a host,
     `grants` are the lines of SHOW GRANTS. `has_time_zone` says whether the server knows the
     project's, `ignores_case` whether new tables do, False where the user may not make temporary
-    ones. `migrations` are those recorded, `catalog` has the answers for a Catalog.
+    ones. `connections` is how many the account may have at once, 0 if there is no limit;
+    `hourly_limits` are its others, by the names of CREATE USER. `migrations` are those recorded,
+    `catalog` has the answers for a Catalog.
     """
 
     packet: int
@@ -134,6 +138,8 @@ class ServerFacts:
     database: str
     account: str
     has_time_zone: bool
+    connections: int
+    hourly_limits: dict[str, int]
     grants: tuple[str, ...]
     may_make_temporary_tables: bool
     ignores_case: bool
@@ -144,15 +150,16 @@ class ServerFacts:
 def _facts_of(server: BaseDatabaseWrapper) -> ServerFacts:
     """Ask a server, in one round trip if it refuses nothing. Raises DatabaseError."""
     zone = str(settings.TIME_ZONE).replace("'", "''")
-    # The last one is refused where there are no tables, and those before it for want of privileges.
-    statements = (_SETTINGS.format(zone=zone), _GRANTS, *Catalog.QUESTIONS, *_TRIALS, RECORDED)
+    # The last ones are refused for want of privileges, or where there are no tables.
+    optional = (*_TRIALS, _ACCOUNT, RECORDED)
+    statements = (_SETTINGS.format(zone=zone), _GRANTS, *Catalog.QUESTIONS, *optional)
     found = outcomes(server, statements)
     answers = {s: rows for s, rows in zip(statements, found, strict=True) if isinstance(rows, list)}
-    for outcome in found[: -len(_TRIALS) - 1]:
+    for outcome in found[: -len(optional)]:
         if isinstance(outcome, DatabaseError):
             raise outcome
-    facts = answers[statements[0]][0]
-    packet, modes, pool, engine, read_only, charset, collation, database, account, has_zone = facts
+    packet, modes, pool, engine, read_only, charset, collation, *more = answers[statements[0]][0]
+    database, account, has_zone, most = more
     return ServerFacts(
         packet=int(packet),
         sql_modes=str(modes),
@@ -164,6 +171,8 @@ def _facts_of(server: BaseDatabaseWrapper) -> ServerFacts:
         database=str(database),
         account=str(account),
         has_time_zone=bool(has_zone),
+        connections=int(most),
+        hourly_limits={n: int(v) for n, v in _LIMIT.findall(str(answers.get(_ACCOUNT, "")))},
         grants=tuple(str(row[0]) for row in answers[_GRANTS]),
         may_make_temporary_tables=_TRIAL in answers,
         ignores_case=answers.get(_IGNORES_CASE) == [(1,)],

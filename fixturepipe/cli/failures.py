@@ -16,8 +16,9 @@ _AGAIN = "Correct that, then run the same command again."
 _OURS = "This is a fault of fixturepipe. Please report it with the traceback (-v 3)."
 
 # https://dev.mysql.com/doc/mysql-errors/9.4/en/: the connection was refused, lost or closed.
-_AWAY = frozenset((1040, 1053, 1077, 1079, 1152, 1159, 1161, 1203, 1226, 1927))
+_AWAY = frozenset((1040, 1053, 1077, 1079, 1152, 1159, 1161, 1203, 1927))
 _AWAY |= frozenset((2002, 2003, 2005, 2006, 2012, 2013, 2026, 2055, 3159, 4031))
+_LIMITED = 1226
 # A statement that the server does not understand: ours.
 _MISTAKES = frozenset((1054, 1064, 1136, 1146, 1149))
 
@@ -66,6 +67,12 @@ def _of_database(error: BaseException) -> FixturepipeError:
             f"The server does not answer: {text} (error {code})",
             hint="Run the same command again. If that does not help, look at the server's log,"
             " its wait_timeout and its max_allowed_packet.",
+        )
+    if code == _LIMITED:
+        return FixturepipeError(
+            f"The server's limits for the account: {text} (error {code})",
+            hint="Raise the limit (ALTER USER … WITH …), or wait until its hour is over. Then run"
+            " the same command again.",
         )
     if "malformed" in text or "not a database" in text or "disk I/O error" in text:
         return FixturepipeError(

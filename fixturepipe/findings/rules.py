@@ -267,6 +267,13 @@ FP408 warning: The server makes {engine} tables by default, without transactions
     do: SET GLOBAL default_storage_engine = InnoDB, and the same in the server's configuration.
 FP409 error: The server is read-only, as a replica is: the run would stop.
     do: Connect to the primary server. If this is not a replica: SET GLOBAL read_only = 0
+FP410 error: The account may have {most} connections at the same time (max_user_connections): the
+        run needs {needed} and would stop.
+    do: ALTER USER {account} WITH MAX_USER_CONNECTIONS {needed}; or raise the server's
+        max_user_connections.
+FP411 error: The account has {name} {most}, and the run needs about {needed}: it would stop until
+        the next hour.
+    do: ALTER USER {account} WITH {name} 0; and set it again after the run.
 
 FP501 error: These rows of the target refer to rows of {remote} that do not exist: they were written
         while foreign keys were not checked.

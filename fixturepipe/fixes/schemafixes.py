@@ -52,8 +52,9 @@ KEY_TYPE = "key-type"
 # The lengths in characters that `prefix` tries: 3,072 bytes of utf8mb4 are 768, 767 bytes are 191.
 _PREFIXES = (768, 512, 384, 255, 191, 100, 50)
 # https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html: duplicate name or
-# value, lock wait, deadlock; numbers from 2000 to 2999 are those of the client.
-_NOT_REFUSED = frozenset({1061, 1062, 1205, 1213})
+# value, lock wait, deadlock; a full disk or table, a limit of the account, a read-only server.
+# Numbers from 2000 to 2999 are those of the client.
+_NOT_REFUSED = frozenset({1061, 1062, 1205, 1213, 1021, 1114, 1226, 1290, 1836})
 _INCOMPATIBLE = frozenset({1005, 1215, 3780})
 _NO_SUCH_INDEX = 1091
 

@@ -36,6 +36,34 @@ def test_an_account_of_three_connections_is_enough(limited: Shop, workers: str) 
     limited.done("run", "--workers", workers)
 
 
+def test_limits_of_the_account_are_named_and_met_with_the_next_step(
+    server: Server, tmp_path: Path
+) -> None:
+    with server.database() as endpoint:
+        name = str(endpoint.settings["NAME"])
+        user = f"'{name}'@'%'"
+        limits = "MAX_USER_CONNECTIONS 2 MAX_UPDATES_PER_HOUR 100"
+        server.execute(f"CREATE USER {user} IDENTIFIED BY 'x' WITH {limits}")
+        server.execute(f"GRANT ALL ON `{name}`.* TO {user}")
+        account = replace(server, base={**server.base, "USER": name, "PASSWORD": "x"})
+        project = write_project(tmp_path, account.url(name), MODELS)
+        project.django("migrate", "--run-syncdb", "--database", "default")
+        try:
+            checked = project.run("check")
+            assert checked.returncode == 1
+            assert "FP410 error: The account may have 2 connections" in checked.stdout
+            assert "FP411 error: The account has MAX_UPDATES_PER_HOUR 100" in checked.stdout
+            server.execute(f"ALTER USER {user} WITH MAX_USER_CONNECTIONS 3")
+            stopped = project.run("run", "--ignore", "FP411")
+            assert stopped.returncode == 3
+            assert "(error 1226)" in stopped.stderr
+            assert "Wait until the hour of the limit is over, or raise it" in stopped.stderr
+            server.execute(f"ALTER USER {user} WITH MAX_UPDATES_PER_HOUR 0")
+            project.done("run")
+        finally:
+            server.execute(f"DROP USER {user}")
+
+
 RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX"
 
 

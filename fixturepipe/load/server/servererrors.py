@@ -24,6 +24,7 @@ TRANSIENT = {
     1080: "the server ended the connection",
     1152: "the connection was aborted",
     1184: "the connection was aborted",
+    1203: "too many connections of the user",
     1205: "a lock was not granted in time",
     1213: "a deadlock",
     1317: "the statement was interrupted",
@@ -37,18 +38,23 @@ TRANSIENT = {
     2055: "the connection was lost",
     4031: "the server ended the idle connection",
 }
+# Every statement meets them, until somebody puts the server or the account right.
+_OF_THE_SERVER = {
+    1021: "the disk is full",
+    1114: "the table is full",
+    1226: "the account has reached a limit",
+    1290: "the server is read-only",
+    1836: "the server is read-only",
+}
 # Every row meets them: to look for one that is at fault, or to leave it out, is of no use.
 _OF_NO_ROW = {
-    1021: "the disk is full",
+    **_OF_THE_SERVER,
     1036: "the table is read-only",
     1044: "the user lacks a privilege",
-    1114: "the table is full",
     1142: "the user lacks a privilege",
     1143: "the user lacks a privilege",
     1146: "the table does not exist",
     1227: "the user lacks a privilege",
-    1290: "the server is read-only",
-    1836: "the server is read-only",
 }
 DUPLICATE = {1062, 1586, 1859}
 NO_SUCH_ROW = {1216, 1452}
@@ -60,12 +66,15 @@ _GRANT = (
     " the database."
 )
 _HINTS = {
+    1021: "Make room on the server's disk.",
     1044: _GRANT,
     1048: "The column does not allow NULL: give it a value.",
     1062: "Another row has this value already; the target's collation may see two values as one.",
+    1114: "Make room on the server's disk, or raise the table's limit.",
     1142: _GRANT,
     1143: _GRANT,
     1153: "Raise the server's max_allowed_packet.",
+    1226: "Wait until the hour of the limit is over, or raise it: ALTER USER … WITH ….",
     1264: "The number does not fit into the target's column.",
     1265: "The value would be cut to fit into the target's column.",
     1292: "The target does not accept this value as a date or number.",
@@ -127,6 +136,11 @@ def is_transient(error: BaseException) -> bool:
                 return True
         seen = seen.__cause__ or seen.__context__
     return False
+
+
+def is_of_the_server(error: BaseException) -> bool:
+    """Whether any statement may meet the error, now or until the server is put right."""
+    return is_transient(error) or code_of(error) in _OF_THE_SERVER
 
 
 def stops_chunk(error: BaseException) -> bool:

@@ -36,7 +36,7 @@ from fixturepipe.load.server.servererrors import (
     NO_PRIVILEGE,
     code_of,
     hint_for,
-    is_transient,
+    is_of_the_server,
     server_message,
 )
 from fixturepipe.load.server.writtentables import WrittenTables
@@ -155,10 +155,11 @@ class TableMaker:
             yield
         # A project's own data migrations may raise anything.
         except Exception as error:
-            if is_transient(error):
+            if is_of_the_server(error):
+                first = hint_for(error) or "Wait until the server is back."
                 raise TransientLoadError(
                     f"{self._title} was not migrated: {server_message(error)}",
-                    hint="When the server is back, run the same command again.",
+                    hint=f"{first} Then run the same command again.",
                 ) from error
             raise self._refusal(error, schema) from error
 
