@@ -23,15 +23,21 @@ FINE: Verdict = ()
 # Only the target's server knows whether the value is fine.
 ASK = "ask"
 
-TOO_LONG, OUT_OF_RANGE, NEGATIVE, TOO_MANY_DIGITS = "FP101", "FP102", "FP103", "FP104"
-UNREADABLE, EARLY, OTHER_CLASS, NO_BOOLEAN, NO_JSON = "FP105", "FP106", "FP107", "FP108", "FP109"
-NOT_FINITE, NOT_UTF8, REFUSED_UUID, NUL, TOO_LARGE = "FP110", "FP111", "FP112", "FP113", "FP114"
-ZERO, ROUNDED, BIG_IN_JSON, REFUSED_JSON, NULL = "FP115", "FP116", "FP117", "FP118", "FP119"
-SINGLE, ZONED, OTHER_ADDRESS, LOST_HOUR = "FP120", "FP121", "FP122", "FP123"
-REFUSED_VALUE, CHANGED, FLOAT_IN_JSON = "FP124", "FP125", "FP126"
+
+class Wrong:
+    """The ids of the findings that a value can be a case of."""
+
+    TOO_LONG, OUT_OF_RANGE, NEGATIVE, TOO_MANY_DIGITS = "FP101", "FP102", "FP103", "FP104"
+    UNREADABLE, EARLY, OTHER_CLASS, NO_BOOLEAN = "FP105", "FP106", "FP107", "FP108"
+    NO_JSON, NOT_FINITE, NOT_UTF8, REFUSED_UUID = "FP109", "FP110", "FP111", "FP112"
+    NUL, TOO_LARGE, ZERO, ROUNDED = "FP113", "FP114", "FP115", "FP116"
+    BIG_IN_JSON, REFUSED_JSON, NULL, SINGLE = "FP117", "FP118", "FP119", "FP120"
+    ZONED, OTHER_ADDRESS, LOST_HOUR, REFUSED_VALUE = "FP121", "FP122", "FP123", "FP124"
+    CHANGED, FLOAT_IN_JSON = "FP125", "FP126"
+
 
 # What the target's refusal means, by the type of the field.
-REFUSED: Mapping[str, str] = {"JSONField": REFUSED_JSON, "UUIDField": REFUSED_UUID}
+REFUSED: Mapping[str, str] = {"JSONField": Wrong.REFUSED_JSON, "UUIDField": Wrong.REFUSED_UUID}
 
 # A statement holds more than the value; the rest fits into this many bytes.
 STATEMENT = 4_096
@@ -86,7 +92,7 @@ class ColumnTest:
 
 def null_verdict(field: Field) -> Verdict:
     """What is wrong with NULL in the field's column."""
-    return FINE if field.null else (NULL,)
+    return FINE if field.null else (Wrong.NULL,)
 
 
 def suspects(*classes: str, or_if: Sequence[str] = ()) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.check.columntest import CHANGED, FINE, REFUSED_VALUE
+from fixturepipe.check.columntest import FINE, Wrong
 from fixturepipe.databases.fields import Field, has_built_in_column, root_field
 from fixturepipe.databases.packets import refused_rows
 from fixturepipe.databases.tablenames import table_name
@@ -79,8 +79,8 @@ class ColumnTrial:
 
     def _verdict(self, raw: Any, number: int, kept: dict[int, Any]) -> Verdict:
         if number not in kept:
-            return (REFUSED_VALUE,)
-        return (CHANGED,) if self._column.differing([raw], [kept[number]]) else FINE
+            return (Wrong.REFUSED_VALUE,)
+        return (Wrong.CHANGED,) if self._column.differing([raw], [kept[number]]) else FINE
 
     def _insert(self, values: Sequence[Any]) -> None:
         """Insert what the column takes."""

@@ -12,21 +12,7 @@ from typing import Any
 import msgspec
 
 from fixturepipe.artifacts.jsonguard import is_too_deep
-from fixturepipe.check.columntest import (
-    ASK,
-    BIG_IN_JSON,
-    FLOAT_IN_JSON,
-    NO_JSON,
-    NOT_FINITE,
-    NOT_UTF8,
-    OTHER_CLASS,
-    REFUSED_JSON,
-    TOO_LARGE,
-    ColumnTest,
-    Limits,
-    TargetColumn,
-    Values,
-)
+from fixturepipe.check.columntest import ASK, ColumnTest, Limits, TargetColumn, Values, Wrong
 from fixturepipe.check.texts import literal_size
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.text import is_utf8
@@ -59,11 +45,11 @@ def json_text(_: Field, column: TargetColumn) -> ColumnTest:
 
 def _json_verdict(raw: Any, limits: Limits) -> Verdict:
     if not isinstance(raw, str):
-        return (OTHER_CLASS,)
+        return (Wrong.OTHER_CLASS,)
     if not is_utf8(raw):
-        return (NOT_UTF8,)
+        return (Wrong.NOT_UTF8,)
     if is_too_deep(raw):
-        return (REFUSED_JSON,)
+        return (Wrong.REFUSED_JSON,)
     constants: list[str] = []
     floats: list[str] = []
     integers: list[str] = []
@@ -75,16 +61,16 @@ def _json_verdict(raw: Any, limits: Limits) -> Verdict:
             parse_int=_kept(integers),
         )
     except (ValueError, RecursionError):
-        return (NO_JSON,)
+        return (Wrong.NO_JSON,)
     if constants:
-        return (NOT_FINITE,)
+        return (Wrong.NOT_FINITE,)
     if any(math.isinf(float(f)) for f in floats) or any(len(i) > _MOST_DIGITS for i in integers):
-        return (REFUSED_JSON,)
+        return (Wrong.REFUSED_JSON,)
     if limits.json_doubles and not all(-(2**63) <= int(i) < 2**64 for i in integers):
-        return (BIG_IN_JSON,)
+        return (Wrong.BIG_IN_JSON,)
     if literal_size(raw) > limits.packet:
-        return (TOO_LARGE,)
-    return (FLOAT_IN_JSON, ASK) if any(map(_is_rounded, floats)) else (ASK,)
+        return (Wrong.TOO_LARGE,)
+    return (Wrong.FLOAT_IN_JSON, ASK) if any(map(_is_rounded, floats)) else (ASK,)
 
 
 def _is_rounded(number: str) -> bool:

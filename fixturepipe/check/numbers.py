@@ -9,22 +9,7 @@ from typing import Any
 
 from django.db import models
 
-from fixturepipe.check.columntest import (
-    FINE,
-    NEGATIVE,
-    NO_BOOLEAN,
-    NOT_FINITE,
-    OTHER_CLASS,
-    OUT_OF_RANGE,
-    ROUNDED,
-    SINGLE,
-    TOO_MANY_DIGITS,
-    ZERO,
-    ColumnTest,
-    TargetColumn,
-    Values,
-    suspects,
-)
+from fixturepipe.check.columntest import FINE, ColumnTest, TargetColumn, Values, Wrong, suspects
 from fixturepipe.databases.decimals import SQLiteDecimals
 from fixturepipe.databases.fields import Field, root_field
 from fixturepipe.fixes.values import Verdict
@@ -41,10 +26,10 @@ def integer(field: Field, column: TargetColumn) -> ColumnTest:
 
     def judge(raw: Any) -> Verdict:
         if type(raw) is not int:
-            return (OTHER_CLASS,)
+            return (Wrong.OTHER_CLASS,)
         if not low <= raw <= high:
-            return (NEGATIVE if raw < 0 == low else OUT_OF_RANGE,)
-        return (ZERO,) if counts_up and raw == 0 else FINE
+            return (Wrong.NEGATIVE if raw < 0 == low else Wrong.OUT_OF_RANGE,)
+        return (Wrong.ZERO,) if counts_up and raw == 0 else FINE
 
     outside = f"{{c}} NOT BETWEEN {low} AND {min(high, 2**63 - 1)}"
     suspect = suspects("integer", or_if=[outside, "{c} = 0"] if counts_up else [outside])
@@ -66,7 +51,7 @@ def boolean(_: Field, __: TargetColumn) -> ColumnTest:
     """0 and 1."""
 
     def judge(raw: Any) -> Verdict:
-        return FINE if type(raw) in (int, bool) and raw in (0, 1) else (NO_BOOLEAN,)
+        return FINE if type(raw) in (int, bool) and raw in (0, 1) else (Wrong.NO_BOOLEAN,)
 
     def fine(raws: Values) -> bool:
         return set(map(type, raws)) == {int} and set(raws) <= {0, 1}
@@ -90,16 +75,16 @@ def decimal_numbers(field: Field, _: TargetColumn) -> ColumnTest:
 
     def judge(raw: Any) -> Verdict:
         if isinstance(raw, decimal.Decimal):
-            return FINE if raw.is_finite() else (NOT_FINITE,)
+            return FINE if raw.is_finite() else (Wrong.NOT_FINITE,)
         if type(raw) not in (int, float):
-            return (OTHER_CLASS,)
+            return (Wrong.OTHER_CLASS,)
         if not math.isfinite(raw):
-            return (NOT_FINITE,)
+            return (Wrong.NOT_FINITE,)
         try:
             kept = decimals.value(raw)
         except decimal.InvalidOperation:
-            return (TOO_MANY_DIGITS,)
-        return FINE if kept == decimals.exact(raw) else (ROUNDED,)
+            return (Wrong.TOO_MANY_DIGITS,)
+        return FINE if kept == decimals.exact(raw) else (Wrong.ROUNDED,)
 
     # ROUND is quick for whole numbers; the multiplication loses nothing of the 15 digits.
     scaled = f"({{c}} * 1e{places})"
@@ -117,10 +102,10 @@ def floats(_: Field, column: TargetColumn) -> ColumnTest:
 
     def judge(raw: Any) -> Verdict:
         if type(raw) not in (int, float):
-            return (OTHER_CLASS,)
+            return (Wrong.OTHER_CLASS,)
         if not math.isfinite(raw):
-            return (NOT_FINITE,)
-        return (SINGLE,) if single and float(f"{raw:.6g}") != raw else FINE
+            return (Wrong.NOT_FINITE,)
+        return (Wrong.SINGLE,) if single and float(f"{raw:.6g}") != raw else FINE
 
     def fine(raws: Values) -> bool:
         return set(map(type, raws)) <= {int, float} and all(map(math.isfinite, raws)) and not single
@@ -135,8 +120,8 @@ def duration(_: Field, __: TargetColumn) -> ColumnTest:
 
     def judge(raw: Any) -> Verdict:
         if type(raw) is datetime.timedelta:
-            return FINE if abs(raw) <= _LONGEST else (OUT_OF_RANGE,)
-        return FINE if type(raw) is int else (OTHER_CLASS,)
+            return FINE if abs(raw) <= _LONGEST else (Wrong.OUT_OF_RANGE,)
+        return FINE if type(raw) is int else (Wrong.OTHER_CLASS,)
 
     def fine(raws: Values) -> bool:
         return set(map(type, raws)) == {int}

@@ -11,19 +11,12 @@ from django.core.exceptions import ValidationError
 
 from fixturepipe.check.columntest import (
     ASK,
-    CHANGED,
     FINE,
-    NOT_UTF8,
-    NUL,
-    OTHER_ADDRESS,
-    OTHER_CLASS,
     STATEMENT,
-    TOO_LARGE,
-    TOO_LONG,
-    UNREADABLE,
     ColumnTest,
     TargetColumn,
     Values,
+    Wrong,
 )
 from fixturepipe.databases.fields import Field, is_read_by_django, root_field
 from fixturepipe.databases.text import is_utf8
@@ -53,12 +46,12 @@ def address(field: Field, column: TargetColumn) -> ColumnTest:
         if verdict or not isinstance(raw, str):
             return verdict
         if is_padded and raw.endswith(" "):
-            return (CHANGED,)
+            return (Wrong.CHANGED,)
         try:
             saved = root.get_prep_value(root.to_python(raw))
         except ValidationError:
             saved = None
-        return FINE if saved == raw else (OTHER_ADDRESS,)
+        return FINE if saved == raw else (Wrong.OTHER_ADDRESS,)
 
     return replace(as_text, fine=fine, judge=judge, limit=column.type or "char(39)")
 
@@ -73,11 +66,11 @@ def uuids(_: Field, column: TargetColumn) -> ColumnTest:
 
     def judge(raw: Any) -> Verdict:
         if not isinstance(raw, (str, uuid.UUID)):
-            return (OTHER_CLASS,)
+            return (Wrong.OTHER_CLASS,)
         try:
             value = uuid.UUID(str(raw))
         except ValueError:
-            return (UNREADABLE,)
+            return (Wrong.UNREADABLE,)
         known = value.variant == uuid.RFC_4122 and value.version in range(1, 6)
         return FINE if known or not native else (ASK,)
 
@@ -92,8 +85,8 @@ def binary(_: Field, column: TargetColumn) -> ColumnTest:
 
     def judge(raw: Any) -> Verdict:
         if not isinstance(raw, (bytes, memoryview)):
-            return (OTHER_CLASS,)
-        return (TOO_LARGE,) if len(raw) > most else FINE
+            return (Wrong.OTHER_CLASS,)
+        return (Wrong.TOO_LARGE,) if len(raw) > most else FINE
 
     def fine(raws: Values) -> bool:
         return set(map(type, raws)) == {bytes} and max(map(len, raws)) <= most
@@ -117,14 +110,14 @@ def text(_: Field, column: TargetColumn) -> ColumnTest:
 
     def judge(raw: Any) -> Verdict:
         if not isinstance(raw, str):
-            return (OTHER_CLASS,) if is_text else FINE
+            return (Wrong.OTHER_CLASS,) if is_text else FINE
         if not is_utf8(raw):
-            return (NOT_UTF8,)
-        found = [NUL] if "\x00" in raw else []
+            return (Wrong.NOT_UTF8,)
+        found = [Wrong.NUL] if "\x00" in raw else []
         if most is not None and len(raw) > most:
-            found.append(TOO_LONG)
+            found.append(Wrong.TOO_LONG)
         if most is None and literal_size(raw) > limits.packet:
-            found.append(TOO_LARGE)
+            found.append(Wrong.TOO_LARGE)
         return found
 
     limit = f"{most} characters" if most is not None else f"{limits.packet} bytes"

@@ -11,18 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 
-from fixturepipe.check.columntest import (
-    EARLY,
-    FINE,
-    LOST_HOUR,
-    OTHER_CLASS,
-    ROUNDED,
-    UNREADABLE,
-    ZONED,
-    ColumnTest,
-    TargetColumn,
-    Values,
-)
+from fixturepipe.check.columntest import FINE, ColumnTest, TargetColumn, Values, Wrong
 from fixturepipe.databases.fields import Field
 from fixturepipe.fixes.values import Verdict
 
@@ -57,7 +46,7 @@ def date_time(_: Field, column: TargetColumn) -> ColumnTest:
         return test.fine(raws) and all(map(is_kept, raws))
 
     def judge(raw: Any) -> Verdict:
-        return test.judge(raw) or (FINE if is_kept(raw) else (LOST_HOUR,))
+        return test.judge(raw) or (FINE if is_kept(raw) else (Wrong.LOST_HOUR,))
 
     return replace(test, fine=fine, judge=judge)
 
@@ -82,16 +71,16 @@ def _test(kind: type, parse: Callable[[str], Any]) -> ColumnTest:
 
     def judge(raw: Any) -> Verdict:
         if not isinstance(raw, (str, kind)):
-            return (OTHER_CLASS,)
+            return (Wrong.OTHER_CLASS,)
         # Django's parser of times drops the zone that it reads.
         value: Any = (_parsed(read, raw) or _parsed(parse, raw)) if isinstance(raw, str) else raw
         if value is None or (is_datetime and not _is_in_utc(value)):
-            return (UNREADABLE,)
+            return (Wrong.UNREADABLE,)
         if getattr(value, "tzinfo", None) is not None and not (is_datetime and settings.USE_TZ):
-            return (ZONED,)
+            return (Wrong.ZONED,)
         if isinstance(raw, str) and _MORE_DIGITS.search(raw):
-            return (ROUNDED,)
-        return (EARLY,) if dated and value.year < 1000 else FINE
+            return (Wrong.ROUNDED,)
+        return (Wrong.EARLY,) if dated and value.year < 1000 else FINE
 
     return ColumnTest(fine, judge, "" if kind is datetime.date else "microseconds")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from fixturepipe.check import jsonvalues, numbers, texts, times
-from fixturepipe.check.columntest import ASK, OTHER_CLASS, ColumnTest, TargetColumn
+from fixturepipe.check.columntest import ASK, ColumnTest, TargetColumn, Wrong
 from fixturepipe.databases.fields import INTEGERS, Field, root_field
 from fixturepipe.fixes.values import Verdict
 
@@ -32,7 +32,7 @@ def _any_column(kind: str) -> ColumnTest:
     is_binary = "blob" in kind.lower() or "binary" in kind.lower()
 
     def judge(raw: Any) -> Verdict:
-        return (OTHER_CLASS,) if is_binary and isinstance(raw, str) else (ASK,)
+        return (Wrong.OTHER_CLASS,) if is_binary and isinstance(raw, str) else (ASK,)
 
     return ColumnTest(lambda _: False, judge, limit=kind)
 
