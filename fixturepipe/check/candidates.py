@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count, groupby
-from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -21,9 +20,10 @@ from fixturepipe.check.target import TargetServer, TextColumn
 from fixturepipe.databases.expressions import UniqueExpressions
 from fixturepipe.databases.fields import Field, key_fields
 from fixturepipe.databases.packets import inserts, last_result
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tables import Condition, Row, Table
 from fixturepipe.databases.text import is_utf8
-from fixturepipe.databases.values import shown
+from fixturepipe.databases.values import shown_row
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES
@@ -146,9 +146,8 @@ class Candidates:
         return f"({column} <> LOWER({column}) OR {column} <> RTRIM({column}))"
 
     def _any(self, condition: str) -> bool:
-        with self._table.connection.cursor() as cursor:
-            cursor.execute(f"SELECT 1 FROM {self._table.quoted} WHERE {condition} LIMIT 1")
-            return cursor.fetchone() is not None
+        statement = f"SELECT 1 FROM {self._table.quoted} WHERE {condition} LIMIT 1"
+        return bool(rows_of(self._table.connection, statement))
 
     def _ask(self, condition: Condition, question: str, as_text: AsText | None = None) -> list[Row]:
         """The answer to a question about the temporary table, filled with these rows.
@@ -225,8 +224,3 @@ def _whole(key: Row, values: Row) -> str:
 def names_of(fields: Sequence[Field]) -> str:
     """The names of columns, as a finding has them."""
     return ", ".join(field.name for field in fields)
-
-
-def shown_row(values: Row) -> Any:
-    """Raw values as a finding shows them: one alone, or a list."""
-    return shown(values[0]) if len(values) == 1 else [shown(value) for value in values]

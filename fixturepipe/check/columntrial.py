@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.check.columntest import FINE, Wrong
 from fixturepipe.databases.fields import Field, has_built_in_column, root_field
 from fixturepipe.databases.packets import refused_rows
+from fixturepipe.databases.queries import executed, rows_of
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.values import Column, Reader
 from fixturepipe.fixes.values import Verdict
@@ -67,14 +68,15 @@ class ColumnTrial:
     def verdicts(self, values: Sequence[Any]) -> list[Verdict]:
         """What is wrong with each value; nothing if the server does not take the table."""
         try:
-            self._run(f"CREATE TEMPORARY TABLE {_TABLE} (n INTEGER PRIMARY KEY, c {self._kind})")
+            columns = f"n INTEGER PRIMARY KEY, c {self._kind}"
+            executed(self._connection, f"CREATE TEMPORARY TABLE {_TABLE} ({columns})")
         except DatabaseError:
             return [FINE] * len(values)
         try:
             self._insert(values)
-            kept = dict(self._run(f"SELECT n, c FROM {_TABLE}"))
+            kept: dict[int, Any] = dict(rows_of(self._connection, f"SELECT n, c FROM {_TABLE}"))
         finally:
-            self._run(f"DROP TEMPORARY TABLE {_TABLE}")
+            executed(self._connection, f"DROP TEMPORARY TABLE {_TABLE}")
         return [self._verdict(raw, number, kept) for number, raw in enumerate(values)]
 
     def _verdict(self, raw: Any, number: int, kept: dict[int, Any]) -> Verdict:
@@ -92,8 +94,3 @@ class ColumnTrial:
         if self._is_uuid and "binary" in self._kind.lower():
             return uuid.UUID(str(value)).bytes
         return value
-
-    def _run(self, statement: str) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement)
-            return list(cursor.fetchall())

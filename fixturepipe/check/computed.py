@@ -19,6 +19,7 @@ from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, connection_to
 from fixturepipe.databases.fields import Field, generated_fields, stored_fields
 from fixturepipe.databases.packets import refused_rows
+from fixturepipe.databases.queries import executed
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.databases.tablesql import UnwritableTableError, table_statements
@@ -85,23 +86,19 @@ class _Trial:
             return
         create = statements.create.apart()[0]
         try:
-            self._execute(create.temporary())
+            executed(self._target, create.temporary())
         except DatabaseError:
             return
         try:
             for page in self._source_rows.pages():
                 self._compare(page)
         finally:
-            self._execute(f"DROP TEMPORARY TABLE `{create.table}`")
+            executed(self._target, f"DROP TEMPORARY TABLE `{create.table}`")
         for field, count in self._counts.items():
             if count:
                 label = self._model._meta.label_lower
                 examples = self._examples[field]
                 yield RULES["FP331"].finding(label, field.name, count, examples)
-
-    def _execute(self, statement: str) -> None:
-        with self._target.cursor() as cursor:
-            cursor.execute(statement)
 
     def _compare(self, page: list[Row]) -> None:
         rows = [row for row in map(self._write, page) if row is not None]
@@ -114,7 +111,7 @@ class _Trial:
             for key in (tuple(key_parts),)
         }
         theirs = [row for found in self._target_rows.pages() for row in found]
-        self._execute(f"DELETE FROM `{self._target_rows.name}`")
+        executed(self._target, f"DELETE FROM `{self._target_rows.name}`")
         there = {field: number for number, field in enumerate(self._target_rows.fields)}
         found_keys = [self._columns[key].found([row[there[key]] for row in theirs]) for key in keys]
         for row, *key_parts in zip(theirs, *found_keys, strict=True):

@@ -57,8 +57,8 @@ def _json_verdict(raw: Any, limits: Limits) -> Verdict:
         json.loads(
             raw,
             parse_constant=constants.append,
-            parse_float=_long(floats),
-            parse_int=_kept(integers),
+            parse_float=_kept(floats, lambda number: len(number) > 17 or "e" in number.lower()),
+            parse_int=_kept(integers, lambda digits: len(digits) > 18),
         )
     except (ValueError, RecursionError):
         return (Wrong.NO_JSON,)
@@ -81,23 +81,12 @@ def _is_rounded(number: str) -> bool:
         return True  # an exponent that is too small for either
 
 
-def _long(floats: list[str]) -> Callable[[str], float]:
-    """Collects the numbers that a float may not hold: with many digits, or an exponent."""
+def _kept(numbers: list[str], is_extreme: Callable[[str], bool]) -> Callable[[str], int]:
+    """Collects the numbers that may be too large or too precise, as text: int() refuses some."""
 
-    def parse(number: str) -> float:
-        if len(number) > 17 or "e" in number.lower():
-            floats.append(number)
-        return 0.0
-
-    return parse
-
-
-def _kept(integers: list[str]) -> Callable[[str], int]:
-    """Collects the integers that may be too large, as text: int() refuses very long ones."""
-
-    def parse(digits: str) -> int:
-        if len(digits) > 18:
-            integers.append(digits[: _MOST_DIGITS + 1])
+    def parse(number: str) -> int:
+        if is_extreme(number):
+            numbers.append(number)
         return 0
 
     return parse

@@ -31,6 +31,7 @@ from fixturepipe.databases.migrations import (
     sql_statements,
 )
 from fixturepipe.databases.packets import outcomes
+from fixturepipe.databases.queries import executed
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
@@ -140,8 +141,7 @@ class PlannedMigrations:
 
     def _refusal(self, statement: str) -> DatabaseError | None:
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute("PREPARE fixturepipe_statement FROM %s", [statement])
+            executed(self._connection, "PREPARE fixturepipe_statement FROM %s", [statement])
         except DatabaseError as error:
             return error
         return None

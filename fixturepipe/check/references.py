@@ -17,7 +17,7 @@ from fixturepipe.databases.keyproof import UnprovenError, prove
 from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
 from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tablenames import table_name
-from fixturepipe.databases.values import shown
+from fixturepipe.databases.values import shown, shown_row
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES
@@ -67,12 +67,8 @@ def _is_there(fix: Fix, source: BaseDatabaseWrapper) -> bool:
     field: Any = fix.field
     quote = source.ops.quote_name
     remote = quote(table_name(field.remote_field.model, source))
-    with source.cursor() as cursor:
-        cursor.execute(
-            f"SELECT 1 FROM {remote} WHERE {quote(field.target_field.column)} = %s",
-            [default(fix, source)],
-        )
-        return cursor.fetchone() is not None
+    statement = f"SELECT 1 FROM {remote} WHERE {quote(field.target_field.column)} = %s"
+    return bool(rows_of(source, statement, [default(fix, source)]))
 
 
 def unproven_natural_keys(model: Model, tables: Tables) -> Iterator[Finding]:
@@ -155,8 +151,7 @@ class _GenericKeys:
         )
 
     def _example(self, row: tuple[Any, ...], label: str) -> Example:
-        key = [shown(part) for part in row[: self._width]]
-        return Example(key[0] if len(key) == 1 else key, f"{label} {shown(row[-1])}")
+        return Example(shown_row(row[: self._width]), f"{label} {shown(row[-1])}")
 
     def _absent(self, app: str, name: str) -> str:
         """The condition that the object does not exist; empty if its model or table is gone."""

@@ -31,10 +31,10 @@ from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.databases.expressions import unique_expressions
 from fixturepipe.databases.fields import Field, dumped_fields, key_fields
 from fixturepipe.databases.integrity import ForeignKey, orphan_rows, unique_sets
-from fixturepipe.databases.queries import rows_of
+from fixturepipe.databases.queries import executed, rows_of
 from fixturepipe.databases.tables import Condition, Row, Table
 from fixturepipe.databases.text import is_utf8
-from fixturepipe.databases.values import shown
+from fixturepipe.databases.values import shown, shown_row
 from fixturepipe.errors import SourceDataError
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.fixes import Fix, Fixes, RowChange
@@ -62,9 +62,8 @@ class Repair:
         """
         repairing = _Repairing(copy, self._target, self._fixes, chosen)
         pragmas = ("foreign_keys = OFF", "ignore_check_constraints = ON", "synchronous = OFF")
-        with copy.cursor() as cursor:
-            for pragma in pragmas:
-                cursor.execute(f"PRAGMA {pragma}")
+        for pragma in pragmas:
+            executed(copy, f"PRAGMA {pragma}")
         with transaction.atomic(copy.alias):
             _drop_triggers(copy)
             repairing.run()
@@ -86,9 +85,8 @@ def _drop_triggers(copy: BaseDatabaseWrapper) -> None:
     """A fix changes the values that it names, and no others."""
     views = "SELECT name FROM sqlite_master WHERE type = 'view'"
     where = f"type = 'trigger' AND tbl_name NOT IN ({views})"
-    with copy.cursor() as cursor:
-        for (name,) in rows_of(copy, f"SELECT name FROM sqlite_master WHERE {where}"):
-            cursor.execute(f"DROP TRIGGER {copy.ops.quote_name(name)}")
+    for (name,) in rows_of(copy, f"SELECT name FROM sqlite_master WHERE {where}"):
+        executed(copy, f"DROP TRIGGER {copy.ops.quote_name(name)}")
 
 
 class _Repairing:
@@ -101,9 +99,8 @@ class _Repairing:
         self._target = target
         self._fixes = fixes
         self._models = chosen
-        self._renamed: dict[
-            tuple[Field, Row], str
-        ] = {}  # rows with a suffix, and the text without it
+        # Rows with a suffix, and the text without it.
+        self._renamed: dict[tuple[Field, Row], str] = {}
         self._numbers: Counter[tuple[Field, str]] = Counter()
         self.changes: list[RowChange] = []
 
@@ -189,8 +186,7 @@ class _Repairing:
         fields = next((s for s in unique_sets(row.model) if fix.field in s), (fix.field,))
         rename = self._fixes.of("FP203", row.model, fields)
         if rename is None or rename.name != "rename" or not isinstance(new, str):
-            key = shown(row.key[0]) if len(row.key) == 1 else [shown(part) for part in row.key]
-            where = f"{row.model._meta.label_lower} {key}, {fix.field.name}"
+            where = f"{row.model._meta.label_lower} {shown_row(row.key)}, {fix.field.name}"
             hint = "Drop one of the rows, or correct it in the source."
             if isinstance(new, str):
                 hint = f'Declare "FP203:{row.model._meta.label}.{fix.field.name}" = "rename" too.'
@@ -306,7 +302,7 @@ class _TableRow:
     def _write(self, field: Field, raw: Any) -> Any:
         column = self._table.column(field)
         statement = f"UPDATE {self._table.quoted} SET {column} = %s WHERE {self._is_it}"
-        self._execute(statement, (raw, *self._parameters))
+        executed(self._table.connection, statement, (raw, *self._parameters))
         return self.value(field)
 
     def has(self, field: Field, raw: Any) -> bool:
@@ -315,11 +311,8 @@ class _TableRow:
 
     def delete(self) -> None:
         """Delete the row."""
-        self._execute(f"DELETE FROM {self._table.quoted} WHERE {self._is_it}", self._parameters)
-
-    def _execute(self, statement: str, parameters: Row) -> None:
-        with self._table.connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
+        statement = f"DELETE FROM {self._table.quoted} WHERE {self._is_it}"
+        executed(self._table.connection, statement, self._parameters)
 
 
 def _is_undecodable(raw: Any) -> bool:

@@ -22,7 +22,7 @@ from fixturepipe.check.values import column_test
 from fixturepipe.databases.fields import Field, key_fields, root_field, stored_fields
 from fixturepipe.databases.integrity import constrained_keys
 from fixturepipe.databases.tables import Condition, Row, Table
-from fixturepipe.databases.values import shown
+from fixturepipe.databases.values import shown, shown_row
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rows import Example, RowCollector
 from fixturepipe.findings.rules import RULES
@@ -202,8 +202,7 @@ class _Sum:
 
     def add(self, wrong: WrongValue, covered: bool) -> None:
         self.covered += covered
-        key = [shown(part) for part in wrong.key]
-        self.rows.add(Example(key[0] if len(key) == 1 else key, shown(wrong.raw)))
+        self.rows.add(Example(shown_row(wrong.key), shown(wrong.raw)))
 
 
 def _is_fine(raws: Row, field: Field, test: ColumnTest) -> bool:

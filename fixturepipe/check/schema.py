@@ -17,6 +17,7 @@ from fixturepipe.databases.coverage import NO_MODEL, Tables, missing_columns, un
 from fixturepipe.databases.fields import Field
 from fixturepipe.databases.migrations import applied_migrations, difference
 from fixturepipe.databases.packets import outcomes
+from fixturepipe.databases.queries import value_of
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
@@ -33,7 +34,7 @@ def left_out(not_covered: Iterable[NotCovered], source: BaseDatabaseWrapper) -> 
         if each.name in labels:
             yield RULES["FP303"].finding(each.name, "", reason=each.reason)
         elif each.reason == NO_MODEL:
-            rows = _rows(source, tables.quoted(each.name))
+            rows = value_of(source, f"SELECT COUNT(*) FROM {tables.quoted(each.name)}")
             if rows:
                 yield RULES["FP304"].finding("", each.name, rows)
 
@@ -48,12 +49,6 @@ def source_columns(chosen: Sequence[Model], source: BaseDatabaseWrapper) -> Iter
     for field in missing_columns(source, chosen):
         label = field.model._meta.label_lower
         yield RULES["FP325"].finding(label, field.name, column=field.column, label=label)
-
-
-def _rows(connection: BaseDatabaseWrapper, table: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM {table}")
-        return int(cursor.fetchone()[0])
 
 
 def migrations(source: BaseDatabaseWrapper, target: TargetServer) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check import refusals
 from fixturepipe.databases.packets import outcomes
+from fixturepipe.databases.queries import executed
 from fixturepipe.databases.tablesql import (
     CreateTable,
     Index,
@@ -109,8 +110,7 @@ class TableTrial:
         return replace(create, definitions=(*create.definitions, *clauses))
 
     def _run(self, statement: str) -> None:
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement)
+        executed(self._connection, statement)
 
     def _refusal(self, statement: str) -> DatabaseError | None:
         """The server's error for a statement; None if it takes it.

@@ -29,6 +29,7 @@ from fixturepipe.databases.integrity import unique_sets
 from fixturepipe.databases.migrations import RECORDED, MigrationKey
 from fixturepipe.databases.mysql import round_trip
 from fixturepipe.databases.packets import Rows, outcomes
+from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tablesql import (
     CreateTable,
@@ -239,11 +240,7 @@ class TargetServer:
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a statement; none without a server."""
-        if self._server is None:
-            return []
-        with self._server.cursor() as cursor:
-            cursor.execute(statement, parameters or None)
-            return list(cursor.fetchall())
+        return [] if self._server is None else rows_of(self._server, statement, parameters)
 
     @cached_property
     def catalog(self) -> Catalog:

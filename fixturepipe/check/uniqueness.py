@@ -14,13 +14,14 @@ from itertools import groupby
 from django.db import DatabaseError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.check.candidates import Candidates, names_of, shown_row
+from fixturepipe.check.candidates import Candidates, names_of
 from fixturepipe.check.target import TargetServer, TextColumn
 from fixturepipe.databases.expressions import UniqueExpressions, unique_expressions
 from fixturepipe.databases.fields import Field, key_fields, root_field
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tables import Row, Table
+from fixturepipe.databases.values import shown_row
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES

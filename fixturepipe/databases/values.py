@@ -120,6 +120,11 @@ def shown(value: object) -> Any:
     return shortened(printable(str(value)))
 
 
+def shown_row(values: Sequence[object]) -> Any:
+    """A key, or the values of a row, as a report or JSON shows them: one alone, or a list."""
+    return shown(values[0]) if len(values) == 1 else [shown(value) for value in values]
+
+
 class Reader:
     """Reads one column at one endpoint: Django's converters, applied a column at a time.
 
