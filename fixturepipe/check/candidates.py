@@ -13,12 +13,11 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count, groupby
 
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check.target import TargetServer, TextColumn
 from fixturepipe.databases.expressions import UniqueExpressions
-from fixturepipe.databases.fields import Field, key_fields
+from fixturepipe.databases.fields import Field, Model, key_fields
 from fixturepipe.databases.packets import inserts, last_result
 from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tables import Condition, Row, Table
@@ -29,7 +28,6 @@ from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import Fixes
 
-Model = type[models.Model]
 # The text of a row's key and values, which costs space.
 AsText = Callable[[Row, Row], str | None]
 _TEMPORARY = "fixturepipe_same"

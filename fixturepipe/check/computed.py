@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from django.db import DatabaseError, models
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check.rowtrial import RowWriter
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, connection_to
-from fixturepipe.databases.fields import Field, generated_fields, stored_fields
+from fixturepipe.databases.fields import Field, Model, generated_fields, stored_fields
 from fixturepipe.databases.packets import refused_rows
 from fixturepipe.databases.queries import executed
 from fixturepipe.databases.tablenames import table_name
@@ -26,8 +26,6 @@ from fixturepipe.databases.tablesql import UnwritableTableError, table_statement
 from fixturepipe.databases.values import Column, Reader
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
-
-Model = type[models.Model]
 
 _FIRING = ("INSERT", "UPDATE")
 

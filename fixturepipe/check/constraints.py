@@ -20,15 +20,20 @@ from fixturepipe.check.candidates import names_of
 from fixturepipe.check.rowtrial import CheckTrial
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.expressions import columns_in
-from fixturepipe.databases.fields import INTEGERS, Field, condition_of, key_fields, root_field
+from fixturepipe.databases.fields import (
+    INTEGERS,
+    Field,
+    Model,
+    condition_of,
+    key_fields,
+    root_field,
+)
 from fixturepipe.databases.queries import each_row
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.databases.values import shown_row
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES
-
-Model = type[models.Model]
 
 # What these compare, they compare in the same way on every database.
 _COMPARING = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from django.apps import apps
-from django.db import models, router
+from django.db import router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
@@ -17,14 +17,12 @@ from fixturepipe.check.tabletrial import TableTrial
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.coverage import models_of_virtual_tables
 from fixturepipe.databases.endpoints import EMBEDDED, SOURCE, Endpoints, connection_to
-from fixturepipe.databases.fields import root_field
+from fixturepipe.databases.fields import Model, root_field
 from fixturepipe.databases.integrity import constrained_keys
 from fixturepipe.databases.migrations import pending_migrations
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import Fixes
-
-Model = type[models.Model]
 
 
 def questions(

@@ -15,12 +15,10 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ModelState
 
 from fixturepipe.check.schema import both_integers, column_type, server_types, takes_more
-from fixturepipe.databases.fields import Field, has_db_default
+from fixturepipe.databases.fields import Field, Model, has_db_default
 from fixturepipe.databases.tables import Condition, Table
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
-
-Model = type[models.Model]
 
 
 def models_ahead(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.tablesql import Index, UnwritableTableError, table_statements
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
@@ -22,9 +22,7 @@ _CHARACTER = 4
 _HINT = "For MySQL, {instead}; or declare a fix for the index once `check` names it on MySQL."
 
 
-def refused_by_mysql(
-    model: type[models.Model], connection: BaseDatabaseWrapper
-) -> Iterator[Finding]:
+def refused_by_mysql(model: Model, connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     """FP320 for each index of a model's table that MySQL refuses."""
     try:
         statements = table_statements(model, connection)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
-from django.db import DatabaseError, Error, migrations, models, router
+from django.db import DatabaseError, Error, migrations, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
@@ -24,7 +24,7 @@ from django.db.migrations.state import ProjectState
 from fixturepipe.check import refusals
 from fixturepipe.check.plannedtables import Shape, Shapes
 from fixturepipe.check.pythonsql import schema_statements
-from fixturepipe.databases.fields import Field
+from fixturepipe.databases.fields import Field, Model
 from fixturepipe.databases.migrations import (
     changes_only_rows,
     database_operations,
@@ -37,8 +37,6 @@ from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.schemafixes import is_refusal
 from fixturepipe.wording import cut
-
-Model = type[models.Model]
 
 # The server parses a statement before it looks for tables, which are not there yet.
 _SYNTAX = 1064

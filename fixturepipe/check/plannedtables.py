@@ -15,7 +15,7 @@ from django.db import migrations, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.operations.base import Operation
 
-from fixturepipe.databases.fields import Field
+from fixturepipe.databases.fields import Field, Model
 
 Key = Literal["", "INDEX", "UNIQUE", "PRIMARY KEY"]
 # The names of fields, and the key that they have together.
@@ -52,7 +52,7 @@ class Shapes:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
 
-    def of_model(self, model: type[models.Model]) -> set[Shape]:
+    def of_model(self, model: Model) -> set[Shape]:
         """What a model's table has now."""
         meta = model._meta
         fields = {field.name: field for field in meta.local_concrete_fields}

@@ -17,10 +17,9 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
+from fixturepipe.databases.fields import Model
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
-
-Model = type[models.Model]
 
 # Named by `lost`, by FP401, and by the tables that the target is asked to make.
 _NAMED_OTHERWISE = {

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.coverage import Tables
-from fixturepipe.databases.fields import Field, key_fields, root_field
+from fixturepipe.databases.fields import Field, Model, key_fields, root_field
 from fixturepipe.databases.integrity import orphan_examples
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.keyproof import UnprovenError, prove
@@ -23,8 +23,6 @@ from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import NO_FIXES, Fix, Fixes
 from fixturepipe.fixes.values import default
-
-Model = type[models.Model]
 
 
 def dangling_keys(model: Model, tables: Tables, fixes: Fixes = NO_FIXES) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check.references import reference_rules
@@ -29,7 +29,7 @@ from fixturepipe.check.untyped import is_kept, untype
 from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import Endpoints
 from fixturepipe.databases.expressions import unique_expressions
-from fixturepipe.databases.fields import Field, dumped_fields, key_fields
+from fixturepipe.databases.fields import Field, Model, dumped_fields, key_fields
 from fixturepipe.databases.integrity import ForeignKey, orphan_rows, unique_sets
 from fixturepipe.databases.queries import executed, rows_of
 from fixturepipe.databases.tables import Condition, Row, Table
@@ -39,8 +39,6 @@ from fixturepipe.errors import SourceDataError
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.fixes import Fix, Fixes, RowChange
 from fixturepipe.fixes.values import default
-
-Model = type[models.Model]
 
 
 class Repair:

@@ -14,7 +14,6 @@ from functools import cached_property, partial
 from typing import Literal, NamedTuple
 
 from django.apps import apps
-from django.db import models
 
 from fixturepipe.check.constraints import broken_checks
 from fixturepipe.check.parallel import SharedTasks, second_process
@@ -24,12 +23,11 @@ from fixturepipe.check.target import ServerFacts, TargetServer
 from fixturepipe.check.uniqueness import duplicate_values
 from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import SOURCE, connection_to
+from fixturepipe.databases.fields import Model
 from fixturepipe.events import Listener, StageAdvanced
 from fixturepipe.findings.finding import Finding
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.fixes import Fixes
-
-Model = type[models.Model]
 
 
 class _Task(NamedTuple):

@@ -11,10 +11,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.fields import Field, key_fields, root_field, stored_fields
+from fixturepipe.databases.fields import Field, Model, key_fields, root_field, stored_fields
 from fixturepipe.databases.mysql import packet_size
 from fixturepipe.databases.packets import refused_rows, results
 from fixturepipe.databases.pages import wide_columns
@@ -66,7 +65,7 @@ class CheckTrial:
 
     def __init__(
         self,
-        model: type[models.Model],
+        model: Model,
         source: BaseDatabaseWrapper,
         target: BaseDatabaseWrapper,
         table: CreateTable,

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check.columntest import ASK, FINE, REFUSED, ColumnTest, TargetColumn, null_verdict
 from fixturepipe.check.target import TargetServer
 from fixturepipe.check.values import column_test
-from fixturepipe.databases.fields import Field, key_fields, root_field, stored_fields
+from fixturepipe.databases.fields import Field, Model, key_fields, root_field, stored_fields
 from fixturepipe.databases.integrity import constrained_keys
 from fixturepipe.databases.tables import Condition, Row, Table
 from fixturepipe.databases.values import shown, shown_row
@@ -52,7 +51,7 @@ class TableScan:
 
     def __init__(
         self,
-        model: type[models.Model],
+        model: Model,
         source: BaseDatabaseWrapper,
         target: TargetServer,
         fixes: Fixes = NO_FIXES,

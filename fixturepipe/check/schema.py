@@ -14,7 +14,7 @@ from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.catalog import ColumnFacts
 from fixturepipe.databases.coverage import NO_MODEL, Tables, missing_columns, unknown_columns
-from fixturepipe.databases.fields import Field
+from fixturepipe.databases.fields import Field, Model
 from fixturepipe.databases.migrations import applied_migrations, difference
 from fixturepipe.databases.packets import outcomes
 from fixturepipe.databases.queries import value_of
@@ -22,7 +22,6 @@ from fixturepipe.databases.tablenames import table_name
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
 
-Model = type[models.Model]
 _TEMPORARY = "fixturepipe_types"
 
 

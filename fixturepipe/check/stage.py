@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from django.apps import apps
-from django.db import models
 
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.check import computed, emptytarget, promises, schema, server
@@ -24,6 +23,7 @@ from fixturepipe.check.schema import left_out
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.coverage import coverage
 from fixturepipe.databases.endpoints import EMBEDDED, SOURCE, Endpoints, connection_to
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.scratch import scratch
 from fixturepipe.databases.tables import Table
 from fixturepipe.events import Listener, StageFinished, StageStarted, ignore
@@ -33,8 +33,6 @@ from fixturepipe.findings.rows import spooled_in
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.declarations import FIXES_FOR
 from fixturepipe.fixes.fixes import Fixes, suggestions
-
-Model = type[models.Model]
 
 # A run takes so many times as long as check does (`make bench WHAT=scaling`): the time of both
 # grows with the rows and their width.

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import DatabaseError, models
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check import refusals
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.packets import outcomes
 from fixturepipe.databases.queries import executed
 from fixturepipe.databases.tablesql import (
@@ -29,8 +30,6 @@ from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import Fixes
 from fixturepipe.fixes.schemafixes import REFUSED_INDEX, REFUSED_UNIQUE, SchemaFixes, is_refusal
-
-Model = type[models.Model]
 
 _STAND_IN_KEY = "`fixturepipe_key` BIGINT NOT NULL PRIMARY KEY"
 # A temporary table has none of these (InnoDB).

@@ -24,7 +24,7 @@ from fixturepipe.check.columntrial import KNOWN, ColumnTrial, is_unusual
 from fixturepipe.databases.catalog import Catalog, ColumnFacts
 from fixturepipe.databases.endpoints import TARGET, connection_to
 from fixturepipe.databases.expressions import UniqueExpressions
-from fixturepipe.databases.fields import Field, key_fields, root_field, stored_fields
+from fixturepipe.databases.fields import Field, Model, key_fields, root_field, stored_fields
 from fixturepipe.databases.integrity import unique_sets
 from fixturepipe.databases.migrations import RECORDED, MigrationKey
 from fixturepipe.databases.mysql import round_trip
@@ -83,9 +83,7 @@ def _batches(values: Sequence[Any], length: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def _planned_table(
-    model: type[models.Model], connection: BaseDatabaseWrapper
-) -> CreateTable | None:
+def _planned_table(model: Model, connection: BaseDatabaseWrapper) -> CreateTable | None:
     """The table that Django would make for a model, if it has CHECK constraints."""
     if not any(isinstance(each, models.CheckConstraint) for each in model._meta.constraints):
         return None
@@ -248,14 +246,14 @@ class TargetServer:
         assert self._server is not None
         return Catalog(self._server, self.facts.catalog)
 
-    def enforces(self, model: type[models.Model], constraint: models.CheckConstraint) -> bool:
+    def enforces(self, model: Model, constraint: models.CheckConstraint) -> bool:
         """Whether the target has the constraint, or will have it once it is migrated."""
         if self._server is None or not self.has_tables:
             return True
         names = self.catalog.enforced_checks.get(table_name(model, self._server).lower(), ())
         return constraint.name.lower() in names
 
-    def checks(self, model: type[models.Model]) -> tuple[CreateTable, dict[str, str]] | None:
+    def checks(self, model: Model) -> tuple[CreateTable, dict[str, str]] | None:
         """The model's table as the target has it, or will have it, and the definitions of its CHECK
         constraints by name; None if it has none, or the target cannot be asked about them.
         """
@@ -275,7 +273,7 @@ class TargetServer:
             return None
         return table, {n: each for n, each in table.checks().items() if n.lower() in names}
 
-    def unique_sets(self, model: type[models.Model]) -> list[tuple[Field, ...]]:
+    def unique_sets(self, model: Model) -> list[tuple[Field, ...]]:
         """The sets of columns that are unique in every row: the model's, its key, and those of
         further indexes that the target has.
         """

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
-from django.db import DatabaseError, models
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.check.candidates import Candidates, names_of
 from fixturepipe.check.target import TargetServer, TextColumn
 from fixturepipe.databases.expressions import UniqueExpressions, unique_expressions
-from fixturepipe.databases.fields import Field, key_fields, root_field
+from fixturepipe.databases.fields import Field, Model, key_fields, root_field
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tables import Row, Table
@@ -26,8 +26,6 @@ from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import NO_FIXES, Fixes
-
-Model = type[models.Model]
 
 
 @dataclass(frozen=True)

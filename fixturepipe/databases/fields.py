@@ -16,6 +16,7 @@ from django.db.models.constants import LOOKUP_SEP
 from django.db.models.fields import NOT_PROVIDED
 
 Field: TypeAlias = "models.Field[Any, Any]"
+Model: TypeAlias = type[models.Model]
 
 _SIZES = ("", "Big", "Small")
 INTEGERS = [f"{size}AutoField" for size in _SIZES] + [

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import LOOKUP_SEP
 
 from fixturepipe.artifacts.changes import Change
 from fixturepipe.artifacts.records import object_text
-from fixturepipe.databases.fields import Field, dumped_fields, key_fields
+from fixturepipe.databases.fields import Field, Model, dumped_fields, key_fields
 from fixturepipe.databases.jsontext import text_of_raw
 from fixturepipe.dump.keychoice import KeyChoice
 from fixturepipe.dump.snapshot import Snapshot
@@ -25,9 +24,7 @@ from fixturepipe.fixes.fixes import RowChange
 class Repair(Protocol):
     """Applies the declared fixes to the copy of the source before it is read."""
 
-    def __call__(
-        self, copy: BaseDatabaseWrapper, chosen: Sequence[type[models.Model]]
-    ) -> list[RowChange]:
+    def __call__(self, copy: BaseDatabaseWrapper, chosen: Sequence[Model]) -> list[RowChange]:
         """Change rows of the copy and return the changes."""
 
     @property
@@ -47,9 +44,7 @@ class Alterations:
         self._repair = repair
         self._changes: dict[str, list[Change]] = {}
 
-    def repair(
-        self, snapshot: Snapshot, chosen: Sequence[type[models.Model]], listener: Listener
-    ) -> None:
+    def repair(self, snapshot: Snapshot, chosen: Sequence[Model], listener: Listener) -> None:
         """Apply the fixes to the snapshot, and report the declarations that changed nothing."""
         if self._repair is None:
             return

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import LOOKUP_SEP
 
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.jsontext import Values, json_of_value
 from fixturepipe.databases.keyproof import without_image_sizes
 
@@ -26,7 +27,7 @@ class ComputedKeys:
     Remembers a bounded number of them.
     """
 
-    def __init__(self, model: type[models.Model], to: str, connection: BaseDatabaseWrapper) -> None:
+    def __init__(self, model: Model, to: str, connection: BaseDatabaseWrapper) -> None:
         self._model = model
         self._to = to
         self._connection = connection

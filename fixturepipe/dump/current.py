@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import connections, models
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.changes import Change
@@ -29,6 +29,7 @@ from fixturepipe.databases.endpoints import (
     Endpoints,
     connection_to,
 )
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.migrations import applied_migrations
 from fixturepipe.databases.sequences import highest_keys
 from fixturepipe.databases.tablenames import tables_named_for
@@ -41,8 +42,6 @@ from fixturepipe.dump.rowplan import RowPlan
 from fixturepipe.dump.snapshot import Snapshot, snapshot_of
 from fixturepipe.dump.storedforms import KnownForms, StoredForms
 from fixturepipe.events import Listener
-
-Model = type[models.Model]
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,13 @@ from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.fields import Field, has_composite_key, key_fields, root_field
+from fixturepipe.databases.fields import Field, Model, has_composite_key, key_fields, root_field
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.keyproof import UnprovenError, prove
 from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
 from fixturepipe.databases.plainquery import every_row
 from fixturepipe.errors import UsageError
 
-Model: TypeAlias = type[models.Model]
 ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
 
 

@@ -18,7 +18,7 @@ from django.db.models import sql
 from django.db.models.constants import LOOKUP_SEP
 
 from fixturepipe.artifacts.records import object_text
-from fixturepipe.databases.fields import Field, dumped_fields, key_fields, stored_fields
+from fixturepipe.databases.fields import Field, Model, dumped_fields, key_fields, stored_fields
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.jsontext import UnserializableError, Values
 from fixturepipe.databases.plainquery import PlainQuery
@@ -79,7 +79,7 @@ class RowPlan:
 
     def __init__(
         self,
-        model: type[models.Model],
+        model: Model,
         connection: BaseDatabaseWrapper,
         choice: KeyChoice,
         forms: StoredForms,

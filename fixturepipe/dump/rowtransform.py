@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from django.db import models
-
 from fixturepipe.databases.coverage import coverage
 from fixturepipe.databases.endpoints import SOURCE, connection_to
-from fixturepipe.databases.fields import Field, without_code
+from fixturepipe.databases.fields import Field, Model, without_code
 from fixturepipe.dump.alterations import keep_natural_keys
 from fixturepipe.dump.keychoice import choose_keys
 from fixturepipe.dump.rowplan import RowPlan
@@ -20,8 +18,6 @@ from fixturepipe.dump.serializer import refusal_of
 from fixturepipe.dump.storedforms import StoredForms
 from fixturepipe.dump.transform import Transform, Transformed
 from fixturepipe.fixes.values import NewValue, stored
-
-Model = type[models.Model]
 
 
 @dataclass(frozen=True)

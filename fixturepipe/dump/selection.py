@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 from django.core.management.base import CommandError
 from django.core.management.utils import parse_apps_and_model_labels
-from django.db import models
 
 from fixturepipe.artifacts.changes import changes_path, replace_changes
 from fixturepipe.artifacts.manifest import Dump, Manifest, NotCovered
@@ -23,13 +22,12 @@ from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rejects import remove_rejects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.coverage import Coverage
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.introspection import schema_of
 from fixturepipe.dump.fingerprint import Fingerprint
 from fixturepipe.dump.rowplan import RowPlan
 from fixturepipe.errors import UsageError
 from fixturepipe.events import Listener, Notice
-
-Model = type[models.Model]
 
 # Part of each dump's fingerprint. A new form of the files makes all older dumps invalid.
 FORM = 2

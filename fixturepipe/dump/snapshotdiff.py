@@ -12,15 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.databases.fields import key_fields, stored_fields
+from fixturepipe.databases.fields import Model, key_fields, stored_fields
 from fixturepipe.databases.queries import undecodable_text
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Key
 
-Model = type[models.Model]
 _BATCH = 2_000
 
 

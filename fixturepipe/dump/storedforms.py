@@ -32,6 +32,7 @@ from django.utils.encoding import is_protected_type
 
 from fixturepipe.databases.fields import (
     Field,
+    Model,
     declared_converter,
     has_built_in_column,
     has_own_sql,
@@ -130,7 +131,7 @@ def raw_texts(values: Values) -> list[str]:
 class CustomTable:
     """The custom columns of a model's table. Their forms are chosen together: it is read once."""
 
-    def __init__(self, model: type[models.Model], connection: BaseDatabaseWrapper) -> None:
+    def __init__(self, model: Model, connection: BaseDatabaseWrapper) -> None:
         self._model = model
         self._connection = connection
         self.columns = {

@@ -15,12 +15,11 @@ from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
 
-from fixturepipe.databases.fields import INTEGERS, TEXTS, Field, key_fields, root_field
+from fixturepipe.databases.fields import INTEGERS, TEXTS, Field, Model, key_fields, root_field
 from fixturepipe.errors import ConfigurationError
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.declarations import FIX_NAMES, FIXES_FOR, MEANT_FOR, Declaration
 
-Model = type[models.Model]
 _TABLE = "[tool.fixturepipe.fix]"
 
 

@@ -20,12 +20,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.apps import apps
-from django.db import DatabaseError, Error, models
+from django.db import DatabaseError, Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.writer import MigrationWriter
 
 from fixturepipe.artifacts.manifest import SchemaChange
-from fixturepipe.databases.fields import Field
+from fixturepipe.databases.fields import Field, Model
 from fixturepipe.databases.pages import Row
 from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tablenames import table_name
@@ -43,7 +43,6 @@ from fixturepipe.databases.tablesql import (
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.fixes import Fix, Fixes
 
-Model = type[models.Model]
 Run = Callable[[str], Any]
 
 REFUSED_INDEX, REFUSED_UNIQUE = "FP318", "FP319"
