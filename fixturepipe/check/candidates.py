@@ -10,8 +10,9 @@ be equal only but for case and trailing spaces; with any other text, the whole c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, count, groupby
+from operator import itemgetter
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -22,14 +23,8 @@ from fixturepipe.databases.packets import inserts, last_result
 from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tables import Condition, Row, Table
 from fixturepipe.databases.text import is_utf8
-from fixturepipe.databases.values import shown_row
-from fixturepipe.findings.finding import Finding
-from fixturepipe.findings.rows import Example, collected
-from fixturepipe.findings.rules import RULES
-from fixturepipe.fixes.fixes import Fixes
+from fixturepipe.databases.values import shown
 
-# The text of a row's key and values, which costs space.
-AsText = Callable[[Row, Row], str | None]
 _TEMPORARY = "fixturepipe_same"
 
 
@@ -67,43 +62,27 @@ class Candidates:
             # Rows whose expressions are NULL are never equal.
             self._asked += _present(compared)
 
-    def groups(self) -> list[list[Row]]:
-        """All rows that the target takes as equal: keys and values, in the order of the keys."""
-        condition = self._condition()
-        if condition is None:
-            return []
-        columns = self._compared
-        rows = self._ask(
-            condition,
-            f"SELECT n, shown__ FROM (SELECT shown__, COUNT(*) OVER (PARTITION BY {columns}) k,"
-            f" DENSE_RANK() OVER (ORDER BY {columns}) n FROM {self._asked}) g"
-            " WHERE k > 1 ORDER BY n",
-            as_text=_whole,
-        )
-        groups = groupby(rows, lambda row: row[0])
-        return [sorted(tuple(json.loads(text)) for _, text in group) for _, group in groups]
+    def groups(self) -> Iterator[list[Row]]:
+        """The rows that the target takes as equal: keys and values, as far as JSON has them.
 
-    def findings(self, fixes: Fixes) -> Iterator[Finding]:
-        """Ask the target, if there is anything to ask about."""
-        condition = self._condition()
-        # Without the privilege, FP402 says so.
-        if condition is None or not self._target.may_make_temporary_tables:
+        Only where there are some does the temporary table hold them as text, which costs space.
+        """
+        condition, columns = self._condition(), self._compared
+        if condition is None:
             return
-        groups = (
-            f"SELECT COUNT(*) k FROM {self._asked} GROUP BY {self._compared} HAVING COUNT(*) > 1"
+        groups = f"SELECT 1 FROM {self._asked} GROUP BY {columns} HAVING COUNT(*) > 1 LIMIT 1"
+        if not self._ask(condition, groups):
+            return
+        numbered = (
+            f"SELECT shown__, number__, COUNT(*) OVER (PARTITION BY {columns}) k,"
+            f" MIN(number__) OVER (PARTITION BY {columns}) first__ FROM {self._asked}"
         )
-        for (number,) in self._ask(condition, f"SELECT SUM(k) FROM ({groups}) g HAVING SUM(k) > 0"):
-            rows = collected(self._equal_rows(condition))
-            fix = fixes.of("FP203", self._model, self._fields)
-            yield RULES["FP203"].finding(
-                self._model._meta.label_lower,
-                names_of(self._fields),
-                int(number),
-                rows,
-                collation=", ".join(sorted({text.collation for text in self._texts.values()}))
-                or "by its expression",
-                fixed_by=fix.name if fix is not None else "",
-            )
+        question = (
+            f"SELECT first__, shown__ FROM ({numbered}) g WHERE k > 1 ORDER BY first__, number__"
+        )
+        rows = self._ask(condition, question, with_text=True)
+        for _, group in groupby(rows, itemgetter(0)):
+            yield [tuple(json.loads(text)) for _, text in group]
 
     def _condition(self) -> Condition | None:
         """The rows to ask about; None if no two can be equal."""
@@ -147,13 +126,13 @@ class Candidates:
         statement = f"SELECT 1 FROM {self._table.quoted} WHERE {condition} LIMIT 1"
         return bool(rows_of(self._table.connection, statement))
 
-    def _ask(self, condition: Condition, question: str, as_text: AsText | None = None) -> list[Row]:
+    def _ask(self, condition: Condition, question: str, *, with_text: bool = False) -> list[Row]:
         """The answer to a question about the temporary table, filled with these rows.
 
         A small table costs one round trip, and one without rows none.
         """
         connection = self._connection
-        statements = inserts(connection, _TEMPORARY, self._rows(condition, as_text))
+        statements = inserts(connection, _TEMPORARY, self._rows(condition, with_text))
         first = next(statements, None)
         if first is None:
             return []
@@ -174,14 +153,14 @@ class Candidates:
             return "LONGTEXT CHARACTER SET utf8mb4"
         return "LONGBLOB" if "blob" in kind else "VARBINARY(512)"
 
-    def _rows(self, condition: Condition, as_text: AsText | None) -> Iterator[Row]:
+    def _rows(self, condition: Condition, with_text: bool) -> Iterator[Row]:
         """The rows of the temporary table."""
         width, numbers = self._width, count()
         for page in self._table.pages(condition=condition):
             for row in page:
-                key, values = row[:width], row[width:]
+                values = row[width:]
                 if self._fits(values):
-                    text = as_text(key, values) if as_text is not None else None
+                    text = json.dumps(row, default=shown) if with_text else None
                     yield (next(numbers), text, *values)
 
     def _fits(self, values: Row) -> bool:
@@ -194,31 +173,6 @@ class Candidates:
                 return False
         return True
 
-    def _equal_rows(self, condition: Condition) -> Iterator[Example]:
-        """All rows that are equal to another one, group by group."""
-        columns = self._compared
-        groups = (
-            f"SELECT shown__, number__, COUNT(*) OVER (PARTITION BY {columns}) k,"
-            f" MIN(number__) OVER (PARTITION BY {columns}) first__ FROM {self._asked}"
-        )
-        question = f"SELECT shown__ FROM ({groups}) g WHERE k > 1 ORDER BY first__, number__"
-        rows = self._ask(condition, question, as_text=_described)
-        for (text,) in rows:
-            yield Example(*json.loads(text))
-
 
 def _present(parts: Sequence[str]) -> str:
     return f" WHERE {' AND '.join(f'{part} IS NOT NULL' for part in parts)}"
-
-
-def _described(key: Row, values: Row) -> str:
-    return json.dumps([shown_row(key), shown_row(values)])
-
-
-def _whole(key: Row, values: Row) -> str:
-    return json.dumps([*key, *values])
-
-
-def names_of(fields: Sequence[Field]) -> str:
-    """The names of columns, as a finding has them."""
-    return ", ".join(field.name for field in fields)

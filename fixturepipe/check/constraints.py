@@ -16,7 +16,6 @@ from django.db.models import lookups, sql
 from django.db.models.expressions import Col, Value
 from django.db.models.sql.where import WhereNode
 
-from fixturepipe.check.candidates import names_of
 from fixturepipe.check.rowtrial import CheckTrial
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.expressions import columns_in
@@ -26,6 +25,7 @@ from fixturepipe.databases.fields import (
     Model,
     condition_of,
     key_fields,
+    names_of,
     root_field,
 )
 from fixturepipe.databases.queries import each_row

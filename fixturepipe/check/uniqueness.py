@@ -14,10 +14,10 @@ from itertools import groupby
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.check.candidates import Candidates, names_of
+from fixturepipe.check.candidates import Candidates
 from fixturepipe.check.target import TargetServer, TextColumn
 from fixturepipe.databases.expressions import UniqueExpressions, unique_expressions
-from fixturepipe.databases.fields import Field, Model, key_fields, root_field
+from fixturepipe.databases.fields import Field, Model, key_fields, names_of, root_field
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tables import Row, Table
@@ -25,7 +25,7 @@ from fixturepipe.databases.values import shown_row
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rows import Example, collected
 from fixturepipe.findings.rules import RULES
-from fixturepipe.fixes.fixes import NO_FIXES, Fixes
+from fixturepipe.fixes.fixes import Fixes
 
 
 @dataclass(frozen=True)
@@ -33,65 +33,83 @@ class UniqueSet:
     """Columns that are unique together, and the rows that are equal in them.
 
     `finding` is FP203 if only the target takes them as equal, FP208 if they are equal already.
+    `groups` gives the equal rows, group by group: raw keys, each followed by its values; it raises
+    DatabaseError if the target cannot be asked about the `expressions`. `collation` says how the
+    target compares.
     """
 
     finding: str
     fields: tuple[Field, ...]
     groups: Callable[[], Iterable[Sequence[Row]]]
-    """The equal rows, group by group: raw keys, each followed by its values."""
+    collation: str = ""
+    expressions: UniqueExpressions | None = None
 
 
 def duplicate_values(
-    model: Model, source: BaseDatabaseWrapper, target: TargetServer, fixes: Fixes = NO_FIXES
+    model: Model, source: BaseDatabaseWrapper, target: TargetServer, fixes: Fixes
 ) -> Iterator[Finding]:
     """FP203 for values that only the target takes as equal, FP208 for equal values."""
-    for fields, texts, is_enforced in _sets(model, source, target):
-        keeps = is_enforced and not _have_other_spellings(model, fields, source)
-        if not keeps and (found := _exact_duplicates(model, fields, source, fixes)):
-            yield found
-        elif texts:
-            yield from Candidates(model, fields, texts, source, target).findings(fixes)
-    for each in unique_expressions(model):
-        if target.keeps_unique(each):
-            try:
-                yield from _of_expressions(each, source, target).findings(fixes)
-            except DatabaseError as error:
-                label, names = model._meta.label_lower, names_of(each.fields)
-                yield RULES["FP210"].finding(label, names, constraint=each.name, reason=error)
+    label, width = model._meta.label_lower, len(key_fields(model))
+    for same in same_rows(model, source, target):
+        # Without the privilege, FP322 says so.
+        if same.finding == "FP203" and not target.may_make_temporary_tables:
+            continue
+        names = names_of(same.fields)
+        try:
+            rows = collected(
+                Example(shown_row(row[:width]), shown_row(row[width:]))
+                for group in same.groups()
+                for row in group
+            )
+        except DatabaseError as error:
+            if same.expressions is None:
+                raise
+            constraint = same.expressions.name
+            yield RULES["FP210"].finding(label, names, constraint=constraint, reason=error)
+            continue
+        if rows:
+            yield RULES[same.finding].finding(
+                label,
+                names,
+                len(rows),
+                rows,
+                collation=same.collation,
+                fixed_by=fixes.name_of(same.finding, model, same.fields),
+            )
 
 
 def same_rows(
     model: Model, source: BaseDatabaseWrapper, target: TargetServer
 ) -> Iterator[UniqueSet]:
-    """The sets of columns in which rows are equal, as `duplicate_values` finds them."""
-    for fields, texts, is_enforced in _sets(model, source, target):
+    """The sets of columns in which rows may be equal."""
+    enforced = UniqueIndexes(source).of(model)
+    for fields in target.unique_sets(model):
+        is_enforced = frozenset(field.column for field in fields) in enforced
         keeps = is_enforced and not _have_other_spellings(model, fields, source)
         if not keeps and next(_exact_groups(model, fields, source), None):
             yield UniqueSet("FP208", fields, partial(_exact_groups, model, fields, source))
-        elif texts:
-            candidates = Candidates(model, fields, texts, source, target)
-            yield UniqueSet("FP203", fields, candidates.groups)
+        elif _texts(fields, target):
+            yield _equal_in_target(model, fields, source, target)
     for each in unique_expressions(model):
         if target.keeps_unique(each):
-            yield UniqueSet("FP203", each.fields, _of_expressions(each, source, target).groups)
+            yield _equal_in_target(model, each.fields, source, target, each)
 
 
-def _of_expressions(
-    expressions: UniqueExpressions, source: BaseDatabaseWrapper, target: TargetServer
-) -> Candidates:
-    model, fields = expressions.model, expressions.fields
-    return Candidates(model, fields, _texts(fields, target), source, target, expressions)
+def _equal_in_target(
+    model: Model,
+    fields: tuple[Field, ...],
+    source: BaseDatabaseWrapper,
+    target: TargetServer,
+    expressions: UniqueExpressions | None = None,
+) -> UniqueSet:
+    texts = _texts(fields, target)
+    collations = sorted({text.collation for text in texts.values()})
 
+    def groups() -> Iterator[list[Row]]:
+        return Candidates(model, fields, texts, source, target, expressions).groups()
 
-def _sets(
-    model: Model, source: BaseDatabaseWrapper, target: TargetServer
-) -> Iterator[tuple[tuple[Field, ...], dict[Field, TextColumn], bool]]:
-    """Unique columns, those among them that the target compares as text, and whether the
-    source itself keeps them unique."""
-    enforced = UniqueIndexes(source).of(model)
-    for fields in target.unique_sets(model):
-        columns = frozenset(field.column for field in fields)
-        yield fields, _texts(fields, target), columns in enforced
+    collation = ", ".join(collations) or "by its expression"
+    return UniqueSet("FP203", fields, groups, collation, expressions)
 
 
 def _texts(fields: Iterable[Field], target: TargetServer) -> dict[Field, TextColumn]:
@@ -101,22 +119,6 @@ def _texts(fields: Iterable[Field], target: TargetServer) -> dict[Field, TextCol
         for field in fields
         if (column := target.text_column(field)) and column.takes_every_character
     }
-
-
-def _exact_duplicates(
-    model: Model, fields: Sequence[Field], source: BaseDatabaseWrapper, fixes: Fixes
-) -> Finding | None:
-    width = len(key_fields(model))
-    rows = collected(
-        Example(shown_row(row[:width]), shown_row(row[width:]))
-        for group in _exact_groups(model, fields, source)
-        for row in group
-    )
-    if not rows:
-        return None
-    label, fix = model._meta.label_lower, fixes.of("FP208", model, fields)
-    fixed_by = fix.name if fix is not None else ""
-    return RULES["FP208"].finding(label, names_of(fields), len(rows), rows, fixed_by=fixed_by)
 
 
 def _exact_groups(

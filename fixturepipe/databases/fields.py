@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from django.db import models
@@ -49,6 +49,11 @@ _DECIDING = (
 )
 # Those of the standard library and of Django's backend; for them there are encoders.
 _KNOWN_DECLARATIONS = frozenset({"BOOL", "DATE", "TIME", "DATETIME", "TIMESTAMP"})
+
+
+def names_of(fields: Iterable[Field]) -> str:
+    """The names of fields, as a finding has them."""
+    return ", ".join(field.name for field in fields)
 
 
 def key_fields(model: type[models.Model]) -> tuple[Field, ...]:

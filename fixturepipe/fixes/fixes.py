@@ -101,6 +101,11 @@ class Fixes:
                         return Fix(name, field, rule.declaration)
         return None
 
+    def name_of(self, finding: str, model: Model, fields: Sequence[Field]) -> str:
+        """The name of what `of` gives, or ""."""
+        fix = self.of(finding, model, fields)
+        return fix.name if fix is not None else ""
+
     def may_change(self, model: Model, field: Field) -> bool:
         """Whether any declaration can concern the column."""
         rules = [rule for rule in self._rules if not rule.declaration.changes_schema]
