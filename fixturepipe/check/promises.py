@@ -27,6 +27,18 @@ _NAMED_OTHERWISE = {
     *("models.W043", "models.W044", "models.W047", "mysql.W002", "mysql.W003"),
 }
 
+# What only some databases have: the attribute that asks for it, the feature, the reason.
+_LIMITED = {
+    "condition": ("supports_partial_indexes", "it has a condition"),
+    "deferrable": ("supports_deferrable_unique_constraints", "it is deferrable"),
+    "include": ("supports_covering_indexes", "it includes other columns"),
+    "nulls_distinct": (
+        "supports_nulls_distinct_unique_constraints",
+        "it says whether NULLs are distinct",
+    ),
+    "contains_expressions": ("supports_expression_indexes", "it has expressions"),
+}
+
 
 def lost(covered: Iterable[Model], target: BaseDatabaseWrapper) -> Iterator[Finding]:
     """FP312 for each index and CHECK, FP326 for each unique constraint that is not created."""
@@ -61,33 +73,12 @@ def _reason(each: Any, connection: BaseDatabaseWrapper) -> str:
     features: Any = connection.features
     if isinstance(each, models.CheckConstraint):
         return "" if features.supports_table_check_constraints else "it has no CHECK constraints"
-    conditions = (
-        (getattr(each, "condition", None), "supports_partial_indexes", "it has a condition"),
-        (
-            getattr(each, "deferrable", None),
-            "supports_deferrable_unique_constraints",
-            "it is deferrable",
-        ),
-        (
-            getattr(each, "include", None),
-            "supports_covering_indexes",
-            "it includes other columns",
-        ),
-        (
-            getattr(each, "nulls_distinct", None) is not None,
-            "supports_nulls_distinct_unique_constraints",
-            "it says whether NULLs are distinct",
-        ),
-        (
-            getattr(each, "contains_expressions", False),
-            "supports_expression_indexes",
-            "it has expressions",
-        ),
-    )
-    reasons = (
-        text for asked, feature, text in conditions if asked and not getattr(features, feature)
-    )
-    return next(reasons, "")
+    for name, (feature, reason) in _LIMITED.items():
+        value = getattr(each, name, None)
+        is_asked = value is not None if name == "nulls_distinct" else bool(value)
+        if is_asked and not getattr(features, feature):
+            return reason
+    return ""
 
 
 def django_checks(endpoints: Endpoints) -> Iterator[Finding]:

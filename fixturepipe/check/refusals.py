@@ -11,6 +11,8 @@ from typing import Any
 
 from django.db import Error
 
+from fixturepipe.fixes.schemafixes import error_number
+
 _TOO_MANY_COLUMNS, _ROW_TOO_LARGE, _TOO_LARGE_FOR_PAGE = 1117, 1118, 4092
 
 _SHORTER = "Lower max_length (768 characters of utf8mb4 fit into an index), or remove the index."
@@ -36,16 +38,11 @@ _ANY = "Change the model, so that the server accepts it."
 
 def is_about_the_table(error: Error) -> bool:
     """Whether the columns are refused together, each of which may be fine alone."""
-    return _number(error) in (_TOO_MANY_COLUMNS, _ROW_TOO_LARGE, _TOO_LARGE_FOR_PAGE)
+    return error_number(error) in (_TOO_MANY_COLUMNS, _ROW_TOO_LARGE, _TOO_LARGE_FOR_PAGE)
 
 
 def described(error: Error) -> dict[str, Any]:
     """The `reason`, `number` and `hint` of a finding about a refusal."""
-    number = _number(error)
+    number = error_number(error)
     message = str(error.args[1] if len(error.args) > 1 else error).rstrip(".")
     return {"reason": message, "number": number, "hint": _HINTS.get(number, _ANY)}
-
-
-def _number(error: Error) -> int:
-    number = error.args[0] if error.args else 0
-    return number if isinstance(number, int) else 0

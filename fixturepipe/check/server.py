@@ -18,15 +18,8 @@ from fixturepipe.findings.rules import RULES
 
 # What check, migrate and load need.
 _NEEDED = (
-    "SELECT",
-    "INSERT",
-    "UPDATE",
-    "DELETE",
-    "CREATE",
-    "ALTER",
-    "DROP",
-    "INDEX",
-    "REFERENCES",
+    *("SELECT", "INSERT", "UPDATE", "DELETE"),
+    *("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"),
 )
 
 # https://dev.mysql.com/doc/refman/9.4/en/server-system-variables.html#sysvar_read_only and

@@ -39,14 +39,23 @@ from fixturepipe.databases.tablesql import (
 )
 
 _BATCH = 200
-# The session's variables have the database's defaults as they were when it began.
-_SETTINGS = (
-    "SELECT @@max_allowed_packet, @@GLOBAL.sql_mode, @@GLOBAL.innodb_buffer_pool_size,"
-    " @@GLOBAL.default_storage_engine,"
-    " CONCAT(@@GLOBAL.read_only /*!80000 , @@GLOBAL.super_read_only */),"
-    " COALESCE(MIN(DEFAULT_CHARACTER_SET_NAME), @@character_set_database),"
-    " COALESCE(MIN(DEFAULT_COLLATION_NAME), @@collation_database), DATABASE(), CURRENT_USER(),"
-    " CONVERT_TZ('2000-01-01 00:00:00', 'UTC', '{zone}') IS NOT NULL, @@max_user_connections"
+# What the server says of itself, by the field of `ServerFacts` that has it. The session's variables
+# have the database's defaults as they were when it began.
+_SETTINGS = {
+    "packet": "@@max_allowed_packet",
+    "sql_modes": "@@GLOBAL.sql_mode",
+    "buffer_pool": "@@GLOBAL.innodb_buffer_pool_size",
+    "engine": "@@GLOBAL.default_storage_engine",
+    "read_only": "CONCAT(@@GLOBAL.read_only /*!80000 , @@GLOBAL.super_read_only */)",
+    "charset": "COALESCE(MIN(DEFAULT_CHARACTER_SET_NAME), @@character_set_database)",
+    "collation": "COALESCE(MIN(DEFAULT_COLLATION_NAME), @@collation_database)",
+    "database": "DATABASE()",
+    "account": "CURRENT_USER()",
+    "has_time_zone": "CONVERT_TZ('2000-01-01 00:00:00', 'UTC', '{zone}') IS NOT NULL",
+    "connections": "@@max_user_connections",
+}
+_ASKED = (
+    f"SELECT {', '.join(_SETTINGS.values())}"
     " FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = DATABASE()"
 )
 _GRANTS = "SHOW GRANTS"
@@ -151,26 +160,14 @@ def _facts_of(server: BaseDatabaseWrapper) -> ServerFacts:
     zone = str(settings.TIME_ZONE).replace("'", "''")
     # The last ones are refused for want of privileges, or where there are no tables.
     optional = (*_TRIALS, _ACCOUNT, RECORDED)
-    statements = (_SETTINGS.format(zone=zone), _GRANTS, *Catalog.QUESTIONS, *optional)
+    statements = (_ASKED.format(zone=zone), _GRANTS, *Catalog.QUESTIONS, *optional)
     found = outcomes(server, statements)
     answers = {s: rows for s, rows in zip(statements, found, strict=True) if isinstance(rows, list)}
     for outcome in found[: -len(optional)]:
         if isinstance(outcome, DatabaseError):
             raise outcome
-    packet, modes, pool, engine, read_only, charset, collation, *more = answers[statements[0]][0]
-    database, account, has_zone, most = more
     return ServerFacts(
-        packet=int(packet),
-        sql_modes=str(modes),
-        buffer_pool=int(pool),
-        engine=str(engine),
-        read_only=str(read_only),
-        charset=str(charset),
-        collation=str(collation),
-        database=str(database),
-        account=str(account),
-        has_time_zone=bool(has_zone),
-        connections=int(most),
+        **dict(zip(_SETTINGS, answers[statements[0]][0], strict=True)),
         hourly_limits={n: int(v) for n, v in _LIMIT.findall(str(answers.get(_ACCOUNT, "")))},
         grants=tuple(str(row[0]) for row in answers[_GRANTS]),
         may_make_temporary_tables=_TRIAL in answers,

@@ -129,7 +129,7 @@ class SchemaFixes:
             return self._fixed_modify(statement, table, column, run)
         if clauses and all(added_column(c) or _is_key(table, c) for c in clauses):
             return self._fixed_column(table, clauses, run)
-        return _number(error) == _NO_SUCH_INDEX and self._was_dropped(statement)
+        return error_number(error) == _NO_SUCH_INDEX and self._was_dropped(statement)
 
     def _fix(self, index: Index) -> Fix | None:
         """What is declared for an index that the server refuses."""
@@ -216,7 +216,7 @@ class SchemaFixes:
 
     def _fixed_key(self, key: ForeignKey, error: DatabaseError, run: Run) -> bool:
         """Give the column of a foreign key the type of what it refers to, if they differ."""
-        if _number(error) not in _INCOMPATIBLE:
+        if error_number(error) not in _INCOMPATIBLE:
             return False
         ours, theirs = (
             self._rows(
@@ -268,11 +268,12 @@ class SchemaFixes:
 
 def is_refusal(error: Error) -> bool:
     """Whether a server refuses a statement as such, whatever rows and locks there are."""
-    number = _number(error)
+    number = error_number(error)
     return number not in _NOT_REFUSED and not 2000 <= number < 3000
 
 
-def _number(error: Error) -> int:
+def error_number(error: Error) -> int:
+    """The server's number of an error; 0 for one without."""
     number = error.args[0] if error.args else 0
     return number if isinstance(number, int) else 0
 
