@@ -297,10 +297,3 @@ class ComponentStream:
             )
             self._files.record(path, label, array("q", lookup_keys))
         return dict(sorted(models.items(), key=lambda item: self._ranks[item[0]]))
-
-
-def chunk_name(number: int, chunks: int, models: dict[str, int]) -> str:
-    """The file name of a chunk: a number wide enough to sort, and the model it is most of."""
-    width = max(4, len(str(chunks)))
-    label = max(models, key=lambda name: models[name])
-    return f"{number:0{width}d}-{label}.json"

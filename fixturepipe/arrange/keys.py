@@ -14,7 +14,7 @@ number 1. What the key's field makes of them comes from the caller (`KeyReaders`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +26,6 @@ PK = "pk"
 NATURAL = "natural key"
 
 Key = int | str
-Fields = Mapping[str, Any]
 # What a field makes of a key, as a JSON value; raises ValueError if it cannot read it.
 ReadKey = Callable[[Any], Any]
 # The one for a kind of key, by label and `Kind.to`; None where the key is compared as written.

@@ -231,11 +231,6 @@ def _numbers(bits: int, first: int) -> Iterator[int]:
 
 def batches(keys: Iterable[Key], size: int) -> Iterator[list[Key]]:
     """The keys in lists of at most `size`."""
-    batch: list[Key] = []
-    for key in keys:
-        batch.append(key)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    left = iter(keys)
+    while batch := list(islice(left, size)):
         yield batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fixturepipe.arrange.chunking import Draft, chunk_name
+from fixturepipe.arrange.chunking import Draft
 from fixturepipe.arrange.workplace import Workplace
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.artifacts.ranges import Range, merged, ranges
@@ -21,14 +21,22 @@ def numbered(
     chunks: list[Chunk] = []
     for component, own in drafts:
         first = len(chunks) + 1
-        for draft in own:
-            name = chunk_name(len(chunks) + 1, total, draft.models)
-            after = _after(draft, component, first, spans, work.graph)
-            chunk = _chunk(
-                draft, len(chunks) + 1, f"{work.directory.chunks.name}/{name}", after, component
+        for number, draft in enumerate(own, first):
+            name = chunk_name(number, total, draft.models)
+            chunk = Chunk(
+                number=number,
+                file=f"{work.directory.chunks.name}/{name}",
+                models=draft.models,
+                objects=draft.objects,
+                bytes=draft.bytes,
+                sha256=draft.sha256,
+                after=_after(draft, component, first, spans, work.graph),
+                component=component.number,
+                cyclic=draft.cyclic,
+                second_pass=draft.second_pass,
             )
             force_to_disk(draft.path)
-            work.catalog.number(draft.path.name, chunk.number)
+            work.catalog.number(draft.path.name, number)
             draft.path.rename(work.path / name)
             chunks.append(chunk)
         if own:
@@ -36,21 +44,11 @@ def numbered(
     return tuple(chunks)
 
 
-def _chunk(
-    draft: Draft, number: int, file: str, after: tuple[Range, ...], component: Component
-) -> Chunk:
-    return Chunk(
-        number=number,
-        file=file,
-        models=draft.models,
-        objects=draft.objects,
-        bytes=draft.bytes,
-        sha256=draft.sha256,
-        after=after,
-        component=component.number,
-        cyclic=draft.cyclic,
-        second_pass=draft.second_pass,
-    )
+def chunk_name(number: int, chunks: int, models: Mapping[str, int]) -> str:
+    """The file name of a chunk: a number wide enough to sort, and the model it is most of."""
+    width = max(4, len(str(chunks)))
+    label = max(models, key=lambda name: models[name])
+    return f"{number:0{width}d}-{label}.json"
 
 
 def _after(

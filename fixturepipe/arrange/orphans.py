@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fixturepipe.arrange.intake import KeyIndex, Model, Models, Pointer
@@ -112,6 +112,7 @@ def _listed(key: Any) -> Any:
     return key if isinstance(key, int | str) else str(key)
 
 
+@dataclass
 class Settlement:
     """Decides about each object of a model that refers to missing keys.
 
@@ -119,32 +120,24 @@ class Settlement:
     objects left out, by label. All are written to `reasons`, the objects left out to `rejects`.
     """
 
-    def __init__(
-        self,
-        models: Models,
-        missing: MissingKeys,
-        policy: OnOrphan,
-        rejects: FixtureWriter,
-        reasons: FixtureWriter,
-    ) -> None:
-        self._models = models
-        self._missing = missing
-        self._policy = policy
-        self._rejects = rejects
-        self._reasons = reasons
-        self.orphans: list[Orphan] = []
-        self.total = 0
-        self.by_field: Counter[str] = Counter()
-        self.rejected: Counter[str] = Counter()
+    models: Models
+    missing: MissingKeys
+    policy: OnOrphan
+    rejects: FixtureWriter
+    reasons: FixtureWriter
+    orphans: list[Orphan] = field(default_factory=list)
+    total: int = 0
+    by_field: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
 
     @property
     def only_names(self) -> bool:
         """Whether objects are named and otherwise left as they are."""
-        return self._policy == "stop"
+        return self.policy == "stop"
 
     def concerns(self, model: Model) -> bool:
         """Whether objects of the model have to be settled."""
-        return self._missing.touches(model.pointers)
+        return self.missing.touches(model.pointers)
 
     def settle(self, model: Model, line: bytes) -> bytes | None:
         """The line as it goes on: unchanged, with keys null, or None if it is left out."""
@@ -153,10 +146,10 @@ class Settlement:
         wrong = list(self._wrong(model, pk, fields))
         if not wrong:
             return line
-        left_out = self._policy == "reject" or (
-            self._policy == "null" and not all(pointer.reference.null for pointer, _ in wrong)
+        left_out = self.policy == "reject" or (
+            self.policy == "null" and not all(pointer.reference.null for pointer, _ in wrong)
         )
-        done: Done = "stopped" if self._policy == "stop" else "rejected" if left_out else "null"
+        done: Done = "stopped" if self.policy == "stop" else "rejected" if left_out else "null"
         for pointer, value in wrong:
             self._name(model, pk, pointer, value, done)
         if left_out:
@@ -180,7 +173,7 @@ class Settlement:
             if (
                 value is not None
                 and reference.constrained
-                and self._missing.has(pointer.index_for(value), value)
+                and self.missing.has(pointer.index_for(value), value)
             ):
                 yield pointer, value
 
@@ -198,10 +191,10 @@ class Settlement:
             "field": orphan.field,
             "value": value if isinstance(value, str) else encode_value(value).decode(),
         }
-        self._reasons.write([encode_value(reason)])
+        self.reasons.write([encode_value(reason)])
 
     def _leave_out(self, model: Model, pk: Any, fields: Mapping[str, Any], line: bytes) -> None:
-        self._rejects.write([line])
+        self.rejects.write([line])
         self.rejected[model.schema.label] += 1
-        for index, key in self._models.keys_of(model, pk, fields):
-            self._missing.add(index, key)
+        for index, key in self.models.keys_of(model, pk, fields):
+            self.missing.add(index, key)

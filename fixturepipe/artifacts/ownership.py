@@ -83,7 +83,8 @@ def is_ours(path: Path) -> bool:
         return True
     if MANIFEST in names and _is_json(path / MANIFEST):
         return False
-    return bool(names & _UNMISTAKABLE) and all(map(_is_made_here, names))
+    others = names - _DIRECTORIES.keys()
+    return bool(names & _UNMISTAKABLE) and all(_is_file_of(name, _FILES) for name in others)
 
 
 def _is_json(path: Path) -> bool:
@@ -93,10 +94,6 @@ def _is_json(path: Path) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _is_made_here(name: str) -> bool:
-    return name in _DIRECTORIES or _is_file_of(name, _FILES)
 
 
 def _is_file_of(name: str, files: re.Pattern[str]) -> bool:

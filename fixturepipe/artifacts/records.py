@@ -61,12 +61,6 @@ def decode_object(line: bytes) -> dict[str, Any]:
     return found
 
 
-def _fraction(value: Decimal) -> str:
-    """The number, never as a whole one: 1.2345678901234568e+16 has no point in its str()."""
-    text = str(value)
-    return f"{text}.0" if value.as_tuple().exponent == 0 else text
-
-
 def _slowly(value: Any) -> str:
     if isinstance(value, dict):
         inside = ", ".join(f"{json.dumps(key)}: {_slowly(each)}" for key, each in value.items())
@@ -74,7 +68,8 @@ def _slowly(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_slowly, value))}]"
     if isinstance(value, Decimal):
-        return _fraction(value)
+        # Never a whole number: 1.2345678901234568e+16 has no point in its str().
+        return f"{value}.0" if value.as_tuple().exponent == 0 else str(value)
     return json.dumps(value)
 
 

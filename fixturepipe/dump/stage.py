@@ -167,108 +167,101 @@ class _DirtyAppError(Exception):
     """Ends the writing of an app's file, so that it does not appear."""
 
 
+@dataclass
 class _Dumping:
     """The dumping of the apps that have no valid dump."""
 
-    def __init__(
-        self,
-        directory: RunDirectory,
-        manifest: Manifest,
-        options: DumpOptions,
-        alterations: Alterations,
-        listener: Listener,
-    ) -> None:
-        self._directory = directory
-        self._manifest = manifest
-        self._options = options
-        self._alterations = alterations
-        self._notify = listener
-        self._skipped: tuple[str, ...] = ()
-        self._problems: list[Problem] = []
-        self._rejected: Counter[str] = Counter()
-        self._saved = 0.0
+    directory: RunDirectory
+    manifest: Manifest
+    options: DumpOptions
+    alterations: Alterations
+    notify: Listener
+    skipped: tuple[str, ...] = ()
+    problems: list[Problem] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
+    saved: float = 0.0
 
     def run(self, chosen: Selection, choice: KeyChoice, connection: BaseDatabaseWrapper) -> None:
         """Dump each of these apps. Raises SourceDataError as `dump` does."""
         began = time.monotonic()
         for warning in choice.warnings:
-            self._notify(Notice("warning", warning))
+            self.notify(Notice("warning", warning))
         forms = StoredForms(connection)
         apps = _by_app([RowPlan(model, connection, choice, forms) for model in chosen.models])
-        altered_by = self._alterations.fingerprint_parts
+        altered_by = self.alterations.fingerprint_parts
         wanted = {
-            app: app_fingerprint(self._manifest, plans, altered_by) for app, plans in apps.items()
+            app: app_fingerprint(self.manifest, plans, altered_by) for app, plans in apps.items()
         }
-        self._skipped = keep_valid(self._directory, self._manifest, wanted)
+        self.skipped = keep_valid(self.directory, self.manifest, wanted)
         self._save()
-        todo = {app: plans for app, plans in apps.items() if app not in self._skipped}
-        self._notify(StageStarted("dump", self._rows_of(todo)))
+        todo = {app: plans for app, plans in apps.items() if app not in self.skipped}
+        self.notify(StageStarted("dump", self._rows_of(todo)))
         for app, plans in todo.items():
             self._dump_app(app, plans, wanted[app], connection.alias)
         self._save()
-        dumped = sum(dump.objects for dump in self._manifest.dumps if dump.app in todo)
-        self._notify(StageFinished("dump", dumped, time.monotonic() - began))
-        if self._rejected and self._options.on_error == "stop":
+        dumped = sum(dump.objects for dump in self.manifest.dumps if dump.app in todo)
+        self.notify(StageFinished("dump", dumped, time.monotonic() - began))
+        if self.rejected and self.options.on_error == "stop":
             raise self._refusal()
 
     def result(self, seconds: float, choice: KeyChoice) -> DumpResult:
         """What there is now."""
-        dumps = self._manifest.dumps
+        dumps = self.manifest.dumps
         return DumpResult(
             models={label: n for dump in dumps for label, n in dump.models.items()},
             objects=sum(dump.objects for dump in dumps),
             seconds=seconds,
-            skipped=self._skipped,
-            not_covered=tuple(self._manifest.not_covered),
+            skipped=self.skipped,
+            not_covered=tuple(self.manifest.not_covered),
             warnings=choice.warnings,
-            problems=tuple(self._problems),
-            rejected=dict(self._rejected),
+            problems=tuple(self.problems),
+            rejected=dict(self.rejected),
             changed={label: n for dump in dumps for label, n in dump.changed.items()},
             dropped={label: n for dump in dumps for label, n in dump.dropped.items()},
         )
 
     def _rows_of(self, apps: Iterable[str]) -> int:
-        source = self._manifest.source
+        source = self.manifest.source
         assert source is not None
         among = set(apps)
         rows = {name.lower(): parts[0] for name, parts in source.fingerprint["tables"].items()}
-        tables = [s.table for s in self._manifest.schema if s.label.partition(".")[0] in among]
+        tables = [s.table for s in self.manifest.schema if s.label.partition(".")[0] in among]
         return sum(rows.get(table.lower(), 0) for table in tables)
 
     def _dump_app(self, app: str, plans: list[RowPlan], fingerprint: str, alias: str) -> None:
         try:
             with ExitStack() as files:
-                file = AppFile(files, self._directory, app, self._alterations, self._notify)
+                file = AppFile(files, self.directory, app, self.alterations, self.notify)
                 dump_models(plans, alias, file)
-                self._problems += islice(file.problems, KEPT_PROBLEMS - len(self._problems))
-                self._rejected += file.rejected
-                if file.rejected and self._options.on_error == "stop":
+                self.problems += islice(file.problems, KEPT_PROBLEMS - len(self.problems))
+                self.rejected += file.rejected
+                if file.rejected and self.options.on_error == "stop":
                     raise _DirtyAppError
         except _DirtyAppError:
             return
         if file.changes:
-            replace_changes(self._directory, {app}, file.changes)
+            replace_changes(self.directory, {app}, file.changes)
         self._record(file, plans, fingerprint)
 
     def _record(self, file: AppFile, plans: list[RowPlan], fingerprint: str) -> None:
         for plan in plans:
             found = {name: nulls.summary for name, nulls in plan.json_nulls.items()}
             if present := {name: each for name, each in found.items() if each is not None}:
-                self._manifest.json_nulls[plan.label] = present
+                self.manifest.json_nulls[plan.label] = present
             if stored := plan.stored:
-                self._manifest.stored[plan.label] = stored
-        self._manifest.dumps.append(file.record([plan.label for plan in plans], fingerprint))
+                self.manifest.stored[plan.label] = stored
+        self.manifest.dumps.append(file.record([plan.label for plan in plans], fingerprint))
         # After a kill an app may have to be dumped again: it takes less than the interval.
-        if time.monotonic() - self._saved > SAVED_EVERY:
+        if time.monotonic() - self.saved > SAVED_EVERY:
             self._save()
 
     def _save(self) -> None:
-        write_manifest(self._directory, self._manifest)
-        self._saved = time.monotonic()
+        write_manifest(self.directory, self.manifest)
+        self.saved = time.monotonic()
 
     def _refusal(self) -> SourceDataError:
-        named = self._problems[:NAMED_PROBLEMS]
-        count = self._rejected.total()
+        named = self.problems[:NAMED_PROBLEMS]
+        count = self.rejected.total()
         lines = [f"A fixture cannot hold the values of {counted(count, 'object')}:"]
         lines += [f"  {problem}" for problem in named]
         if (more := count - len({(p.model, str(p.pk)) for p in named})) > 0:

@@ -67,12 +67,7 @@ def write_findings(path: Path, findings: Iterable[Finding], scratch: Path) -> li
     with atomic_file(own) as file:
         for finding in findings:
             begin = file.tell()
-            where = {
-                "id": finding.id,
-                "level": finding.level,
-                "model": finding.model,
-                "field": finding.field,
-            }
+            where = {n: getattr(finding, n) for n in ("id", "level", "model", "field")}
             if not finding.rows:
                 file.write(msgspec.json.encode(where | {"pk": None, "value": finding.consequence}))
                 file.write(b"\n")
@@ -103,8 +98,7 @@ def read_rows(directory: Path) -> Iterator[FindingRow]:
 
 
 def _write_summary(path: Path, findings: Iterable[Finding], scratch: Path) -> None:
-    fields = RecordedFinding.__struct_fields__
-    recorded = [RecordedFinding(*(getattr(each, name) for name in fields)) for each in findings]
+    recorded = msgspec.convert(list(findings), list[RecordedFinding], from_attributes=True)
     own = scratch / path.name
     with atomic_file(own) as file:
         file.write(msgspec.json.encode(CheckRecord(now(), recorded)))

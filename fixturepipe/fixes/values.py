@@ -75,23 +75,17 @@ class NewValue:
     dropped: bool = False
 
 
+@dataclass(frozen=True)
 class Fixer:
     """Applies the declared fixes to values of a source's columns; writes nothing.
 
     `lengths` has the number of characters that the target's text columns take.
     """
 
-    def __init__(
-        self,
-        fixes: Fixes,
-        source: BaseDatabaseWrapper,
-        judge: Judge,
-        lengths: Mapping[Field, int | None],
-    ) -> None:
-        self._fixes = fixes
-        self._source = source
-        self._judge = judge
-        self._lengths = lengths
+    fixes: Fixes
+    source: BaseDatabaseWrapper
+    judge: Judge
+    lengths: Mapping[Field, int | None]
 
     def fix(self, field: Field, raw: Any, verdict: Verdict) -> FixedValue:
         """Apply the fixes that are declared for the value's problems."""
@@ -106,12 +100,12 @@ class Fixer:
             except (CannotFixError, ArithmeticError, ValueError):
                 continue
             steps.append(Step(fix, raw))
-            after = self._judge(field, raw)
+            after = self.judge(field, raw)
         return FixedValue(verdict, tuple(steps), after)
 
     def _next(self, field: Field, verdict: Verdict, tried: set[str]) -> Fix | None:
         for finding in verdict:
-            fix = self._fixes.of(finding, field.model, (field,))
+            fix = self.fixes.of(finding, field.model, (field,))
             if fix is not None and fix.name not in tried:
                 tried.add(fix.name)
                 return fix
@@ -122,15 +116,15 @@ class Fixer:
             case "null":
                 return None
             case "default":
-                return default(fix, self._source)
+                return default(fix, self.source)
             case "truncate" if isinstance(fix.field, models.DecimalField):
                 return fewer_places(fix.field, raw)
             case "truncate":
-                return _text(raw)[: self._lengths[fix.field]]
+                return _text(raw)[: self.lengths[fix.field]]
             case "replace":
                 return readable(raw)
             case "epoch":
-                return self._stored(fix.field, since_epoch(fix.field, raw))
+                return stored(fix.field, since_epoch(fix.field, raw), self.source)
             case "number":
                 return number(fix.field, raw)
             case "boolean":
@@ -138,9 +132,6 @@ class Fixer:
             case "utc":
                 return in_utc(raw)
         raise CannotFixError(fix.name)
-
-    def _stored(self, field: Field, value: Any) -> Any:
-        return stored(field, value, self._source)
 
 
 def default(fix: Fix, source: BaseDatabaseWrapper) -> Any:

@@ -12,8 +12,8 @@ from fixturepipe.arrange.chunking import (
     DraftFiles,
     Limits,
     ModelStream,
-    chunk_name,
 )
+from fixturepipe.arrange.numbering import chunk_name
 from fixturepipe.artifacts.catalog import CatalogWriter
 
 
