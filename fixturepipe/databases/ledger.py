@@ -7,11 +7,13 @@ A row of the ledger always means that the chunk's rows are in the target: it is 
 transaction that writes them. It is the transaction's *first* statement, so that a second
 process which loads the same chunk waits for that row, and then finds the chunk loaded.
 
-The tables belong to fixturepipe alone: no model and no migration of the project knows them.
+The tables belong to fixturepipe alone. As Django's MigrationRecorder does, it makes them itself
+from models that no migration knows, so that a project's own migration history stays as it was.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,13 +21,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from django.apps.registry import Apps
 from django.db import Error as DatabaseError
-from django.db import IntegrityError, connections
+from django.db import IntegrityError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import TARGET, Endpoints
 from fixturepipe.databases.packets import Rows, outcomes, results
-from fixturepipe.databases.queries import executed, rows_of
+from fixturepipe.databases.queries import executed
 from fixturepipe.errors import ConfigurationError
 
 RUNS = "fixturepipe_run"
@@ -33,14 +36,43 @@ CHUNKS = "fixturepipe_ledger"
 _NO_SUCH_TABLE = 1146
 
 
-_TABLES = {
-    RUNS: f"CREATE TABLE {RUNS} (run varchar(32) NOT NULL PRIMARY KEY, was_empty bool NOT NULL,"
-    " migrated bool NOT NULL, written json NOT NULL, keeps_ids bool NULL, finished bool NOT NULL)",
-    CHUNKS: f"CREATE TABLE {CHUNKS} (id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,"
-    " run varchar(32) NOT NULL, number integer NOT NULL, sha256 varchar(64) NOT NULL,"
-    " loaded json NOT NULL, rejected json NOT NULL, seconds double precision NOT NULL,"
-    " applied_at datetime(6) NOT NULL, CONSTRAINT fixturepipe_run_number UNIQUE (run, number))",
-}
+@functools.cache
+def _tables() -> tuple[type[models.Model], type[models.Model]]:
+    """The models of the two tables, made once Django has its settings."""
+    registry = Apps()
+
+    class Run(models.Model):
+        run = models.CharField(max_length=32, primary_key=True)
+        was_empty = models.BooleanField()
+        migrated = models.BooleanField()
+        written = models.JSONField(default=list)
+        keeps_ids = models.BooleanField(null=True)
+        finished = models.BooleanField(default=False)
+
+        class Meta:
+            apps = registry
+            app_label = "fixturepipe"
+            db_table = RUNS
+
+    class LoadedChunk(models.Model):
+        id = models.BigAutoField(primary_key=True)
+        run = models.CharField(max_length=32)
+        number = models.IntegerField()
+        sha256 = models.CharField(max_length=64)
+        loaded = models.JSONField(default=dict)
+        rejected = models.JSONField(default=dict)
+        seconds = models.FloatField(default=0.0)
+        applied_at = models.DateTimeField(auto_now_add=True)
+
+        class Meta:
+            apps = registry
+            app_label = "fixturepipe"
+            db_table = CHUNKS
+            constraints = (
+                models.UniqueConstraint(fields=("run", "number"), name="fixturepipe_run_number"),
+            )
+
+    return Run, LoadedChunk
 
 
 @dataclass(frozen=True)
@@ -93,8 +125,11 @@ class Ledger:
 
     def __init__(self, connection: BaseDatabaseWrapper, run: str) -> None:
         self._connection = connection
+        runs, chunks = _tables()
+        self._runs: models.QuerySet[Any] = runs._base_manager.using(connection.alias)
+        self._chunks: models.QuerySet[Any] = chunks._base_manager.using(connection.alias)
         self.run = run
-        self._own = own = f"run = {_quoted(run)}"
+        own = f"run = {_quoted(run)}"
         self._questions = {
             "state": "SELECT was_empty, migrated, written, keeps_ids, finished"
             f" FROM {RUNS} WHERE {own}",
@@ -128,8 +163,7 @@ class Ledger:
 
     def numbers(self) -> set[int]:
         """The numbers of this run's chunks that are in. The tables have to be there."""
-        rows = rows_of(self._connection, f"SELECT number FROM {CHUNKS} WHERE {self._own}")
-        return {number for (number,) in rows}
+        return set(self._chunks.filter(run=self.run).values_list("number", flat=True))
 
     def state(self) -> RunState | None:
         """What this run found when it came, or None before it came."""
@@ -154,13 +188,21 @@ class Ledger:
             f" VALUES ({_quoted(self.run)}, {was_empty:d}, {migrated:d}, '[]', 0)"
         )
         try:
-            creation = [each for table, each in _TABLES.items() if table not in tables]
-            results(self._connection, [*creation, run])
+            results(self._connection, [*self._creation(tables), run])
         except IntegrityError:
             state = self.state()
             assert state is not None
             return state
         return RunState(was_empty, migrated, frozenset(), None, finished=False)
+
+    def _creation(self, tables: Container[str]) -> list[str]:
+        lacking = [model for model in _tables() if model._meta.db_table not in tables]
+        if not lacking:
+            return []
+        with self._connection.schema_editor(collect_sql=True) as editor:
+            for model in lacking:
+                editor.create_model(model)
+        return [each.rstrip(";") for each in editor.collected_sql]
 
     @contextmanager
     def recording_writes(self) -> Iterator[Callable[[str], None]]:
@@ -169,7 +211,7 @@ class Ledger:
         It commits at once, on a connection of its own, so that a transaction that is open
         elsewhere cannot take the record back. What an earlier attempt recorded is dropped.
         """
-        self._set("written = '[]'")
+        self._runs.filter(run=self.run).update(written=[])
         connection = self._connection.copy()
         tables: list[str] = []
 
@@ -186,7 +228,7 @@ class Ledger:
 
     def mark_migrated(self) -> None:
         """The run's own `migrate` is complete; part of the transaction that clears its rows."""
-        self._set("migrated = 1")
+        self._runs.filter(run=self.run).update(migrated=True)
 
     def mark_keeps_ids(self, unless_rows_in: Iterable[str] | None) -> bool:
         """Content types and permissions get the ids of the source, unless one of these tables has
@@ -197,18 +239,19 @@ class Ledger:
         if unless_rows_in is not None:
             empty = [f"NOT EXISTS (SELECT 1 FROM {quote(table)})" for table in unless_rows_in]
             condition = " AND ".join(["1", *empty])
+        own = f"WHERE run = {_quoted(self.run)}"
         _, ((keeps_ids,),) = results(
             self._connection,
             [
-                f"UPDATE {RUNS} SET keeps_ids = {condition} WHERE {self._own}",
-                f"SELECT keeps_ids FROM {RUNS} WHERE {self._own}",
+                f"UPDATE {RUNS} SET keeps_ids = {condition} {own}",
+                f"SELECT keeps_ids FROM {RUNS} {own}",
             ],
         )
         return bool(keeps_ids)
 
     def mark_finished(self) -> None:
         """Every chunk of the run is in."""
-        self._set("finished = 1")
+        self._runs.filter(run=self.run).update(finished=True)
 
     def begin(
         self,
@@ -247,10 +290,7 @@ class Ledger:
         )
 
     def _is_chunk(self, number: int) -> str:
-        return f"{self._own} AND number = {number:d}"
-
-    def _set(self, assignment: str) -> None:
-        self._execute(f"UPDATE {RUNS} SET {assignment} WHERE {self._own}")
+        return f"run = {_quoted(self.run)} AND number = {number:d}"
 
     def _execute(self, statement: str) -> None:
         executed(self._connection, statement)
@@ -259,10 +299,12 @@ class Ledger:
         """Take the run's rows away, and the tables with the last run."""
         if not self.exists():
             return
-        deletions = [f"DELETE FROM {table} WHERE {self._own}" for table in (CHUNKS, RUNS)]
-        *_, left = results(self._connection, [*deletions, f"SELECT 1 FROM {RUNS} LIMIT 1"])
-        if not left:
-            self._execute(f"DROP TABLE {RUNS}, {CHUNKS}")
+        self._chunks.filter(run=self.run).delete()
+        self._runs.filter(run=self.run).delete()
+        if not self._runs.exists():
+            with self._connection.schema_editor() as editor:
+                for model in _tables():
+                    editor.delete_model(model)
 
 
 def _if_there(outcome: Rows | DatabaseError) -> Rows:
