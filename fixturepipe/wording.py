@@ -27,3 +27,12 @@ def in_lines(items: Sequence[object], most: int) -> list[str]:
 def cut(text: str, length: int) -> str:
     """The text, or its beginning and "…": at most so many characters."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def size_text(value: float) -> str:
+    """Bytes for people: "512 bytes", "1.5 MiB"."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
+        value /= 1024
+    return f"{value:,.1f} GiB"

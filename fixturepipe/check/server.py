@@ -15,6 +15,7 @@ from fixturepipe.databases.endpoints import Endpoint
 from fixturepipe.databases.mysql import EVERY_CHARACTER, asked_charset
 from fixturepipe.findings.finding import Finding, Level
 from fixturepipe.findings.rules import RULES
+from fixturepipe.wording import size_text
 
 # What check, migrate and load need.
 _NEEDED = (
@@ -170,7 +171,7 @@ def space(directory: Path, needed: int) -> Iterator[Finding]:
     existing = next(path for path in (absolute, *absolute.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
-        yield RULES["FP403"].finding("", "", free=_size(free), needed=_size(needed))
+        yield RULES["FP403"].finding("", "", free=size_text(free), needed=size_text(needed))
 
 
 def buffer_pool(target: TargetServer, needed: int) -> Iterator[Finding]:
@@ -182,13 +183,5 @@ def buffer_pool(target: TargetServer, needed: int) -> Iterator[Finding]:
     if target.is_server and target.facts.buffer_pool < needed:
         # The server rounds up to its own unit, which is 128 MiB unless it was set.
         wanted = -(-needed // _POOL_UNIT) * _POOL_UNIT
-        pool = _size(target.facts.buffer_pool)
-        yield RULES["FP407"].finding("", "", pool=pool, needed=_size(needed), bytes=wanted)
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+        pool = size_text(target.facts.buffer_pool)
+        yield RULES["FP407"].finding("", "", pool=pool, needed=size_text(needed), bytes=wanted)

@@ -9,6 +9,8 @@ from django.template import Library
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from fixturepipe.wording import size_text
+
 _MARKS = {"equal": "✓", "excepted": "▲", "different": "✕", "open": "○"}
 _MARKS |= {"sampled": "▲", "stopped": "✕", "unverified": "○", "unfinished": "○"}
 _MARKS |= {"error": "✕", "warning": "▲", "note": "○"}
@@ -25,6 +27,7 @@ _WORDS = {
 }
 
 register = Library()
+register.filter("size", size_text)
 
 
 @register.filter
@@ -47,16 +50,6 @@ def duration(value: float) -> str:
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
-@register.filter
-def size(value: float) -> str:
-    """Bytes for people."""
-    for unit in ("bytes", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
-        value /= 1024
-    return f"{value:,.1f} GiB"
 
 
 @register.filter
