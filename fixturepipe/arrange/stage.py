@@ -23,9 +23,8 @@ from typing import Any
 import msgspec
 
 from fixturepipe.arrange.chunking import Draft, Limits
-from fixturepipe.arrange.cutting import Cutting
+from fixturepipe.arrange.cutting import Cutting, numbered
 from fixturepipe.arrange.keys import KeyReaders
-from fixturepipe.arrange.numbering import numbered
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.arrange.orphans import InTarget, MissingKeys, Orphan, Settlement
 from fixturepipe.arrange.reading import Reading

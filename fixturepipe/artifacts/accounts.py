@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fixturepipe.artifacts.changes import read_changes
-from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Manifest
+from fixturepipe.artifacts.records import key_text
 from fixturepipe.artifacts.rejects import ARRANGE, read_reasons
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.syncs import loaded_directories

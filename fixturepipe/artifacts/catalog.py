@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Chunk, Manifest
-from fixturepipe.artifacts.records import encode_value, line_object, object_lines
+from fixturepipe.artifacts.records import encode_value, key_text, line_object, object_lines
 from fixturepipe.artifacts.rundir import RunDirectory
 
 FILE = ".catalog"

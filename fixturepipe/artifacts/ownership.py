@@ -34,7 +34,7 @@ _SERVER = re.compile(
 )
 _NONE = re.compile(r"(?!)")
 # The directories that fixturepipe makes, and the names that it makes in them.
-_DIRECTORIES = {
+DIRECTORIES = {
     "1-dump": re.compile(r".+\.json"),
     "2-chunks": re.compile(r"\d{4,}-.+\.json|\.catalog"),
     "rejects": re.compile(r".+\.json"),
@@ -83,7 +83,7 @@ def is_ours(path: Path) -> bool:
         return True
     if MANIFEST in names and _is_json(path / MANIFEST):
         return False
-    others = names - _DIRECTORIES.keys()
+    others = names - DIRECTORIES.keys()
     return bool(names & _UNMISTAKABLE) and all(_is_file_of(name, _FILES) for name in others)
 
 
@@ -112,7 +112,7 @@ def remove_files(path: Path) -> None:
         remove_files(sync)
         with suppress(OSError):
             sync.rmdir()
-    for name, files in _DIRECTORIES.items():
+    for name, files in DIRECTORIES.items():
         _remove_directory(path / name, files)
     for entry in [*_entries(path)]:
         if entry.name not in (MANIFEST, LOCK) and _is_file_of(entry.name, _FILES):

@@ -42,6 +42,15 @@ def encode_value(value: object) -> bytes:
         return _slowly(value).encode("ascii")
 
 
+def key_text(pk: Any) -> str:
+    """A primary key as text, the same for what Django reads and for what a fixture holds.
+
+    The parts of a composite key (a list or a tuple) are joined by "|".
+    """
+    parts = pk if isinstance(pk, list | tuple) else [pk]
+    return "|".join(p.isoformat() if hasattr(p, "isoformat") else str(p) for p in parts)
+
+
 def object_line(label: str, pk: object, fields: Mapping[str, object]) -> bytes:
     """One object as a line of a fixture; without "pk" where it is None."""
     key = {} if pk is None else {"pk": pk}

@@ -15,8 +15,7 @@ from typing import Any
 import msgspec
 
 from fixturepipe.artifacts.jsonfile import read_json, write_json
-from fixturepipe.artifacts.keytext import key_text
-from fixturepipe.artifacts.records import encode_value, first_objects, fixture_writer
+from fixturepipe.artifacts.records import encode_value, first_objects, fixture_writer, key_text
 from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory
 
 ARRANGE = "arrange.json"  # the file of what `arrange` left out

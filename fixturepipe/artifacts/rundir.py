@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fixturepipe.artifacts.ownership import (
+    DIRECTORIES,
     DRAFT,
     LOCK,
     MANIFEST,
@@ -135,15 +136,7 @@ class RunDirectory:
                     f"{self.path} is not a run directory: it has other files. Nothing was changed.",
                     hint="Name an empty or new directory with --workdir.",
                 )
-            for directory in (
-                self.dumps,
-                self.chunks,
-                self.arranging,
-                self.rejects,
-                self.scratch,
-                self.syncs,
-                self.server,
-            ):
+            for directory in (self.path / name for name in DIRECTORIES):
                 if directory.is_symlink():
                     raise RunDirectoryError(
                         f"{directory} is a symbolic link, which fixturepipe does not follow",

@@ -21,8 +21,8 @@ import msgspec
 
 from fixturepipe.artifacts.catalog import objects_with_keys
 from fixturepipe.artifacts.jsonfile import read_json, write_json
-from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Manifest, Source, read_manifest
+from fixturepipe.artifacts.records import key_text
 from fixturepipe.artifacts.rundir import DIRECTORY_MODE, RunDirectory
 
 VERSION = 1

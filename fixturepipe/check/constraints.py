@@ -31,8 +31,7 @@ from fixturepipe.databases.fields import (
 from fixturepipe.databases.queries import each_row
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.databases.values import shown_row
-from fixturepipe.findings.finding import Finding
-from fixturepipe.findings.rows import Example, collected
+from fixturepipe.findings.finding import Example, Finding, collected
 from fixturepipe.findings.rules import RULES
 
 # What these compare, they compare in the same way on every database.

@@ -18,8 +18,7 @@ from fixturepipe.databases.naturalkeys import has_natural_key, natural_key_paths
 from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.values import shown, shown_row
-from fixturepipe.findings.finding import Finding
-from fixturepipe.findings.rows import Example, collected
+from fixturepipe.findings.finding import Example, Finding, collected
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import NO_FIXES, Fix, Fixes
 from fixturepipe.fixes.values import default

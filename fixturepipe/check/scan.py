@@ -22,8 +22,7 @@ from fixturepipe.databases.fields import Field, Model, key_fields, root_field, s
 from fixturepipe.databases.integrity import constrained_keys
 from fixturepipe.databases.tables import Condition, Row, Table
 from fixturepipe.databases.values import shown, shown_row
-from fixturepipe.findings.finding import Finding
-from fixturepipe.findings.rows import Example, RowCollector
+from fixturepipe.findings.finding import Example, Finding, RowCollector
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import NO_FIXES, Fixes
 from fixturepipe.fixes.values import FixedValue, Fixer, NewValue, Verdict

@@ -7,7 +7,7 @@ consequence, and what to do about it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from django.apps import apps
 
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.check import computed, emptytarget, promises, schema, server
-from fixturepipe.check.choice import is_asked_for, is_reported, require_known
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.check.rowfindings import Altering, findings_of_rows
 from fixturepipe.check.scan import Transform
@@ -26,10 +25,10 @@ from fixturepipe.databases.endpoints import EMBEDDED, SOURCE, Endpoints, connect
 from fixturepipe.databases.fields import Model
 from fixturepipe.databases.scratch import scratch
 from fixturepipe.databases.tables import Table
+from fixturepipe.errors import UsageError
 from fixturepipe.events import Listener, StageFinished, StageStarted, ignore
-from fixturepipe.findings.finding import LEVELS, Finding
+from fixturepipe.findings.finding import LEVELS, Finding, spooled_in
 from fixturepipe.findings.record import NAME, write_findings
-from fixturepipe.findings.rows import spooled_in
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.declarations import FIXES_FOR
 from fixturepipe.fixes.fixes import Fixes, suggestions
@@ -79,7 +78,7 @@ class CheckResult:
 
         Replaces `findings.jsonl` in the run directory, by way of a scratch directory.
         """
-        kept = [_with_suggestions(f) for f in found if is_reported(f, options)]
+        kept = [_with_suggestions(f) for f in found if _is_reported(f, options)]
         together = sorted([*self.findings, *kept], key=lambda f: LEVELS.index(f.level))
         file = options.workdir / NAME
         written = write_findings(file, together, scratch)
@@ -102,7 +101,7 @@ def check(
     RunDirectoryError if the run directory cannot be written.
     """
     begun = time.monotonic()
-    require_known(options)
+    _require_known(options)
     fixes = Fixes(options.fix)
     RunDirectory(options.workdir).create()
     endpoints.open()
@@ -142,8 +141,8 @@ def _tables_of_source(
     source = connection_to(SOURCE)
     with endpoints.bound_to_source() as alias:
         covered = coverage(source, alias, target.connection)
-    found = [f for f in left_out(covered.not_covered, source) if is_asked_for(f.model, options)]
-    chosen = [m for m in covered.models if is_asked_for(m._meta.label_lower, options)]
+    found = [f for f in left_out(covered.not_covered, source) if _is_asked_for(f.model, options)]
+    chosen = [m for m in covered.models if _is_asked_for(m._meta.label_lower, options)]
     found += schema.source_columns(chosen, source)
     unreadable = {f.model for f in found if f.id == "FP325"}
     readable = (model for model in chosen if model._meta.label_lower not in unreadable)
@@ -166,7 +165,7 @@ def check_tables(
     source, target = connection_to(SOURCE), TargetServer.registered()
     with endpoints.bound_to_source() as alias:
         covered = coverage(source, alias).models
-    chosen = [m for m in covered if is_asked_for(m._meta.label_lower, options)]
+    chosen = [m for m in covered if _is_asked_for(m._meta.label_lower, options)]
     found = list(_findings_of_tables(chosen, target))
     differing = {f.model for f in found if f.id in ("FP307", "FP316")}
     totals = {m: Table(m, source).count() for m in chosen if m._meta.label_lower in differing}
@@ -265,3 +264,49 @@ def _with_suggestions(finding: Finding) -> Finding:
         return finding
     text = f"{finding.hint} Or declare in [tool.fixturepipe.fix]: {' or '.join(found)}."
     return replace(finding, hint=text)
+
+
+def _require_known(options: CheckOptions) -> None:
+    """Raises UsageError for a finding or a model that does not exist."""
+    for option, chosen in (("--ignore", options.ignore), ("--only", options.only_findings)):
+        for each in chosen:
+            rule, _, label = each.partition(":")
+            if rule.upper() not in RULES:
+                raise UsageError(
+                    f"{option} {each}: there is no finding {rule}",
+                    hint="docs/findings.md has them all: FP101 and so on.",
+                )
+            if label and not _is_model(label):
+                raise UsageError(
+                    f"{option} {each}: the project has no model {label}",
+                    hint=f"Name a model as APP.MODEL: {rule.upper()}:shop.order.",
+                )
+
+
+def _is_reported(finding: Finding, options: CheckOptions) -> bool:
+    """Whether the options leave the finding in."""
+    only = not options.only_findings or _is_among(finding, options.only_findings)
+    return only and not _is_among(finding, options.ignore)
+
+
+def _is_asked_for(label: str, options: CheckOptions) -> bool:
+    """Whether the options choose a model or a table, by its label."""
+    names = {label, label.partition(".")[0]}
+    chosen = not options.labels or any(each.lower() in names for each in options.labels)
+    return chosen and not any(each.lower() in names for each in options.exclude)
+
+
+def _is_among(finding: Finding, chosen: Iterable[str]) -> bool:
+    for each in chosen:
+        rule, _, label = each.partition(":")
+        if rule.upper() == finding.id and label.lower() in ("", finding.model):
+            return True
+    return False
+
+
+def _is_model(label: str) -> bool:
+    try:
+        apps.get_model(label)
+    except (LookupError, ValueError):
+        return False
+    return True

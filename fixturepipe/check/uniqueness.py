@@ -22,8 +22,7 @@ from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.databases.values import shown_row
-from fixturepipe.findings.finding import Finding
-from fixturepipe.findings.rows import Example, collected
+from fixturepipe.findings.finding import Example, Finding, collected
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import Fixes
 

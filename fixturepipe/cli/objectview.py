@@ -8,8 +8,8 @@ from shutil import get_terminal_size
 from typing import Any
 
 from fixturepipe.artifacts.catalog import objects_with_keys
-from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Manifest, ModelSchema
+from fixturepipe.artifacts.records import key_text
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.wording import cut
 

@@ -7,7 +7,6 @@ import contextlib
 import os
 import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fixturepipe.cli.nextcommand import NextCommand
@@ -56,12 +55,7 @@ class Progress:
                 _thread.start_new_thread(self._tick, (self._stream.fileno(),))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.release()
         if self._bar is not None:
             self._bar.close()

@@ -20,8 +20,7 @@ import msgspec
 
 from fixturepipe.artifacts.jsonfile import now, read_if_whole
 from fixturepipe.artifacts.rundir import atomic_file
-from fixturepipe.findings.finding import Finding, Level
-from fixturepipe.findings.rows import SpooledRows
+from fixturepipe.findings.finding import Finding, Level, SpooledRows
 
 NAME = "findings.jsonl"
 SUMMARY = "check.json"

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fixturepipe.findings.finding import Finding, Level
-from fixturepipe.findings.rows import Example, SpooledRows
+from fixturepipe.findings.finding import Example, Finding, Level, SpooledRows
 
 
 @dataclass(frozen=True)

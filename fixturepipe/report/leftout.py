@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Manifest
+from fixturepipe.artifacts.records import key_text
 from fixturepipe.artifacts.rejects import ARRANGE, SET_TO_NULL, Reason, read_reasons
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.syncs import loaded_directories

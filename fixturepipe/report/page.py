@@ -18,7 +18,7 @@ from django.template import Context, Engine
 from fixturepipe.report.data import Report
 from fixturepipe.report.filters import number
 from fixturepipe.report.graphpicture import graph_picture
-from fixturepipe.report.timepicture import stage_bars, ticks, worker_bars
+from fixturepipe.report.timeline import stage_bars, ticks, worker_bars
 
 _FILES = Path(__file__).parent
 _ORDER = ("different", "excepted", "open", "equal")

@@ -1,7 +1,9 @@
-"""Which worker loaded which chunks when, in few enough blocks to be drawn.
+"""Which worker loaded which chunks when, in few enough blocks to be drawn; and bars of them.
 
 times    ├1┤├2┤   ├4┤      …3 minutes…      ├5┤├──6──┤     worker 1
 blocks   ├1, 2┤   ├4┤                       ├5┤├──6──┤     and the minutes are cut out
+
+Lengths of bars are in thousandths of the picture's width.
 """
 
 from __future__ import annotations
@@ -9,14 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Generic, TypeVar
 
 from fixturepipe.artifacts.times import ChunkTime
-from fixturepipe.report.data import Block, Timeline, Worker
+from fixturepipe.report.data import Block, Stage, Timeline, Worker
+from fixturepipe.report.filters import duration
 
 # A page with so many takes 200 KB for them.
 MOST_BLOCKS = 2_000
 # Between two calls of load nothing happens.
 _LONGEST_PAUSE = 60.0
+_WIDTH = 1000
+# Thinner than this nobody sees it.
+_THINNEST = 0.8
+# A line of background between two neighbors keeps them apart.
+_GAP = 0.6
+
+Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True)
@@ -102,3 +114,41 @@ def _block(group: Sequence[_Span], objects: Mapping[int, int]) -> Block:
         len(group),
         sum(objects.get(number, 0) for number in numbers),
     )
+
+
+@dataclass(frozen=True)
+class Bar(Generic[Drawn]):
+    """A stage, or a block of chunks, as a bar."""
+
+    of: Drawn
+    x: float
+    width: float
+
+
+def stage_bars(stages: Sequence[Stage]) -> list[Bar[Stage]]:
+    """The stages as bars, each beginning where the one before it ends."""
+    total = sum(stage.seconds for stage in stages) or 1.0
+    widths = [stage.seconds / total * _WIDTH for stage in stages]
+    begins = accumulate(widths, initial=0.0)
+    return [_bar(*each) for each in zip(stages, begins, widths, strict=False)]
+
+
+def worker_bars(timeline: Timeline | None) -> list[tuple[Worker, list[Bar[Block]]]]:
+    """The workers of a timeline, each with its blocks; none without one."""
+    if timeline is None or not timeline.seconds:
+        return []
+    scale = _WIDTH / timeline.seconds
+    return [
+        (worker, [_bar(b, b.began * scale, b.seconds * scale - _GAP) for b in worker.blocks])
+        for worker in timeline.workers
+    ]
+
+
+def _bar(of: Drawn, x: float, width: float) -> Bar[Drawn]:
+    return Bar(of, round(x, 1), max(round(width, 1), _THINNEST))
+
+
+def ticks(timeline: Timeline | None) -> list[str]:
+    """The times under the axis of a timeline."""
+    seconds = timeline.seconds if timeline is not None else 0.0
+    return ["0", *(duration(seconds * part / 4) for part in range(1, 5))]

@@ -18,9 +18,8 @@ from typing import Any, Literal
 from django.db import models
 
 from fixturepipe.artifacts.changes import Change
-from fixturepipe.artifacts.keytext import key_text
 from fixturepipe.artifacts.manifest import Dump
-from fixturepipe.artifacts.records import FixtureWriter, fixture_writer
+from fixturepipe.artifacts.records import FixtureWriter, fixture_writer, key_text
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 from fixturepipe.artifacts.syncs import DELETES, LoadedObject
 from fixturepipe.databases.introspection import NATURAL_PRIMARY

@@ -19,7 +19,7 @@ from typing import Any
 
 from django.db import models
 
-from fixturepipe.artifacts.keytext import key_text
+from fixturepipe.artifacts.records import key_text
 from fixturepipe.artifacts.syncs import LoadedObject, LoadedObjects
 from fixturepipe.databases.endpoints import TARGET, connection_to
 from fixturepipe.databases.fields import has_built_in_column, root_field

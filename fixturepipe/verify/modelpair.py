@@ -18,7 +18,7 @@ from django.db import models
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
 
 from fixturepipe.artifacts.accounts import Accounts
-from fixturepipe.artifacts.keytext import key_text
+from fixturepipe.artifacts.records import key_text
 from fixturepipe.databases.endpoints import SOURCE, TARGET, connection_to
 from fixturepipe.databases.fields import (
     Field,

@@ -13,7 +13,7 @@ from fixturepipe.arrange.chunking import (
     Limits,
     ModelStream,
 )
-from fixturepipe.arrange.numbering import chunk_name
+from fixturepipe.arrange.cutting import chunk_name
 from fixturepipe.artifacts.catalog import CatalogWriter
 
 

@@ -13,7 +13,7 @@ from fixturepipe.check.stage import check
 from fixturepipe.databases.endpoints import SOURCE, Endpoints
 from fixturepipe.errors import UsageError
 from fixturepipe.events import ignore
-from fixturepipe.findings.rows import Example, collected, spooled_in
+from fixturepipe.findings.finding import Example, collected, spooled_in
 from tests.apps.dirty.models import Name, Values
 from tests.dirty import plant, unprotected
 

@@ -8,7 +8,7 @@ import pytest
 
 from fixturepipe.cli.findingview import findings_text
 from fixturepipe.cli.nextcommand import NextCommand
-from fixturepipe.findings.rows import Example
+from fixturepipe.findings.finding import Example
 from fixturepipe.findings.rules import RULES
 from tests.shop import Shop
 

@@ -11,7 +11,7 @@ import pytest
 from fixturepipe.check.stage import CheckResult, Estimate
 from fixturepipe.cli.commandtable import COMMANDS
 from fixturepipe.cli.output import encoded, schema_of, write_schemas
-from fixturepipe.findings.rows import Example, RowCollector, spooled_in
+from fixturepipe.findings.finding import Example, RowCollector, spooled_in
 from fixturepipe.findings.rules import RULES
 from tests.shop import Shop
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from fixturepipe.artifacts.times import ChunkTime
 from fixturepipe.report.data import GraphModel, Stage
 from fixturepipe.report.graphpicture import graph_picture
-from fixturepipe.report.timeline import MOST_BLOCKS, timeline_of
-from fixturepipe.report.timepicture import stage_bars, worker_bars
+from fixturepipe.report.timeline import MOST_BLOCKS, stage_bars, timeline_of, worker_bars
 
 GRAPH = [
     GraphModel("auth.user", [], 0, 1),

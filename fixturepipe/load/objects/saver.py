@@ -18,7 +18,7 @@ from django.core.serializers.python import Deserializer
 from django.db import Error as DatabaseError
 from django.db import router, transaction
 
-from fixturepipe.artifacts.keytext import key_text
+from fixturepipe.artifacts.records import key_text
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.packets import in_batches
