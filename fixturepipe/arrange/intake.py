@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from fixturepipe.arrange.chunking import ModelStream
 from fixturepipe.arrange.keys import (
@@ -70,22 +70,23 @@ class KeyValueError(Exception):
         super().__init__(f"{label} has pk {pk_shown}, which its field does not accept: {reason}")
 
 
-@dataclass(frozen=True)
-class Pointer:
-    """A reference of a model, with the two kinds of key that its value can be."""
+class Pointer(NamedTuple):
+    """A reference of a model, with the two kinds of key that its value can be.
+
+    `field_index` is its index among the model's references, `field` None for the primary key;
+    `inside` says that it leads to a model of the same cyclic component. A tuple, for quick loops.
+    """
 
     field_index: int
-    reference: Reference
+    field: str | None
+    constrained: bool
+    inside: bool
     by_value: KeyIndex
     by_natural_key: KeyIndex
-    inside: bool  # leads to a model of the same cyclic component
+    reference: Reference
 
     def index_for(self, value: object) -> KeyIndex:
         return self.by_natural_key if isinstance(value, list) else self.by_value
-
-
-# Field index, field (None: the primary key), constrained, inside, by value, by natural key.
-_QuickPointer = tuple[int, str | None, bool, bool, KeyIndex, KeyIndex]
 
 
 @dataclass
@@ -98,23 +99,10 @@ class Model:
     others: tuple[KeyIndex, ...]  # the other kinds by which something refers to it
     pointers: tuple[Pointer, ...]
     plain: frozenset[str]  # what the fields of an object in our form are among
-    quick_pointers: tuple[_QuickPointer, ...]  # the pointers, laid out for a quick loop
     note: Callable[[Key], None]  # that an object has a primary key
     stream: ModelStream | None = None
     waiting: ComponentObjects | None = None
     objects: int = 0
-
-
-def _quick_pointer(pointer: Pointer) -> _QuickPointer:
-    reference = pointer.reference
-    return (
-        pointer.field_index,
-        None if reference.field == PK else reference.field,
-        reference.constrained,
-        pointer.inside,
-        pointer.by_value,
-        pointer.by_natural_key,
-    )
 
 
 class Models:
@@ -141,7 +129,6 @@ class Models:
                 others=self._others(schemas[label]),
                 pointers=pointers[label],
                 plain=frozenset(schemas[label].fields),
-                quick_pointers=tuple(map(_quick_pointer, pointers[label])),
                 note=self.key_index(Kind(label, PK)).defined.note,
             )
             for number, label in enumerate(graph.labels)
@@ -177,7 +164,15 @@ class Models:
                 inside = component.is_cyclic and reference.model in component.labels
                 for index in (by_value, by_natural_key):
                     index.followed = index.followed or inside
-                yield Pointer(field_index, reference, by_value, by_natural_key, inside)
+                yield Pointer(
+                    field_index,
+                    None if reference.field == PK else reference.field,
+                    reference.constrained,
+                    inside,
+                    by_value,
+                    by_natural_key,
+                    reference,
+                )
 
     def _others(self, schema: ModelSchema) -> tuple[KeyIndex, ...]:
         """The kinds of key, other than the primary key, that are read off each object."""
@@ -224,7 +219,7 @@ class Models:
             lookup_key = lookup_key_of(pk)
             if pk is not None:
                 model.note(self._primary_key(model, pk))
-        uses = self._note_uses(model, pk, fields) if model.quick_pointers else []
+        uses = self._note_uses(model, pk, fields) if model.pointers else []
         if line is None:
             line = object_line(model.schema.label, pk, fields)
         if model.stream is not None and not model.others:
@@ -252,7 +247,7 @@ class Models:
             except ValueError:
                 return False
         model.keys.defined.note_all(keys)
-        for _, name, constrained, _, by_value, by_natural_key in model.quick_pointers:
+        for _, name, constrained, _, by_value, by_natural_key, _ in model.pointers:
             if constrained:
                 column = pks if name is None else [each.get(name) for each in fields]
                 _note_column(column, by_value, by_natural_key)
@@ -270,7 +265,7 @@ class Models:
     def _note_uses(self, model: Model, pk: object, fields: Mapping[str, Any]) -> list[FieldRef]:
         """Note the keys that an object refers to; those within its own component are given."""
         uses: list[FieldRef] = []
-        for at, name, constrained, inside, by_value, by_natural_key in model.quick_pointers:
+        for at, name, constrained, inside, by_value, by_natural_key, _ in model.pointers:
             value = fields.get(name) if name is not None else pk
             if value is None and name is None:
                 value = fields.get(model.schema.pk)

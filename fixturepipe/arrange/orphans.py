@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fixturepipe.arrange.intake import KeyIndex, Model, Models, Pointer
-from fixturepipe.arrange.keys import NATURAL, PK, Key
+from fixturepipe.arrange.keys import NATURAL, Key
 from fixturepipe.arrange.keysets import KeySet, KeyStore, batches
 from fixturepipe.arrange.options import OnOrphan
 from fixturepipe.artifacts.records import FixtureWriter, decode_object, encode_value, object_line
@@ -165,16 +165,11 @@ class Settlement:
         self, model: Model, pk: Any, fields: Mapping[str, Any]
     ) -> Iterator[tuple[Pointer, Any]]:
         for pointer in model.pointers:
-            reference = pointer.reference
-            by_key = reference.field == PK
-            value = fields.get(
-                model.schema.pk if by_key else reference.field, pk if by_key else None
-            )
-            if (
-                value is not None
-                and reference.constrained
-                and self.missing.has(pointer.index_for(value), value)
-            ):
+            own = fields.get(model.schema.pk, pk)
+            value = own if pointer.field is None else fields.get(pointer.field)
+            if value is None or not pointer.constrained:
+                continue
+            if self.missing.has(pointer.index_for(value), value):
                 yield pointer, value
 
     def _name(self, model: Model, pk: Any, pointer: Pointer, value: Any, done: Done) -> None:
