@@ -14,7 +14,9 @@ from pathlib import Path
 import msgspec
 
 from fixturepipe.artifacts.changes import Change, write_changes
-from fixturepipe.artifacts.loadstatus import LoadStatus, write_load_status
+from fixturepipe.artifacts.jsonfile import write_json
+from fixturepipe.artifacts.loadstatus import NAME as LOAD_STATUS
+from fixturepipe.artifacts.loadstatus import LoadStatus
 from fixturepipe.artifacts.manifest import (
     Arrangement,
     Chunk,
@@ -72,8 +74,8 @@ class LargeRun:
         manifest = self._manifest(schemas, rows)
         write_manifest(directory, manifest)
         chunks = manifest.arrangement.chunks if manifest.arrangement else ()
-        write_load_status(
-            directory,
+        write_json(
+            directory.path / LOAD_STATUS,
             LoadStatus(
                 run=RUN,
                 target="mysql://site@db1.example:3306/site",

@@ -97,7 +97,12 @@ def replace_changes(
     directory: RunDirectory, apps: Collection[str], changes: Iterable[Change] = ()
 ) -> None:
     """Replace all that the file has of these apps."""
-    kept = [line for line in _lines(directory) if _app_of(directory, line) not in apps]
+    path = changes_path(directory)
+    kept = [
+        line
+        for line in _lines(directory)
+        if decoded(path, line, MadeChange, hint=_HINT).model.partition(".")[0] not in apps
+    ]
     _write(directory, [*kept, *(change.line + b"\n" for change in changes)])
 
 
@@ -129,8 +134,3 @@ def _lines(directory: RunDirectory) -> Iterator[bytes]:
         return
     with file:
         yield from file
-
-
-def _app_of(directory: RunDirectory, line: bytes) -> str:
-    change = decoded(changes_path(directory), line, MadeChange, hint=_HINT)
-    return change.model.partition(".")[0]

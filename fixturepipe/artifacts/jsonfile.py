@@ -17,15 +17,10 @@ from fixturepipe.errors import RunDirectoryError
 T = TypeVar("T")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a file that people can read, too."""
-    with atomic_file(path) as file:
-        file.write(json_text(value))
-
-
-def json_text(value: Any) -> bytes:
-    """JSON with a line for each field."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=1)
+def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
+    """Write a file that people can read, too: a line for each field."""
+    with atomic_file(path, sync=sync) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(value), indent=1))
 
 
 class _Versioned(msgspec.Struct):

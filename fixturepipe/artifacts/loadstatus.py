@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from fixturepipe.artifacts.jsonfile import json_text, now, read_if_whole
+from fixturepipe.artifacts.jsonfile import now, read_if_whole, write_json
 from fixturepipe.artifacts.ranges import Range, ranges
-from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
+from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.errors import FixturepipeError
 
 VERSION = 1
@@ -41,15 +41,6 @@ class LoadStatus(msgspec.Struct, kw_only=True, frozen=True):
     error: str = ""
     hint: str = ""
     finished: bool = False
-
-
-def write_load_status(directory: RunDirectory, load_status: LoadStatus) -> None:
-    """Write the load status, whole. Raises OSError where the disk does not take it.
-
-    It is not forced to disk: after a power cut the ledger has it all.
-    """
-    with atomic_file(directory.path / NAME, sync=False) as file:
-        file.write(json_text(load_status))
 
 
 class LoadStatusWriter:
@@ -99,7 +90,8 @@ class LoadStatusWriter:
             finished=finished,
         )
         try:
-            write_load_status(self._directory, load_status)
+            # Not forced to disk: after a power cut the ledger has it all.
+            write_json(self._directory.path / NAME, load_status, sync=False)
         except OSError as error:
             if not self._warned:
                 self._warn(f"{NAME} cannot be written ({error}). The ledger has the same record.")

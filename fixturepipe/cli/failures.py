@@ -21,6 +21,7 @@ _AWAY |= frozenset((2002, 2003, 2005, 2006, 2012, 2013, 2026, 2055, 3159, 4031))
 _LIMITED = 1226
 # A statement that the server does not understand: ours.
 _MISTAKES = frozenset((1054, 1064, 1136, 1146, 1149))
+_OPERATIONAL = ("OperationalError", "InterfaceError", "InternalError")
 
 
 def failure_of(error: BaseException) -> FixturepipeError:
@@ -82,7 +83,7 @@ def _of_database(error: BaseException) -> FixturepipeError:
         )
     if "is locked" in text or "is full" in text:
         return FixturepipeError(f"SQLite: {text}", hint=_AGAIN)
-    if isinstance(code, int) and code not in _MISTAKES and _is_operational(error):
+    if isinstance(code, int) and code not in _MISTAKES and type(error).__name__ in _OPERATIONAL:
         return FixturepipeError(
             f"The server refused a statement: {text} (error {code})", hint=_AGAIN
         )
@@ -94,10 +95,6 @@ def _code_and_text(error: BaseException) -> tuple[Any, str]:
     if len(error.args) > 1 and isinstance(error.args[0], int):
         return error.args[0], str(error.args[1])
     return None, str(error)
-
-
-def _is_operational(error: BaseException) -> bool:
-    return type(error).__name__ in ("OperationalError", "InterfaceError", "InternalError")
 
 
 def _described(error: BaseException) -> str:

@@ -120,12 +120,9 @@ def _fields(kind: type[Any]) -> Iterator[tuple[str, Any]]:
 
     # The types that a class names but its module imports for type checkers alone.
     hints = get_type_hints(kind, localns={n: getattr(fixturepipe, n) for n in fixturepipe.__all__})
-    names = [each.name for each in dataclasses.fields(kind)] if not _is_struct(kind) else hints
+    is_struct = issubclass(kind, msgspec.Struct)
+    names = hints if is_struct else [each.name for each in dataclasses.fields(kind)]
     return ((name, hints[name]) for name in names)
-
-
-def _is_struct(kind: type[Any]) -> bool:
-    return issubclass(kind, msgspec.Struct)
 
 
 def _results() -> dict[str, tuple[type[Any], ...]]:

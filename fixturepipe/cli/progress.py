@@ -112,7 +112,8 @@ class Progress:
         rate = ""
         if unit == "objects" and event.seconds:
             rate = f", {done / event.seconds:,.0f} a second"
-        self._line(f"{event.stage:<8} {done:,} {unit} in {event.seconds:.1f} s{rate}")
+        if not self._quiet:
+            self._say(f"{event.stage:<8} {done:,} {unit} in {event.seconds:.1f} s{rate}")
 
     def _tick(self, stream: int) -> None:
         """Until the command is over, say how far the stage is, however long a step of it takes."""
@@ -138,10 +139,6 @@ class Progress:
         if _LEVELS[event.level] <= self._verbosity:
             text = self._next.completed(event.text)
             self._say(text if event.level == "info" else f"{event.level}: {text}")
-
-    def _line(self, text: str) -> None:
-        if not self._quiet:
-            self._say(text)
 
     def _say(self, text: str) -> None:
         if self._bar is not None:

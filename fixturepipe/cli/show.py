@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.artifacts.ranges import ranges_text
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.artifacts.state import ModelState, State, read_state
+from fixturepipe.artifacts.state import State, read_state
 from fixturepipe.cli.findingview import findings_text
 from fixturepipe.cli.nextcommand import NextCommand
 from fixturepipe.cli.nextsteps import after_differences, after_run, shown_key
@@ -281,14 +281,10 @@ def _models(state: State, view: View) -> None:
     rows: list[list[object]] = [
         [label, *found] for label, found in counts.items() if any(found) or view.verbosity > 1
     ]
-    sums = [_sum(state.models, step) for step in steps]
+    sums = [sum(getattr(model, step) or 0 for model in state.models) for step in steps]
     print(table(["model", *steps], [*rows, ["all", *sums]]))
     if hidden := len(counts) - len(rows):
         print(f"{counted(hidden, 'model')} without rows not shown (-v 2 shows all)")
-
-
-def _sum(models: Iterable[ModelState], step: str) -> int:
-    return sum(getattr(model, step) or 0 for model in models)
 
 
 def _not_covered(left_out: Iterable[NotCovered]) -> None:

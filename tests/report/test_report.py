@@ -14,7 +14,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fixturepipe.artifacts.loadstatus import read_load_status, write_load_status
+from fixturepipe.artifacts.jsonfile import write_json
+from fixturepipe.artifacts.loadstatus import NAME as LOAD_STATUS
+from fixturepipe.artifacts.loadstatus import read_load_status
 from fixturepipe.artifacts.manifest import read_manifest, write_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.report import write_report
@@ -186,7 +188,7 @@ def test_an_error_that_stopped_the_load_is_shown_without_the_value(
         "failed": 7,
     }
     changed = msgspec.structs.replace(status, loaded=((1, 6),), finished=False, **stopped)
-    write_load_status(directory, changed)
+    write_json(directory.path / LOAD_STATUS, changed)
     verdict = write_report(directory).verdict
     assert verdict.outcome == "stopped"
     assert verdict.sentence == "The load stopped: 6 of 20 chunks are loaded."
