@@ -31,8 +31,8 @@ def cut(text: str, length: int) -> str:
 
 def size_text(value: float) -> str:
     """Bytes for people: "512 bytes", "1.5 MiB"."""
-    for unit in ("bytes", "KiB", "MiB"):
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
         if value < 1024:
             return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
         value /= 1024
-    return f"{value:,.1f} GiB"
+    return f"{value:,.1f} TiB"
