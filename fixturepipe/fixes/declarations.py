@@ -22,6 +22,7 @@ applies.
                 from 1e11
     number      reads text as a number, and 1.0 in an integer column as 1
     boolean     reads True, t, yes, on, 1.0 … as true, and False, f, no, off, 0.0 … as false
+    bytes       stores text in a binary column as its UTF-8 bytes
     utc         converts a datetime with a time zone to UTC without one, for USE_TZ = False
 """
 
@@ -33,7 +34,7 @@ from typing import Any
 
 FIX_NAMES = (
     *("truncate", "null", "drop", "default", "rename", "replace"),
-    *("epoch", "number", "boolean", "utc", "prefix", "drop-index"),
+    *("epoch", "number", "boolean", "bytes", "utc", "prefix", "drop-index"),
 )
 # Fixes of the target's tables; all others change values.
 SCHEMA_FIXES = frozenset({"prefix", "drop-index"})
@@ -45,7 +46,7 @@ FIXES_FOR: Mapping[str, tuple[str, ...]] = {
     # Every wrong value, but not key 0, which is right.
     **dict.fromkeys((f"FP{number}" for number in range(101, 127) if number != 115), _ANY),
     "FP101": ("truncate", *_ANY),
-    "FP107": ("number", "epoch", "replace", *_ANY),
+    "FP107": ("number", "epoch", "replace", "bytes", *_ANY),
     "FP108": ("boolean", *_ANY),
     "FP111": ("replace", *_ANY),
     "FP113": ("replace", *_ANY),

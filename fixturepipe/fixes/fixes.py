@@ -237,6 +237,7 @@ _FITTING: Mapping[str, tuple[Callable[[Field], bool], str]] = {
     "epoch": (_is_of("DateField", "DateTimeField"), "is neither a date nor a datetime"),
     "number": (_is_number, "is not a number"),
     "boolean": (_is_of("BooleanField"), "is not a boolean"),
+    "bytes": (_is_of("BinaryField"), "is not binary"),
     "utc": (_is_of("DateTimeField"), "is not a datetime"),
     "prefix": (lambda field: _is_text(field) or _is_of("BinaryField")(field), "is not text"),
 }

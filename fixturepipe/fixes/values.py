@@ -121,16 +121,12 @@ class Fixer:
                 return fewer_places(fix.field, raw)
             case "truncate":
                 return _text(raw)[: self.lengths[fix.field]]
-            case "replace":
-                return readable(raw)
             case "epoch":
                 return stored(fix.field, since_epoch(fix.field, raw), self.source)
             case "number":
                 return number(fix.field, raw)
-            case "boolean":
-                return boolean(raw)
-            case "utc":
-                return in_utc(raw)
+            case name if name in _OF_ANY_FIELD:
+                return _OF_ANY_FIELD[name](raw)
         raise CannotFixError(fix.name)
 
 
@@ -212,6 +208,20 @@ def in_utc(raw: Any) -> str:
     if value is None or value.tzinfo is None:
         raise CannotFixError(raw)
     return str(value.astimezone(datetime.UTC).replace(tzinfo=None))
+
+
+def as_bytes(raw: Any) -> bytes:
+    """The text in UTF-8; bytes that are not UTF-8 stay what they are."""
+    return _text(raw).encode("utf-8", "surrogateescape")
+
+
+# What a fix makes of a raw value, whatever the field.
+_OF_ANY_FIELD: Mapping[str, Callable[[Any], Any]] = {
+    "replace": readable,
+    "boolean": boolean,
+    "bytes": as_bytes,
+    "utc": in_utc,
+}
 
 
 def _number(raw: Any) -> int | float:

@@ -41,6 +41,7 @@ COLUMNS: dict[str, tuple[str, str, tuple[Any, Any], tuple[Any, Any]]] = {
     "note": ("TextField()", "replace", ("12\x00", "1e3\x00"), ("12", "1e3")),
     "at": ("DateTimeField()", "epoch", (1577836800, 1e12), ("2020-01-01", "2001-09-09 01:46:40")),
     "on": ("DateField()", "epoch", (1577836800, 0), ("2020-01-01", "1970-01-01")),
+    "blob": ("BinaryField()", "bytes", ("1é", "x"), (b"1\xc3\xa9", b"x")),
     "zoned": (
         "DateTimeField()",
         "utc",
