@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -51,7 +51,7 @@ from fixturepipe.databases.sequences import reset_sequences
 from fixturepipe.dump.current import CurrentSource, current_source, held_rows
 from fixturepipe.dump.options import DumpOptions
 from fixturepipe.errors import DanglingReferenceError
-from fixturepipe.events import Listener, StageFinished, StageStarted
+from fixturepipe.events import Listener, Notice, StageFinished, StageStarted
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.handovers import repair_of
 from fixturepipe.load.overlay import load_overlay
@@ -65,7 +65,9 @@ from fixturepipe.sync.proof import Proof
 from fixturepipe.sync.removal import delete_removals, require_no_references
 from fixturepipe.sync.requirements import require_finished, require_migrations
 from fixturepipe.verify.stage import VerifyResult
+from fixturepipe.wording import listed
 
+_NAMED = 5
 # Rows that are written in a second, for the estimate of a dry run: rather too few.
 _ROWS_A_SECOND = 5_000
 
@@ -190,6 +192,7 @@ class _Syncing:
         Raises ConfigurationError for rows of the target that somebody else wrote, and
         SourceDataError for values of the source that a fixture cannot hold.
         """
+        self._name_kept()
         self._verified = self.proof.compare(self._found)
         tables = self._tables()
         for table in tables:
@@ -208,6 +211,21 @@ class _Syncing:
             if changes.dumps:
                 changes.leave_out(self._arrange())
             write_changes(self._run, [*self._current.changes, *changes.changes])
+
+    def _name_kept(self) -> None:
+        """Say which content types and permissions the source had: the target may have made them
+        itself, so none is deleted.
+        """
+        before: dict[str, set[str]] = {}
+        for directory in loaded_directories(self._run):
+            for label, ids in read_manifest(directory).natural_ids.items():
+                before.setdefault(label, set()).update(_key_texts(ids))
+        for label, ids in self._current.natural_ids.items():
+            if gone := before.get(label, set()) - _key_texts(ids):
+                text = (
+                    f"The source no longer has {label} {listed(sorted(gone), _NAMED)}. The target"
+                )
+                self._listener(Notice("info", f"{text} keeps such rows."))
 
     def _tables(self) -> list[ModelRows]:
         """The rows of each model in both databases."""
@@ -379,3 +397,8 @@ def _settle(directory: RunDirectory) -> None:
         if state is not None and state.finished:
             write_sync(directory, msgspec.structs.replace(each, loaded=True))
     remove_left(directory)
+
+
+def _key_texts(ids: Iterable[tuple[list[Any], int]]) -> set[str]:
+    """Natural keys as text."""
+    return {".".join(map(str, key)) for key, _ in ids}

@@ -19,6 +19,7 @@ from fixturepipe import (
     Declaration,
     Event,
     LoadError,
+    Notice,
     RunDirectoryError,
     StageFinished,
     UsageError,
@@ -105,6 +106,18 @@ def test_what_was_deleted_is_listed_and_gone(moved: Moved) -> None:
     listed = label_and_keys(RunDirectory(moved.workdir), result.number)
     assert sorted(listed) == sorted(("loading.odd", key) for (key,) in gone)
     assert moved.in_target("SELECT COUNT(*) FROM `loading odd table`") == [(0,)]
+
+
+def test_permissions_that_the_source_has_deleted_are_named(moved: Moved) -> None:
+    row = "name, content_type_id, codename) SELECT 'Own', id, 'own' FROM django_content_type"
+    moved.in_source(f"INSERT INTO auth_permission ({row} WHERE model = 'shade'")
+    assert moved.sync().inserted == {"auth.permission": 1}
+    moved.in_source("DELETE FROM auth_permission WHERE codename = 'own'")
+    events: list[Event] = []
+    result = moved.sync(events)
+    assert (result.ok, result.rows) == (True, 0)
+    named = [each.text for each in events if isinstance(each, Notice)]
+    assert any("no longer has auth.permission own.loading.shade. The" in each for each in named)
 
 
 def test_a_sync_without_a_change_proves_it_and_keeps_no_files(moved: Moved) -> None:
