@@ -112,10 +112,10 @@ class Values:
             if field.get_internal_type() != "BinaryField":
                 return chosen[: field.max_length]
         value = self._drawn(field)
-        for tried in (value, field.get_default(), str(value)):
-            # A field may refuse a value as it likes.
+        for tried in (lambda: value, field.get_default, lambda: str(value)):
+            # A field may refuse a value as it likes, and a default may read the database.
             try:
-                found = _in_sqlite(field.get_db_prep_save(tried, connection))
+                found = _in_sqlite(field.get_db_prep_save(tried(), connection))
             except Exception:  # noqa: BLE001, S112
                 continue
             if found is not None or field.null:

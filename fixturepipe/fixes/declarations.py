@@ -10,7 +10,8 @@ The left side names a field, a model, a finding, or a finding and one of these; 
 names a fix, and `default` may carry a value. The most specific declaration that matches a problem
 applies.
 
-    truncate    cuts text to the column's length, a decimal to the field's decimal places
+    truncate    cuts text to the column's length, a decimal to the field's decimal places, a
+                datetime in a column of dates to its day
     null        stores NULL, where the column allows it
     drop        leaves the object out
     default     stores the field's default, or the declared value
@@ -46,6 +47,7 @@ FIXES_FOR: Mapping[str, tuple[str, ...]] = {
     # Every wrong value, but not key 0, which is right.
     **dict.fromkeys((f"FP{number}" for number in range(101, 127) if number != 115), _ANY),
     "FP101": ("truncate", *_ANY),
+    "FP105": ("truncate", *_ANY),
     "FP107": ("number", "epoch", "replace", "bytes", *_ANY),
     "FP108": ("boolean", *_ANY),
     "FP111": ("replace", *_ANY),

@@ -213,7 +213,8 @@ def _no_default(field: Field, value: Any) -> str:
 
 
 def _may_be_cut(field: Field) -> bool:
-    return isinstance(field, models.DecimalField) or bool(_is_text(field) and field.max_length)
+    is_cut = isinstance(field, models.DecimalField) or _is_of("DateField")(field)
+    return is_cut or bool(_is_text(field) and field.max_length)
 
 
 def _is_text(field: Field) -> bool:
@@ -230,7 +231,7 @@ def _is_of(*kinds: str) -> Callable[[Field], bool]:
 
 # The columns that each fix applies to, and what is said of all others.
 _FITTING: Mapping[str, tuple[Callable[[Field], bool], str]] = {
-    "truncate": (_may_be_cut, "is neither text with a max_length nor a decimal"),
+    "truncate": (_may_be_cut, "is neither text with a max_length, nor a decimal, nor a date"),
     "null": (lambda field: field.null, "does not allow NULL"),
     "rename": (_is_text, "is not text, so it cannot take a suffix"),
     "replace": (lambda field: _is_text(field) or _is_of("JSONField")(field), "is not text"),

@@ -117,10 +117,8 @@ class Fixer:
                 return None
             case "default":
                 return default(fix, self.source)
-            case "truncate" if isinstance(fix.field, models.DecimalField):
-                return fewer_places(fix.field, raw)
             case "truncate":
-                return _text(raw)[: self.lengths[fix.field]]
+                return self._truncated(fix.field, raw)
             case "epoch":
                 return stored(fix.field, since_epoch(fix.field, raw), self.source)
             case "number":
@@ -128,6 +126,13 @@ class Fixer:
             case name if name in _OF_ANY_FIELD:
                 return _OF_ANY_FIELD[name](raw)
         raise CannotFixError(fix.name)
+
+    def _truncated(self, field: Field, raw: Any) -> Any:
+        if isinstance(field, models.DecimalField):
+            return fewer_places(field, raw)
+        if field.get_internal_type() == "DateField":
+            return day(raw)
+        return _text(raw)[: self.lengths[field]]
 
 
 def default(fix: Fix, source: BaseDatabaseWrapper) -> Any:
@@ -152,6 +157,14 @@ def fewer_places(field: Field, raw: Any) -> int | float:
     if not math.isfinite(_number(raw)):
         raise CannotFixError(raw)
     return _as_sqlite(SQLiteDecimals(field).value(raw, decimal.ROUND_DOWN))
+
+
+def day(raw: Any) -> str:
+    """The date that a datetime begins with."""
+    found = parse_datetime(_text(raw))
+    if found is None:
+        raise CannotFixError(raw)
+    return found.date().isoformat()
 
 
 def readable(raw: Any) -> str:

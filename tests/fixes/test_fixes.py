@@ -109,6 +109,13 @@ FIXED = {
     ),
     "digits that SQLite does not know are a number": ("integer", "'\uff17'", "number", "\uff17", 7),
     "a letter is a boolean": ("boolean", "'f'", "boolean", "f", False),
+    "a datetime in a date is cut to its day": (
+        "date",
+        "'2020-02-29 00:00:00'",
+        "truncate",
+        "2020-02-29 00:00:00",
+        "2020-02-29",
+    ),
     "seconds are a date": ("date", "1577836800", "epoch", 1577836800, "2020-01-01"),
 }
 
