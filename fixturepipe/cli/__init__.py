@@ -21,7 +21,14 @@ from fixturepipe.cli.interrupts import handled, ignore, is_interrupted
 from fixturepipe.cli.nextcommand import NextCommand, next_command
 from fixturepipe.cli.parser import build_parser, complete
 from fixturepipe.cli.progress import Progress
-from fixturepipe.cli.terminal import flush_stdout, forget_stdout, say, set_up_streams, use_color
+from fixturepipe.cli.terminal import (
+    flush_stdout,
+    forget_stdout,
+    say,
+    set_up_streams,
+    stdout_for_results,
+    use_color,
+)
 from fixturepipe.config import read_file, resolve
 
 WRONG_USE, INTERRUPTED = 2, 130
@@ -74,7 +81,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fixturepipe") -> i
         from fixturepipe.cli.commands import COMMANDS, Call
 
         quiet = values.get("no_progress", False)
-        with Progress(verbosity, next_, quiet=quiet) as progress:
+        with stdout_for_results(), Progress(verbosity, next_, quiet=quiet) as progress:
             status = COMMANDS[command.name](Call(command, values, progress, next_))
         flush_stdout()
         return status

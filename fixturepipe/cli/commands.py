@@ -31,7 +31,7 @@ from fixturepipe.cli.commandtable import Command, default_of
 from fixturepipe.cli.nextcommand import PROGRAM, NextCommand
 from fixturepipe.cli.objectview import ObjectView
 from fixturepipe.cli.options import PROJECT
-from fixturepipe.cli.terminal import flush_stdout, say, shown
+from fixturepipe.cli.terminal import flush_stdout, results, say, shown
 from fixturepipe.cli.watch import watch
 from fixturepipe.config import Project, filled
 from fixturepipe.errors import UsageError
@@ -102,8 +102,8 @@ class Call:
         """What `text` prints, on stdout."""
         with contextlib.redirect_stdout(io.StringIO()) as lines:
             text()
-        encoding = sys.stdout.encoding or "utf-8"
-        text_shown = shown(lines.getvalue(), sys.stdout)
+        encoding = results().encoding or "utf-8"
+        text_shown = shown(lines.getvalue(), results())
         flush_stdout(text_shown.encode(encoding, "backslashreplace"))
 
     def ask(self, question: str) -> None:

@@ -11,10 +11,11 @@ import io
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
 _color = "auto"
+_results: TextIO | None = None
 
 # The part of a line that is colored, and its role in a palette of Django's.
 _ROLES = (
@@ -104,12 +105,33 @@ def say(text: str) -> None:
         print(shown(text, sys.stderr), file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def stdout_for_results() -> Iterator[None]:
+    """In the block, only results go to stdout: what the project's own code prints goes to stderr.
+
+    Settings, `AppConfig.ready()` and migrations print, and would spoil the JSON of a result.
+    """
+    global _results
+    _results = sys.stdout
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _results = None
+
+
+def results() -> TextIO:
+    """The stream that results go to."""
+    return _results or sys.stdout
+
+
 def flush_stdout(content: bytes = b"") -> None:
     """Put a result on stdout; a reader who is gone, as in `inspect | head`, wants no more."""
+    stream = results()
     try:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        stream.flush()
+        stream.buffer.write(content)
+        stream.buffer.flush()
     except BrokenPipeError:
         forget_stdout()
 
@@ -117,4 +139,4 @@ def flush_stdout(content: bytes = b"") -> None:
 def forget_stdout() -> None:
     """Write the rest to the null device, where stdout cannot be written to."""
     with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), results().fileno())

@@ -63,15 +63,18 @@ def set_up_project(module: str | None, pythonpath: str | None) -> str:
     try:
         django.setup()
     except Exception as error:
-        hint = (
-            "Correct INSTALLED_APPS."
-            if isinstance(error, ImproperlyConfigured)
-            else "Install the project's requirements into this Python environment."
-        )
         raise ConfigurationError(
-            f"The apps of {module} cannot be loaded: {_first_line(error)}", hint=hint
+            f"The apps of {module} cannot be loaded: {_first_line(error)}", hint=_hint(error)
         ) from error
     return module
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, ImproperlyConfigured):
+        return "Correct INSTALLED_APPS."
+    if isinstance(error, ImportError):
+        return "Install the project's requirements into this Python environment."
+    return "The project's own code fails at its start; -v 3 shows where."
 
 
 def _keep_mysqlclient() -> None:
