@@ -77,7 +77,13 @@ class RunResult:
     @property
     def ok(self) -> bool:
         """Whether everything was moved and both databases are equal."""
-        return self.check.ok and self.verify is not None and self.verify.ok
+        return self.check.ok and self.verify is not None and self.verify.ok and not self.rejected
+
+    @property
+    def rejected(self) -> int:
+        """How many objects were left out because a stage or the target could not take them."""
+        stages = (self.dump, self.arrange, self.load)
+        return sum(sum(stage.rejected.values()) for stage in stages if stage is not None)
 
 
 def migrate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tests.django_versions import needs_generated_fields
 from tests.projects import Project, write_project
 
 PROXIES = """
@@ -230,6 +231,53 @@ LARGE_BALANCES = (
 )
 
 
+OWN_RULES = """
+from django import VERSION
+from django.db.models.functions import Cast, Substr
+
+CONDITION = "condition" if VERSION >= (5, 1) else "check"
+
+class Price(models.Model):
+    name = models.CharField(max_length=9)
+    money = models.CharField(max_length=20, null=True)
+    amount = models.GeneratedField(
+        expression=Cast(Substr("money", 4), models.DecimalField(max_digits=9, decimal_places=2)),
+        output_field=models.DecimalField(max_digits=9, decimal_places=2),
+        db_persist=True,
+    )
+    class Meta:
+        constraints = [
+            models.CheckConstraint(**{CONDITION: ~models.Q(name="admin")}, name="not_admin")
+        ]
+"""
+OWN_RULES_ROWS = """
+INSERT INTO shop_price (id, name, money)
+VALUES (1, 'a', 'EUR12.50'), (2, 'b', 'EUR'), (3, 'Admin', 'EUR1'), (4, '', NULL), (5, 'c', '');
+"""
+CHATTY = """
+class Flag(models.Model):
+    name = models.CharField(max_length=9)
+"""
+# It reads the database at the start, and prints there and in a migration.
+CHATTY_APP = """
+from django.apps import AppConfig
+
+class Shop(AppConfig):
+    name = "shop"
+    def ready(self):
+        if not {"makemigrations", "migrate"}.intersection(__import__("sys").argv):
+            print("flags:", *self.get_model("Flag").objects.all())
+"""
+CHATTY_MIGRATION = """
+def say(apps, schema_editor):
+    print("{}")
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [migrations.RunPython(say)]
+"""
+
+
 def made(path: Path, url: str, models: str, rows: str) -> Project:
     project = write_project(path, url, models, {})
     project.django("makemigrations", "shop", "-v0")
@@ -307,6 +355,40 @@ def test_migrations_may_refer_to_a_user_model_without_any(url: str, tmp_path: Pa
     project.fill(USER_ROWS)
     assert "nothing differs" in project.done("run")
     assert project.execute("SELECT user_id FROM django_admin_log") == ((5,),)
+
+
+@needs_generated_fields
+def test_rows_that_the_targets_own_rules_refuse_are_named(url: str, tmp_path: Path) -> None:
+    project = made(tmp_path, url, OWN_RULES, OWN_RULES_ROWS)
+    checked = project.run("check", "--json")
+    assert checked.returncode == 1
+    found = {
+        (f["id"], f["field"]): [row["pk"] for row in f["rows"]]
+        for f in json.loads(checked.stdout)["findings"]
+        if f["level"] == "error"
+    }
+    assert found == {("FP335", "amount"): [2, 5], ("FP209", "name"): [3]}
+    ignored = ("--ignore", "FP335", "--ignore", "FP209")
+    moved = project.run("run", *ignored, "--on-error", "reject")
+    assert moved.returncode == 1, moved.stderr
+    assert "3 objects rejected: correct them in rejects/" in moved.stdout
+    assert project.execute("SELECT id FROM shop_price ORDER BY id") == ((1,), (4,))
+
+
+def test_what_a_project_prints_does_not_spoil_a_result(url: str, tmp_path: Path) -> None:
+    project = write_project(tmp_path, url, CHATTY, {})
+    app = project.pythonpath / "shop"
+    (app / "apps.py").write_text(CHATTY_APP)
+    project.django("makemigrations", "shop", "-v0")
+    migration = f"from django.db import migrations\n{CHATTY_MIGRATION}"
+    (app / "migrations" / "0002_say.py").write_text(migration)
+    project.django("migrate", "-v0")
+    project.fill("INSERT INTO shop_flag VALUES (1, 'on');")
+    project.done("check")
+    moved = project.run("run", "--json")
+    assert json.loads(moved.stdout)["command"] == "run"
+    assert "flags: Flag object (1)\n" in moved.stderr
+    assert "{}\n" in moved.stderr
 
 
 def write_old_site(path: Path, url: str) -> Project:

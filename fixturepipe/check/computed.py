@@ -14,7 +14,7 @@ from typing import Any
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from fixturepipe.check.rowtrial import RowWriter
+from fixturepipe.check.rowtrial import DefinitionTrial, RowWriter
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, connection_to
 from fixturepipe.databases.fields import Field, Model, generated_fields, stored_fields
@@ -22,9 +22,9 @@ from fixturepipe.databases.packets import refused_rows
 from fixturepipe.databases.queries import executed
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row, Table
-from fixturepipe.databases.tablesql import UnwritableTableError, table_statements
-from fixturepipe.databases.values import Column, Reader
-from fixturepipe.findings.finding import Example, Finding
+from fixturepipe.databases.tablesql import CreateTable, UnwritableTableError, table_statements
+from fixturepipe.databases.values import Column, Reader, shown_row
+from fixturepipe.findings.finding import Example, Finding, collected
 from fixturepipe.findings.rules import RULES
 
 _FIRING = ("INSERT", "UPDATE")
@@ -42,7 +42,9 @@ def triggers(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding
 
 
 def generated_values(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
-    """FP331 for each generated column that the target computes otherwise for some row."""
+    """FP331 for each generated column that the target computes otherwise for some row, FP335 for
+    each that it cannot compute.
+    """
     if target.connection is None or not target.may_make_temporary_tables:
         return
     for model in covered:
@@ -71,11 +73,12 @@ class _Trial:
             )
             for field in (*self._stored, *self._generated)
         }
+        self._refuses = False
         self._counts = dict.fromkeys(self._generated, 0)
         self._examples: dict[Field, list[Example]] = {field: [] for field in self._generated}
 
     def findings(self) -> Iterator[Finding]:
-        """FP331 for each column whose values differ; nothing if the target refuses the table."""
+        """FP331 and FP335 for each column; nothing if the target refuses the table."""
         try:
             statements = table_statements(self._model, self._target)
         except UnwritableTableError:
@@ -97,10 +100,24 @@ class _Trial:
                 label = self._model._meta.label_lower
                 examples = self._examples[field]
                 yield RULES["FP331"].finding(label, field.name, count, examples)
+        if self._refuses:
+            for field in self._generated:
+                yield from self._refused(field, create)
+
+    def _refused(self, field: Field, create: CreateTable) -> Iterator[Finding]:
+        source, definition = self._source_rows.connection, create.columns()[field.column]
+        trial = DefinitionTrial(self._model, source, self._target, create, definition)
+        rows = collected(
+            Example(shown_row(row[: trial.width]), shown_row(row[trial.width :]))
+            for row in trial.refused()
+        )
+        if rows:
+            label = self._model._meta.label_lower
+            yield RULES["FP335"].finding(label, field.name, len(rows), rows)
 
     def _compare(self, page: list[Row]) -> None:
         rows = [row for row in map(self._write, page) if row is not None]
-        self._insert(rows)
+        self._refuses = bool(self._insert(rows)) or self._refuses
         keys = self._source_rows.key
         at = {field: number for number, field in enumerate(self._source_rows.fields)}
         ours = {
@@ -133,8 +150,8 @@ class _Trial:
         key = "|".join(str(part) for part in row[: len(self._source_rows.key)])
         self._examples[field].append(Example(key, f"{here!r} -> {there!r}"))
 
-    def _insert(self, rows: list[list[Any]]) -> None:
-        """Insert rows, without those that the target refuses, which other findings name."""
+    def _insert(self, rows: list[list[Any]]) -> list[int]:
+        """Insert rows; gives the positions of those that the target refuses."""
         quote = self._target.ops.quote_name
         names = ", ".join(quote(field.column) for field in self._stored)
-        refused_rows(self._target, f"{quote(self._target_rows.name)} ({names})", rows)
+        return refused_rows(self._target, f"{quote(self._target_rows.name)} ({names})", rows)

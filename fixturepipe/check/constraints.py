@@ -16,7 +16,7 @@ from django.db.models import lookups, sql
 from django.db.models.expressions import Col, Value
 from django.db.models.sql.where import WhereNode
 
-from fixturepipe.check.rowtrial import CheckTrial
+from fixturepipe.check.rowtrial import DefinitionTrial
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.expressions import columns_in
 from fixturepipe.databases.fields import (
@@ -57,8 +57,8 @@ def broken_checks(
     for name, definition in tried.items():
         assert table is not None
         assert target.connection is not None
-        trial = CheckTrial(model, source, target.connection, table, definition)
-        yield from _found(model, name, trial.fields, trial.broken)
+        trial = DefinitionTrial(model, source, target.connection, table, definition)
+        yield from _found(model, name, trial.fields, trial.refused)
 
 
 def _agree(model: Model, constraint: models.CheckConstraint) -> bool:

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from fixturepipe.databases.migrations import changes_only_rows
-
-_FIRST_WORDS = ("create", "alter", "drop", "rename")
+# "createcachetable" and "Create default groups" are no statements.
+_CHANGES_SCHEMA = re.compile(
+    r"\s*(?:CREATE|ALTER|DROP|RENAME)\s+"
+    r"(?:(?:OR\s+REPLACE|UNIQUE|FULLTEXT|SPATIAL|TEMP|TEMPORARY|VIRTUAL|MATERIALIZED"
+    r"|DEFINER\s*=\s*\S+)\s+)*"
+    r"(?:TABLE|INDEX|VIEW|TRIGGER|FUNCTION|PROCEDURE|SEQUENCE|SCHEMA|EXTENSION)\b",
+    re.IGNORECASE,
+)
 _PUT_TOGETHER = (ast.JoinedStr, ast.BinOp, ast.Lambda, ast.ListComp, ast.GeneratorExp, ast.IfExp)
 
 
@@ -118,4 +124,4 @@ def _is_statement(value: str) -> bool:
     # Braces and percent signs are for format() and for parameters.
     if "{" in value or "%" in value:
         return False
-    return value.lstrip().lower().startswith(_FIRST_WORDS) and not changes_only_rows(value)
+    return _CHANGES_SCHEMA.match(value) is not None

@@ -23,7 +23,7 @@ from fixturepipe.databases.tablesql import CreateTable
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import Reader, Unreadable
 
-_WITH, _WITHOUT = "fixturepipe_with_check", "fixturepipe_without_check"
+_WITH, _WITHOUT = "fixturepipe_with_definition", "fixturepipe_without_definition"
 _KEY = "fixturepipe_key BIGINT AUTO_INCREMENT PRIMARY KEY"
 # The target's answers for so many different rows are remembered.
 _KNOWN = 20_000
@@ -57,10 +57,10 @@ class RowWriter:
         return len(raw) <= self._longest and (isinstance(raw, bytes) or is_utf8(raw))
 
 
-class CheckTrial:
-    """Asks the target which rows of a model break one CHECK constraint of its table.
+class DefinitionTrial:
+    """Asks the target which rows of a model one definition of its table refuses.
 
-    `table` is the target's table; `check` is the constraint's definition.
+    `table` is the target's table; `definition` is a CHECK constraint's or a generated column's.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class CheckTrial:
         source: BaseDatabaseWrapper,
         target: BaseDatabaseWrapper,
         table: CreateTable,
-        check: str,
+        definition: str,
     ) -> None:
-        definitions = table.needed_by(check)
+        definitions = table.needed_by(definition)
         self.fields = tuple(
             field for field in stored_fields(model) if field.column.lower() in definitions
         )
@@ -82,16 +82,16 @@ class CheckTrial:
         self._remembers = not wide_columns(self.fields)
         self._places = ", ".join(target.ops.quote_name(field.column) for field in self.fields)
         # The name may be taken: those of CHECK constraints are unique in a database of MySQL.
-        unnamed = re.sub(r"^CONSTRAINT `(?:[^`]|``)+` ", "", check)
-        columns = list(definitions.values())
+        unnamed = re.sub(r"^CONSTRAINT `(?:[^`]|``)+` ", "", definition)
+        columns = [each for each in definitions.values() if each != definition]
         # Some servers demand one: sql_require_primary_key, innodb_force_primary_key.
         if not any("PRIMARY KEY" in column for column in columns):
             columns.append(_KEY)
         without = CreateTable(_WITHOUT, tuple(columns))
         self._tables = (without, CreateTable(_WITH, (*columns, unnamed)))
 
-    def broken(self) -> Iterator[Row]:
-        """The rows that break it: their raw keys, then their values of `fields`.
+    def refused(self) -> Iterator[Row]:
+        """The rows that it refuses: their raw keys, then their values of `fields`.
 
         Raises DatabaseError if the target does not take the table.
         """
@@ -116,7 +116,7 @@ class CheckTrial:
                 known.clear()
 
     def _tried(self, rows: Sequence[Row]) -> set[int]:
-        """The positions of the rows that only the table with the constraint refuses."""
+        """The positions of the rows that only the table with the definition refuses."""
         written = {n: made for n, row in enumerate(rows) if (made := self._write(row)) is not None}
         refused = self._refused(_WITH, written)
         return refused - self._refused(_WITHOUT, {n: written[n] for n in refused})

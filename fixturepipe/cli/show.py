@@ -227,8 +227,16 @@ def ran(result: RunResult, view: View, target: str, settings: Mapping[str, Any])
         _first(result.dump.problems)
     if result.verify is not None:
         verified(result.verify, view)
+    _rejects(result.rejected, view)
     if result.ok:
         after_run(target, settings, view.next)
+
+
+def _rejects(number: int, view: View) -> None:
+    if number:
+        correct = view.next.line("load --rejects")
+        rejects = counted(number, "object")
+        print(f"{rejects} rejected: correct them in rejects/, then run `{correct}`")
 
 
 def status(state: State, view: View) -> None:
@@ -253,11 +261,7 @@ def status(state: State, view: View) -> None:
         print(f"last error{where}: {state.error}")
         if state.hint:
             print(f"  {view.next.completed(state.hint)}")
-    rejected = sum(model.rejected for model in state.models)
-    if rejected:
-        correct = view.next.line("load --rejects")
-        rejects = counted(rejected, "object")
-        print(f"{rejects} rejected: correct them in rejects/, then run `{correct}`")
+    _rejects(sum(model.rejected for model in state.models), view)
     if state.next:
         print(f"Next: {view.next.line(state.next)}")
     else:

@@ -179,16 +179,18 @@ def table_statements(
     create = parse_create(statements[0])
     if create is None:
         return None
-    indexes, keys, others = [], [], []
+    indexes, keys, checks, others = [], [], [], []
     for statement in statements[1:]:
         if index := parse_index(statement):
             indexes.append(index)
         elif key := parse_foreign_key(statement):
             keys.append(key)
+        elif check := _parse_check(statement, create.table):
+            checks.append(check)
         elif parse_create(statement) is None:
             others.append(statement)
     return TableStatements(
-        create,
+        replace(create, definitions=(*create.definitions, *checks)),
         tuple(each for each in indexes if each.table == create.table),
         tuple(each for each in keys if each.table == create.table),
         tuple(others),
@@ -237,6 +239,15 @@ def parse_foreign_key(statement: str) -> ForeignKey | None:
     if altered is None or found is None:
         return None
     return ForeignKey(altered[1], found[1], found[2], found[3], found[4])
+
+
+def _parse_check(statement: str, table: str) -> str:
+    """The CHECK constraint that a statement of its own adds to the table, or "": Django adds those
+    of a table with generated columns so.
+    """
+    altered = _ALTER.match(statement)
+    is_check = altered is not None and altered[1] == table and _CHECK.match(altered[2])
+    return altered[2].removeprefix("ADD ") if altered is not None and is_check else ""
 
 
 def parse_clauses(statement: str) -> tuple[str, list[str]]:

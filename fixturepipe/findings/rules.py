@@ -241,6 +241,9 @@ FP333 error: The source has not applied these migrations, but it has all tables 
 FP334 error: The migrations of {app} are behind the model: {what}. The load would stop.
     hint: Write the missing migration (`manage.py makemigrations {app}`), or let `fixturepipe run
         --schema models` make the tables from the models as they are now.
+FP335 error: The target cannot compute this generated column for these rows: the load would stop.
+    hint: Correct the values that it is computed from, or the expression. `fixturepipe run --ignore
+        FP335 --on-error reject` leaves these rows out.
 
 FP401 warning: The server's sql_mode is not strict ({sql_mode}): the server would silently truncate
         what the site saves. The load uses a strict mode.

@@ -43,6 +43,12 @@ def uncertain(apps: Any, editor: Any) -> None:
         editor.execute("DROP TABLE a")
 
 
+def other_words(apps: Any, editor: Any) -> None:
+    apps.call_command("createcachetable")
+    apps.say("Create default groups", "rename", "drop_first")
+    editor.execute("create or replace view v as select 1")
+
+
 @pytest.mark.parametrize(
     ("code", "vendor", "statements"),
     [
@@ -51,6 +57,7 @@ def uncertain(apps: Any, editor: Any) -> None:
         (elsewhere, "mysql", []),
         (elsewhere, "sqlite", ["ALTER TABLE t ADD c TEXT"]),
         (uncertain, "mysql", []),
+        (other_words, "mysql", ["create or replace view v as select 1"]),
         (len, "mysql", []),
     ],
 )

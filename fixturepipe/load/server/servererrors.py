@@ -79,7 +79,7 @@ _HINTS = {
     1265: "The value would be cut to fit into the target's column.",
     1292: "The target does not accept this value as a date or number.",
     1364: "The column has no default: the object must give it a value.",
-    1366: "The column's character set cannot hold this value.",
+    1366: "The column's type or character set cannot hold this value.",
     1406: "The value is longer than the target's column.",
     1452: "The object refers to an object that is not in the target.",
     3140: "The value is not JSON as the target reads it.",
