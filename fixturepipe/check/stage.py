@@ -158,8 +158,8 @@ def check_tables(
 ) -> CheckResult:
     """Complete the result of a check on an empty target, now that the target has tables.
 
-    Models whose columns have other types in the target than in the project, as migrations may make
-    them, are read a second time.
+    Models whose tables have other types or more constraints in the target than in the project, as
+    migrations may make them, are read a second time.
     """
     endpoints.open()
     source, target = connection_to(SOURCE), TargetServer.registered()
@@ -168,6 +168,7 @@ def check_tables(
     chosen = [m for m in covered if _is_asked_for(m._meta.label_lower, options)]
     found = list(_findings_of_tables(chosen, target))
     differing = {f.model for f in found if f.id in ("FP307", "FP316")}
+    differing |= {m._meta.label_lower for m in chosen if target.has_more_constraints(m)}
     totals = {m: Table(m, source).count() for m in chosen if m._meta.label_lower in differing}
     with scratch(RunDirectory(options.workdir)) as spool, spooled_in(spool):
         altering = Altering(options.fix, transform)

@@ -259,16 +259,30 @@ class TargetServer:
         if not self.has_tables:
             table = _planned_table(model, self._server)
             return (table, table.checks()) if table is not None else None
-        name = table_name(model, self._server)
-        conditions = self.catalog.enforced_checks.get(name.lower(), {})
-        names = {n for n, condition in conditions.items() if not _OF_A_TYPE.fullmatch(condition)}
+        names = self._check_names(model)
         if not names:
             return None
-        shown = self.query(f"SHOW CREATE TABLE {self._server.ops.quote_name(name)}")
-        table = parse_create(str(shown[0][1]))
+        quoted = self._server.ops.quote_name(table_name(model, self._server))
+        table = parse_create(str(self.query(f"SHOW CREATE TABLE {quoted}")[0][1]))
         if table is None:
             return None
         return table, {n: each for n, each in table.checks().items() if n.lower() in names}
+
+    def _check_names(self, model: Model) -> set[str]:
+        """The CHECK constraints of the target's table, without those of column types."""
+        assert self._server is not None
+        table = table_name(model, self._server).lower()
+        conditions = self.catalog.enforced_checks.get(table, {})
+        return {name for name, each in conditions.items() if not _OF_A_TYPE.fullmatch(each)}
+
+    def has_more_constraints(self, model: Model) -> bool:
+        """Whether the target's table has a CHECK or a unique index that the model does not have.
+
+        Requires a server.
+        """
+        known = {constraint.name.lower() for constraint in model._meta.constraints}
+        expected = len([*unique_sets(model), key_fields(model)])
+        return bool(self._check_names(model) - known) or len(self.unique_sets(model)) > expected
 
     def unique_sets(self, model: Model) -> list[tuple[Field, ...]]:
         """The sets of columns that are unique in every row: the model's, its key, and those of
