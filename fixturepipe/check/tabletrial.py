@@ -82,6 +82,9 @@ class TableTrial:
                 raise verdict
             yield from self._refused(model, statements)
 
+        if not self._connection.mysql_is_mariadb:  # type: ignore[attr-defined]
+            yield from _same_names(described)
+
     def _refused(self, model: Model, statements: TableStatements) -> Iterator[Finding]:
         """What the server refuses of a table that it does not take."""
         create = statements.create
@@ -229,6 +232,25 @@ class TableTrial:
             columns=columns,
             **refusals.described(error),
         )
+
+
+def _same_names(described: Iterable[tuple[Model, TableStatements]]) -> Iterator[Finding]:
+    """FP317 for CHECK constraints of one name. MySQL takes it once in a database, which the
+    temporary tables do not show.
+    """
+    tables: dict[str, str] = {}
+    for model, statements in described:
+        for name in statements.create.checks():
+            other = tables.setdefault(name.lower(), statements.create.table)
+            if other != statements.create.table:
+                yield RULES["FP317"].finding(
+                    model._meta.label_lower,
+                    "",
+                    what=f"the constraint {name}",
+                    reason=f"the table {other} has a CHECK constraint of the same name",
+                    number=3822,
+                    hint="Choose another name in a migration.",
+                )
 
 
 def _dropped(create: CreateTable) -> str:

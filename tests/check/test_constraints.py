@@ -12,12 +12,14 @@ from django.db.models.functions import Cast, Concat, Length, Lower, NullIf
 from fixturepipe.check.constraints import broken_checks
 from fixturepipe.check.repair import Repair
 from fixturepipe.check.stage import CheckOptions, CheckResult, Estimate, check, check_tables
+from fixturepipe.check.tabletrial import TableTrial
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
 from fixturepipe.events import ignore
 from fixturepipe.findings.finding import Finding
 from fixturepipe.fixes.declarations import Declaration
-from tests.apps.loading.models import Strict
+from fixturepipe.fixes.fixes import NO_FIXES
+from tests.apps.loading.models import Strict, Watched
 from tests.dirty import plant, unprotected
 from tests.django_versions import CONDITION
 
@@ -231,6 +233,23 @@ def test_a_condition_that_the_source_cannot_judge_is_a_warning(
     (finding,) = broken_checks(Strict, connections[SOURCE], TargetServer.registered(facts))
     assert (finding.id, finding.level) == ("FP210", "warning")
     assert "no_such_function" in finding.consequence
+
+
+def test_a_name_that_two_tables_give_a_check_is_refused_as_by_the_server(
+    both: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = models.CheckConstraint(**{CONDITION: models.Q(name__gt="")}, name="GT0")
+    monkeypatch.setattr(Watched._meta, "constraints", [again])
+    trial = TableTrial(connections[TARGET], NO_FIXES)
+    named = [(f.id, f.model) for f in trial.findings([Strict, Watched])]
+    try:
+        with connections[TARGET].schema_editor() as editor:
+            editor.add_constraint(Watched, again)
+            editor.remove_constraint(Watched, again)
+    except DatabaseError:
+        assert named == [("FP317", "loading.watched")]
+    else:
+        assert named == []
 
 
 @pytest.fixture
