@@ -25,9 +25,9 @@ from fixturepipe.databases.values import shown, shown_row
 from fixturepipe.findings.finding import Example, Finding, RowCollector
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import NO_FIXES, Fixes
-from fixturepipe.fixes.values import FixedValue, Fixer, NewValue, Verdict
+from fixturepipe.fixes.values import AfterFixes, FixedValue, Fixer, NewValue, Verdict
 
-Transform = Callable[[Field, Row], NewValue | None]
+Transform = Callable[[Field, Row, AfterFixes], NewValue | None]
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,17 @@ class TableScan:
         fixed = self._fixer.fix(wrong.field, wrong.raw, wrong.verdict)
         if self._transform is None or not (fixed.after or not fixed.steps):
             return fixed
-        new = self._transform(wrong.field, wrong.key)
+        new = self._transform(wrong.field, wrong.key, self._after_fixes)
         if new is None:
             return fixed
         after = FINE if new.dropped else self._verdict(wrong.field, new.raw)
         return FixedValue(wrong.verdict, fixed.steps, after)
+
+    def _after_fixes(self, field: Field, raw: Any) -> Any:
+        if field not in self._tests or not self._fixes.may_change(self._model, field):
+            return raw
+        fixed = self._fixer.fix(field, raw, self._verdict(field, raw))
+        return fixed.steps[-1].new if fixed.steps and not fixed.dropped else raw
 
     def _conditions(self) -> dict[Field, str]:
         """The conditions that select suspect rows, by column."""

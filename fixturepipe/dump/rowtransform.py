@@ -17,7 +17,7 @@ from fixturepipe.dump.rowplan import RowPlan
 from fixturepipe.dump.serializer import refusal_of
 from fixturepipe.dump.storedforms import StoredForms
 from fixturepipe.dump.transform import Transform, Transformed
-from fixturepipe.fixes.values import NewValue, stored
+from fixturepipe.fixes.values import AfterFixes, NewValue, stored
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,15 @@ class RowTransform:
     natural_keys: str
     alias: str
 
-    def __call__(self, field: Field, key: Sequence[Any]) -> NewValue | None:
-        """The raw value of the row with this raw key; None if the transform leaves it alone."""
-        made = self._rows.transformed(field.model, tuple(key))
+    def __call__(
+        self, field: Field, key: Sequence[Any], after_fixes: AfterFixes
+    ) -> NewValue | None:
+        """The raw value of the row with this raw key; None if the transform leaves it alone.
+
+        `after_fixes` gives what the declared fixes make of a raw value: as in the dump, the
+        transform gets the row after them.
+        """
+        made = self._rows.transformed(field.model, tuple(key), after_fixes)
         if made is None or field.name in made.unchanged:
             return None
         if made.line is None:
@@ -76,7 +82,9 @@ class _Rows:
         # One row may have several wrong values.
         self.transformed = lru_cache(maxsize=256)(self._transformed)
 
-    def _transformed(self, model: Model, key: tuple[Any, ...]) -> Transformed | None:
+    def _transformed(
+        self, model: Model, key: tuple[Any, ...], after_fixes: AfterFixes
+    ) -> Transformed | None:
         """None if the row is gone."""
         if model not in self._plans:
             self._plans[model] = RowPlan(model, self._source, self._choice, self._forms)
@@ -84,5 +92,18 @@ class _Rows:
         row = plan.row(key)
         if row is None:
             return None
-        refused = refusal_of(plan, row)
+        refused = refusal_of(plan, _fixed(plan, row, after_fixes))
         return self._transform(refused.line, refused.raws)
+
+
+def _fixed(plan: RowPlan, row: Sequence[Any], after_fixes: AfterFixes) -> list[Any]:
+    """A row with fixed values. References with a natural key are left as they are."""
+    fields = {field.name: field for field in plan.model._meta.local_concrete_fields}
+    fixed: list[Any] = []
+    for part, columns in plan.shares(row):
+        values = [value for (value,) in columns]
+        field = fields.get(part.name)
+        if field is not None and part.width == 1:
+            values = [after_fixes(field, values[0])]
+        fixed += values
+    return fixed

@@ -31,6 +31,8 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 # The ids of the findings that a value is a case of; none where it is fine.
 Verdict = Sequence[str]
 Judge = Callable[[Field, Any], Verdict]
+# What the declared fixes make of a raw value.
+AfterFixes = Callable[[Field, Any], Any]
 
 
 class CannotFixError(ValueError):

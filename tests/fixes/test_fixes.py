@@ -192,6 +192,19 @@ def test_check_asks_the_transform_about_wrong_values(dirty: FixedDumps) -> None:
     }
 
 
+def test_check_gives_the_transform_the_row_that_the_dump_gives_it(dirty: FixedDumps) -> None:
+    values(2, boolean="'wahr'", integer="'sieben'", char="'sixsix'")
+    fixes = ("dirty.Values.integer=default:7", "FP101=truncate")
+    name = "tests.transforms:from_csv"
+    options = CheckOptions(labels=("dirty",), fix=tuple(map(declared, fixes)))
+    result = check(dirty.endpoints, options, ignore, RowTransform(name, "auto", "default"))
+    found = {f.field: f.fixed_by for f in result.findings if f.id < "FP300"}
+    assert found == {"boolean": "transform", "integer": "default", "char": "truncate"}
+    dirty.fixed(*fixes, transform=name)
+    fields = dirty.fields(VALUE)[2]
+    assert (fields["boolean"], fields["integer"], fields["char"]) == (True, 7, "sixsi")
+
+
 def test_nothing_is_changed_without_a_declaration(dirty: FixedDumps) -> None:
     values(2, char="'sixsix'", text="'a' || char(0)")
     dirty.fixed("dirty.Name.name=rename")
