@@ -254,6 +254,40 @@ OWN_RULES_ROWS = """
 INSERT INTO shop_price (id, name, money)
 VALUES (1, 'a', 'EUR12.50'), (2, 'b', 'EUR'), (3, 'Admin', 'EUR1'), (4, '', NULL), (5, 'c', '');
 """
+DEVICES = """
+class Device(models.Model):
+    token = models.TextField(unique=True)
+    kind = models.CharField(max_length=9)
+    class Meta:
+        indexes = [models.Index(fields=["token", "kind"], name="token_kind")]
+"""
+# As packages do that know what MySQL refuses.
+DEVICES_MIGRATION = """
+VENDOR = "mysql"
+
+class Elsewhere:
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        if schema_editor.connection.vendor != VENDOR:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+class AlterFieldElsewhere(Elsewhere, migrations.AlterField):
+    pass
+
+class AddIndexElsewhere(Elsewhere, migrations.AddIndex):
+    pass
+
+class Migration(migrations.Migration):
+    initial = True
+    operations = [
+        migrations.CreateModel("Device", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("token", models.TextField()),
+            ("kind", models.CharField(max_length=9)),
+        ]),
+        AlterFieldElsewhere("device", "token", models.TextField(unique=True)),
+        AddIndexElsewhere("device", models.Index(fields=["token", "kind"], name="token_kind")),
+    ]
+"""
 CHATTY = """
 class Flag(models.Model):
     name = models.CharField(max_length=9)
@@ -373,6 +407,19 @@ def test_rows_that_the_targets_own_rules_refuse_are_named(url: str, tmp_path: Pa
     assert moved.returncode == 1, moved.stderr
     assert "3 objects rejected: correct them in rejects/" in moved.stdout
     assert project.execute("SELECT id FROM shop_price ORDER BY id") == ((1,), (4,))
+
+
+def test_an_index_that_migrations_leave_out_there_stops_nothing(url: str, tmp_path: Path) -> None:
+    project = write_project(tmp_path, url, DEVICES, {"0001_initial": DEVICES_MIGRATION})
+    project.django("migrate", "-v0")
+    project.fill("INSERT INTO shop_device VALUES (1, 'abc', 'phone');")
+    found = {
+        (each["id"], each["field"])
+        for each in project.json("check")["findings"]
+        if each["model"] == "shop.device"
+    }
+    assert found == {("FP326", "token"), ("FP312", "token, kind")}
+    assert "nothing differs" in project.done("run")
 
 
 def test_what_a_project_prints_does_not_spoil_a_result(url: str, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from fixturepipe.check.tabletrial import TableTrial
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.coverage import models_of_virtual_tables
 from fixturepipe.databases.endpoints import EMBEDDED, SOURCE, Endpoints, connection_to
-from fixturepipe.databases.fields import Model, root_field
-from fixturepipe.databases.integrity import constrained_keys
+from fixturepipe.databases.fields import Model, names_of, root_field
+from fixturepipe.databases.integrity import constrained_keys, unique_sets
+from fixturepipe.databases.leftout import left_out
 from fixturepipe.databases.migrations import pending_migrations
 from fixturepipe.findings.finding import Example, Finding
 from fixturepipe.findings.rules import RULES
@@ -54,7 +55,8 @@ def questions(
                 yield from mysqllimits.refused_by_mysql(model, target.connection)
         if not target.may_make_temporary_tables:
             return
-        yield from TableTrial(target.connection, fixes).findings(made)
+        tried = TableTrial(target.connection, fixes).findings(made)
+        yield from _as_migrated(tried, made, target.connection) if migrates else tried
         if migrates:
             yield from PlannedMigrations(alias, target.connection).findings(covered)
 
@@ -64,6 +66,37 @@ def _pending(source: BaseDatabaseWrapper) -> Iterator[Finding]:
     pending = [Example(f"{app}.{name}", "not applied") for app, name in pending_migrations(source)]
     if pending:
         yield RULES["FP333"].finding("", "", len(pending), pending)
+
+
+def _as_migrated(
+    found: Iterable[Finding], made: Sequence[Model], connection: BaseDatabaseWrapper
+) -> Iterator[Finding]:
+    """The findings, but for refusals of indexes that migrations leave out: these are FP312, FP326.
+
+    An index of which a model no longer knows is none.
+    """
+    unique = {(m._meta.label_lower, names_of(fields)) for m in made for fields in unique_sets(m)}
+    indexed = {
+        (m._meta.label_lower, ", ".join(index.fields)) for m in made for index in m._meta.indexes
+    }
+    left = {
+        (each.label, ", ".join(each.fields)): each
+        for each in left_out(connection)
+        if (each.label, ", ".join(each.fields)) in (unique if each.unique else indexed)
+    }
+    refused = {(label, frozenset(names.split(", "))) for label, names in left}
+    for finding in found:
+        fields = frozenset(finding.field.split(", "))
+        if finding.id not in ("FP318", "FP319") or (finding.model, fields) not in refused:
+            yield finding
+    for (label, names), each in left.items():
+        reason = f"the migration {each.migration} leaves it out on this kind of server"
+        if each.unique:
+            yield RULES["FP326"].finding(label, names, name=names, reason=reason)
+        else:
+            message = f"The target does not have the index of {names}: {reason}."
+            hint = "Ignore this if no query needs it."
+            yield RULES["FP312"].finding(label, names, message=message, hint=hint)
 
 
 def _models_made(

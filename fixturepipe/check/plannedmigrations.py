@@ -25,6 +25,7 @@ from fixturepipe.check import refusals
 from fixturepipe.check.plannedtables import Shape, Shapes
 from fixturepipe.check.pythonsql import schema_statements
 from fixturepipe.databases.fields import Field, Model
+from fixturepipe.databases.leftout import does_nothing
 from fixturepipe.databases.migrations import (
     changes_only_rows,
     database_operations,
@@ -71,7 +72,11 @@ class PlannedMigrations:
 
     def __init__(self, alias: str, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
-        self._planned = [p for p in _planned() if _is_allowed(alias, p)]
+        self._planned = [
+            planned
+            for planned in _planned()
+            if _is_allowed(alias, planned) and not does_nothing(planned.operation, connection)
+        ]
 
     def findings(self, covered: Sequence[Model]) -> Iterator[Finding]:
         """FP329 for what the server refuses, FP332 for triggers on tables that are loaded."""

@@ -5,7 +5,7 @@ Comparing rows does not show whether it does; a running site would, later.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -56,20 +56,20 @@ def missing_uniqueness(
     model: type[models.Model],
     connection: BaseDatabaseWrapper,
     indexes: UniqueIndexes,
-    unguarded: Collection[tuple[str, tuple[str, ...]]] = (),
+    unguarded: Callable[[], Collection[tuple[str, tuple[str, ...]]]],
 ) -> Iterator[Finding]:
     """FP502 for each unique constraint that the target lacks, and FP503 if rows break it.
 
-    If the constraint exists, its index cannot hold a value twice. `unguarded` are the models and
-    fields whose constraint a declared fix leaves out: both are warnings then.
+    If the constraint exists, its index cannot hold a value twice. `unguarded` gives the models and
+    fields whose constraint a declared fix or a migration leaves out: both are warnings then.
     """
     enforced = indexes.of(model)
     for fields in unique_sets(model):
         if frozenset(field.column for field in fields) in enforced:
             continue
         label, names = model._meta.label_lower, ", ".join(field.name for field in fields)
-        declared = any(label == m and {f.name for f in fields} == set(n) for m, n in unguarded)
-        level: Level = "warning" if declared else "error"
+        expected = any(label == m and {f.name for f in fields} == set(n) for m, n in unguarded())
+        level: Level = "warning" if expected else "error"
         yield RULES["FP502"].finding(label, names, level=level)
         count, examples = duplicates(fields, connection)
         if count:

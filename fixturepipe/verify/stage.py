@@ -16,7 +16,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 
 from django.conf import settings
@@ -31,6 +31,7 @@ from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connectio
 from fixturepipe.databases.fields import key_fields, root_field
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.ledger import Ledger
+from fixturepipe.databases.leftout import left_out
 from fixturepipe.databases.mysql import further_connections, round_trip
 from fixturepipe.databases.packets import row_counts
 from fixturepipe.databases.pages import PAGE_ROWS
@@ -362,7 +363,12 @@ def _findings(covered: list[Model], manifest: Manifest | None) -> Iterator[Findi
     yield from soundness.missing_foreign_keys(covered, target)
     indexes = UniqueIndexes(target)
     changes = manifest.schema_changes if manifest is not None else ()
-    unguarded = {(c.model, c.fields) for c in changes if c.unique and not c.statement}
+    declared = {(c.model, c.fields) for c in changes if c.unique and not c.statement}
+
+    @cache
+    def unguarded() -> set[tuple[str, tuple[str, ...]]]:
+        return declared | {(each.label, each.fields) for each in left_out(target)}
+
     yield from soundness.dangling_references(covered, target)
     for model in covered:
         yield from soundness.missing_uniqueness(model, target, indexes, unguarded)
