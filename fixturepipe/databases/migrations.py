@@ -18,11 +18,14 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 
+from fixturepipe.wording import listed
+
 MigrationKey = tuple[str, str]
 
 # The table of Django's MigrationRecorder, and the statement that gives its rows' keys.
 MIGRATIONS = "django_migrations"
 RECORDED = f"SELECT app, name FROM {MIGRATIONS}"
+_NAMED = 10
 
 _COMMENTS = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*(?!!).*?\*/)*", re.DOTALL)
 # Statements that leave the schema as it is: those about rows, transactions and the session.
@@ -43,6 +46,16 @@ class MigrationDifference:
 
     def __bool__(self) -> bool:
         return bool(self.source_only or self.target_only)
+
+    def described(self, source_only: str, target_only: str) -> str:
+        """The first migrations of both kinds, each kind under its heading."""
+        kinds = ((source_only, self.source_only), (target_only, self.target_only))
+        return "; ".join(f"{text}: {named(keys)}" for text, keys in kinds if keys)
+
+
+def named(migrations: Sequence[MigrationKey]) -> str:
+    """The first of these migrations, as a sentence names them."""
+    return listed([f"{app}.{name}" for app, name in migrations], _NAMED)
 
 
 def applied_migrations(connection: BaseDatabaseWrapper) -> list[MigrationKey]:

@@ -11,10 +11,9 @@ from django.db.utils import Error as DatabaseError
 
 from fixturepipe.databases.coverage import has_tables_of
 from fixturepipe.databases.endpoints import SOURCE, Endpoint
-from fixturepipe.databases.migrations import applied_migrations, pending_migrations
+from fixturepipe.databases.migrations import applied_migrations, named, pending_migrations
 from fixturepipe.databases.sqlitefile import locked
 from fixturepipe.errors import ConfigurationError
-from fixturepipe.wording import listed
 
 # https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html and its client part.
 _HINTS: dict[object, str] = {
@@ -27,8 +26,6 @@ _HINTS: dict[object, str] = {
     2003: "Start the server, or check the host and port.",
     2005: "Check the host name.",
 }
-
-_NAMED = 5
 
 
 def wants_password(alias: str, endpoint: Endpoint) -> bool:
@@ -114,9 +111,8 @@ def require_migrated(alias: str, endpoint: Endpoint) -> None:
         return
     is_new = not applied_migrations(connections[alias])
     state = "has never been migrated" if is_new else "is behind the project's code"
-    named = listed([".".join(key) for key in missing], _NAMED)
     raise ConfigurationError(
-        f"{endpoint.title('source')} {state}. These migrations are not applied: {named}",
+        f"{endpoint.title('source')} {state}. These migrations are not applied: {named(missing)}",
         hint="Run `manage.py migrate` on it, or name another source with --source.",
     )
 

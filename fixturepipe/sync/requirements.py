@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from fixturepipe.artifacts.manifest import Manifest
+from fixturepipe.artifacts.manifest import Chunk, Manifest
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import TARGET, connection_to
-from fixturepipe.databases.ledger import Ledger
+from fixturepipe.databases.ledger import Entry, Ledger
 from fixturepipe.databases.migrations import MigrationKey, applied_migrations, difference
 from fixturepipe.errors import ConfigurationError, RunDirectoryError
-from fixturepipe.wording import listed
-
-_NAMED = 10
 
 
 def require_finished(directory: RunDirectory, manifest: Manifest, target: str) -> None:
@@ -33,16 +30,8 @@ def require_finished(directory: RunDirectory, manifest: Manifest, target: str) -
         )
     chunks = manifest.arrangement.chunks if manifest.arrangement else ()
     entries = ledger.applied()
-    for chunk in chunks:
-        entry = entries.pop(chunk.number, None)
-        path = directory.path / chunk.file
-        if entry is None or not path.is_file():
-            break
-        if entry.sha256 != chunk.sha256 and entry.sha256 != file_sha256(path):
-            break
-    else:
-        if not entries:
-            return
+    if len(chunks) == len(entries) and all(_is_loaded(directory, c, entries) for c in chunks):
+        return
     raise RunDirectoryError(
         f"{directory.path} no longer holds what was loaded into the target: the source was dumped"
         " or arranged again since",
@@ -52,30 +41,28 @@ def require_finished(directory: RunDirectory, manifest: Manifest, target: str) -
     )
 
 
+def _is_loaded(directory: RunDirectory, chunk: Chunk, entries: Mapping[int, Entry]) -> bool:
+    """Whether a chunk's file is what the ledger has of it."""
+    entry, path = entries.get(chunk.number), directory.path / chunk.file
+    if entry is None or not path.is_file():
+        return False
+    return entry.sha256 == chunk.sha256 or entry.sha256 == file_sha256(path)
+
+
 def require_migrations(manifest: Manifest, migrations: Sequence[MigrationKey], target: str) -> None:
     """Source and target are at the migrations that the run was made at."""
     before = [(app, name) for app, name in manifest.migrations]
-    moved = difference(migrations, before)
-    if moved:
-        added, gone = _listed(moved.source_only), _listed(moved.target_only)
-        parts = [f"applied since: {added}"] if added else []
-        parts += [f"unapplied since: {gone}"] if gone else []
+    if moved := difference(migrations, before):
+        changes = moved.described("applied since", "unapplied since")
         raise ConfigurationError(
-            f"The source was migrated after the run; {'; '.join(parts)}",
+            f"The source was migrated after the run; {changes}",
             hint="A sync moves rows, not tables. Bring the source back to where it was (`manage.py"
             " migrate APP NAME`), or move the site again: `fixturepipe run` with a new --workdir"
             " and an empty target.",
         )
-    apart = difference(migrations, applied_migrations(connection_to(TARGET)))
-    if apart:
-        ours, theirs = _listed(apart.source_only), _listed(apart.target_only)
-        parts = [f"not applied there: {ours}"] if ours else []
-        parts += [f"applied there only: {theirs}"] if theirs else []
+    if apart := difference(migrations, applied_migrations(connection_to(TARGET))):
+        lacking = apart.described("not applied there", "applied there only")
         raise ConfigurationError(
-            f"{target} does not have the migrations of the source; {'; '.join(parts)}",
+            f"{target} does not have the migrations of the source; {lacking}",
             hint="Bring both to the same migrations, then repeat `fixturepipe sync`.",
         )
-
-
-def _listed(migrations: Sequence[MigrationKey]) -> str:
-    return listed([f"{app}.{name}" for app, name in migrations], _NAMED)

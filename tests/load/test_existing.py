@@ -17,7 +17,7 @@ from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
 from fixturepipe.databases.ledger import RUNS, Ledger
 from fixturepipe.errors import ConfigurationError, LoadError
 from fixturepipe.events import Event, StageAdvanced
-from fixturepipe.load.server.writtentables import WrittenTables
+from fixturepipe.load.server.tablemaker import WrittenTables
 from fixturepipe.load.stage import LoadOptions, prepare_target
 from tests.apps.loading import models
 from tests.loading import RUN, Log, a, column, execute, load_into, make_run

@@ -8,7 +8,6 @@ that row dangles now.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -22,29 +21,24 @@ from fixturepipe.load.objects.saver import ChunkSaver
 _BATCH = 1_000
 
 
-@dataclass(frozen=True)
-class _Question:
-    """Whether rows of a plan dangle by a constraint: those that meet `condition` (SQL) do."""
-
-    plan: ModelPlan
-    constraint: Constraint
-    condition: str
+# A constraint by which those of a plan's rows dangle that meet a condition (SQL).
+_Question = tuple[ModelPlan, Constraint, str]
 
 
 def check_references(connection: BaseDatabaseWrapper, saver: ChunkSaver, catalog: Catalog) -> None:
     """Check the chunk's references, and take back the objects with dangling ones."""
     again = True
     while again:
-        again = False
         questions = [*_questions(connection, saver, catalog)]
         asked = [
-            f"SELECT EXISTS (SELECT 1 FROM {each.plan.table} WHERE {each.condition})"
-            for each in questions
+            f"SELECT EXISTS (SELECT 1 FROM {plan.table} WHERE {condition})"
+            for plan, _, condition in questions
         ]
-        for question, ((there_are,),) in zip(questions, results(connection, asked), strict=True):
-            if there_are:
-                again = True
-                _take_back(connection, saver, question)
+        answers = zip(questions, results(connection, asked), strict=True)
+        dangling = [question for question, ((there_are,),) in answers if there_are]
+        for question in dangling:
+            _take_back(connection, saver, *question)
+        again = bool(dangling)
 
 
 def _questions(
@@ -54,8 +48,7 @@ def _questions(
         for constraint in catalog.foreign_keys.get(plan.model._meta.db_table.lower(), ()):
             points_at_nothing = _points_at_nothing(connection, plan, constraint)
             for keys in in_batches(connection, rows, _BATCH):
-                condition = f"{plan.key_condition(keys)} AND {points_at_nothing}"
-                yield _Question(plan, constraint, condition)
+                yield plan, constraint, f"{plan.key_condition(keys)} AND {points_at_nothing}"
 
 
 def _points_at_nothing(
@@ -69,10 +62,15 @@ def _points_at_nothing(
     )
 
 
-def _take_back(connection: BaseDatabaseWrapper, saver: ChunkSaver, question: _Question) -> None:
-    plan, constraint = question.plan, question.constraint
+def _take_back(
+    connection: BaseDatabaseWrapper,
+    saver: ChunkSaver,
+    plan: ModelPlan,
+    constraint: Constraint,
+    condition: str,
+) -> None:
     # Names and literals only, all quoted; `extra` reads the keys back as the fields' types.
-    condition = question.condition.replace("%", "%%")
+    condition = condition.replace("%", "%%")
     keys = plan.keys_of(every_row(plan.model, connection.alias).extra(where=[condition]))  # noqa: S610
     with connection.cursor() as cursor:
         for batch in in_batches(connection, keys, _BATCH):

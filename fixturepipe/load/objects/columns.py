@@ -13,7 +13,6 @@ from django.db.models import NOT_PROVIDED
 
 from fixturepipe.databases.fields import Field, has_db_default
 from fixturepipe.load.server.converters import (
-    Converter,
     converter_for,
     general_converter,
     is_quick,
@@ -36,21 +35,25 @@ class _Literal:
     sql: str
 
 
-@dataclass(frozen=True, eq=False)
 class Column:
     """One column: its field, its name, and the converter of its values.
 
     `quick`: the converter asks neither the server nor the project, see `converters.is_quick`.
-    `remote` is the model that a foreign key points at, `to` the attname of the field there.
+    `stored` says in which form the fixture values are. `remote` is the model that a foreign key
+    points at, `to` the attname of the field there.
     """
 
-    field: Field
-    name: str
-    connection: BaseDatabaseWrapper
-    convert: Converter
-    quick: bool
-    remote: type[models.Model] | None = None
-    to: str = ""
+    def __init__(self, field: Field, connection: BaseDatabaseWrapper, *, stored: bool) -> None:
+        self.field = field
+        self.name = str(field.column)
+        self._connection = connection
+        make = stored_converter if stored else converter_for
+        self.convert = make(field, connection)
+        self.quick = stored or is_quick(field)
+        self.remote: type[models.Model] | None = None
+        self.to = ""
+        if isinstance(field, models.ForeignKey):
+            self.remote, self.to = field.remote_field.model, field.target_field.attname
 
     def literals(self, values: Sequence[Any]) -> list[str]:
         """The literals of fixture values; the default's where an object gives none."""
@@ -63,7 +66,7 @@ class Column:
 
     def literals_of_python(self, values: Sequence[Any]) -> list[str]:
         """The literals of values as Django reads them."""
-        return general_converter(self.field, self.connection)(values)
+        return general_converter(self.field, self._connection)(values)
 
     def is_given(self, values: Sequence[Any]) -> bool:
         """Whether each object gives the value, none leaves it to the field or the server."""
@@ -100,18 +103,4 @@ class Column:
         each = self.field
         if has_db_default(each) and each.default is NOT_PROVIDED:
             return _Literal("DEFAULT")
-        return _Literal(prepared_literal(each, self.connection, each.get_default()))
-
-
-def column_of(field: Field, connection: BaseDatabaseWrapper, *, stored: bool) -> Column:
-    """The column of a concrete field; `stored` says in which form its fixture values are."""
-    name = field.column
-    assert name is not None
-    if stored:
-        convert, quick = stored_converter(field, connection), True
-    else:
-        convert, quick = converter_for(field, connection), is_quick(field)
-    if not isinstance(field, models.ForeignKey):
-        return Column(field, name, connection, convert, quick)
-    remote, to = field.remote_field.model, field.target_field.attname
-    return Column(field, name, connection, convert, quick, remote, to)
+        return _Literal(prepared_literal(each, self._connection, each.get_default()))

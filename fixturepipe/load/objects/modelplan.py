@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import Field, has_composite_key, key_fields
-from fixturepipe.load.objects.columns import MISSING, Column, column_of
+from fixturepipe.load.objects.columns import MISSING, Column
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
 from fixturepipe.load.server.builtinfields import JSON_NULL
 from fixturepipe.load.server.converters import is_read_as_stored
@@ -44,7 +44,7 @@ class ModelPlan:
         self.table = connection.ops.quote_name(meta.db_table)
         self._connection = connection
         self.columns = [
-            column_of(each, connection, stored=each.name in stored)
+            Column(each, connection, stored=each.name in stored)
             for each in meta.local_concrete_fields
             if not getattr(each, "generated", False)
         ]
