@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,6 +82,7 @@ class ChangeSet:
         self.changes: list[Change] = []
         self.dumps: list[Dump] = []
         self._problems: list[Problem] = []
+        self._open = ExitStack()
 
     @property
     def rows(self) -> int:
@@ -94,10 +96,10 @@ class ChangeSet:
 
     def sort(self, tables: Sequence[ModelRows]) -> None:
         """Sort all rows, model by model. Raises SourceDataError for what no fixture can hold."""
-        with ExitStack() as files, atomic_file(self._directory.path / DELETES) as deletes:
+        with self._open, atomic_file(self._directory.path / DELETES) as deletes:
             for table in tables:
                 for batch in self._found.batches(table.label):
-                    gone = self._sort_batch(table, batch, files)
+                    gone = self._sort_batch(table, batch)
                     lines = (json.dumps({"model": table.label, "pk": pk}) for pk in gone)
                     deletes.writelines(f"{line}\n".encode() for line in lines)
         if self._problems:
@@ -108,95 +110,105 @@ class ChangeSet:
         """Orphans among the upserts are not loaded, as in the run."""
         self.inserted -= Counter(rejected)
 
-    def _sort_batch(
-        self, table: ModelRows, batch: Sequence[DifferingRow], files: ExitStack
-    ) -> list[Any]:
+    def _sort_batch(self, table: ModelRows, batch: Sequence[DifferingRow]) -> list[Any]:
         """Write a batch's upserts; give the keys of the rows to delete."""
-        judged = _Batch(table, batch, self._ownership)
+        left_out = self._left_out.get(table.label, {})
         gone: list[Any] = []
-        for position, row in enumerate(batch):
-            ours, theirs = judged.ours[position], judged.theirs[position]
+        for pair in self._pairs(table, batch):
+            ours = pair.ours
             if ours is not None and ours.problems:
-                if row.kind != "missing" or not self._was_unserializable(table, ours):
+                was_left_out = key_text(ours.problems[0].pk) in left_out
+                if pair.row.kind != "missing" or not was_left_out:
                     self._problems += ours.problems
-            elif ours is None or ours.line is None:
-                if theirs is not None and row.theirs is not None:
-                    gone += self._delete(table, judged, row.theirs, theirs)
-            elif theirs is None:
-                self._insert(table, judged, ours, files)
-            elif row.theirs is not None and _differs(table, row, ours, theirs):
-                self._update(table, judged, row.theirs, ours, theirs, files)
+            elif ours is None or pair.line is None:
+                if pair.theirs is not None:
+                    gone += self._delete(table, pair)
+            elif pair.theirs is None:
+                self._insert(table, pair, left_out)
+            elif _differs(table, pair, ours.changes):
+                self._update(table, pair)
             if ours is not None:
                 self.changes += ours.changes
         return gone
 
-    def _was_unserializable(self, table: ModelRows, ours: Written) -> bool:
-        """Whether the run has left the row out already."""
-        key = key_text(ours.problems[0].pk)
-        return key in self._left_out.get(table.label, {})
+    def _pairs(self, table: ModelRows, batch: Sequence[DifferingRow]) -> list[_Pair]:
+        """A batch of rows, read from both databases and from what was loaded."""
+        ours = _read(table.ours, [row.ours for row in batch])
+        held = _read(table.theirs, [row.theirs for row in batch])
+        pairs = [_Pair(*each) for each in zip(batch, ours, held, strict=True)]
+        if not table.is_natural:
+            keys = {key_text(pair.pk): pair.pk for pair in pairs if pair.pk is not None}
+            loaded = self._ownership.find(table.model, list(keys.values()))
+            for pair in pairs:
+                pair.before = None if pair.pk is None else loaded.get(key_text(pair.pk))
+            both = ((pair.before, pair.theirs) for pair in pairs)
+            self._ownership.look_up(table.model, ((a, b) for a, b in both if a and b))
+        return pairs
 
-    def _insert(self, table: ModelRows, judged: _Batch, ours: Written, files: ExitStack) -> None:
-        assert ours.line is not None
-        new = json.loads(ours.line)
-        text = key_text(new.get("pk"))
-        if self._left_out.get(table.label, {}).get(text) == new:
+    def _insert(self, table: ModelRows, pair: _Pair, left_out: Mapping[str, Object]) -> None:
+        before = left_out.get(key_text(pair.pk))
+        if before == pair.new:
             return
-        is_left_out = text in self._left_out.get(table.label, {})
-        if not is_left_out and judged.was_loaded(new) and not self._may("deleted", table, new):
+        was_loaded = before is None and pair.before is not None
+        if was_loaded and not self._may("deleted", table, pair):
             return
         self.inserted[table.label] += 1
-        self._write(table, ours.line, files)
+        self._write(table, pair)
 
-    def _update(
-        self,
-        table: ModelRows,
-        judged: _Batch,
-        key: Key,
-        ours: Written,
-        theirs: Object,
-        files: ExitStack,
-    ) -> None:
-        assert ours.line is not None
-        if not judged.is_own(theirs) and not self._may("changed", table, theirs):
+    def _update(self, table: ModelRows, pair: _Pair) -> None:
+        if not self._is_own(table, pair) and not self._may("changed", table, pair):
             return
         self.updated[table.label] += 1
-        self._see(table, key, judged.lines.get(key))
+        self._see(table, pair)
         if table.is_replaced:
-            self._found.remove(table.label, [key])
+            self._found.remove(table.label, [pair.key])
         else:
-            self._found.keep(table.label, key_text(json.loads(ours.line).get("pk")))
-        self._write(table, ours.line, files)
+            self._found.keep(table.label, key_text(pair.new.get("pk")))
+        self._write(table, pair)
 
-    def _delete(self, table: ModelRows, judged: _Batch, key: Key, theirs: Object) -> list[Any]:
+    def _delete(self, table: ModelRows, pair: _Pair) -> list[Any]:
         if table.is_natural:
             return []
-        if not judged.is_own(theirs) and not self._may("added", table, theirs):
+        if not self._is_own(table, pair) and not self._may("added", table, pair):
             return []
-        self._see(table, key, judged.lines.get(key))
+        self._see(table, pair)
         self.deleted[table.label] += 1
-        self._found.remove(table.label, [key])
-        return [theirs.get("pk")]
+        self._found.remove(table.label, [pair.key])
+        return [pair.pk]
 
-    def _see(self, table: ModelRows, key: Key, line: bytes | None) -> None:
+    def _is_own(self, table: ModelRows, pair: _Pair) -> bool:
+        """Whether the target's row is as the run or the last sync has left it.
+
+        An object without a key is a content type's or a permission's, or has its key from one.
+        """
+        if pair.pk is None or pair.theirs is None:
+            return True
+        return pair.before is not None and self._ownership.is_own(
+            table.model, pair.before, pair.theirs
+        )
+
+    def _see(self, table: ModelRows, pair: _Pair) -> None:
         """Note how somebody else would find the row, unless it may be given up."""
+        line = pair.held.line if pair.held is not None else None
         if self._existing == "refuse" and line is not None and not table.is_natural:
-            self._found.see(table.label, key, line)
+            self._found.see(table.label, pair.key, line)
 
     def _may(
-        self, act: Literal["added", "changed", "deleted"], table: ModelRows, row: Object
+        self, act: Literal["added", "changed", "deleted"], table: ModelRows, pair: _Pair
     ) -> bool:
         """Whether somebody else's row is given up."""
         if self._existing == "refuse":
-            self.foreign.add(table.label, act, row.get("pk"))
+            self.foreign.add(table.label, act, pair.pk)
         return self._existing == "delete" or (self._existing == "update" and act != "added")
 
-    def _write(self, table: ModelRows, line: bytes, files: ExitStack) -> None:
+    def _write(self, table: ModelRows, pair: _Pair) -> None:
+        assert pair.line is not None
         app = table.model._meta.app_label
         if app not in self._files:
             self._paths[app] = self._directory.dumps / f"{app}.json"
-            self._files[app] = files.enter_context(fixture_writer(self._paths[app]))
+            self._files[app] = self._open.enter_context(fixture_writer(self._paths[app]))
             self._models[app] = Counter()
-        self._files[app].write([line])
+        self._files[app].write([pair.line])
         self._models[app][table.label] += 1
 
     def _dump(self, app: str) -> Dump:
@@ -219,51 +231,44 @@ class ChangeSet:
         )
 
 
-class _Batch:
-    """A batch of rows that differ, read from both databases and from what was loaded."""
+@dataclass
+class _Pair:
+    """A row that differs, in the source and in the target, and `before`, as it was loaded last."""
 
-    def __init__(
-        self, table: ModelRows, batch: Sequence[DifferingRow], ownership: Ownership
-    ) -> None:
-        self._table = table
-        self._ownership = ownership
-        self.ours = _read(table.ours, [row.ours for row in batch])
-        held = _read(table.theirs, [row.theirs for row in batch])
-        self.theirs = [_object(row, each) for row, each in zip(batch, held, strict=True)]
-        # The target's rows as lines, by raw key.
-        self.lines = {
-            row.theirs: each.line
-            for row, each in zip(batch, held, strict=True)
-            if row.theirs is not None and each is not None
-        }
-        self._loaded: dict[str, LoadedObject] = {}
-        if not table.is_natural:
-            self._loaded = ownership.find(table.model, self._keys(batch))
-            there = (each for each in self.theirs if each is not None and "pk" in each)
-            pairs = ((self._loaded.get(key_text(each["pk"])), each) for each in there)
-            ownership.look_up(table.model, ((a, b) for a, b in pairs if a is not None))
+    row: DifferingRow
+    ours: Written | None
+    held: Written | None
+    before: LoadedObject | None = None
 
-    def _keys(self, batch: Sequence[DifferingRow]) -> list[Any]:
-        """The keys of the target's rows, and of those that only the source has."""
-        keys = [each["pk"] for each in self.theirs if each is not None and "pk" in each]
-        for row, each in zip(batch, self.ours, strict=True):
-            if row.kind == "missing" and each is not None and each.line is not None:
-                keys.append(json.loads(each.line).get("pk"))
-        return [key for key in keys if key is not None]
+    @property
+    def line(self) -> bytes | None:
+        """The source's row as a line of a fixture; None where there is none."""
+        return None if self.ours is None else self.ours.line
 
-    def was_loaded(self, ours: Object) -> bool:
-        """Whether the run or a sync has put this row of the source into the target."""
-        return "pk" in ours and key_text(ours["pk"]) in self._loaded
+    @cached_property
+    def new(self) -> Object:
+        """The source's row as an object; without fields where there is none."""
+        return {"fields": {}} if self.line is None else json.loads(self.line)
 
-    def is_own(self, theirs: Object) -> bool:
-        """Whether a row of the target is as the run or the last sync has left it.
+    @cached_property
+    def theirs(self) -> Object | None:
+        """The target's row. One that cannot be read as an object is nobody's: it has no fields."""
+        if self.held is None:
+            return None
+        if self.held.line is None:
+            return {"pk": self.key[0] if len(self.key) == 1 else list(self.key), "fields": {}}
+        found: Object = json.loads(self.held.line)
+        return found
 
-        An object without a key is a content type's or a permission's, or has its key from one.
-        """
-        if "pk" not in theirs:
-            return True
-        before = self._loaded.get(key_text(theirs["pk"]))
-        return before is not None and self._ownership.is_own(self._table.model, before, theirs)
+    @property
+    def key(self) -> Key:
+        """The raw key of the target's row."""
+        return self.row.theirs or ()
+
+    @property
+    def pk(self) -> Any:
+        """The key of the object in fixture form."""
+        return (self.new if self.theirs is None else self.theirs).get("pk")
 
 
 def _read(rows: KeyedRows, keys: Sequence[Key | None]) -> list[Written | None]:
@@ -272,23 +277,9 @@ def _read(rows: KeyedRows, keys: Sequence[Key | None]) -> list[Written | None]:
     return [None if key is None else next(found) for key in keys]
 
 
-def _object(row: DifferingRow, held: Written | None) -> Object | None:
-    """The target's row. One that cannot be read as an object is nobody's: it has no fields."""
-    if held is None:
-        return None
-    if held.line is None:
-        key = row.theirs or ()
-        return {"pk": key[0] if len(key) == 1 else list(key), "fields": {}}
-    found: Object = json.loads(held.line)
-    return found
-
-
-def _differs(table: ModelRows, row: DifferingRow, ours: Written, theirs: Object) -> bool:
+def _differs(table: ModelRows, pair: _Pair, changes: Sequence[Change]) -> bool:
     """Whether a row differs in what the transform makes of it too."""
-    if not ours.changes:
+    changed = {change.field for change in changes if change.field is not None}
+    if not changes or not set(pair.row.fields) <= changed or pair.theirs is None:
         return True
-    changed = {change.field for change in ours.changes if change.field is not None}
-    if not set(row.fields) <= changed:
-        return True
-    assert ours.line is not None
-    return bool(different_fields(table.model, json.loads(ours.line), theirs, changed))
+    return bool(different_fields(table.model, pair.new, pair.theirs, changed))
