@@ -146,47 +146,32 @@ class KeyResolver:
             if _as_json(found.natural_key()) == _as_json(key):
                 known[key] = found.serializable_value(to)
 
+    def put_in_place(
+        self, group: Group, own: OwnKeys, ready: Callable[[], None]
+    ) -> dict[int, RowProblem]:
+        """Put what the natural keys of a group stand for in their place.
 
-class References:
-    """The natural keys in one chunk's objects, and what they stand for.
-
-    `ready` is called before the database is asked: rows may still be on their way there.
-    """
-
-    def __init__(self, own: OwnKeys, resolver: KeyResolver, ready: Callable[[], None]) -> None:
-        self._own = own
-        self._resolver = resolver
-        self._ready = ready
-
-    def resolve(self, group: Group) -> dict[int, RowProblem]:
-        """Put what the keys stand for in their place; gives the rows whose keys mean nothing."""
+        Gives the rows whose keys mean nothing. `own` are the keys of the chunk's own objects.
+        `ready` is called before the database is asked: rows may still be on their way there.
+        """
         bad: dict[int, RowProblem] = {}
         for position, column in enumerate(group.plan.columns):
-            if column.is_natural(group.cells[position]):
-                self._resolve_column(group, position, bad)
+            values, remote = group.cells[position], column.remote
+            if remote is None or not column.is_natural(values):
+                continue
+            keys = group.natural_keys(position)
+            wanted = set(keys.values())
+            # Own objects may be still to come.
+            found = own.find(remote, column.to, wanted)
+            if rest := wanted - found.keys():
+                ready()
+                known = self.resolve(remote, column.to, rest)
+                found |= {key: known[key] for key in rest if key in known}
+            for row, key in keys.items():
+                values[row] = meaning = found.get(key, MISSING)
+                if meaning is MISSING or meaning is AMBIGUOUS:
+                    bad[row] = _without_meaning(group.objects[row], column, remote, key, meaning)
         return bad
-
-    def _resolve_column(self, group: Group, position: int, bad: dict[int, RowProblem]) -> None:
-        column, values = group.plan.columns[position], group.cells[position]
-        remote = column.remote
-        assert remote is not None
-        keys = group.natural_keys(position)
-        found = self._meanings(remote, column.to, set(keys.values()))
-        for row, key in keys.items():
-            meaning = found.get(key, MISSING)
-            if meaning is MISSING or meaning is AMBIGUOUS:
-                bad[row] = _without_meaning(group.objects[row], column, remote, key, meaning)
-            values[row] = meaning
-
-    def _meanings(self, remote: Model, to: str, keys: set[Key]) -> dict[Key, Any]:
-        """Keys are looked for among the chunk's own objects first: those may be still to come."""
-        own = self._own.find(remote, to, keys)
-        rest = keys - own.keys()
-        if not rest:
-            return own
-        self._ready()
-        known = self._resolver.resolve(remote, to, rest)
-        return {**{key: known[key] for key in rest if key in known}, **own}
 
 
 def keys_of_rows(alias: str, group: Group, rows: Sequence[int]) -> list[Any]:

@@ -30,7 +30,7 @@ from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.ownkeys import OwnKeys, natural_key_in
 from fixturepipe.load.objects.reading import ReadChunk
 from fixturepipe.load.objects.receivers import has_receivers
-from fixturepipe.load.objects.references import KeyResolver, References, keys_of_rows
+from fixturepipe.load.objects.references import KeyResolver, keys_of_rows
 from fixturepipe.load.objects.rejection import ExistingRowError, problem_of
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
 from fixturepipe.load.server.literals import NULL
@@ -97,15 +97,14 @@ class ChunkSaver:
             keep_going=options.keep_going,
             meanwhile=meanwhile,
         )
-        self._references = References(OwnKeys(()), resolver, self._writer.drain)
+        self._own = OwnKeys(())
         self.problems: list[RowProblem] = []
         self.models: dict[str, int] = {}
         self.saved: dict[ModelPlan, dict[str, FixtureObject]] = {}
 
     def save(self, chunk: ReadChunk) -> None:
         """Save the chunk's groups in their order. Raises nothing for a bad object."""
-        own = OwnKeys(chunk.objects)
-        self._references = References(own, self._resolver, self._writer.drain)
+        self._own = OwnKeys(chunk.objects)
         try:
             with self._connection.execute_wrapper(self._writer.in_turn):
                 for group in chunk.groups:
@@ -138,8 +137,7 @@ class ChunkSaver:
 
     def _save_in_bulk(self, group: Group) -> None:
         plan = group.plan
-        bad = self._references.resolve(group)
-        if bad:
+        if bad := self._resolver.put_in_place(group, self._own, self._writer.drain):
             self.problems += bad.values()
             group.leave_out(bad)
         look = self._find_by_natural_key(group) or not self._options.fresh
