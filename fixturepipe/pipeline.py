@@ -23,8 +23,8 @@ from fixturepipe.artifacts.times import StageRecorder
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.config import Project, filled
 from fixturepipe.databases.embedded import EmbeddedServer
-from fixturepipe.databases.endpoints import TARGET, Endpoint, Endpoints
-from fixturepipe.databases.introspection import project_schemas, rows_found
+from fixturepipe.databases.endpoints import Endpoint, Endpoints
+from fixturepipe.databases.introspection import keys_in_target, project_schemas
 from fixturepipe.databases.ledger import remove_ledger
 from fixturepipe.databases.runendpoints import AskPassword, RunEndpoints, record_target
 from fixturepipe.databases.scratch import sweep
@@ -411,7 +411,7 @@ class Pipeline:
         Opens the target at the first call.
         """
         self._endpoints.both()
-        return rows_found(TARGET, label, to, keys)
+        return keys_in_target(label, to, keys)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

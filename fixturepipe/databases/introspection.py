@@ -18,7 +18,7 @@ from fixturepipe.artifacts.manifest import (
 )
 from fixturepipe.artifacts.naturalkeys import NaturalKeys
 from fixturepipe.databases.coverage import Tables
-from fixturepipe.databases.endpoints import connection_to
+from fixturepipe.databases.endpoints import TARGET, connection_to
 from fixturepipe.databases.fields import (
     Field,
     dumped_fields,
@@ -72,19 +72,19 @@ def project_schemas() -> list[ModelSchema]:
     return [schema_of(model) for model in models_of_apps if not model._meta.proxy]
 
 
-def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> list[Any] | None:
-    """Which of these keys the model's table holds, compared exactly; None if there is no table.
+def keys_in_target(label: str, to: str, keys: Sequence[Any]) -> list[Any] | None:
+    """Which of these keys the target's table holds, compared exactly; None if there is no table.
 
     `to` is "pk", a field's name or "natural key", whose keys are tuples. A key that is no
     value of its field is not found.
     """
-    model = apps.get_model(label)
-    if model._meta.db_table not in Tables(connection_to(alias)):
+    model, target = apps.get_model(label), connection_to(TARGET)
+    if model._meta.db_table not in Tables(target):
         return None
     paths = natural_key_paths(model) if to == "natural key" else (to,)
     fields = [field_at(model, path) for path in paths]
-    if to != "natural key" and is_custom(fields[0], connection_to(alias)):
-        return _stored_values(Table(model, connection_to(alias), fields, key=fields), keys)
+    if to != "natural key" and is_custom(fields[0], target):
+        return _stored_values(Table(model, target, fields, key=fields), keys)
     asked = {}
     for key in keys:
         with contextlib.suppress(ValidationError, ValueError, TypeError):
@@ -95,7 +95,7 @@ def rows_found(alias: str, label: str, to: str, keys: Sequence[Any]) -> list[Any
     any_of = models.Q()
     for wanted in asked:
         any_of |= models.Q(**dict(zip(paths, wanted, strict=True)))
-    rows: Any = every_row(model, alias).filter(any_of).values_list(*paths)
+    rows: Any = every_row(model, TARGET).filter(any_of).values_list(*paths)
     return [asked[row] for row in set(rows) if row in asked]
 
 

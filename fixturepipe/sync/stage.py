@@ -16,7 +16,6 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -45,7 +44,7 @@ from fixturepipe.artifacts.syncs import (
 from fixturepipe.databases.endpoints import TARGET, Endpoints, connection_to
 from fixturepipe.databases.fields import key_fields
 from fixturepipe.databases.integrity import UniqueIndexes
-from fixturepipe.databases.introspection import rows_found
+from fixturepipe.databases.introspection import keys_in_target
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.sequences import reset_sequences
 from fixturepipe.dump.current import CurrentSource, current_source, held_rows
@@ -268,10 +267,9 @@ class _Syncing:
         """Cut the upserts into chunks, as the run did; give the counts of orphans, by label."""
         assert self._manifest.arrangement is not None
         options = arrange_options_of(self._manifest.arrangement)
-        in_target = partial(rows_found, TARGET)
         schemas = self._manifest.schemas()
         try:
-            result = arrange(self._directory, schemas, (), options, self._listener, in_target)
+            result = arrange(self._directory, schemas, (), options, self._listener, keys_in_target)
         except DanglingReferenceError as error:
             hint = "Nothing was changed. Correct the source, then repeat `fixturepipe sync`."
             raise DanglingReferenceError(error.message, hint=hint) from error
