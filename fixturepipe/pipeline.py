@@ -288,11 +288,10 @@ class Pipeline:
 
         Raises what the methods of the stages raise.
         """
-        from fixturepipe.check.stage import check, check_tables
+        from fixturepipe.check.stage import check, check_tables, is_asked_for
         from fixturepipe.dump.stage import check_options as check_dump_options
         from fixturepipe.dump.stage import dump
         from fixturepipe.load.stage import (
-            Chosen,
             drop_half_made_tables,
             load,
             prepare_target,
@@ -315,8 +314,14 @@ class Pipeline:
             if not checked.ok:
                 return RunResult(checked)
             record_target(self.directory, self._endpoints.target_name())
-            chosen = Chosen(dump_options.labels, dump_options.exclude)
-            prepare_target(self.directory, endpoints, load_options, self._listener, chosen)
+            chosen = CheckOptions(labels=dump_options.labels, exclude=dump_options.exclude)
+            prepare_target(
+                self.directory,
+                endpoints,
+                load_options,
+                self._listener,
+                lambda model: is_asked_for(model._meta.label_lower, chosen),
+            )
             self._replace_migrated_rows(endpoints, load_options)
             if not checked.saw_tables:
                 checked = check_tables(endpoints, check_options, checked, self._listener, transform)

@@ -141,8 +141,8 @@ def _tables_of_source(
     source = connection_to(SOURCE)
     with endpoints.bound_to_source() as alias:
         covered = coverage(source, alias, target.connection)
-    found = [f for f in left_out(covered.not_covered, source) if _is_asked_for(f.model, options)]
-    chosen = [m for m in covered.models if _is_asked_for(m._meta.label_lower, options)]
+    found = [f for f in left_out(covered.not_covered, source) if is_asked_for(f.model, options)]
+    chosen = [m for m in covered.models if is_asked_for(m._meta.label_lower, options)]
     found += schema.source_columns(chosen, source)
     unreadable = {f.model for f in found if f.id == "FP325"}
     readable = (model for model in chosen if model._meta.label_lower not in unreadable)
@@ -165,7 +165,7 @@ def check_tables(
     source, target = connection_to(SOURCE), TargetServer.registered()
     with endpoints.bound_to_source() as alias:
         covered = coverage(source, alias).models
-    chosen = [m for m in covered if _is_asked_for(m._meta.label_lower, options)]
+    chosen = [m for m in covered if is_asked_for(m._meta.label_lower, options)]
     found = list(_findings_of_tables(chosen, target))
     differing = {f.model for f in found if f.id in ("FP307", "FP316")}
     differing |= {m._meta.label_lower for m in chosen if target.has_more_constraints(m)}
@@ -290,7 +290,7 @@ def _is_reported(finding: Finding, options: CheckOptions) -> bool:
     return only and not _is_among(finding, options.ignore)
 
 
-def _is_asked_for(label: str, options: CheckOptions) -> bool:
+def is_asked_for(label: str, options: CheckOptions) -> bool:
     """Whether the options choose a model or a table, by its label."""
     names = {label, label.partition(".")[0]}
     chosen = not options.labels or any(each.lower() in names for each in options.labels)

@@ -80,19 +80,13 @@ def has_db_default(field: Field) -> bool:
 def stored_fields(model: type[models.Model]) -> tuple[Field, ...]:
     """The table's own columns, the key's first; those that the database computes left out."""
     key = key_fields(model)
-    others = (
-        field
-        for field in model._meta.local_concrete_fields
-        if field not in key and not getattr(field, "generated", False)
-    )
-    return (*key, *others)
+    return (*key, *(field for field in dumped_fields(model) if field not in key))
 
 
 def generated_fields(model: type[models.Model]) -> tuple[Field, ...]:
     """The table's columns that the database computes."""
-    return tuple(
-        field for field in model._meta.local_concrete_fields if getattr(field, "generated", False)
-    )
+    fields = model._meta.local_concrete_fields
+    return tuple(field for field in fields if getattr(field, "generated", False))
 
 
 def dumped_fields(model: type[models.Model]) -> list[Field]:
@@ -101,12 +95,8 @@ def dumped_fields(model: type[models.Model]) -> list[Field]:
     Generated columns are left out, since the target computes them; so are relations over several
     columns, since the columns themselves are there.
     """
-    meta = model._meta
-    return [
-        field
-        for field in meta.local_concrete_fields
-        if field is not meta.pk and not getattr(field, "generated", False)
-    ]
+    left_out = {model._meta.pk, *generated_fields(model)}
+    return [field for field in model._meta.local_concrete_fields if field not in left_out]
 
 
 def root_field(field: Field) -> Field:

@@ -23,6 +23,7 @@ from fixturepipe.databases.fields import (
     Field,
     dumped_fields,
     field_at,
+    generated_fields,
     is_custom,
     without_code,
 )
@@ -49,9 +50,7 @@ def schema_of(model: type[models.Model]) -> ModelSchema:
         natural_primary=meta.label_lower in NATURAL_PRIMARY,
         depends=natural_key_dependencies(model),
         managed=meta.managed,
-        derived=tuple(
-            field.name for field in meta.local_concrete_fields if getattr(field, "generated", False)
-        ),
+        derived=tuple(field.name for field in generated_fields(model)),
         proxies=tuple(
             sorted(
                 other._meta.label_lower

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -84,25 +84,12 @@ def load(
             return _Load(task).run()
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The apps and models that are to be dumped, all without `labels`, less `exclude`."""
-
-    labels: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-
-    def __contains__(self, model: type[models.Model]) -> bool:
-        names = {model._meta.app_label, model._meta.label_lower}
-        wanted, unwanted = ({each.lower() for each in n} for n in (self.labels, self.exclude))
-        return not names & unwanted and (not wanted or bool(names & wanted))
-
-
 def prepare_target(
     directory: RunDirectory,
     endpoints: Endpoints,
     options: LoadOptions,
     listener: Listener,
-    chosen: Chosen = Chosen(),
+    is_chosen: Callable[[type[models.Model]], bool] = lambda _: True,
 ) -> None:
     """Make the target ready for this run: migrate it if it is empty, refuse it if it is another's.
 
@@ -115,7 +102,7 @@ def prepare_target(
     with endpoints.bound_to_target() as alias:
         task = LoadTask(directory, endpoints, alias, manifest, options, listener)
         with _server_errors_described(), loader_lock(task.target.connection):
-            prepare(task, [model for model in covered if model in chosen], before_check=True)
+            prepare(task, list(filter(is_chosen, covered)), before_check=True)
 
 
 def drop_half_made_tables(directory: RunDirectory, endpoints: Endpoints) -> None:

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.endpoints import connection_to
-from fixturepipe.databases.fields import Field, has_composite_key, key_fields
+from fixturepipe.databases.fields import Field, generated_fields, has_composite_key, key_fields
 from fixturepipe.load.objects.columns import MISSING, Column
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
 from fixturepipe.load.server.builtinfields import JSON_NULL
@@ -43,10 +43,11 @@ class ModelPlan:
         self.label = meta.label_lower
         self.table = connection.ops.quote_name(meta.db_table)
         self._connection = connection
+        generated = generated_fields(model)
         self.columns = [
             Column(each, connection, stored=each.name in stored)
             for each in meta.local_concrete_fields
-            if not getattr(each, "generated", False)
+            if each not in generated
         ]
         pk: Any = meta.pk
         self.pk: Field = pk
@@ -56,7 +57,7 @@ class ModelPlan:
         self.names = frozenset(c.field.name for c in self.columns if c.field is not pk)
         # A key that is that of a content type may stand among the fields, as a natural key.
         self.lent = frozenset(c.field.name for c in self.key_columns if c.remote is not None)
-        self.generated = {f.name for f in meta.local_fields if getattr(f, "generated", False)}
+        self.generated = {field.name for field in generated}
         self.lists = {f.name: f for f in meta.many_to_many}
         self._read_as_stored = all(is_read_as_stored(c.field) for c in self.columns)
         self.kept_ids = kept_ids
