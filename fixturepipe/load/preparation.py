@@ -54,8 +54,8 @@ def prepare(
     expected = _expected_migrations(task.endpoints, manifest)
     if not state.migrated:
         _make_tables(task, tables, expected)
-        target.clear_migrated(covered if replaced is None else replaced)
         target.forget()
+        target.clear_migrated(covered if replaced is None else replaced)
     target.require_migrations(expected)
     if state.was_empty and tables.make_unmanaged(covered):
         target.forget()

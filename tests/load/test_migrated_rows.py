@@ -71,3 +71,36 @@ class Report(models.Model):
         project = write_project(tmp_path, target.name, MODELS + report, {"0001_initial": INITIAL})
         project.django("migrate")
         assert "nothing differs" in project.done("run")
+
+
+def test_they_stay_where_rows_that_are_not_moved_refer_to_them(
+    tmp_path: Path, server: Server
+) -> None:
+    use = """
+class Use(models.Model):
+    setting = models.ForeignKey(Setting, models.CASCADE)
+"""
+    second = """
+def fill(apps, editor):
+    alias = editor.connection.alias
+    setting = apps.get_model("shop", "Setting").objects.using(alias).get()
+    apps.get_model("shop", "Use").objects.using(alias).create(setting=setting)
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.CreateModel("Use", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("setting", models.ForeignKey("shop.Setting", models.CASCADE)),
+        ]),
+        migrations.RunPython(fill),
+    ]
+"""
+    with server.database() as target:
+        migrations = {"0001_initial": INITIAL, "0002_use": second}
+        project = write_project(tmp_path, target.name, MODELS + use, migrations)
+        project.django("migrate")
+        project.fill("DELETE FROM shop_use; UPDATE shop_setting SET id = 7")
+        refused = project.run("run", "--exclude", "shop.use")
+        assert refused.returncode == 2
+        assert "shop.Setting: 1 (key 1)" in refused.stderr
+        assert project.execute("SELECT setting_id FROM shop_use") == ((1,),)

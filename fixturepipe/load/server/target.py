@@ -168,24 +168,19 @@ class LoadTarget:
 
     def _needed_by_others(self, chosen: Collection[type[models.Model]]) -> set[type[models.Model]]:
         """Those of the models that rows refer to which are not to be deleted."""
-        needed: set[type[models.Model]] = set()
         # Proxies and unmanaged models can share a table with one of the chosen.
         tables = {model._meta.db_table for model in chosen}
         every = set(apps.get_models(include_auto_created=True))
         every -= set(self._lacking(every))
-        others = {model for model in every if model._meta.db_table not in tables}
+        filled = row_counts(self.connection, {model._meta.db_table for model in every})
+        kept = {model for model in every if model._meta.db_table not in tables}
         while True:
-            found = {
-                remote
-                for model in others
-                if (remotes := _referenced(model) & set(chosen) - needed)
-                and row_counts(self.connection, [model._meta.db_table])
-                for remote in remotes
-            }
-            if not found:
+            referring = (model for model in kept if model._meta.db_table in filled)
+            found = {remote for model in referring for remote in _referenced(model)}
+            needed = found & set(chosen)
+            if needed <= kept:
                 return needed
-            needed |= found
-            others |= found
+            kept |= needed
 
 
 def _referenced(model: type[models.Model]) -> set[Any]:
