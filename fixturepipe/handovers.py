@@ -13,8 +13,10 @@ from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import Unequal, Verification, write_verification
 from fixturepipe.check.options import CheckOptions
 from fixturepipe.databases.endpoints import Endpoint, Endpoints
+from fixturepipe.databases.ledger import remove_ledger
+from fixturepipe.databases.runendpoints import RunEndpoints
 from fixturepipe.databases.scratch import scratch, scratch_server
-from fixturepipe.errors import UsageError
+from fixturepipe.errors import ConfigurationError, UsageError
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.verify.options import VerifyOptions
 
@@ -71,6 +73,23 @@ def keep_verification(
         since=options.since,
     )
     write_verification(directory, verification)
+
+
+def remove_ledgers(endpoints: RunEndpoints, runs: Sequence[str]) -> None:
+    """Take the ledgers of these runs out of the target.
+
+    Raises ConfigurationError if the target cannot be reached.
+    """
+    try:
+        if not endpoints.is_embedded():
+            for run in runs:
+                remove_ledger(endpoints.both(source_needed=False), run)
+    except UsageError as error:
+        raise ConfigurationError(
+            f"The run's ledger in the target cannot be removed: {error.message}",
+            hint="`fixturepipe clean --keep-ledger` removes the files and leaves the ledger in"
+            " the target.",
+        ) from error
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fixturepipe.arrange.keys import ReadKey
 from fixturepipe.arrange.options import ArrangeOptions
 from fixturepipe.artifacts.accounts import read_accounts
 from fixturepipe.artifacts.manifest import read_manifest
@@ -24,18 +23,18 @@ from fixturepipe.check.options import CheckOptions
 from fixturepipe.config import Project, filled
 from fixturepipe.databases.embedded import EmbeddedServer
 from fixturepipe.databases.endpoints import Endpoint, Endpoints
-from fixturepipe.databases.introspection import keys_in_target, project_schemas
-from fixturepipe.databases.ledger import remove_ledger
+from fixturepipe.databases.introspection import project_schemas
 from fixturepipe.databases.runendpoints import AskPassword, RunEndpoints, record_target
 from fixturepipe.databases.scratch import sweep
 from fixturepipe.databases.sqlitefile import readable
 from fixturepipe.dump.options import DumpOptions
-from fixturepipe.errors import ConfigurationError, RunDirectoryError, UsageError
+from fixturepipe.errors import RunDirectoryError
 from fixturepipe.events import Listener, Notice, ignore
 from fixturepipe.fixes.declarations import declared_in
 from fixturepipe.handovers import (
     fresh_database,
     keep_verification,
+    remove_ledgers,
     repair_of,
     require_fixable,
     row_transform,
@@ -161,8 +160,9 @@ class Pipeline:
         require_fixable(self._endpoints.migrated_source(), options.fix)
         endpoints = self._endpoints.loadable()
         transform = row_transform(endpoints, options)
+        options = replace(options, workdir=self.directory.path)
         with readable(endpoints.source):
-            return check(endpoints, self._in_workdir(options), self._listener, transform)
+            return check(endpoints, options, self._listener, transform)
 
     def dump(self, options: DumpOptions = DumpOptions()) -> DumpResult:
         """Write the dumps that do not exist yet, and return what all dumps hold.
@@ -305,7 +305,7 @@ class Pipeline:
             finished = finished_run(self.directory, in_target=True)
             refuse_to_dump_over(finished, self.directory, endpoints, dump_options)
             refuse_to_arrange_over(finished, (), arrange_options)
-            check_options = self._in_workdir(check_options)
+            check_options = replace(check_options, workdir=self.directory.path)
             drop_half_made_tables(self.directory, endpoints)
             transform = row_transform(endpoints, check_options)
             with readable(endpoints.source):
@@ -354,7 +354,7 @@ class Pipeline:
         with self.directory.locked():
             runs = run_ids(self.directory.path)
             if runs and not keep_ledger:
-                self._remove_ledger(runs)
+                remove_ledgers(self._endpoints, runs)
             self.server.stop()
             sweep(self.directory)
             return self.directory.remove()
@@ -370,21 +370,6 @@ class Pipeline:
             partial(fresh_database, self.directory),
         )
 
-    def _remove_ledger(self, runs: Sequence[str]) -> None:
-        try:
-            if not self._endpoints.is_embedded():
-                for run in runs:
-                    remove_ledger(self._endpoints.both(source_needed=False), run)
-        except UsageError as error:
-            raise ConfigurationError(
-                f"The run's ledger in the target cannot be removed: {error.message}",
-                hint="`fixturepipe clean --keep-ledger` removes the files and leaves the ledger in"
-                " the target.",
-            ) from error
-
-    def _in_workdir(self, options: CheckOptions) -> CheckOptions:
-        return replace(options, workdir=self.directory.path)
-
     def _arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
         from fixturepipe.arrange.stage import arrange
 
@@ -399,24 +384,9 @@ class Pipeline:
             files,
             options,
             self._listener,
-            self._in_target,
-            self._key_reader,
+            self._endpoints.keys_in_target,
+            self._endpoints.key_reader,
         )
-
-    def _key_reader(self, label: str, to: str) -> ReadKey | None:
-        """How the project reads a kind of key; sets the project up at the first call."""
-        self._endpoints.set_up()
-        from fixturepipe.databases.keyvalues import key_reader
-
-        return key_reader(label, to)
-
-    def _in_target(self, label: str, to: str, keys: Sequence[Any]) -> list[Any] | None:
-        """Which of these keys the target holds; None if the target is not migrated yet.
-
-        Opens the target at the first call.
-        """
-        self._endpoints.both()
-        return keys_in_target(label, to, keys)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import django
 
@@ -28,6 +29,7 @@ from fixturepipe.databases.endpoints import (
     default_target,
     resolve_endpoint,
 )
+from fixturepipe.databases.introspection import keys_in_target
 from fixturepipe.databases.project import set_up_project
 from fixturepipe.databases.reach import (
     database_described,
@@ -117,6 +119,18 @@ class RunEndpoints:
         assert endpoints.target is not None
         require_server(TARGET, endpoints.target)
         return endpoints
+
+    def keys_in_target(self, label: str, to: str, keys: Sequence[Any]) -> list[Any] | None:
+        """As `introspection.keys_in_target`; opens the target at the first call."""
+        self.both()
+        return keys_in_target(label, to, keys)
+
+    def key_reader(self, label: str, to: str) -> Callable[[Any], Any] | None:
+        """As `keyvalues.key_reader`; sets the project up at the first call."""
+        self.set_up()
+        from fixturepipe.databases.keyvalues import key_reader
+
+        return key_reader(label, to)
 
     def is_embedded(self) -> bool:
         return self.target_name() == EMBEDDED
