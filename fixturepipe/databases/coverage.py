@@ -15,16 +15,14 @@ from typing import Literal
 from django.apps import apps
 from django.core.cache import caches
 from django.core.cache.backends.db import BaseDatabaseCache
-from django.db import models, router
+from django.db import router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import strip_quotes
 from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.artifacts.manifest import NotCovered
-from fixturepipe.databases.fields import Field
+from fixturepipe.databases.fields import Field, Model
 from fixturepipe.databases.queries import rows_of, value_of
-
-Model = type[models.Model]
 
 LEDGER_PREFIX = "fixturepipe_"
 NO_MODEL = "no model has this table"

@@ -14,9 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from django.db.models.expressions import Col, OrderBy
 
-from fixturepipe.databases.fields import Field
-
-Model = type[models.Model]
+from fixturepipe.databases.fields import Field, Model
 
 
 @dataclass(frozen=True)

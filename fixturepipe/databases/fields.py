@@ -56,13 +56,13 @@ def names_of(fields: Iterable[Field]) -> str:
     return ", ".join(field.name for field in fields)
 
 
-def key_fields(model: type[models.Model]) -> tuple[Field, ...]:
+def key_fields(model: Model) -> tuple[Field, ...]:
     """The columns that make up the primary key, in order."""
     # Composite keys came with Django 5.2.
     return tuple(getattr(model._meta, "pk_fields", None) or (model._meta.pk,))
 
 
-def has_composite_key(model: type[models.Model]) -> bool:
+def has_composite_key(model: Model) -> bool:
     """Whether the primary key is a CompositePrimaryKey."""
     return bool(getattr(model._meta, "is_composite_pk", False))
 
@@ -77,19 +77,19 @@ def has_db_default(field: Field) -> bool:
     return getattr(field, "db_default", NOT_PROVIDED) is not NOT_PROVIDED
 
 
-def stored_fields(model: type[models.Model]) -> tuple[Field, ...]:
+def stored_fields(model: Model) -> tuple[Field, ...]:
     """The table's own columns, the key's first; those that the database computes left out."""
     key = key_fields(model)
     return (*key, *(field for field in dumped_fields(model) if field not in key))
 
 
-def generated_fields(model: type[models.Model]) -> tuple[Field, ...]:
+def generated_fields(model: Model) -> tuple[Field, ...]:
     """The table's columns that the database computes."""
     fields = model._meta.local_concrete_fields
     return tuple(field for field in fields if getattr(field, "generated", False))
 
 
-def dumped_fields(model: type[models.Model]) -> list[Field]:
+def dumped_fields(model: Model) -> list[Field]:
     """The fields in an object's "fields": the table's own columns but the key.
 
     Generated columns are left out, since the target computes them; so are relations over several
@@ -106,7 +106,7 @@ def root_field(field: Field) -> Field:
     return field
 
 
-def field_at(model: type[models.Model], path: str) -> Field:
+def field_at(model: Model, path: str) -> Field:
     """The root field of the last name of a lookup path; "pk" is the primary key."""
     *relations, name = path.split(LOOKUP_SEP)
     for relation in relations:

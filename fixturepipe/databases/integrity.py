@@ -14,7 +14,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.catalog import Catalog
-from fixturepipe.databases.fields import Field, key_fields
+from fixturepipe.databases.fields import Field, Model, key_fields
 from fixturepipe.databases.packets import results
 from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tablenames import table_name
@@ -25,7 +25,7 @@ from fixturepipe.findings.finding import EXAMPLES, Example
 ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
 
 
-def constrained_keys(model: type[models.Model]) -> list[ForeignKey]:
+def constrained_keys(model: Model) -> list[ForeignKey]:
     """The foreign keys whose values must exist: all but those with `db_constraint=False`."""
     return [
         field
@@ -95,7 +95,7 @@ def from_orphans(
     )
 
 
-def unique_sets(model: type[models.Model]) -> Iterator[tuple[Field, ...]]:
+def unique_sets(model: Model) -> Iterator[tuple[Field, ...]]:
     """The sets of columns that are unique in every row, the primary key excepted."""
     fields = {field.name: field for field in model._meta.local_concrete_fields}
     sets: list[tuple[str, ...]] = [
@@ -118,7 +118,7 @@ class UniqueIndexes:
         # One query for all tables: Django's introspection takes two for each.
         self._catalog = Catalog(connection) if connection.vendor == "mysql" else None
 
-    def of(self, model: type[models.Model]) -> set[frozenset[str]]:
+    def of(self, model: Model) -> set[frozenset[str]]:
         """The sets of column names of a model's table."""
         table = table_name(model, self._connection)
         if self._catalog is not None:

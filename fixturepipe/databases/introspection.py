@@ -21,6 +21,7 @@ from fixturepipe.databases.coverage import Tables
 from fixturepipe.databases.endpoints import TARGET, connection_to
 from fixturepipe.databases.fields import (
     Field,
+    Model,
     dumped_fields,
     field_at,
     generated_fields,
@@ -35,7 +36,7 @@ from fixturepipe.databases.tables import Table
 NATURAL_PRIMARY = ("contenttypes.contenttype", "auth.permission")
 
 
-def schema_of(model: type[models.Model]) -> ModelSchema:
+def schema_of(model: Model) -> ModelSchema:
     """What `arrange` and `inspect` need to know of a model."""
     meta = model._meta
     assert meta.pk is not None
@@ -110,7 +111,7 @@ def _stored_values(table: Table, keys: Sequence[Any]) -> list[Any]:
     return [key for raw, key in asked.items() if raw in found]
 
 
-def _references(model: type[models.Model]) -> Iterable[Reference]:
+def _references(model: Model) -> Iterable[Reference]:
     meta = model._meta
     for field in meta.local_concrete_fields:
         if not isinstance(field, models.ForeignKey):
@@ -147,7 +148,7 @@ def _field_of_owner(target: Field) -> Field | None:
     return None
 
 
-def _many_to_many(model: type[models.Model]) -> Iterable[ManyToMany]:
+def _many_to_many(model: Model) -> Iterable[ManyToMany]:
     for field in model._meta.local_many_to_many:
         remote = field.remote_field
         through = remote.through

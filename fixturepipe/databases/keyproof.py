@@ -16,18 +16,16 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import LOOKUP_SEP
 
-from fixturepipe.databases.fields import INTEGERS, Field, field_at, is_custom
+from fixturepipe.databases.fields import INTEGERS, Field, Model, field_at, is_custom
 from fixturepipe.databases.jsontext import json_of_value
 from fixturepipe.databases.plainquery import PlainQuery, every_row
 from fixturepipe.databases.queries import rows_of
-
-Model: TypeAlias = type[models.Model]
 
 LOOKED_UP = 1_000
 

@@ -27,6 +27,7 @@ from django.db import IntegrityError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import TARGET, Endpoints
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.packets import Rows, outcomes, results
 from fixturepipe.databases.queries import executed
 from fixturepipe.errors import ConfigurationError
@@ -37,7 +38,7 @@ _NO_SUCH_TABLE = 1146
 
 
 @functools.cache
-def _tables() -> tuple[type[models.Model], type[models.Model]]:
+def _tables() -> tuple[Model, Model]:
     """The models of the two tables, made once Django has its settings."""
     registry = Apps()
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import models
 from django.db.models.base import ModelState
+
+from fixturepipe.databases.fields import Model
 
 
 class _Marker:
@@ -38,14 +39,14 @@ class _ComputedKeyError(Exception):
     pass
 
 
-def has_natural_key(model: type[models.Model]) -> bool:
+def has_natural_key(model: Model) -> bool:
     """Whether dumpdata and loaddata would use a natural key for references to the model."""
     return hasattr(model, "natural_key") and hasattr(
         model._meta.default_manager, "get_by_natural_key"
     )
 
 
-def natural_key_paths(model: type[models.Model]) -> tuple[str, ...]:
+def natural_key_paths(model: Model) -> tuple[str, ...]:
     """The natural key's fields as look-up paths, in order; empty if it has none or computes it."""
     if not has_natural_key(model):
         return ()
@@ -56,7 +57,7 @@ def natural_key_paths(model: type[models.Model]) -> tuple[str, ...]:
         return ()
 
 
-def natural_key_dependencies(model: type[models.Model]) -> tuple[str, ...]:
+def natural_key_dependencies(model: Model) -> tuple[str, ...]:
     """The labels that `natural_key.dependencies` names, in lower case."""
     named = getattr(getattr(model, "natural_key", None), "dependencies", ())
     return tuple(str(label).lower() for label in named)
@@ -68,7 +69,7 @@ def _path_of(part: object) -> str:
     return part.path
 
 
-def _marked(model: type[models.Model], prefix: str, depth: int) -> Any:
+def _marked(model: Model, prefix: str, depth: int) -> Any:
     """An object of the model, made without its constructor, with a marker in each field."""
     marked = model.__new__(model)
     marked.__dict__["_state"] = state = ModelState()

@@ -14,7 +14,7 @@ from django.db.models import sql
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import Col
 
-from fixturepipe.databases.fields import Field, has_own_sql
+from fixturepipe.databases.fields import Field, Model, has_own_sql
 
 
 class _StoredCol(Col):
@@ -35,7 +35,7 @@ def _as_stored(column: Col) -> Col:
 class PlainQuery:
     """Columns of a model and of the models it refers to, in the order of selection."""
 
-    def __init__(self, model: type[models.Model], connection: BaseDatabaseWrapper) -> None:
+    def __init__(self, model: Model, connection: BaseDatabaseWrapper) -> None:
         self.model = model
         self.connection = connection
         self._base = model._meta.db_table
@@ -88,7 +88,7 @@ class PlainQuery:
         return f"({text})", tuple(parameters)
 
 
-def every_row(model: type[models.Model], alias: str) -> models.QuerySet[Any]:
+def every_row(model: Model, alias: str) -> models.QuerySet[Any]:
     """The model's rows past its managers and in no order, so that no row is hidden."""
     rows: models.QuerySet[Any] = models.QuerySet(model, using=alias)
     return rows.order_by()

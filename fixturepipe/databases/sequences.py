@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.core.management.color import no_style
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import strip_quotes
 
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.packets import results
 from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tablenames import folded
@@ -30,9 +30,7 @@ class SequenceReset:
     after: int
 
 
-def highest_keys(
-    connection: BaseDatabaseWrapper, tables: Iterable[type[models.Model]]
-) -> dict[str, int]:
+def highest_keys(connection: BaseDatabaseWrapper, tables: Iterable[Model]) -> dict[str, int]:
     """The highest key that each model's table has allocated, where the database remembers it."""
     columns = {model._meta.db_table: model._meta.pk.column for model in tables}
     if connection.vendor == "postgresql":
@@ -68,7 +66,7 @@ def next_keys(connection: BaseDatabaseWrapper) -> dict[str, int]:
 
 def reset_sequences(
     connection: BaseDatabaseWrapper,
-    tables: Sequence[type[models.Model]],
+    tables: Sequence[Model],
     highest: Mapping[str, int],
 ) -> list[SequenceReset]:
     """Raise the next key of each table above every key that its source allocated.

@@ -13,12 +13,18 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import sql
 from MySQLdb.constants import FIELD_TYPE
 
-from fixturepipe.databases.fields import Field, has_own_sql, is_integer, key_fields, stored_fields
+from fixturepipe.databases.fields import (
+    Field,
+    Model,
+    has_own_sql,
+    is_integer,
+    key_fields,
+    stored_fields,
+)
 from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.pages import (
     FIRST_WIDE_ROWS,
@@ -71,7 +77,7 @@ class Table:
 
     def __init__(
         self,
-        model: type[models.Model],
+        model: Model,
         connection: BaseDatabaseWrapper,
         fields: Sequence[Field] | None = None,
         *,

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from fixturepipe.databases.fields import Model
 
 _NAME = r"`((?:[^`]|``)+)`"
 _CREATE = re.compile(rf"CREATE (?:TEMPORARY )?TABLE {_NAME} \(", re.DOTALL)
@@ -159,9 +160,7 @@ class TableStatements:
     others: tuple[str, ...]
 
 
-def table_statements(
-    model: type[models.Model], connection: BaseDatabaseWrapper
-) -> TableStatements | None:
+def table_statements(model: Model, connection: BaseDatabaseWrapper) -> TableStatements | None:
     """The statements with which Django makes a model's table and no other; None if it has another
     form than all that is known here.
 

@@ -13,10 +13,11 @@ from contextlib import closing
 from itertools import islice
 
 from django.apps import apps
-from django.db import models, transaction
+from django.db import transaction
 
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.databases.endpoints import connection_to
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.ledger import Entry
 from fixturepipe.databases.packets import in_batches, row_counts
 from fixturepipe.databases.plainquery import every_row
@@ -26,8 +27,6 @@ from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.rows import FixtureObject
 from fixturepipe.load.server.target import own_rows_matter
 from fixturepipe.load.task import LoadTask
-
-Model = type[models.Model]
 
 _BATCH = 1_000
 _NAMED_KEYS = 5

@@ -16,7 +16,7 @@ from django.db import models, transaction
 from fixturepipe.artifacts.manifest import open_run
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.endpoints import Endpoint, Endpoints, connection_to
-from fixturepipe.databases.fields import key_fields, root_field, stored_fields
+from fixturepipe.databases.fields import Model, key_fields, root_field, stored_fields
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.migrations import MigrationKey
 from fixturepipe.databases.packets import row_counts
@@ -30,7 +30,6 @@ from fixturepipe.load.server.lock import loader_lock
 from fixturepipe.load.server.tablemaker import TableMaker
 from fixturepipe.load.task import LoadTask
 
-Model = type[models.Model]
 RowsByModel = Mapping[Model, set[Row]]
 FreshDatabase = Callable[[], AbstractContextManager[Endpoint]]
 

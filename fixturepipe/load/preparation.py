@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from django.apps import apps
-from django.db import models
 
 from fixturepipe.artifacts.manifest import (
     Manifest,
@@ -15,6 +14,7 @@ from fixturepipe.artifacts.manifest import (
 )
 from fixturepipe.databases.coverage import coverage, models_of_virtual_tables
 from fixturepipe.databases.endpoints import SOURCE, Endpoints, connection_to
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.ledger import RunState, refuse_other_runs
 from fixturepipe.databases.migrations import MigrationKey, applied_migrations
 from fixturepipe.errors import ConfigurationError
@@ -28,8 +28,8 @@ _SHOWN = 20
 
 def prepare(
     task: LoadTask,
-    covered: Sequence[type[models.Model]],
-    replaced: Sequence[type[models.Model]] | None = None,
+    covered: Sequence[Model],
+    replaced: Sequence[Model] | None = None,
     *,
     before_check: bool = False,
 ) -> RunState:
@@ -105,7 +105,7 @@ def _described(change: SchemaChange) -> str:
             return f"{where}: the column has the type of the key that it refers to"
 
 
-def models_of_source(endpoints: Endpoints) -> list[type[models.Model]]:
+def models_of_source(endpoints: Endpoints) -> list[Model]:
     """The models that a dump of the source will hold."""
     with endpoints.bound_to_source() as alias:
         return coverage(connection_to(alias), alias).models
@@ -119,7 +119,7 @@ def _expected_migrations(endpoints: Endpoints, manifest: Manifest) -> list[Migra
     return [(app, name) for app, name in manifest.migrations]
 
 
-def models_of(schemas: Iterable[ModelSchema]) -> Iterator[type[models.Model]]:
+def models_of(schemas: Iterable[ModelSchema]) -> Iterator[Model]:
     """The models of the project. Raises ConfigurationError for one that it does not have."""
     for schema in schemas:
         try:

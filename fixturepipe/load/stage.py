@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from django.apps import apps
 from django.db import Error as DatabaseError
-from django.db import models, transaction
+from django.db import transaction
 
 from fixturepipe.artifacts.manifest import Chunk, Manifest, ModelSchema, open_run, read_manifest
 from fixturepipe.artifacts.ownership import run_in
@@ -17,6 +17,7 @@ from fixturepipe.artifacts.ranges import format_ranges
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import forget_verification
 from fixturepipe.databases.endpoints import Endpoints
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.ledger import RunState
 from fixturepipe.databases.mysql import further_connections, round_trip
 from fixturepipe.databases.sequences import SequenceReset, reset_sequences
@@ -89,7 +90,7 @@ def prepare_target(
     endpoints: Endpoints,
     options: LoadOptions,
     listener: Listener,
-    is_chosen: Callable[[type[models.Model]], bool] = lambda _: True,
+    is_chosen: Callable[[Model], bool] = lambda _: True,
 ) -> None:
     """Make the target ready for this run: migrate it if it is empty, refuse it if it is another's.
 
@@ -275,7 +276,7 @@ def _dumped_schemas(manifest: Manifest) -> list[ModelSchema]:
     return [schema for schema in manifest.schema if schema.label not in left_out]
 
 
-def _model(label: str) -> type[models.Model] | None:
+def _model(label: str) -> Model | None:
     try:
         return apps.get_model(label)
     except LookupError:

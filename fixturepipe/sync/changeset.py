@@ -16,13 +16,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from django.db import models
-
 from fixturepipe.artifacts.changes import Change
 from fixturepipe.artifacts.manifest import Dump
 from fixturepipe.artifacts.records import FixtureWriter, fixture_writer, key_text
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 from fixturepipe.artifacts.syncs import DELETES, LoadedObject
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.tables import Key
 from fixturepipe.dump.keyedrows import KeyedRows, Written
@@ -41,7 +40,7 @@ _NAMED = 20
 class ModelRows:
     """One model at both endpoints. `is_replaced`: rows that change are deleted and inserted."""
 
-    model: type[models.Model]
+    model: Model
     ours: KeyedRows
     theirs: KeyedRows
     is_replaced: bool

@@ -22,12 +22,11 @@ from django.db import models
 from fixturepipe.artifacts.records import key_text
 from fixturepipe.artifacts.syncs import LoadedObject, LoadedObjects
 from fixturepipe.databases.endpoints import TARGET, connection_to
-from fixturepipe.databases.fields import has_built_in_column, root_field
+from fixturepipe.databases.fields import Model, has_built_in_column, root_field
 from fixturepipe.databases.introspection import NATURAL_KEYS
 from fixturepipe.databases.naturalkeys import natural_key_paths
 from fixturepipe.databases.values import same_as_stored
 
-Model = type[models.Model]
 Object = Mapping[str, Any]
 # A model's label, and up to which layer of what was loaded.
 _Layer = tuple[str, int]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from django.apps import apps
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.integrity import ForeignKey, constrained_keys, orphan_rows
 from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.tablenames import table_name
@@ -16,7 +16,6 @@ from fixturepipe.errors import LoadError
 from fixturepipe.sync.differences import DifferingRows
 from fixturepipe.wording import in_lines
 
-Model = type[models.Model]
 _NAMED = 20
 
 

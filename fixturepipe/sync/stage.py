@@ -42,7 +42,7 @@ from fixturepipe.artifacts.syncs import (
     write_sync,
 )
 from fixturepipe.databases.endpoints import TARGET, Endpoints, connection_to
-from fixturepipe.databases.fields import key_fields
+from fixturepipe.databases.fields import Model, key_fields
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.introspection import keys_in_target
 from fixturepipe.databases.ledger import Ledger
@@ -363,7 +363,7 @@ class _Syncing:
         )
 
 
-def _has_unique_columns(model: type[models.Model], indexes: UniqueIndexes) -> bool:
+def _has_unique_columns(model: Model, indexes: UniqueIndexes) -> bool:
     """Whether rows of the target can be in each other's way by more than their keys."""
     key = frozenset(field.column for field in key_fields(model))
     constraints = model._meta.constraints

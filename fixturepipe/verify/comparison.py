@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol
 
-from django.db import models
-
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Key
 
 Kind = Literal["value", "missing", "extra"]
@@ -134,8 +133,8 @@ class Sink(Protocol):
 class RowChanges(Protocol):
     """What has changed in the source since the target was equal to it. Keys are raw."""
 
-    def changed(self, model: type[models.Model]) -> Iterator[list[Key]]:
+    def changed(self, model: Model) -> Iterator[list[Key]]:
         """Yield the keys of rows that are new or have other values."""
 
-    def gone(self, model: type[models.Model]) -> Iterator[list[Key]]:
+    def gone(self, model: Model) -> Iterator[list[Key]]:
         """Yield the keys of rows that the source has no more."""

@@ -22,6 +22,7 @@ from fixturepipe.artifacts.records import key_text
 from fixturepipe.databases.endpoints import SOURCE, TARGET, connection_to
 from fixturepipe.databases.fields import (
     Field,
+    Model,
     generated_fields,
     key_fields,
     root_field,
@@ -65,7 +66,7 @@ class ModelPair:
 
     def __init__(
         self,
-        model: type[models.Model],
+        model: Model,
         natural: NaturalRows,
         accounts: Accounts | None = None,
         limit: int = 20,
@@ -325,13 +326,13 @@ class ModelPair:
         return [row for row, key in zip(theirs, keys, strict=True) if key not in found]
 
 
-def linking_keys(model: type[models.Model]) -> tuple[Field, ...]:
+def linking_keys(model: Model) -> tuple[Field, ...]:
     """The two foreign keys of an automatic many-to-many table."""
     keys = [f for f in model._meta.local_concrete_fields if isinstance(f, models.ForeignKey)]
     return tuple(keys)
 
 
-def _is_all_built_in(model: type[models.Model]) -> bool:
+def _is_all_built_in(model: Model) -> bool:
     """Whether every column has the type that Django gives a field of its kind."""
     roots: list[Any] = [root_field(field) for field in stored_fields(model)]
     roots += [getattr(field, "output_field", field) for field in generated_fields(model)]

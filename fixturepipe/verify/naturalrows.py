@@ -12,11 +12,10 @@ from itertools import repeat
 from typing import Any
 
 from django.apps import apps
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.endpoints import SOURCE, TARGET, connection_to
-from fixturepipe.databases.fields import Field, root_field
+from fixturepipe.databases.fields import Field, Model, root_field
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.naturalkeys import natural_key_paths
 from fixturepipe.databases.plainquery import every_row
@@ -92,7 +91,7 @@ class NaturalRows:
         self._as_text[label] = {str(pk): str(other) for pk, other in known.items()}
 
 
-def generic_keys(model: type[models.Model], fields: Sequence[Field]) -> tuple[GenericKey, ...]:
+def generic_keys(model: Model, fields: Sequence[Field]) -> tuple[GenericKey, ...]:
     """The model's own generic foreign keys, by the positions of their columns in `fields`."""
     positions = {field.name: position for position, field in enumerate(fields)}
     return tuple(

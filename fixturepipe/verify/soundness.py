@@ -11,7 +11,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.catalog import Catalog
-from fixturepipe.databases.fields import key_fields
+from fixturepipe.databases.fields import Model, key_fields
 from fixturepipe.databases.integrity import (
     UniqueIndexes,
     constrained_keys,
@@ -26,7 +26,7 @@ from fixturepipe.findings.rules import RULES
 
 
 def dangling_references(
-    covered: Iterable[type[models.Model]], connection: BaseDatabaseWrapper
+    covered: Iterable[Model], connection: BaseDatabaseWrapper
 ) -> Iterator[Finding]:
     """FP501 for each foreign key of the target that has dangling references."""
     keys = [(model, field) for model in covered for field in constrained_keys(model)]
@@ -37,7 +37,7 @@ def dangling_references(
 
 
 def missing_foreign_keys(
-    covered: Iterable[type[models.Model]], connection: BaseDatabaseWrapper
+    covered: Iterable[Model], connection: BaseDatabaseWrapper
 ) -> Iterator[Finding]:
     """FP505 for each foreign key of the models that the target's tables lack."""
     if connection.vendor != "mysql":
@@ -53,7 +53,7 @@ def missing_foreign_keys(
 
 
 def missing_uniqueness(
-    model: type[models.Model],
+    model: Model,
     connection: BaseDatabaseWrapper,
     indexes: UniqueIndexes,
     unguarded: Callable[[], Collection[tuple[str, tuple[str, ...]]]],
@@ -77,7 +77,7 @@ def missing_uniqueness(
 
 
 def reused_keys(
-    covered: Iterable[type[models.Model]],
+    covered: Iterable[Model],
     connection: BaseDatabaseWrapper,
     highest: Mapping[str, int],
     level: Level,

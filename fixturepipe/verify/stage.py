@@ -21,14 +21,13 @@ from itertools import pairwise
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
 from django.utils import timezone
 
 from fixturepipe.artifacts.accounts import Accounts
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.coverage import coverage
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to
-from fixturepipe.databases.fields import key_fields, root_field
+from fixturepipe.databases.fields import Model, key_fields, root_field
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.leftout import left_out
@@ -55,8 +54,6 @@ from fixturepipe.verify.modelpair import ModelPair
 from fixturepipe.verify.naturalrows import NaturalRows
 from fixturepipe.verify.options import VerifyOptions
 from fixturepipe.wording import counted, listed
-
-Model = type[models.Model]
 
 _ROW_HINT = "Name a row as in --row shop.order:17; a key of several columns is a JSON list."
 

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import NOT_PROVIDED
 
-from fixturepipe.databases.fields import Field, has_db_default
+from fixturepipe.databases.fields import Field, Model, has_db_default
 from fixturepipe.load.server.converters import (
     converter_for,
     general_converter,
@@ -50,7 +50,7 @@ class Column:
         make = stored_converter if stored else converter_for
         self.convert = make(field, connection)
         self.quick = stored or is_quick(field)
-        self.remote: type[models.Model] | None = None
+        self.remote: Model | None = None
         self.to = ""
         if isinstance(field, models.ForeignKey):
             self.remote, self.to = field.remote_field.model, field.target_field.attname

@@ -13,13 +13,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.endpoints import connection_to
-from fixturepipe.databases.fields import Field, generated_fields, has_composite_key, key_fields
+from fixturepipe.databases.fields import (
+    Field,
+    Model,
+    generated_fields,
+    has_composite_key,
+    key_fields,
+)
 from fixturepipe.load.objects.columns import MISSING, Column
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem, Rows
 from fixturepipe.load.server.builtinfields import JSON_NULL
 from fixturepipe.load.server.converters import is_read_as_stored
-
-Model = type[models.Model]
 
 
 class ModelPlan:

@@ -6,12 +6,10 @@ import functools
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from django.db import models
-
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.introspection import NATURAL_KEYS
 from fixturepipe.databases.naturalkeys import natural_key_paths
 
-Model = type[models.Model]
 Key = tuple[Any, ...]
 
 FixtureObject = dict[str, Any]

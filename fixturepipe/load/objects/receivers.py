@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
-from django.db import models
 from django.db.models.signals import post_save, pre_save
 
+from fixturepipe.databases.fields import Model
 
-def has_receivers(model: type[models.Model]) -> bool:
+
+def has_receivers(model: Model) -> bool:
     """Whether the project has receivers for saves of the model's objects."""
     return not model._meta.auto_created and _has_receivers(model)
 

@@ -26,7 +26,7 @@ from django.core.serializers.python import Deserializer
 from django.db import models
 
 from fixturepipe.databases.endpoints import connection_to
-from fixturepipe.databases.fields import field_at
+from fixturepipe.databases.fields import Model, field_at
 from fixturepipe.databases.naturalkeys import has_natural_key
 from fixturepipe.databases.packets import in_batches
 from fixturepipe.databases.plainquery import every_row
@@ -37,8 +37,6 @@ from fixturepipe.load.objects.modelplan import ModelPlan
 from fixturepipe.load.objects.ownkeys import Key, OwnKeys, key_paths
 from fixturepipe.load.objects.rows import FixtureObject, RowProblem
 from fixturepipe.load.server.converters import converter_for, is_quick
-
-Model = type[models.Model]
 
 _BATCH = 1_000
 # A fixture of computed keys that are all different must not fill the memory.

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.catalog import Catalog, Constraint
 from fixturepipe.databases.endpoints import connection_to
-from fixturepipe.databases.fields import key_fields
+from fixturepipe.databases.fields import Model, key_fields
 from fixturepipe.databases.integrity import from_orphans
 from fixturepipe.databases.packets import results
 from fixturepipe.databases.queries import rows_of
@@ -26,18 +25,16 @@ _NAMED = 20
 _TOGETHER = 6
 
 
-def require_no_dangling_rows(
-    alias: str, covered: Iterable[type[models.Model]], connections: int = 1
-) -> None:
+def require_no_dangling_rows(alias: str, covered: Iterable[Model], connections: int = 1) -> None:
     """Check whole tables, automatic many-to-many tables too. Raises LoadError with the rows.
 
     More than one of `connections` are new ones, which see what is committed.
     """
 
-    def described(some: Sequence[tuple[type[models.Model], Constraint]]) -> list[str]:
+    def described(some: Sequence[tuple[Model, Constraint]]) -> list[str]:
         return list(_dangling_rows(connection_to(alias), some))
 
-    def constraints() -> list[tuple[type[models.Model], Constraint]]:
+    def constraints() -> list[tuple[Model, Constraint]]:
         found = Catalog(connection_to(alias)).foreign_keys
         return [(m, each) for m in covered for each in found.get(m._meta.db_table.lower(), ())]
 
@@ -58,7 +55,7 @@ def require_no_dangling_rows(
 
 
 def _dangling_rows(
-    connection: BaseDatabaseWrapper, constraints: Sequence[tuple[type[models.Model], Constraint]]
+    connection: BaseDatabaseWrapper, constraints: Sequence[tuple[Model, Constraint]]
 ) -> Iterator[str]:
     """In words, the first rows that refer to no row, for each constraint of a model."""
     quote = connection.ops.quote_name

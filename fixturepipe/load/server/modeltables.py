@@ -13,12 +13,13 @@ from collections.abc import Container, Iterable
 
 from django.apps import apps
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
-from django.db import migrations, models, router
+from django.db import migrations, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.migrations import MigrationKey, database_operations, sql_statements
 from fixturepipe.events import Listener, StageAdvanced, StageStarted, ignore
 
@@ -34,7 +35,7 @@ _QUOTES = '`"[]'
 def create_model_tables(
     connection: BaseDatabaseWrapper,
     recorded: Iterable[MigrationKey],
-    left_out: Container[type[models.Model]] = (),
+    left_out: Container[Model] = (),
     listener: Listener = ignore,
 ) -> None:
     """Create the table of every managed model, then record the source's migrations as applied.
@@ -58,7 +59,7 @@ def create_model_tables(
     emit_post_migrate_signal(0, False, alias)
 
 
-def models_to_create(alias: str) -> list[type[models.Model]]:
+def models_to_create(alias: str) -> list[Model]:
     """The models whose tables Django manages in this database; automatic through tables follow."""
     return [
         model

@@ -11,9 +11,9 @@ import re
 from contextlib import suppress
 
 from django.db import Error as DatabaseError
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.queries import rows_of
 
 # Nothing is wrong with the data: the same statements may succeed a little later.
@@ -171,7 +171,7 @@ def blocker_of(error: Exception, connection: BaseDatabaseWrapper) -> str:
 
 
 def columns_in_error(
-    error: BaseException, model: type[models.Model], connection: BaseDatabaseWrapper
+    error: BaseException, model: Model, connection: BaseDatabaseWrapper
 ) -> tuple[str, ...]:
     """The columns of the model's table that an error speaks of; empty where it does not say."""
     words = str(error.args[1]) if len(error.args) > 1 else str(error)
@@ -197,7 +197,7 @@ def _first_group(words: str) -> str | None:
     return None
 
 
-def _columns_of(name: str, model: type[models.Model], connection: BaseDatabaseWrapper) -> list[str]:
+def _columns_of(name: str, model: Model, connection: BaseDatabaseWrapper) -> list[str]:
     with connection.cursor() as cursor:
         constraints = connection.introspection.get_constraints(cursor, model._meta.db_table)
     if name == "PRIMARY":

@@ -15,7 +15,6 @@ from typing import Any, Literal
 from django.apps import apps
 from django.core.management import call_command, get_commands, load_command_class
 from django.db import Error as DatabaseError
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
@@ -23,6 +22,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from fixturepipe.artifacts.manifest import SchemaChange
 from fixturepipe.databases.coverage import LEDGER_PREFIX
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.ledger import Ledger
 from fixturepipe.databases.migrations import MigrationKey, pending_migrations
 from fixturepipe.databases.packets import row_counts
@@ -99,7 +99,7 @@ class TableMaker:
         schema: Schema,
         recorded: Iterable[MigrationKey],
         ledger: Ledger,
-        left_out: Container[type[models.Model]] = (),
+        left_out: Container[Model] = (),
     ) -> list[SchemaChange]:
         """Make all tables that Django manages; `recorded` are the migrations of the source.
 
@@ -125,7 +125,7 @@ class TableMaker:
         self._listener(StageFinished("migrate", 0, time.monotonic() - started))
         return changes
 
-    def make_unmanaged(self, covered: Iterable[type[models.Model]]) -> bool:
+    def make_unmanaged(self, covered: Iterable[Model]) -> bool:
         """Make the tables of covered models that no migration makes; False if none is lacking."""
         there = {name.lower() for name in tables_of(self._connection)}
         unmanaged = [

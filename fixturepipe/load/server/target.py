@@ -13,12 +13,13 @@ from typing import Any
 
 from django.apps import apps
 from django.db import Error as DatabaseError
-from django.db import models, transaction
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.catalog import Catalog
 from fixturepipe.databases.coverage import LEDGER_PREFIX
 from fixturepipe.databases.endpoints import Endpoints, clear_row_caches, connection_to
+from fixturepipe.databases.fields import Model
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.ledger import CHUNKS, RUNS, Contents, Ledger, RunState
 from fixturepipe.databases.migrations import (
@@ -111,7 +112,7 @@ class LoadTarget:
             hint="Migrate both to the same state, or use an empty database as the target.",
         )
 
-    def require_tables(self, covered: Iterable[type[models.Model]]) -> None:
+    def require_tables(self, covered: Iterable[Model]) -> None:
         """Every covered model has a table."""
         lacking = self._lacking(covered)
         if not lacking:
@@ -122,11 +123,11 @@ class LoadTarget:
             hint="Create these tables, or leave the models out with `fixturepipe dump --exclude`.",
         )
 
-    def _lacking(self, covered: Iterable[type[models.Model]]) -> list[type[models.Model]]:
+    def _lacking(self, covered: Iterable[Model]) -> list[Model]:
         tables = {name.lower() for name in self.tables}
         return [model for model in covered if model._meta.db_table.lower() not in tables]
 
-    def require_transactional(self, covered: Iterable[type[models.Model]]) -> None:
+    def require_transactional(self, covered: Iterable[Model]) -> None:
         """Rows and ledger commit together, which MyISAM, Aria and the like cannot."""
         tables = self.sight.catalog.tables
         found = (tables.get(model._meta.db_table.lower()) for model in covered)
@@ -138,7 +139,7 @@ class LoadTarget:
                 hint="Change each of them: ALTER TABLE name ENGINE=InnoDB.",
             )
 
-    def clear_migrated(self, covered: Iterable[type[models.Model]]) -> None:
+    def clear_migrated(self, covered: Iterable[Model]) -> None:
         """Delete what the run's own `migrate` wrote into the tables of covered models.
 
         The ledger says in the same transaction that it is done: rows that appear later are
@@ -153,20 +154,20 @@ class LoadTarget:
             self.ledger.mark_migrated()
         clear_row_caches()
 
-    def delete_rows(self, chosen: Iterable[type[models.Model]]) -> None:
+    def delete_rows(self, chosen: Iterable[Model]) -> None:
         """Delete all rows of these models."""
         quote = self.connection.ops.quote_name
         with self.connection.constraint_checks_disabled():
             tables = [quote(model._meta.db_table) for model in chosen]
             results(self.connection, [f"DELETE FROM {table}" for table in tables])
 
-    def delete_where(self, model: type[models.Model], condition: str) -> None:
+    def delete_where(self, model: Model, condition: str) -> None:
         """Delete the rows of one model that meet a condition (SQL, without parameters)."""
         table = self.connection.ops.quote_name(model._meta.db_table)
         with self.connection.constraint_checks_disabled(), self.connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {table} WHERE {condition}")
 
-    def _needed_by_others(self, chosen: Collection[type[models.Model]]) -> set[type[models.Model]]:
+    def _needed_by_others(self, chosen: Collection[Model]) -> set[Model]:
         """Those of the models that rows refer to which are not to be deleted."""
         # Proxies and unmanaged models can share a table with one of the chosen.
         tables = {model._meta.db_table for model in chosen}
@@ -183,7 +184,7 @@ class LoadTarget:
             kept |= needed
 
 
-def _referenced(model: type[models.Model]) -> set[Any]:
+def _referenced(model: Model) -> set[Any]:
     return {
         field.related_model._meta.concrete_model
         for field in model._meta.concrete_fields
@@ -191,6 +192,6 @@ def _referenced(model: type[models.Model]) -> set[Any]:
     }
 
 
-def own_rows_matter(model: type[models.Model]) -> bool:
+def own_rows_matter(model: Model) -> bool:
     """Content types and permissions are every target's own, and are matched, not replaced."""
     return model._meta.label_lower not in NATURAL_PRIMARY
