@@ -24,7 +24,7 @@ from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.databases.tablesql import CreateTable, UnwritableTableError, table_statements
 from fixturepipe.databases.values import Column, Reader, shown_row
-from fixturepipe.findings.finding import Example, Finding, collected
+from fixturepipe.findings.finding import Example, Finding, RowCollector, collected
 from fixturepipe.findings.rules import RULES
 
 _FIRING = ("INSERT", "UPDATE")
@@ -74,8 +74,7 @@ class _Trial:
             for field in (*self._stored, *self._generated)
         }
         self._refuses = False
-        self._counts = dict.fromkeys(self._generated, 0)
-        self._examples: dict[Field, list[Example]] = {field: [] for field in self._generated}
+        self._differing = {field: RowCollector() for field in self._generated}
 
     def findings(self) -> Iterator[Finding]:
         """FP331 and FP335 for each column; nothing if the target refuses the table."""
@@ -95,11 +94,10 @@ class _Trial:
                 self._compare(page)
         finally:
             executed(self._target, f"DROP TEMPORARY TABLE `{create.table}`")
-        for field, count in self._counts.items():
-            if count:
-                label = self._model._meta.label_lower
-                examples = self._examples[field]
-                yield RULES["FP331"].finding(label, field.name, count, examples)
+        label = self._model._meta.label_lower
+        for field, differing in self._differing.items():
+            if differing:
+                yield RULES["FP331"].finding(label, field.name, len(differing), differing.rows())
         if self._refuses:
             for field in self._generated:
                 yield from self._refused(field, create)
@@ -145,10 +143,9 @@ class _Trial:
         column = self._columns[field]
         if not column.differing([ours], [theirs]):
             return
-        self._counts[field] += 1
         here, there = column.both(ours, theirs)
         key = "|".join(str(part) for part in row[: len(self._source_rows.key)])
-        self._examples[field].append(Example(key, f"{here!r} -> {there!r}"))
+        self._differing[field].add(Example(key, f"{here!r} -> {there!r}"))
 
     def _insert(self, rows: list[list[Any]]) -> list[int]:
         """Insert rows; gives the positions of those that the target refuses."""
