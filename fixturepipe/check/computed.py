@@ -124,7 +124,7 @@ class _Trial:
             for key in (tuple(key_parts),)
         }
         theirs = [row for found in self._target_rows.pages() for row in found]
-        executed(self._target, f"DELETE FROM `{self._target_rows.name}`")
+        executed(self._target, f"TRUNCATE `{self._target_rows.name}`")
         there = {field: number for number, field in enumerate(self._target_rows.fields)}
         found_keys = [self._columns[key].found([row[there[key]] for row in theirs]) for key in keys]
         for row, *key_parts in zip(theirs, *found_keys, strict=True):

@@ -25,6 +25,9 @@ from fixturepipe.databases.values import Reader, Unreadable
 
 _WITH, _WITHOUT = "fixturepipe_with_definition", "fixturepipe_without_definition"
 _KEY = "fixturepipe_key BIGINT AUTO_INCREMENT PRIMARY KEY"
+_TIMES = ("DateField", "DateTimeField", "TimeField")
+_CLOCK = r"\d\d:\d\d:\d\d(\.\d{1,6})?"
+_TIME = re.compile(rf"\d{{4}}-\d\d-\d\d( {_CLOCK})?|{_CLOCK}")
 # The target's answers for so many different rows are remembered.
 _KNOWN = 20_000
 
@@ -38,18 +41,26 @@ class RowWriter:
         self._readers = [(f, Reader(f, source, table_name(f.model, source))) for f in fields]
         self._target = target
         self._longest = packet_size(target) // 4
+        self._same_zone = source.timezone == target.timezone
 
     def __call__(self, row: Row) -> list[Any] | None:
         """The parameters; None if a value is dirty or very long, as other findings say."""
         written = []
         for (field, reader), raw in zip(self._readers, row, strict=False):
-            value = reader.value(raw)
+            value = raw if self._is_as_written(reader, raw) else reader.value(raw)
             if isinstance(value, Unreadable) or not self._can_be_sent(raw):
                 return None
-            if not (reader.is_raw or reader.is_json):
+            if not (value is raw or reader.is_json):
                 value = root_field(field).get_db_prep_value(value, self._target, prepared=False)
             written.append(value)
         return written
+
+    def _is_as_written(self, reader: Reader, raw: Any) -> bool:
+        """Whether Django writes the value in the same way to both: datetimes take long to read."""
+        if reader.is_raw or raw is None:
+            return True
+        is_time = reader.kind in _TIMES and not reader.own and self._same_zone
+        return is_time and isinstance(raw, str) and _TIME.fullmatch(raw) is not None
 
     def _can_be_sent(self, raw: Any) -> bool:
         if not isinstance(raw, (str, bytes)):
@@ -126,5 +137,5 @@ class DefinitionTrial:
         places = f"{table} ({self._places})"
         found = {numbers[n] for n in refused_rows(self._target, places, written.values())}
         if numbers:
-            results(self._target, [f"DELETE FROM {table}"])
+            results(self._target, [f"TRUNCATE {table}"])
         return found
