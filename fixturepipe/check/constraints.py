@@ -8,6 +8,7 @@ constraint of its own. The source answers where all databases agree, the target 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, NotSupportedError, models
@@ -16,7 +17,7 @@ from django.db.models import lookups, sql
 from django.db.models.expressions import Col, Value
 from django.db.models.sql.where import WhereNode
 
-from fixturepipe.check.rowtrial import DefinitionTrial
+from fixturepipe.check.rowtrial import Altered, DefinitionTrial
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.expressions import columns_in
 from fixturepipe.databases.fields import (
@@ -39,26 +40,49 @@ _COMPARING = (
     *(lookups.Exact, lookups.GreaterThan, lookups.GreaterThanOrEqual, lookups.LessThan),
     *(lookups.LessThanOrEqual, lookups.In, lookups.Range, lookups.IsNull),
 )
+Broken = Callable[[], Iterator[Row]]
 _NUMBERS = {*INTEGERS, "BooleanField", "DecimalField", "FloatField"}
 
 
 def broken_checks(
-    model: Model, source: BaseDatabaseWrapper, target: TargetServer
+    model: Model,
+    source: BaseDatabaseWrapper,
+    target: TargetServer,
+    altered: Altered | None = None,
 ) -> Iterator[Finding]:
-    """FP209 for rows that break a CHECK; FP210 if it cannot be evaluated."""
-    table, tried = target.checks(model) or (None, {})
+    """FP209 for rows that break a CHECK; FP210 if it cannot be evaluated.
+
+    `altered` gives what the declared fixes and the transform make of a row.
+    """
+    trials = dict(_trials(model, source, target))
+    asked = set()
     for constraint in model._meta.constraints:
         if not isinstance(constraint, models.CheckConstraint):
             continue
-        if constraint.name in tried and _agree(model, constraint):
-            del tried[constraint.name]
-        if constraint.name not in tried and target.enforces(model, constraint):
-            yield from _broken(model, constraint, source)
-    for name, definition in tried.items():
+        trial = trials.get(constraint.name)
+        if (trial is None or _agree(model, constraint)) and target.enforces(model, constraint):
+            asked.add(constraint.name)
+            yield from _broken(model, constraint, source, _left(trial, altered))
+    for name, trial in trials.items():
+        if name not in asked:
+            left = _left(trial, altered)
+            yield from _found(model, name, trial.fields, trial.refused, left)
+
+
+def _left(trial: DefinitionTrial | None, altered: Altered | None) -> Broken | None:
+    """What gives the rows that are broken after fixes and transform; None if nobody can tell."""
+    return None if trial is None or altered is None else partial(trial.refused, altered)
+
+
+def _trials(
+    model: Model, source: BaseDatabaseWrapper, target: TargetServer
+) -> Iterator[tuple[str, DefinitionTrial]]:
+    """The constraints that the target can be asked about, by name."""
+    table, definitions = target.checks(model) or (None, {})
+    for name, definition in definitions.items():
         assert table is not None
         assert target.connection is not None
-        trial = DefinitionTrial(model, source, target.connection, table, definition)
-        yield from _found(model, name, trial.fields, trial.refused)
+        yield name, DefinitionTrial(model, source, target.connection, table, definition)
 
 
 def _agree(model: Model, constraint: models.CheckConstraint) -> bool:
@@ -79,17 +103,21 @@ def _compares_numbers(part: Any) -> bool:
 
 
 def _broken(
-    model: Model, constraint: models.CheckConstraint, source: BaseDatabaseWrapper
+    model: Model,
+    constraint: models.CheckConstraint,
+    source: BaseDatabaseWrapper,
+    left: Broken | None,
 ) -> Iterator[Finding]:
     """The source's answer; as in any CHECK, a condition that is NULL holds."""
     where = sql.Query(model, alias_cols=False).build_where(condition_of(constraint))
     columns = tuple(dict.fromkeys(columns_in(where)))
     table = Table(model, source, (*key_fields(model), *columns))
-    yield from _found(model, constraint.name, columns, lambda: _broken_rows(table, where))
+    broken = partial(_broken_rows, table, where)
+    yield from _found(model, constraint.name, columns, broken, left)
 
 
 def _found(
-    model: Model, name: str, columns: Sequence[Field], broken: Callable[[], Iterator[Row]]
+    model: Model, name: str, columns: Sequence[Field], broken: Broken, left: Broken | None
 ) -> Iterator[Finding]:
     """FP209 for the rows that break a constraint: their keys, then the values of the columns."""
     label, fields, width = model._meta.label_lower, names_of(columns), len(key_fields(model))
@@ -101,7 +129,9 @@ def _found(
         yield RULES["FP210"].finding(label, fields, constraint=name, reason=error)
         return
     if rows:
-        yield RULES["FP209"].finding(label, fields, len(rows), rows, constraint=name)
+        is_fixed = left is not None and next(left(), None) is None
+        by = "the declared fixes and the transform" if is_fixed else ""
+        yield RULES["FP209"].finding(label, fields, len(rows), rows, fixed_by=by, constraint=name)
 
 
 def _broken_rows(table: Table, where: WhereNode) -> Iterator[Row]:

@@ -100,13 +100,15 @@ class _Questions:
     def _ask(self, model: Model) -> list[Finding]:
         """What the databases find by themselves."""
         tables, target, fixes = self._tables, self._target, Fixes(self._altering.fix)
+        scan = self._altering.scan(model, target)
+        altered = scan.altered if scan.alters else None
         return [
-            *self._altering.scan(model, target).ask(),
+            *scan.ask(),
             *dangling_keys(model, tables, fixes),
             *dangling_generic_keys(model, tables),
             *unproven_natural_keys(model, tables),
             *duplicate_values(model, tables.connection, target, fixes),
-            *broken_checks(model, tables.connection, target),
+            *broken_checks(model, tables.connection, target, altered),
         ]
 
 

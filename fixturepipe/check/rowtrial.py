@@ -8,7 +8,7 @@ or emulated here: the server gets the values, and says what it does with them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -30,6 +30,11 @@ _CLOCK = r"\d\d:\d\d:\d\d(\.\d{1,6})?"
 _TIME = re.compile(rf"\d{{4}}-\d\d-\d\d( {_CLOCK})?|{_CLOCK}")
 # The target's answers for so many different rows are remembered.
 _KNOWN = 20_000
+
+
+# What becomes of a row on its way: of its raw key, and of its values of some fields. None if it is
+# dropped.
+Altered = Callable[[Row, Sequence[Field], Row], Row | None]
 
 
 class RowWriter:
@@ -101,19 +106,24 @@ class DefinitionTrial:
         without = CreateTable(_WITHOUT, tuple(columns))
         self._tables = (without, CreateTable(_WITH, (*columns, unnamed)))
 
-    def refused(self) -> Iterator[Row]:
-        """The rows that it refuses: their raw keys, then their values of `fields`.
+    def refused(self, altered: Altered | None = None) -> Iterator[Row]:
+        """The rows that it refuses: their raw keys, then their values of `fields`; only those that
+        it refuses as they are altered, too, if that is given.
 
         Raises DatabaseError if the target does not take the table.
         """
         gone = [f"DROP TEMPORARY TABLE IF EXISTS {each.table}" for each in self._tables]
         results(self._target, [*gone, *(each.temporary() for each in self._tables)])
         try:
-            yield from self._broken()
+            for row in self._refused_rows():
+                key, values = row[: self.width], row[self.width :]
+                new = values if altered is None else altered(key, self.fields, values)
+                if new is values or (new is not None and self._tried([new])):
+                    yield row
         finally:
             results(self._target, gone)
 
-    def _broken(self) -> Iterator[Row]:
+    def _refused_rows(self) -> Iterator[Row]:
         known: dict[Row, bool] = {}
         for page in self._rows.pages():
             values = [row[self.width :] for row in page]

@@ -125,6 +125,24 @@ class TableScan:
         after = FINE if new.dropped else self._verdict(wrong.field, new.raw)
         return FixedValue(wrong.verdict, fixed.steps, after)
 
+    @property
+    def alters(self) -> bool:
+        """Whether fixes or a transform are declared."""
+        return self._transform is not None or bool(self._fixes)
+
+    def altered(self, key: Row, fields: Sequence[Field], raws: Row) -> Row | None:
+        """What the fixes and the transform make of values of a row; None if they drop it."""
+        found = []
+        for field, raw in zip(fields, raws, strict=True):
+            fixed = self._fixer.fix(field, raw, self._verdict(field, raw))
+            new = NewValue(fixed.steps[-1].new if fixed.steps else raw, fixed.dropped)
+            if self._transform is not None and not new.dropped:
+                new = self._transform(field, key, self._after_fixes) or new
+            if new.dropped:
+                return None
+            found.append(new.raw)
+        return tuple(found)
+
     def _after_fixes(self, field: Field, raw: Any) -> Any:
         if field not in self._tests or not self._fixes.may_change(self._model, field):
             return raw

@@ -11,14 +11,18 @@ from django.db.models.functions import Cast, Concat, Length, Lower, NullIf
 
 from fixturepipe.check.constraints import broken_checks
 from fixturepipe.check.repair import Repair
+from fixturepipe.check.scan import TableScan
 from fixturepipe.check.stage import CheckOptions, CheckResult, Estimate, check, check_tables
 from fixturepipe.check.tabletrial import TableTrial
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints
+from fixturepipe.databases.fields import Field
+from fixturepipe.databases.pages import Row
 from fixturepipe.events import ignore
 from fixturepipe.findings.finding import Finding
 from fixturepipe.fixes.declarations import Declaration
 from fixturepipe.fixes.fixes import NO_FIXES
+from fixturepipe.fixes.values import AfterFixes, NewValue
 from tests.apps.loading.models import Strict, Watched
 from tests.dirty import plant, unprotected
 from tests.django_versions import CONDITION
@@ -203,6 +207,25 @@ def test_a_check_that_only_the_target_has_is_met(both: Endpoints) -> None:
         [2],
     )
     assert "constraint ours" in finding.consequence
+
+
+def test_a_transform_may_correct_what_breaks_a_check(both: Endpoints) -> None:
+    strict(1, short="a")
+    strict(2, short="b", positive=0)
+    strict(3, short="c", positive=-1)
+
+    def transform(field: Field, key: Row, _: AfterFixes) -> NewValue | None:
+        return NewValue(7) if (field.name, key) == ("positive", (2,)) else None
+
+    def checked() -> list[str]:
+        target = TargetServer.registered()
+        scan = TableScan(Strict, connections[SOURCE], target, NO_FIXES, transform)
+        found = broken_checks(Strict, connections[SOURCE], target, scan.altered)
+        return [each.fixed_by for each in found]
+
+    assert checked() == [""]
+    plant("DELETE FROM loading_strict WHERE id = 3")
+    assert checked() == ["the declared fixes and the transform"]
 
 
 def test_a_unique_index_that_only_the_target_has_is_met(both: Endpoints) -> None:
