@@ -36,17 +36,22 @@ _STATEMENTS, _STATEMENTS_A_TABLE, _STATEMENTS_A_MEGABYTE = 150, 25, 5
 _SESSIONS = 20
 
 
-def strictness(target: TargetServer) -> Iterator[Finding]:
-    """FP401: a server that truncates values silently."""
-    mode = target.facts.sql_modes
+def settings(target: TargetServer, end: Endpoint) -> Iterator[Finding]:
+    """FP401: a server that truncates values silently; FP408: one that makes tables without
+    transactions for the site's later migrations; FP404: connections with which the site cannot
+    read all characters; FP322: a target that cannot be asked, without temporary tables.
+    """
+    mode, engine = target.facts.sql_modes, target.facts.engine
     if "STRICT_" not in mode and "TRADITIONAL" not in mode:
         yield RULES["FP401"].finding("", "", sql_mode=mode or "empty")
-
-
-def default_engine(target: TargetServer) -> Iterator[Finding]:
-    """FP408: a server that makes tables without transactions for the site's later migrations."""
-    if target.facts.engine.lower() != "innodb":
-        yield RULES["FP408"].finding("", "", engine=target.facts.engine)
+    if engine.lower() != "innodb":
+        yield RULES["FP408"].finding("", "", engine=engine)
+    charset = asked_charset(end.settings.get("OPTIONS", {}))
+    if charset.lower() != EVERY_CHARACTER:
+        yield RULES["FP404"].finding("", "", charset=charset)
+    if not target.may_make_temporary_tables:
+        database, account = _database_and_account(target)
+        yield RULES["FP322"].finding("", "", database=database, user=account)
 
 
 def read_only(target: TargetServer) -> Iterator[Finding]:
@@ -83,13 +88,6 @@ def account_limits(target: TargetServer, tables: int, size: int) -> Iterator[Fin
             )
 
 
-def connection_charset(end: Endpoint) -> Iterator[Finding]:
-    """FP404: settings with which the site cannot read all characters."""
-    charset = asked_charset(end.settings.get("OPTIONS", {}))
-    if charset.lower() != EVERY_CHARACTER:
-        yield RULES["FP404"].finding("", "", charset=charset)
-
-
 def privileges(target: TargetServer) -> Iterator[Finding]:
     """FP402: what the user may not do. A user with roles may have more than is shown."""
     grants = target.facts.grants
@@ -112,13 +110,6 @@ def privileges(target: TargetServer) -> Iterator[Finding]:
 
 def _has_roles(grants: Iterable[str]) -> bool:
     return any(" ON " not in grant.split(" TO ")[0] for grant in grants)
-
-
-def temporary_tables(target: TargetServer) -> Iterator[Finding]:
-    """FP322: without temporary tables the target cannot be asked."""
-    if not target.may_make_temporary_tables:
-        database, account = _database_and_account(target)
-        yield RULES["FP322"].finding("", "", database=database, user=account)
 
 
 def default_charset(target: TargetServer) -> Iterator[Finding]:

@@ -186,19 +186,15 @@ def _findings_of_target(
     *,
     migrates: bool,
 ) -> Iterator[Finding]:
-    if not target.is_server:
+    if not target.is_server or endpoints.target is None:
         return
-    yield from server.strictness(target)
-    yield from server.default_engine(target)
+    assert target.connection is not None
+    yield from server.settings(target, endpoints.target)
     yield from server.read_only(target)
     yield from server.privileges(target)
-    if endpoints.target is not None:
-        yield from server.connection_charset(endpoints.target)
-    if endpoints.target is not None and endpoints.target.name != EMBEDDED:
+    if endpoints.target.name != EMBEDDED:
         yield from schema.time_zones(target)
-    assert target.connection is not None
     yield from server.driver(target.connection)
-    yield from server.temporary_tables(target)
     yield from promises.lost(covered, target.connection)
     yield from promises.django_checks(endpoints)
     yield from schema.unquotable_names(covered)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -48,18 +48,14 @@ def duplicate_values(
     model: Model, source: BaseDatabaseWrapper, target: TargetServer, fixes: Fixes
 ) -> Iterator[Finding]:
     """FP203 for values that only the target takes as equal, FP208 for equal values."""
-    label, width = model._meta.label_lower, len(key_fields(model))
+    label = model._meta.label_lower
     for same in same_rows(model, source, target):
         # Without the privilege, FP322 says so.
         if same.finding == "FP203" and not target.may_make_temporary_tables:
             continue
         names = names_of(same.fields)
         try:
-            rows = collected(
-                Example(shown_row(row[:width]), shown_row(row[width:]))
-                for group in same.groups()
-                for row in group
-            )
+            rows = collected(_examples(same, len(key_fields(model))))
         except DatabaseError as error:
             if same.expressions is None:
                 raise
@@ -75,6 +71,11 @@ def duplicate_values(
                 collation=same.collation,
                 fixed_by=fixes.name_of(same.finding, model, same.fields),
             )
+
+
+def _examples(same: UniqueSet, width: int) -> Iterator[Example]:
+    for row in chain.from_iterable(same.groups()):
+        yield Example(shown_row(row[:width]), shown_row(row[width:]))
 
 
 def same_rows(
