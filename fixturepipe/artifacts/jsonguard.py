@@ -9,7 +9,9 @@ backslash.
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Callable
+from itertools import accumulate
 from typing import IO, NoReturn
 
 # orjson writes 254 levels, loaddata reads about a thousand, MySQL's JSON columns take a hundred.
@@ -19,9 +21,9 @@ MAX_VALUE_DEPTH = MAX_DEPTH - 3
 MAX_DIGITS = 4300
 
 LARGE_BLOCK = 1 << 24
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _NOT_STRUCTURE = bytes(byte for byte in range(256) if byte not in b'"\\[]{},: \t\r\n')
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # 1 and -1
 _DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 _TOO_LONG = b"0" * (MAX_DIGITS + 1)
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
@@ -127,23 +129,11 @@ class GuardedText:
     def _count_nesting(self, outside: bytes) -> None:
         brackets = outside.translate(None, _NOT_BRACKETS)
         opened = brackets.count(b"{") + brackets.count(b"[")
-        if self._depth + opened > MAX_DEPTH and not is_shallow(brackets, MAX_DEPTH - self._depth):
-            self._refuse_deep(brackets)
+        room = MAX_DEPTH - self._depth
+        if opened > room and not is_shallow(brackets, room) and _depth(brackets) > room:
+            where = f"after byte {self._bytes:,}"
+            self._refuse(f"it is nested more than {MAX_DEPTH} levels deep", where, "")
         self._depth += 2 * opened - len(brackets)
-
-    def _refuse_deep(self, brackets: bytes) -> None:
-        depth = self._depth
-        for sign in brackets:
-            if sign in b"{[":
-                depth += 1
-                if depth > MAX_DEPTH:
-                    self._refuse(
-                        f"it is nested more than {MAX_DEPTH} levels deep",
-                        f"after byte {self._bytes:,}",
-                        "",
-                    )
-            else:
-                depth -= 1
 
 
 def structure_of(text: bytes) -> bytes:
@@ -173,15 +163,13 @@ def is_too_deep(text: str) -> bool:
     """Whether JSON text is nested deeper than a fixture can carry."""
     if len(text) <= MAX_VALUE_DEPTH or text.count("[") + text.count("{") <= MAX_VALUE_DEPTH:
         return False
-    depth = 0
-    for sign in _QUOTED.sub("", text):
-        if sign in "[{":
-            depth += 1
-            if depth > MAX_VALUE_DEPTH:
-                return True
-        elif sign in "]}":
-            depth -= 1
-    return False
+    structure = structure_of(text.encode(errors="surrogatepass"))
+    return _depth(structure.translate(None, _NOT_BRACKETS)) > MAX_VALUE_DEPTH
+
+
+def _depth(brackets: bytes) -> int:
+    """How deep brackets nest, at the deepest."""
+    return max(accumulate(array("b", brackets.translate(_STEPS)), initial=0))
 
 
 CUT_OFF = "The file is cut off: make it again."
