@@ -22,7 +22,7 @@ from fixturepipe.databases.packets import refused_rows
 from fixturepipe.databases.queries import executed
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row, Table
-from fixturepipe.databases.tablesql import CreateTable, UnwritableTableError, table_statements
+from fixturepipe.databases.tablesql import CreateTable, statements_if_writable
 from fixturepipe.databases.values import Column, Reader, shown_row
 from fixturepipe.findings.finding import Example, Finding, RowCollector, collected
 from fixturepipe.findings.rules import RULES
@@ -78,10 +78,7 @@ class _Trial:
 
     def findings(self) -> Iterator[Finding]:
         """FP331 and FP335 for each column; nothing if the target refuses the table."""
-        try:
-            statements = table_statements(self._model, self._target)
-        except UnwritableTableError:
-            return
+        statements = statements_if_writable(self._model, self._target)
         if statements is None:
             return
         create = statements.create.apart()[0]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.databases.fields import Model
-from fixturepipe.databases.tablesql import Index, UnwritableTableError, table_statements
+from fixturepipe.databases.tablesql import Index, statements_if_writable
 from fixturepipe.findings.finding import Finding
 from fixturepipe.findings.rules import RULES
 
@@ -24,10 +24,7 @@ _HINT = "For MySQL, {instead}; or declare a fix for the index once `check` names
 
 def refused_by_mysql(model: Model, connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     """FP320 for each index of a model's table that MySQL refuses."""
-    try:
-        statements = table_statements(model, connection)
-    except UnwritableTableError:
-        return
+    statements = statements_if_writable(model, connection)
     if statements is None:
         return
     create, uniques = statements.create.apart()

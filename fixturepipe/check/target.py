@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 import uuid
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,15 +28,10 @@ from fixturepipe.databases.fields import Field, Model, key_fields, root_field, s
 from fixturepipe.databases.integrity import unique_sets
 from fixturepipe.databases.migrations import RECORDED, MigrationKey
 from fixturepipe.databases.mysql import round_trip
-from fixturepipe.databases.packets import Rows, outcomes
+from fixturepipe.databases.packets import Rows, in_batches, outcomes
 from fixturepipe.databases.queries import rows_of
 from fixturepipe.databases.tablenames import table_name
-from fixturepipe.databases.tablesql import (
-    CreateTable,
-    UnwritableTableError,
-    parse_create,
-    table_statements,
-)
+from fixturepipe.databases.tablesql import CreateTable, parse_create, statements_if_writable
 
 _BATCH = 200
 # What the server says of itself, by the field of `ServerFacts` that has it. The session's variables
@@ -78,28 +73,11 @@ _OF_A_TYPE = re.compile(r"\(*(`[^`]+` >= 0|json_valid\(`[^`]+`\))\)*", re.IGNORE
 _QUESTIONS = {"JSONField": "JSON_VALID(%s)", "UUIDField": "CAST(%s AS uuid) IS NOT NULL"}
 
 
-def _batches(values: Sequence[Any], length: int) -> Iterator[list[Any]]:
-    """The values in batches for one statement each, of about `length` characters at most."""
-    batch: list[Any] = []
-    taken = 0
-    for value in values:
-        taken += len(str(value))
-        if batch and (taken > length or len(batch) == _BATCH):
-            yield batch
-            batch, taken = [], len(str(value))
-        batch.append(value)
-    if batch:
-        yield batch
-
-
 def _planned_table(model: Model, connection: BaseDatabaseWrapper) -> CreateTable | None:
     """The table that Django would make for a model, if it has CHECK constraints."""
     if not any(isinstance(each, models.CheckConstraint) for each in model._meta.constraints):
         return None
-    try:
-        statements = table_statements(model, connection)
-    except UnwritableTableError:
-        return None
+    statements = statements_if_writable(model, connection)
     return statements.create if statements is not None else None
 
 
@@ -391,7 +369,7 @@ class TargetServer:
             values = [uuid.UUID(str(value)).hex for value in values]
         return [
             taken
-            for batch in _batches(values, self.limits.packet // 4)
+            for batch in in_batches(self._server, values, _BATCH)
             for taken in self._asked(question, batch)
         ]
 

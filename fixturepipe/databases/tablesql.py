@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -194,6 +194,15 @@ def table_statements(model: Model, connection: BaseDatabaseWrapper) -> TableStat
         tuple(each for each in keys if each.table == create.table),
         tuple(others),
     )
+
+
+def statements_if_writable(
+    model: type[models.Model], connection: BaseDatabaseWrapper
+) -> TableStatements | None:
+    """As `table_statements`, but None if Django cannot write them."""
+    with suppress(UnwritableTableError):
+        return table_statements(model, connection)
+    return None
 
 
 @contextmanager
