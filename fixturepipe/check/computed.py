@@ -18,12 +18,13 @@ from fixturepipe.check.rowtrial import DefinitionTrial, RowWriter
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import SOURCE, connection_to
 from fixturepipe.databases.fields import Field, Model, generated_fields, stored_fields
+from fixturepipe.databases.integrity import example_of
 from fixturepipe.databases.packets import refused_rows
 from fixturepipe.databases.queries import executed
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row, Table
 from fixturepipe.databases.tablesql import CreateTable, statements_if_writable
-from fixturepipe.databases.values import Column, Reader, shown_row
+from fixturepipe.databases.values import Column, Reader
 from fixturepipe.findings.finding import Example, Finding, RowCollector, collected
 from fixturepipe.findings.rules import RULES
 
@@ -102,10 +103,7 @@ class _Trial:
     def _refused(self, field: Field, create: CreateTable) -> Iterator[Finding]:
         source, definition = self._source_rows.connection, create.columns()[field.column]
         trial = DefinitionTrial(self._model, source, self._target, create, definition)
-        rows = collected(
-            Example(shown_row(row[: trial.width]), shown_row(row[trial.width :]))
-            for row in trial.refused()
-        )
+        rows = collected(example_of(row, trial.width) for row in trial.refused())
         if rows:
             label = self._model._meta.label_lower
             yield RULES["FP335"].finding(label, field.name, len(rows), rows)

@@ -29,10 +29,10 @@ from fixturepipe.databases.fields import (
     names_of,
     root_field,
 )
+from fixturepipe.databases.integrity import example_of
 from fixturepipe.databases.queries import each_row
 from fixturepipe.databases.tables import Row, Table
-from fixturepipe.databases.values import shown_row
-from fixturepipe.findings.finding import Example, Finding, collected
+from fixturepipe.findings.finding import Finding, collected
 from fixturepipe.findings.rules import RULES
 
 # What these compare, they compare in the same way on every database.
@@ -122,9 +122,7 @@ def _found(
     """FP209 for the rows that break a constraint: their keys, then the values of the columns."""
     label, fields, width = model._meta.label_lower, names_of(columns), len(key_fields(model))
     try:
-        rows = collected(
-            Example(shown_row(row[:width]), shown_row(row[width:])) for row in broken()
-        )
+        rows = collected(example_of(row, width) for row in broken())
     except (DatabaseError, NotSupportedError) as error:
         yield RULES["FP210"].finding(label, fields, constraint=name, reason=error)
         return

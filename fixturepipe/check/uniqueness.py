@@ -18,11 +18,10 @@ from fixturepipe.check.candidates import Candidates
 from fixturepipe.check.target import TargetServer, TextColumn
 from fixturepipe.databases.expressions import UniqueExpressions, unique_expressions
 from fixturepipe.databases.fields import Field, Model, key_fields, names_of, root_field
-from fixturepipe.databases.integrity import UniqueIndexes
+from fixturepipe.databases.integrity import UniqueIndexes, example_of
 from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tables import Row, Table
-from fixturepipe.databases.values import shown_row
-from fixturepipe.findings.finding import Example, Finding, collected
+from fixturepipe.findings.finding import Finding, collected
 from fixturepipe.findings.rules import RULES
 from fixturepipe.fixes.fixes import Fixes
 
@@ -48,14 +47,15 @@ def duplicate_values(
     model: Model, source: BaseDatabaseWrapper, target: TargetServer, fixes: Fixes
 ) -> Iterator[Finding]:
     """FP203 for values that only the target takes as equal, FP208 for equal values."""
-    label = model._meta.label_lower
+    label, width = model._meta.label_lower, len(key_fields(model))
     for same in same_rows(model, source, target):
         # Without the privilege, FP322 says so.
         if same.finding == "FP203" and not target.may_make_temporary_tables:
             continue
         names = names_of(same.fields)
         try:
-            rows = collected(_examples(same, len(key_fields(model))))
+            equal = chain.from_iterable(same.groups())
+            rows = collected(example_of(row, width) for row in equal)
         except DatabaseError as error:
             if same.expressions is None:
                 raise
@@ -71,11 +71,6 @@ def duplicate_values(
                 collation=same.collation,
                 fixed_by=fixes.name_of(same.finding, model, same.fields),
             )
-
-
-def _examples(same: UniqueSet, width: int) -> Iterator[Example]:
-    for row in chain.from_iterable(same.groups()):
-        yield Example(shown_row(row[:width]), shown_row(row[width:]))
 
 
 def same_rows(

@@ -19,7 +19,7 @@ from fixturepipe.databases.packets import results
 from fixturepipe.databases.queries import each_row, rows_of
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row
-from fixturepipe.databases.values import shown
+from fixturepipe.databases.values import shown_row
 from fixturepipe.findings.finding import EXAMPLES, Example
 
 ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
@@ -47,7 +47,7 @@ def orphans(
 def orphan_examples(field: ForeignKey, connection: BaseDatabaseWrapper) -> Iterator[Example]:
     """The orphans, each with its dangling reference, in the order of their keys."""
     for row in each_row(connection, _select_orphans(field, connection)):
-        yield _example(row[:-1], row[-1])
+        yield example_of(row, len(row) - 1)
 
 
 def orphan_rows(
@@ -167,7 +167,7 @@ def duplicates(
     if not count:
         return 0, []
     rows = rows_of(connection, f"{groups} LIMIT {EXAMPLES}")
-    return int(count), [Example(f"{row[-1]} rows", _shown(row[:-1])) for row in rows]
+    return int(count), [Example(f"{row[-1]} rows", shown_row(row[:-1])) for row in rows]
 
 
 def _is_plain(constraint: models.UniqueConstraint) -> bool:
@@ -179,9 +179,6 @@ def _is_plain(constraint: models.UniqueConstraint) -> bool:
     return bool(constraint.fields) and not any(special) and not nulls_equal
 
 
-def _example(key: tuple[Any, ...], value: Any) -> Example:
-    return Example(_shown(key), shown(value))
-
-
-def _shown(values: tuple[Any, ...]) -> Any:
-    return shown(values[0]) if len(values) == 1 else [shown(value) for value in values]
+def example_of(row: Sequence[Any], width: int) -> Example:
+    """A row as a finding names it: its first `width` values are its key."""
+    return Example(shown_row(row[:width]), shown_row(row[width:]))
