@@ -132,23 +132,18 @@ class _GenericKeys:
 
     def dangling(self) -> Iterator[Example]:
         """The rows whose object does not exist."""
-        for type_id, app, name in self._named_types():
+        named = (
+            f"SELECT id, app_label, model FROM {self._types}"
+            f" WHERE id IN (SELECT DISTINCT {self._type} FROM {self._table})"
+        )
+        for type_id, app, name in rows_of(self._source, named):
             statement = (
                 f"SELECT {self._key}, a.{self._id} FROM {self._table} a"
                 f" WHERE a.{self._type} = %s AND a.{self._id} IS NOT NULL{self._absent(app, name)}"
             )
             for row in each_row(self._source, statement, (type_id,)):
-                yield self._example(row, f"{app}.{name}")
-
-    def _named_types(self) -> list[tuple[Any, str, str]]:
-        return rows_of(
-            self._source,
-            f"SELECT id, app_label, model FROM {self._types}"
-            f" WHERE id IN (SELECT DISTINCT {self._type} FROM {self._table})",
-        )
-
-    def _example(self, row: tuple[Any, ...], label: str) -> Example:
-        return Example(shown_row(row[: self._width]), f"{label} {shown(row[-1])}")
+                value = f"{app}.{name} {shown(row[-1])}"
+                yield Example(shown_row(row[: self._width]), value)
 
     def _absent(self, app: str, name: str) -> str:
         """The condition that the object does not exist; empty if its model or table is gone."""
