@@ -34,14 +34,11 @@ def schema_statements(code: Callable[..., Any], vendor: str) -> list[str]:
         module = inspect.getmodule(code)
         if module is not None:
             body = ast.parse(inspect.getsource(module)).body
-            reader = _Reader(filter(_is_function, body), vendor)
+            functions = (node for node in body if isinstance(node, ast.FunctionDef))
+            reader = _Reader(functions, vendor)
             reader.read_function(code.__name__)
             return reader.found
     return []
-
-
-def _is_function(node: ast.stmt) -> bool:
-    return isinstance(node, ast.FunctionDef)
 
 
 class _Reader:

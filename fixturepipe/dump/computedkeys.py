@@ -66,11 +66,8 @@ class ComputedKeys:
 
 
 def _fetched_relations(instance: models.Model, prefix: str = "") -> Iterator[str]:
+    forward = {field.name for field in instance._meta.fields}
     for name, related in instance._state.fields_cache.items():
-        if isinstance(related, models.Model) and not _is_reverse(instance, name):
+        if isinstance(related, models.Model) and name in forward:
             yield prefix + name
             yield from _fetched_relations(related, f"{prefix}{name}{LOOKUP_SEP}")
-
-
-def _is_reverse(instance: models.Model, name: str) -> bool:
-    return name not in {field.name for field in instance._meta.fields}

@@ -74,7 +74,9 @@ def what_moved(then: Fingerprint, directory: RunDirectory, endpoints: Endpoints)
 
 def _table_parts(connection: BaseDatabaseWrapper) -> Fingerprint:
     if connection.vendor == "sqlite":
-        return {"schema": _sqlite_schema(connection), "tables": _sqlite_tables(connection)}
+        definitions = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2"
+        schema = _digest(rows_of(connection, definitions))
+        return {"schema": schema, "tables": _sqlite_tables(connection)}
     names = _table_names(connection)
     parts: Fingerprint = {
         "schema": _digest(_descriptions(connection, names)),
@@ -137,11 +139,6 @@ def _log_end(log: Path) -> str:
             end = frame[16:24]
             file.seek(page, 1)
     return end.hex()
-
-
-def _sqlite_schema(connection: BaseDatabaseWrapper) -> str:
-    parts = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2"
-    return _digest(rows_of(connection, parts))
 
 
 def _sqlite_tables(connection: BaseDatabaseWrapper) -> dict[str, list[Any]]:

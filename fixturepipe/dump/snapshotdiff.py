@@ -40,7 +40,8 @@ class SnapshotDiff:
 
     def gone(self, model: Model) -> Iterator[list[Key]]:
         """Yield the raw keys of the rows that the earlier snapshot had."""
-        yield from self._keys(model, "earlier", "main", self._is_absent(model))
+        first = self._column(key_fields(model)[0])
+        yield from self._keys(model, "earlier", "main", f"b.{first} IS NULL")
 
     def _keys(self, model: Model, one: str, other: str, condition: str) -> Iterator[list[Key]]:
         """The keys of rows of one file, by their own and the other file's row of the same key."""
@@ -59,9 +60,6 @@ class SnapshotDiff:
                 if not keys:
                     return
                 yield list(keys)
-
-    def _is_absent(self, model: Model) -> str:
-        return f"b.{self._column(key_fields(model)[0])} IS NULL"
 
     def _column(self, field: Any) -> str:
         return str(self._connection.ops.quote_name(field.column))
