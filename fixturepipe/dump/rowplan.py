@@ -22,7 +22,6 @@ from fixturepipe.databases.fields import Field, Model, dumped_fields, key_fields
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.jsontext import UnserializableError, Values
 from fixturepipe.databases.plainquery import PlainQuery
-from fixturepipe.databases.queries import rows_of
 from fixturepipe.dump.computedkeys import ComputedKeys
 from fixturepipe.dump.keychoice import KeyChoice, is_lent_key
 from fixturepipe.dump.storedforms import Encoder, Stored, StoredForms
@@ -133,13 +132,6 @@ class RowPlan:
             if form == "same" or form == "altered":
                 found[field.name] = form
         return found | dict.fromkeys(self._null_files, "altered")
-
-    def row(self, key: Sequence[Any]) -> tuple[Any, ...] | None:
-        """What `lines` takes of the row with a raw key, as one value each; None if it is gone."""
-        query, parameters = self._query.as_subquery()
-        parts = " AND ".join(f"col{i + 1} = %s" for i in range(len(key)))
-        query = f"SELECT * FROM {query} k WHERE {parts}"
-        return next(iter(rows_of(self.connection, query, (*parameters, *key))), None)
 
     def shares(self, row: Sequence[Any]) -> Iterator[tuple[Part, Columns]]:
         """Each part of one row with its raw values, as columns of length one."""

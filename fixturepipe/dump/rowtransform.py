@@ -14,6 +14,7 @@ from fixturepipe.databases.fields import Field, Model, without_code
 from fixturepipe.dump.alterations import keep_natural_keys
 from fixturepipe.dump.keychoice import choose_keys
 from fixturepipe.dump.rowplan import RowPlan
+from fixturepipe.dump.rowquery import rows_with_keys
 from fixturepipe.dump.serializer import refusal_of
 from fixturepipe.dump.storedforms import StoredForms
 from fixturepipe.dump.transform import Transform, Transformed
@@ -89,11 +90,10 @@ class _Rows:
         if model not in self._plans:
             self._plans[model] = RowPlan(model, self._source, self._choice, self._forms)
         plan = self._plans[model]
-        row = plan.row(key)
-        if row is None:
-            return None
-        refused = refusal_of(plan, _fixed(plan, row, after_fixes))
-        return self._transform(refused.line, refused.raws)
+        for row in rows_with_keys(plan, [key]):
+            refused = refusal_of(plan, _fixed(plan, row, after_fixes))
+            return self._transform(refused.line, refused.raws)
+        return None
 
 
 def _fixed(plan: RowPlan, row: Sequence[Any], after_fixes: AfterFixes) -> list[Any]:
