@@ -39,7 +39,7 @@ def triggers(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding
         label = labels.get(trigger.table.lower())
         if label is not None and trigger.event in _FIRING:
             quoted = target.connection.ops.quote_name(trigger.name)
-            yield RULES["FP330"].finding(label, "", quoted=quoted, **asdict(trigger))
+            yield RULES["FP330"].finding(label, quoted=quoted, **asdict(trigger))
 
 
 def generated_values(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:

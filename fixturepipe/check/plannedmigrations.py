@@ -26,11 +26,7 @@ from fixturepipe.check.plannedtables import Shape, Shapes
 from fixturepipe.check.pythonsql import schema_statements
 from fixturepipe.databases.fields import Field, Model
 from fixturepipe.databases.leftout import does_nothing
-from fixturepipe.databases.migrations import (
-    changes_only_rows,
-    database_operations,
-    sql_statements,
-)
+from fixturepipe.databases.migrations import changes_only_rows, database_operations, sql_statements
 from fixturepipe.databases.packets import outcomes
 from fixturepipe.databases.queries import executed
 from fixturepipe.databases.tablenames import table_name
@@ -135,7 +131,6 @@ class PlannedMigrations:
                 if label := labels.get(table.lower()):
                     yield RULES["FP332"].finding(
                         label,
-                        "",
                         migration=planned.migration,
                         name=name,
                         timing=timing.upper(),
@@ -238,8 +233,6 @@ def _refused(planned: _Planned, what: str, error: Error) -> Finding:
 
 def _finding(planned: _Planned, what: str, reason: str) -> Finding:
     return RULES["FP329"].finding(
-        "",
-        "",
         migration=planned.migration,
         operation=planned.operation.describe(),
         what=what,

@@ -78,7 +78,7 @@ def unproven_natural_keys(model: Model, tables: Tables) -> Iterator[Finding]:
     try:
         prove(model, natural_key_paths(model), tables.connection)
     except UnprovenError as unproven:
-        yield RULES["FP205"].finding(label, "", reason=unproven)
+        yield RULES["FP205"].finding(label, reason=unproven)
 
 
 def _is_referred_to(model: Model, tables: Tables) -> bool:

@@ -31,7 +31,7 @@ def left_out(not_covered: Iterable[NotCovered], source: BaseDatabaseWrapper) -> 
     tables = Tables(source)
     for each in not_covered:
         if each.name in labels:
-            yield RULES["FP303"].finding(each.name, "", reason=each.reason)
+            yield RULES["FP303"].finding(each.name, reason=each.reason)
         elif each.reason == NO_MODEL:
             rows = value_of(source, f"SELECT COUNT(*) FROM {tables.quoted(each.name)}")
             if rows:
@@ -72,7 +72,7 @@ def columns(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]
         there = target.catalog.columns.get(table.lower())
         if there is None:
             leave_out = f" If no migration creates it, leave the model out: --exclude {label}."
-            yield RULES["FP305"].finding(label, "", what=f"the table {table}", otherwise=leave_out)
+            yield RULES["FP305"].finding(label, what=f"the table {table}", otherwise=leave_out)
             continue
         fields = {field.column.lower(): field for field in model._meta.local_concrete_fields}
         for field in fields.values():
@@ -182,14 +182,14 @@ def tables(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
             continue
         label, name = model._meta.label_lower, facts.name
         if not facts.transactional:
-            yield RULES["FP308"].finding(label, "", engine=facts.engine, table=name)
+            yield RULES["FP308"].finding(label, engine=facts.engine, table=name)
         elif facts.row_format.lower() in ("compact", "redundant"):
-            yield RULES["FP311"].finding(label, "", row_format=facts.row_format, table=name)
+            yield RULES["FP311"].finding(label, row_format=facts.row_format, table=name)
         # The values of columns of unusual types are tried one by one.
         fields = model._meta.local_concrete_fields
         apart = {field.column.lower() for field in fields if target.is_unusual(field)}
         for charset in sorted(target.charsets(name, apart) - {"utf8mb4", "ascii"}):
-            yield RULES["FP309"].finding(label, "", charset=charset, table=name)
+            yield RULES["FP309"].finding(label, charset=charset, table=name)
 
 
 def collations(covered: Sequence[Model], target: TargetServer) -> Iterator[Finding]:
@@ -204,9 +204,9 @@ def collations(covered: Sequence[Model], target: TargetServer) -> Iterator[Findi
         if (text := target.text_column(field)) and not getattr(field, "db_collation", None)
     }
     if len(used) > 1:
-        yield RULES["FP310"].finding("", "", collations=", ".join(sorted(used)))
+        yield RULES["FP310"].finding(collations=", ".join(sorted(used)))
     if target.facts.ignores_case:
-        yield RULES["FP314"].finding("", "", collation=target.default_collation)
+        yield RULES["FP314"].finding(collation=target.default_collation)
 
 
 def unquotable_names(covered: Iterable[Model]) -> Iterator[Finding]:
@@ -214,7 +214,7 @@ def unquotable_names(covered: Iterable[Model]) -> Iterator[Finding]:
     for model in covered:
         if character := unquotable(model._meta.db_table):
             label = model._meta.label_lower
-            yield RULES["FP323"].finding(label, "", what="table", character=character)
+            yield RULES["FP323"].finding(label, what="table", character=character)
         for field in model._meta.local_concrete_fields:
             if character := unquotable(field.column):
                 yield RULES["FP323"].finding(
@@ -231,7 +231,7 @@ def other_copier(target: TargetServer) -> Iterator[Finding]:
     """FP327: a target that a general copier filled, whose datetimes are text."""
     applied = target.catalog.columns.get("django_migrations", {}).get("applied")
     if applied is not None and not applied.type.lower().startswith(("datetime", "timestamp")):
-        yield RULES["FP327"].finding("", "", actual=applied.type)
+        yield RULES["FP327"].finding(actual=applied.type)
 
 
 def time_zones(target: TargetServer) -> Iterator[Finding]:
@@ -239,4 +239,4 @@ def time_zones(target: TargetServer) -> Iterator[Finding]:
     if not settings.USE_TZ or settings.TIME_ZONE == "UTC":
         return
     if not target.facts.has_time_zone:
-        yield RULES["FP313"].finding("", "", time_zone=settings.TIME_ZONE)
+        yield RULES["FP313"].finding(time_zone=settings.TIME_ZONE)

@@ -43,15 +43,15 @@ def settings(target: TargetServer, end: Endpoint) -> Iterator[Finding]:
     """
     mode, engine = target.facts.sql_modes, target.facts.engine
     if "STRICT_" not in mode and "TRADITIONAL" not in mode:
-        yield RULES["FP401"].finding("", "", sql_mode=mode or "empty")
+        yield RULES["FP401"].finding(sql_mode=mode or "empty")
     if engine.lower() != "innodb":
-        yield RULES["FP408"].finding("", "", engine=engine)
+        yield RULES["FP408"].finding(engine=engine)
     charset = asked_charset(end.settings.get("OPTIONS", {}))
     if charset.lower() != EVERY_CHARACTER:
-        yield RULES["FP404"].finding("", "", charset=charset)
+        yield RULES["FP404"].finding(charset=charset)
     if not target.may_make_temporary_tables:
         database, account = _database_and_account(target)
-        yield RULES["FP322"].finding("", "", database=database, user=account)
+        yield RULES["FP322"].finding(database=database, user=account)
 
 
 def read_only(target: TargetServer) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def read_only(target: TargetServer) -> Iterator[Finding]:
     everywhere = ", ".join(grant for grant in grants if " ON *.* TO " in grant)
     may_write = any(each in everywhere for each in _WRITES_ANYWAY)
     if not may_write or state == "11":
-        yield RULES["FP409"].finding("", "")
+        yield RULES["FP409"].finding()
 
 
 def account_limits(target: TargetServer, tables: int, size: int) -> Iterator[Finding]:
@@ -79,13 +79,11 @@ def account_limits(target: TargetServer, tables: int, size: int) -> Iterator[Fin
     }
     if 0 < facts.connections < _CONNECTIONS:
         most = facts.connections
-        yield RULES["FP410"].finding("", "", most=most, needed=_CONNECTIONS, account=account)
+        yield RULES["FP410"].finding(most=most, needed=_CONNECTIONS, account=account)
     for name, most in facts.hourly_limits.items():
         if 0 < most < needed.get(name, 0):
             number = needed[name]
-            yield RULES["FP411"].finding(
-                "", "", account=account, name=name, most=most, needed=number
-            )
+            yield RULES["FP411"].finding(account=account, name=name, most=most, needed=number)
 
 
 def privileges(target: TargetServer) -> Iterator[Finding]:
@@ -103,9 +101,7 @@ def privileges(target: TargetServer) -> Iterator[Finding]:
         # Only migrations that delete a model, and a second attempt, drop tables.
         level: Level = "warning" if missing == ["DROP"] else "error"
         named = ", ".join(missing)
-        yield RULES["FP402"].finding(
-            "", "", level=level, missing=named, database=database, user=account
-        )
+        yield RULES["FP402"].finding(level=level, missing=named, database=database, user=account)
 
 
 def _has_roles(grants: Iterable[str]) -> bool:
@@ -116,7 +112,7 @@ def default_charset(target: TargetServer) -> Iterator[Finding]:
     """FP405: tables that migrate would make in a character set that lacks characters."""
     charset, database = target.facts.charset, target.facts.database
     if charset != EVERY_CHARACTER:
-        yield RULES["FP405"].finding("", "", charset=charset, database=f"`{database}`")
+        yield RULES["FP405"].finding(charset=charset, database=f"`{database}`")
 
 
 def driver(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -125,7 +121,7 @@ def driver(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     name = str(getattr(module, "__name__", ""))
     if name != "MySQLdb" or not hasattr(module, "_mysql"):
         known = {"pymysql": "PyMySQL", "mysql": "MySQL Connector/Python"}
-        yield RULES["FP406"].finding("", "", driver=known.get(name.partition(".")[0], name))
+        yield RULES["FP406"].finding(driver=known.get(name.partition(".")[0], name))
 
 
 def _database_and_account(target: TargetServer) -> tuple[str, str]:
@@ -162,7 +158,7 @@ def space(directory: Path, needed: int) -> Iterator[Finding]:
     existing = next(path for path in (absolute, *absolute.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
-        yield RULES["FP403"].finding("", "", free=size_text(free), needed=size_text(needed))
+        yield RULES["FP403"].finding(free=size_text(free), needed=size_text(needed))
 
 
 def buffer_pool(target: TargetServer, needed: int) -> Iterator[Finding]:
@@ -175,4 +171,4 @@ def buffer_pool(target: TargetServer, needed: int) -> Iterator[Finding]:
         # The server rounds up to its own unit, which is 128 MiB unless it was set.
         wanted = -(-needed // _POOL_UNIT) * _POOL_UNIT
         pool = size_text(target.facts.buffer_pool)
-        yield RULES["FP407"].finding("", "", pool=pool, needed=size_text(needed), bytes=wanted)
+        yield RULES["FP407"].finding(pool=pool, needed=size_text(needed), bytes=wanted)

@@ -201,7 +201,7 @@ def _findings_of_target(
     yield from schema.postgresql_kinds(covered)
     yield from computed.generated_values(covered, target)
     if not target.has_tables:
-        yield RULES["FP301"].finding("", "")
+        yield RULES["FP301"].finding()
         yield from server.default_charset(target)
         yield from emptytarget.questions(endpoints, covered, target, fixes, migrates=migrates)
         return

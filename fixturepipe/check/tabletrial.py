@@ -65,7 +65,7 @@ class TableTrial:
             try:
                 statements = table_statements(model, self._connection)
             except UnwritableTableError as error:
-                yield RULES["FP328"].finding(model._meta.label_lower, "", reason=error)
+                yield RULES["FP328"].finding(model._meta.label_lower, reason=error)
                 continue
             if statements is not None:
                 described.append((model, statements))

@@ -197,7 +197,7 @@ def table_statements(model: Model, connection: BaseDatabaseWrapper) -> TableStat
 
 
 def statements_if_writable(
-    model: type[models.Model], connection: BaseDatabaseWrapper
+    model: Model, connection: BaseDatabaseWrapper
 ) -> TableStatements | None:
     """As `table_statements`, but None if Django cannot write them."""
     with suppress(UnwritableTableError):

@@ -24,8 +24,8 @@ class Rule:
 
     def finding(
         self,
-        model: str,
-        field: str,
+        model: str = "",
+        field: str = "",
         count: int = 1,
         rows: Iterable[Example] = (),
         level: Level | None = None,

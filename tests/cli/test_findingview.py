@@ -14,7 +14,7 @@ from tests.shop import Shop
 
 NEXT = NextCommand("fixturepipe", {"settings": "a.b"})
 LONG = RULES["FP101"].finding("a.b", "c", 9, [Example(1, "x" * 99)], limit="3 characters")
-GENERAL = RULES["FP301"].finding("", "")
+GENERAL = RULES["FP301"].finding()
 
 
 def test_it_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
