@@ -116,11 +116,7 @@ def chunk_name(number: int, chunks: int, models: Mapping[str, int]) -> str:
 
 
 def _after(
-    draft: Draft,
-    component: Component,
-    first: int,
-    spans: Mapping[int, Range],
-    graph: ModelGraph,
+    draft: Draft, component: Component, first: int, spans: Mapping[int, Range], graph: ModelGraph
 ) -> tuple[Range, ...]:
     """The chunks that one needs: all of the models it refers to, and those of its own component
     that hold what its objects refer to.

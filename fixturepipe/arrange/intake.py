@@ -14,15 +14,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from fixturepipe.arrange.chunking import ModelStream
-from fixturepipe.arrange.keys import (
-    NATURAL,
-    PK,
-    Key,
-    KeyReaders,
-    Kind,
-    key_of,
-    key_reader,
-)
+from fixturepipe.arrange.keys import NATURAL, PK, Key, KeyReaders, Kind, key_of, key_reader
 from fixturepipe.arrange.keysets import KeySet, KeyStore
 from fixturepipe.arrange.objects import ComponentObjects, FieldRef, KeyRef
 from fixturepipe.artifacts.catalog import lookup_key_of

@@ -36,10 +36,7 @@ class Reading:
         self._listener = listener
         self._reported = 0
         self._normalizer = Normalizer(
-            work.schemas,
-            work.models,
-            work.index,
-            ignorenonexistent=ignorenonexistent,
+            work.schemas, work.models, work.index, ignorenonexistent=ignorenonexistent
         )
 
         self._identities = Identities(

@@ -36,10 +36,7 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def write_rejects(
-    directory: RunDirectory,
-    name: str,
-    objects: Sequence[dict[str, Any]],
-    reasons: Sequence[Reason],
+    directory: RunDirectory, name: str, objects: Sequence[dict[str, Any]], reasons: Sequence[Reason]
 ) -> None:
     """Keep what was left out of chunk file `name`, replacing what an earlier try left out."""
     directory.rejects.mkdir(mode=DIRECTORY_MODE, exist_ok=True)

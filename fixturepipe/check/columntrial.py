@@ -49,11 +49,7 @@ class ColumnTrial:
     """Asks a server about the values of one column. `kind` is its type in SQL."""
 
     def __init__(
-        self,
-        field: Field,
-        kind: str,
-        source: BaseDatabaseWrapper,
-        connection: BaseDatabaseWrapper,
+        self, field: Field, kind: str, source: BaseDatabaseWrapper, connection: BaseDatabaseWrapper
     ) -> None:
         self._kind = re.sub(r"\bNOT NULL\b|\bAUTO_INCREMENT\b", "", kind, flags=re.IGNORECASE)
         self._is_uuid = field.get_internal_type() == "UUIDField"

@@ -51,10 +51,7 @@ class Altering:
 
 
 def findings_of_rows(
-    totals: dict[Model, int],
-    target: TargetServer,
-    altering: Altering,
-    listener: Listener,
+    totals: dict[Model, int], target: TargetServer, altering: Altering, listener: Listener
 ) -> Iterator[Finding]:
     """The findings about these models' rows; `totals` has the number of rows of each."""
     here = _Questions(target, altering)

@@ -22,13 +22,7 @@ from fixturepipe.artifacts.changes import Change
 from fixturepipe.artifacts.manifest import Manifest, Source
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.coverage import coverage
-from fixturepipe.databases.endpoints import (
-    SOURCE,
-    TARGET,
-    Endpoint,
-    Endpoints,
-    connection_to,
-)
+from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoint, Endpoints, connection_to
 from fixturepipe.databases.fields import Model
 from fixturepipe.databases.migrations import applied_migrations
 from fixturepipe.databases.sequences import highest_keys
@@ -139,9 +133,7 @@ def _as_source(snapshot: Snapshot, endpoints: Endpoints) -> Iterator[Endpoints]:
 
 
 def held_rows(
-    models: Sequence[Model],
-    manifest: Manifest,
-    connection: BaseDatabaseWrapper | None = None,
+    models: Sequence[Model], manifest: Manifest, connection: BaseDatabaseWrapper | None = None
 ) -> dict[str, KeyedRows]:
     """The target's rows by label, in the forms that the dumps of this run have.
 

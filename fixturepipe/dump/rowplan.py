@@ -77,11 +77,7 @@ class RowPlan:
     """
 
     def __init__(
-        self,
-        model: Model,
-        connection: BaseDatabaseWrapper,
-        choice: KeyChoice,
-        forms: StoredForms,
+        self, model: Model, connection: BaseDatabaseWrapper, choice: KeyChoice, forms: StoredForms
     ) -> None:
         self.model = model
         self.label = model._meta.label_lower

@@ -25,13 +25,7 @@ from django.conf import settings as project_settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.artifacts.changes import replace_changes
-from fixturepipe.artifacts.manifest import (
-    Manifest,
-    NotCovered,
-    Source,
-    open_run,
-    write_manifest,
-)
+from fixturepipe.artifacts.manifest import Manifest, NotCovered, Source, open_run, write_manifest
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.databases.coverage import coverage, missing_columns, unknown_columns
 from fixturepipe.databases.endpoints import TARGET, Endpoints, connection_to

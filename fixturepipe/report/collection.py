@@ -12,13 +12,7 @@ from fixturepipe.artifacts.jsonfile import now
 from fixturepipe.artifacts.manifest import Chunk, Manifest, read_manifest
 from fixturepipe.artifacts.records import file_sha256
 from fixturepipe.artifacts.rundir import RunDirectory
-from fixturepipe.artifacts.state import (
-    State,
-    Unequal,
-    Verification,
-    read_state,
-    read_verification,
-)
+from fixturepipe.artifacts.state import State, Unequal, Verification, read_state, read_verification
 from fixturepipe.artifacts.syncs import Sync, read_syncs
 from fixturepipe.artifacts.times import StageTime, read_chunk_times, read_stage_times
 from fixturepipe.findings.record import CheckRecord, RecordedFinding, read_check, read_rows
@@ -86,10 +80,7 @@ def collected(
 
 
 def _run(
-    manifest: Manifest,
-    state: State,
-    verification: Verification | None,
-    times: Sequence[StageTime],
+    manifest: Manifest, state: State, verification: Verification | None, times: Sequence[StageTime]
 ) -> data.Run:
     versions: dict[str, str] = {}
     for each in times:
