@@ -22,6 +22,7 @@ import uuid
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from json.encoder import encode_basestring as quoted
 from typing import Any, TypeAlias
 
@@ -88,14 +89,6 @@ def sqlite_encoder(field: Field, connection: BaseDatabaseWrapper) -> ColumnEncod
     if kind == "DateTimeField":
         return ColumnEncoder((str,), _sqlite_datetimes(connection))
     return _SQLITE[kind]
-
-
-def _numbers(values: Values) -> Iterable[str]:
-    return map(int.__repr__, values)
-
-
-def _texts(values: Values) -> Iterable[str]:
-    return map(quoted, values)
 
 
 def _floats(values: Values) -> Iterable[str]:
@@ -202,8 +195,8 @@ def json_texts(values: Values) -> Iterable[str]:
 
 _dump_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
-INTEGER = ColumnEncoder((int,), _numbers)
-TEXT = ColumnEncoder((str,), _texts)
+INTEGER = ColumnEncoder((int,), partial(map, int.__repr__))
+TEXT = ColumnEncoder((str,), partial(map, quoted))
 _SQLITE: dict[str, ColumnEncoder] = {
     **dict.fromkeys(INTEGERS, INTEGER),
     **dict.fromkeys(TEXTS, TEXT),
