@@ -196,9 +196,7 @@ def table_statements(model: Model, connection: BaseDatabaseWrapper) -> TableStat
     )
 
 
-def statements_if_writable(
-    model: Model, connection: BaseDatabaseWrapper
-) -> TableStatements | None:
+def statements_if_writable(model: Model, connection: BaseDatabaseWrapper) -> TableStatements | None:
     """As `table_statements`, but None if Django cannot write them."""
     with suppress(UnwritableTableError):
         return table_statements(model, connection)
