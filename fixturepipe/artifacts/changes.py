@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,9 +129,5 @@ def read_changes(directory: RunDirectory) -> Iterator[MadeChange]:
 
 
 def _lines(directory: RunDirectory) -> Iterator[bytes]:
-    try:
-        file = changes_path(directory).open("rb")
-    except FileNotFoundError:
-        return
-    with file:
+    with suppress(FileNotFoundError), changes_path(directory).open("rb") as file:
         yield from file

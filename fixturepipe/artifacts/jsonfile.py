@@ -82,10 +82,8 @@ def add_line(path: Path, value: Any) -> None:
 
 def read_lines(path: Path, kind: type[T]) -> Iterator[T]:
     """The lines of such a file, none if it cannot be read; a line cut short is left out."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        with suppress(msgspec.DecodeError):
-            yield msgspec.json.decode(line, type=kind)
+    decoder = msgspec.json.Decoder(kind)
+    with suppress(OSError), path.open("rb") as lines:
+        for line in lines:
+            with suppress(msgspec.DecodeError):
+                yield decoder.decode(line)

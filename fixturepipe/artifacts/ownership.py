@@ -54,12 +54,10 @@ _UNMISTAKABLE = {"1-dump", "2-chunks", DRAFT, f".{MANIFEST}.tmp"}
 
 def run_in(path: Path) -> str | None:
     """The id of the run whose manifest is in a directory, even if the rest of it is damaged."""
-    try:
-        with (path / MANIFEST).open("rb") as file:
-            found = _MANIFEST_BEGINS.match(file.read(200))
-    except OSError:
-        return None
-    return found[1].decode() if found else None
+    with suppress(OSError), (path / MANIFEST).open("rb") as file:
+        if found := _MANIFEST_BEGINS.match(file.read(200)):
+            return found[1].decode()
+    return None
 
 
 def run_ids(path: Path) -> list[str]:

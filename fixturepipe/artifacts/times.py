@@ -17,12 +17,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
 
-from fixturepipe.artifacts.jsonfile import add_line, read_lines
+from fixturepipe.artifacts.jsonfile import add_line, now, read_lines
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.events import Event, Listener, StageFinished, StageStarted
 
@@ -46,12 +44,6 @@ class StageTime(msgspec.Struct, frozen=True):
     versions: dict[str, str] = {}
 
 
-@dataclass(frozen=True)
-class _Begun:
-    at: datetime
-    clock: float
-
-
 class StageRecorder:
     """A listener that writes the times of stages, and hands every event on.
 
@@ -66,12 +58,12 @@ class StageRecorder:
         self._listener = listener
         self._versions = versions
         self._command: str | None = "run"
-        self._begun: dict[str, _Begun] = {}
+        self._begun: dict[str, tuple[str, float]] = {}
 
     def __call__(self, event: Event) -> None:
         match event:
             case StageStarted(stage):
-                self._begun[stage] = _Begun(datetime.now(UTC), time.monotonic())
+                self._begun[stage] = now(), time.monotonic()
             case StageFinished(stage, objects):
                 self._ended(stage, objects, finished=True)
         self._listener(event)
@@ -95,15 +87,9 @@ class StageRecorder:
         begun = self._begun.pop(stage, None)
         if begun is None or self._command is None or not self._directory.dumps.is_dir():
             return
-        line = StageTime(
-            stage,
-            self._command,
-            begun.at.isoformat(timespec="seconds"),
-            round(time.monotonic() - begun.clock, 3),
-            objects,
-            finished,
-            self._versions(),
-        )
+        at, clock = begun
+        seconds, versions = round(time.monotonic() - clock, 3), self._versions()
+        line = StageTime(stage, self._command, at, seconds, objects, finished, versions)
         add_line(self._directory.path / STAGES, line)
 
 
@@ -119,6 +105,11 @@ class ChunkTime(msgspec.Struct, frozen=True, array_like=True):
     worker: str
     began: float
     seconds: float
+
+    @property
+    def ended(self) -> float:
+        """When its transaction was committed."""
+        return self.began + self.seconds
 
 
 def forget_chunk_times(directory: RunDirectory) -> None:

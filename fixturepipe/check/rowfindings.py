@@ -88,10 +88,8 @@ class _Questions:
 
     def answer(self, task: _Task) -> list[Finding]:
         model = apps.get_model(task.label)
-        return self._ask(model) if task.does == "ask" else self._read(model)
-
-    def _read(self, model: Model) -> list[Finding]:
-        """What reading the rows finds."""
+        if task.does == "ask":
+            return self._ask(model)
         return list(self._altering.scan(model, self._target).read())
 
     def _ask(self, model: Model) -> list[Finding]:

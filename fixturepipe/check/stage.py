@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -302,8 +303,6 @@ def _is_among(finding: Finding, chosen: Iterable[str]) -> bool:
 
 
 def _is_model(label: str) -> bool:
-    try:
-        apps.get_model(label)
-    except (LookupError, ValueError):
-        return False
-    return True
+    with suppress(LookupError, ValueError):
+        return bool(apps.get_model(label))
+    return False

@@ -125,20 +125,16 @@ def _log_end(log: Path) -> str:
     Frames without the log's current salt are left from earlier checkpoints:
     https://www.sqlite.org/fileformat.html#the_write_ahead_log
     """
-    try:
-        file = log.open("rb")
-    except FileNotFoundError:
-        return ""
-    with file:
+    with suppress(FileNotFoundError), log.open("rb") as file:
         header = file.read(32)
-        if len(header) < 32:
-            return ""
-        (page,) = struct.unpack(">I", header[8:12])
-        end, salt = header[24:32], header[16:24]
-        while len(frame := file.read(24)) == 24 and frame[8:16] == salt:
-            end = frame[16:24]
-            file.seek(page, 1)
-    return end.hex()
+        if len(header) == 32:
+            (page,) = struct.unpack(">I", header[8:12])
+            end, salt = header[24:32], header[16:24]
+            while len(frame := file.read(24)) == 24 and frame[8:16] == salt:
+                end = frame[16:24]
+                file.seek(page, 1)
+            return end.hex()
+    return ""
 
 
 def _sqlite_tables(connection: BaseDatabaseWrapper) -> dict[str, list[Any]]:

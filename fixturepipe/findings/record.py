@@ -11,14 +11,13 @@ A finding that is not about rows has one line, whose `value` is what it says.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from fixturepipe.artifacts.jsonfile import now, read_if_whole
+from fixturepipe.artifacts.jsonfile import now, read_if_whole, read_lines
 from fixturepipe.artifacts.rundir import atomic_file
 from fixturepipe.findings.finding import Finding, Level, SpooledRows
 
@@ -89,11 +88,7 @@ def read_check(directory: Path) -> CheckRecord | None:
 
 def read_rows(directory: Path) -> Iterator[FindingRow]:
     """The lines of `findings.jsonl`; a line that cannot be read is left out."""
-    decoder = msgspec.json.Decoder(FindingRow)
-    with suppress(FileNotFoundError), (directory / NAME).open("rb") as lines:
-        for line in lines:
-            with suppress(msgspec.DecodeError):
-                yield decoder.decode(line)
+    return read_lines(directory / NAME, FindingRow)
 
 
 def _write_summary(path: Path, findings: Iterable[Finding], scratch: Path) -> None:

@@ -199,19 +199,17 @@ class SchemaFixes:
 
     def _indexes(self, table: str, column: str) -> list[Index]:
         """The indexes of a table, but for its primary key, in which a column takes part."""
-        rows = self._rows(
-            "SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME FROM information_schema.STATISTICS"
-            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s AND INDEX_NAME <> 'PRIMARY'"
-            " AND COLUMN_NAME IS NOT NULL ORDER BY INDEX_NAME, SEQ_IN_INDEX",
-            table,
-        )
-        parts: dict[tuple[str, bool], list[str]] = {}
-        for name, is_plain, each in rows:
-            parts.setdefault((name, bool(is_plain)), []).append(each)
+        with self._connection.cursor() as cursor:
+            found = self._connection.introspection.get_constraints(cursor, table)
         return [
-            Index(table, name, ", ".join(f"`{c}`" for c in columns), "" if is_plain else "UNIQUE")
-            for (name, is_plain), columns in parts.items()
-            if column in columns
+            Index(
+                table,
+                name,
+                ", ".join(f"`{each}`" for each in index["columns"]),
+                "UNIQUE" if index["unique"] else "",
+            )
+            for name, index in found.items()
+            if index["index"] and not index["primary_key"] and column in index["columns"]
         ]
 
     def _fixed_key(self, key: ForeignKey, error: DatabaseError, run: Run) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.artifacts.records import key_text
@@ -60,23 +60,23 @@ def rejects_in(directory: RunDirectory, disclosure: Disclosure) -> list[data.Rej
     return sorted(found, key=lambda each: -each.count)[:MOST_REJECTS]
 
 
+@dataclass
 class _RejectGroup:
     """Counts objects that were left out for one reason, and keeps the first."""
 
-    def __init__(self, disclosure: Disclosure, hint: str) -> None:
-        self._disclosure = disclosure
-        self._hint = hint
-        self._files: dict[str, None] = {}
-        self._rows: list[data.Row] = []
-        self._count = 0
+    disclosure: Disclosure
+    hint: str
+    files: dict[str, None] = field(default_factory=dict)
+    rows: list[data.Row] = field(default_factory=list)
+    count: int = 0
 
     def add(self, file: str, reason: Reason) -> None:
-        self._count += 1
-        self._files[file] = None
-        if len(self._rows) < EXAMPLES:
-            key, value = self._disclosure.key(reason.pk), self._disclosure.value(reason.value)
-            self._rows.append(data.Row(key, value))
+        self.count += 1
+        self.files[file] = None
+        if len(self.rows) < EXAMPLES:
+            key, value = self.disclosure.key(reason.pk), self.disclosure.value(reason.value)
+            self.rows.append(data.Row(key, value))
 
     def reject(self, model: str, field: str, text: str) -> data.Reject:
-        first, files = next(iter(self._files)), len(self._files)
-        return data.Reject(model, field, text, self._count, first, files, self._hint, self._rows)
+        first, files = next(iter(self.files)), len(self.files)
+        return data.Reject(model, field, text, self.count, first, files, self.hint, self.rows)

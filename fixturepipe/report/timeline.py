@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Generic, TypeVar
 
+from msgspec.structs import replace
+
 from fixturepipe.artifacts.times import ChunkTime
 from fixturepipe.report.data import Block, Stage, Timeline, Worker
 from fixturepipe.report.filters import duration
@@ -31,15 +33,6 @@ _GAP = 0.6
 Drawn = TypeVar("Drawn")
 
 
-@dataclass(frozen=True)
-class _Span:
-    """A chunk on the timeline: when it began and ended, in seconds from its beginning."""
-
-    time: ChunkTime
-    begin: float
-    end: float
-
-
 def timeline_of(times: Sequence[ChunkTime], objects: Mapping[int, int]) -> Timeline | None:
     """The timeline of these chunks, sorted by their beginnings; None without any.
 
@@ -47,12 +40,12 @@ def timeline_of(times: Sequence[ChunkTime], objects: Mapping[int, int]) -> Timel
     """
     if not times:
         return None
-    spans, paused = _without_pauses(times)
-    total = max(span.end for span in spans)
-    by_worker: dict[str, list[_Span]] = {}
-    for span in spans:
-        by_worker.setdefault(span.time.worker, []).append(span)
-    is_crowded = len(spans) > MOST_BLOCKS
+    moved, paused = _without_pauses(times)
+    total = max(each.ended for each in moved)
+    by_worker: dict[str, list[ChunkTime]] = {}
+    for each in moved:
+        by_worker.setdefault(each.worker, []).append(each)
+    is_crowded = len(moved) > MOST_BLOCKS
     shortest = 2 * total * len(by_worker) / MOST_BLOCKS if is_crowded else 0.0
     return Timeline(
         datetime.fromtimestamp(times[0].began, UTC).isoformat(timespec="seconds"),
@@ -65,23 +58,22 @@ def timeline_of(times: Sequence[ChunkTime], objects: Mapping[int, int]) -> Timel
     )
 
 
-def _without_pauses(times: Sequence[ChunkTime]) -> tuple[list[_Span], float]:
-    """The spans with pauses cut out, and the length of all pauses."""
-    spans, paused, start = [], 0.0, times[0].began
-    end = start
+def _without_pauses(times: Sequence[ChunkTime]) -> tuple[list[ChunkTime], float]:
+    """The times from the first one on, with pauses cut out, and the length of all pauses."""
+    moved, paused = [], 0.0
+    start = end = times[0].began
     for time in times:
         if time.began - end > _LONGEST_PAUSE:
             paused += time.began - end
-        begin = time.began - start - paused
-        spans.append(_Span(time, begin, begin + time.seconds))
-        end = max(end, time.began + time.seconds)
-    return spans, paused
+        moved.append(replace(time, began=time.began - start - paused))
+        end = max(end, time.ended)
+    return moved, paused
 
 
 def _worker(
-    number: int, spans: Sequence[_Span], shortest: float, objects: Mapping[int, int]
+    number: int, times: Sequence[ChunkTime], shortest: float, objects: Mapping[int, int]
 ) -> Worker:
-    blocks = [_block(group, objects) for group in _groups(spans, shortest)]
+    blocks = [_block(group, objects) for group in _groups(times, shortest)]
     return Worker(
         number,
         sum(block.chunks for block in blocks),
@@ -91,24 +83,24 @@ def _worker(
     )
 
 
-def _groups(spans: Iterable[_Span], shortest: float) -> list[list[_Span]]:
+def _groups(times: Iterable[ChunkTime], shortest: float) -> list[list[ChunkTime]]:
     """Neighbors together for as long as they take no more than `shortest` seconds."""
-    groups: list[list[_Span]] = []
-    for span in spans:
-        if groups and span.end - groups[-1][0].begin <= shortest:
-            groups[-1].append(span)
+    groups: list[list[ChunkTime]] = []
+    for time in times:
+        if groups and time.ended - groups[-1][0].began <= shortest:
+            groups[-1].append(time)
         else:
-            groups.append([span])
+            groups.append([time])
     return groups
 
 
-def _block(group: Sequence[_Span], objects: Mapping[int, int]) -> Block:
-    numbers = [span.time.number for span in group]
-    begin, end = group[0].begin, max(span.end for span in group)
+def _block(group: Sequence[ChunkTime], objects: Mapping[int, int]) -> Block:
+    numbers = [time.number for time in group]
+    begin, end = group[0].began, max(time.ended for time in group)
     return Block(
         round(begin, 3),
         round(end - begin, 3),
-        round(sum(span.time.seconds for span in group), 3),
+        round(sum(time.seconds for time in group), 3),
         min(numbers),
         max(numbers),
         len(group),
