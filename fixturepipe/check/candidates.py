@@ -63,7 +63,7 @@ class Candidates:
             self._asked += _present(compared)
 
     def groups(self) -> Iterator[list[Row]]:
-        """The rows that the target takes as equal: keys and values, as far as JSON has them.
+        """The rows that the target takes as equal: raw keys, and values as they are shown.
 
         Only where there are some does the temporary table hold them as text, which costs space.
         """
@@ -160,7 +160,9 @@ class Candidates:
             for row in page:
                 values = row[width:]
                 if self._fits(values):
-                    text = json.dumps(row, default=shown) if with_text else None
+                    text = None
+                    if with_text:
+                        text = json.dumps([*row[:width], *map(shown, values)], default=shown)
                     yield (next(numbers), text, *values)
 
     def _fits(self, values: Row) -> bool:
