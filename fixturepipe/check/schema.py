@@ -13,13 +13,22 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fixturepipe.artifacts.manifest import NotCovered
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.catalog import ColumnFacts
-from fixturepipe.databases.coverage import NO_MODEL, Tables, missing_columns, unknown_columns
-from fixturepipe.databases.fields import Field, Model
+from fixturepipe.databases.coverage import (
+    LEDGER_PREFIX,
+    NO_MODEL,
+    Tables,
+    missing_columns,
+    unknown_columns,
+)
+from fixturepipe.databases.fields import Field, Model, key_fields
+from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.migrations import applied_migrations, difference
-from fixturepipe.databases.packets import outcomes
+from fixturepipe.databases.packets import outcomes, row_counts
 from fixturepipe.databases.queries import value_of
 from fixturepipe.databases.tablenames import table_name
-from fixturepipe.findings.finding import Example, Finding
+from fixturepipe.databases.tables import Table
+from fixturepipe.databases.values import shown_row
+from fixturepipe.findings.finding import EXAMPLES, Example, Finding
 from fixturepipe.findings.rules import RULES
 
 _TEMPORARY = "fixturepipe_types"
@@ -48,6 +57,28 @@ def source_columns(chosen: Sequence[Model], source: BaseDatabaseWrapper) -> Iter
     for field in missing_columns(source, chosen):
         label = field.model._meta.label_lower
         yield RULES["FP325"].finding(label, field.name, column=field.column, label=label)
+
+
+def existing_rows(covered: Iterable[Model], target: TargetServer) -> Iterator[Finding]:
+    """FP336 for rows that a run refuses: the target has no ledger that accounts for any.
+
+    Content types and permissions are every target's own.
+    """
+    assert target.connection is not None
+    tables = target.catalog.tables
+    if any(name.startswith(LEDGER_PREFIX) for name in tables):
+        return
+    named = {
+        tables[name].name: model
+        for model in covered
+        if (name := table_name(model, target.connection).lower()) in tables
+        and model._meta.label_lower not in NATURAL_PRIMARY
+    }
+    for table, number in row_counts(target.connection, named).items():
+        model = named[table]
+        first = next(Table(model, target.connection, key_fields(model)).pages(rows=EXAMPLES), [])
+        keys = [Example(shown_row(row)) for row in first]
+        yield RULES["FP336"].finding(model._meta.label_lower, "", number, keys)
 
 
 def migrations(source: BaseDatabaseWrapper, target: TargetServer) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from fixturepipe.cli.options import (
     ARRANGE,
     COMMON,
     EXCLUDE,
+    EXISTING,
     FIX,
     IGNORE,
     KEEP,
@@ -86,7 +87,7 @@ COMMANDS = (
         "check",
         "find what would fail or change in the move; reads only",
         (CheckOptions,),
-        (IGNORE, ONLY_IDS, FIX, TRANSFORM, NATURAL, EXCLUDE, SCHEMA),
+        (IGNORE, ONLY_IDS, FIX, TRANSFORM, NATURAL, EXCLUDE, SCHEMA, EXISTING),
         group=MOST,
     ),
     Command(
