@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.check import refusals
 from fixturepipe.check.target import TargetServer
 from fixturepipe.databases.endpoints import Endpoint
 from fixturepipe.databases.mysql import EVERY_CHARACTER, asked_charset
@@ -27,6 +28,8 @@ _NEEDED = (
 # https://mariadb.com/docs/server/server-management/variables-and-modes/server-system-variables.
 _WRITES_ANYWAY = ("ALL PRIVILEGES", "SUPER", "CONNECTION_ADMIN", "READ_ONLY ADMIN")
 
+# The user lacks the privilege.
+_DENIED = (1044, 1142)
 _POOL_UNIT = 128 << 20
 # A load has a connection for its lock, one for its rows and one for what it asks.
 _CONNECTIONS = 3
@@ -49,9 +52,12 @@ def settings(target: TargetServer, end: Endpoint) -> Iterator[Finding]:
     charset = asked_charset(end.settings.get("OPTIONS", {}))
     if charset.lower() != EVERY_CHARACTER:
         yield RULES["FP404"].finding(charset=charset)
-    if not target.may_make_temporary_tables:
+    refusal = target.facts.table_refusal
+    if refusal is not None and refusals.described(refusal)["number"] in _DENIED:
         database, account = _database_and_account(target)
         yield RULES["FP322"].finding(database=database, user=account)
+    elif refusal is not None:
+        yield RULES["FP412"].finding(**(refusals.described(refusal) | {"hint": ""}))
 
 
 def read_only(target: TargetServer) -> Iterator[Finding]:

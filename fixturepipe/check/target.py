@@ -110,8 +110,9 @@ class ServerFacts:
     `grants` are the lines of SHOW GRANTS. `has_time_zone` says whether the server knows the
     project's, `ignores_case` whether new tables do, False where the user may not make temporary
     ones. `connections` is how many the account may have at once, 0 if there is no limit;
-    `hourly_limits` are its others, by the names of CREATE USER. `migrations` are those recorded,
-    `catalog` has the answers for a Catalog.
+    `hourly_limits` are its others, by the names of CREATE USER. `table_refusal` is the error for a
+    temporary table, None if the user may make some. `migrations` are those recorded, `catalog` has
+    the answers for a Catalog.
     """
 
     packet: int
@@ -127,7 +128,7 @@ class ServerFacts:
     connections: int
     hourly_limits: dict[str, int]
     grants: tuple[str, ...]
-    may_make_temporary_tables: bool
+    table_refusal: DatabaseError | None
     ignores_case: bool
     migrations: tuple[MigrationKey, ...]
     catalog: dict[str, Rows]
@@ -144,11 +145,12 @@ def _facts_of(server: BaseDatabaseWrapper) -> ServerFacts:
     for outcome in found[: -len(optional)]:
         if isinstance(outcome, DatabaseError):
             raise outcome
+    trial = found[statements.index(_TRIAL)]
     return ServerFacts(
         **dict(zip(_SETTINGS, answers[statements[0]][0], strict=True)),
         hourly_limits={n: int(v) for n, v in _LIMIT.findall(str(answers.get(_ACCOUNT, "")))},
         grants=tuple(str(row[0]) for row in answers[_GRANTS]),
-        may_make_temporary_tables=_TRIAL in answers,
+        table_refusal=trial if isinstance(trial, DatabaseError) else None,
         ignores_case=answers.get(_IGNORES_CASE) == [(1,)],
         migrations=tuple((app, name) for app, name in answers.get(RECORDED, ())),
         catalog={question: answers[question] for question in Catalog.QUESTIONS},
@@ -290,7 +292,7 @@ class TargetServer:
     @property
     def may_make_temporary_tables(self) -> bool:
         """Whether the user may: SHOW GRANTS does not show what roles allow."""
-        return self._server is not None and self.facts.may_make_temporary_tables
+        return self._server is not None and self.facts.table_refusal is None
 
     @property
     def has_tables(self) -> bool:

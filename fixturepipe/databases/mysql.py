@@ -9,7 +9,8 @@ What a session has, whatever the server, `init_command` or the settings say:
   that a key of 0 arrives as 0, and without the modes that change literals or syntax or pad text
   (https://dev.mysql.com/doc/refman/9.4/en/sql-mode.html); `sql_notes`, because the server cuts
   trailing spaces and decimals with a mere note;
-- foreign and unique keys checked, in tables of InnoDB, which has transactions;
+- foreign and unique keys checked, in tables of InnoDB, which has transactions, and never of an
+  engine that the server takes in its place;
 - the right to write, where only the server's default denies it;
 - no limit on rows, joins and the time of a statement;
 - a year of patience with an idle connection, so that it lasts as long as a stage;
@@ -41,7 +42,7 @@ from fixturepipe.databases.queries import value_of
 EVERY_CHARACTER = "utf8mb4"
 _CONNECT_SECONDS = 30
 
-_WANTED = "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO"
+_WANTED = "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 _UNWANTED = ("NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "ORACLE", "PAD_CHAR_TO_FULL_LENGTH")
 _SETTINGS = {
     "sql_notes": 1,

@@ -281,6 +281,8 @@ FP410 error: The account may have {most} connections at the same time (max_user_
 FP411 error: The account has {name} {most}, and the run needs about {needed}: it would stop until
         the next hour.
     hint: ALTER USER {account} WITH {name} 0; and set it again after the run.
+FP412 error: The server refuses to make a table: {reason} ({number}). The run would stop.
+    hint: Correct the server's settings, or make room on its disk, then check again.
 
 FP501 error: These rows of the target refer to rows of {remote} that do not exist: they were written
         while foreign keys were not checked.

@@ -252,7 +252,7 @@ def test_a_condition_that_the_source_cannot_judge_is_a_warning(
     condition = models.expressions.RawSQL("no_such_function(short)", (), models.BooleanField())
     constraint = models.CheckConstraint(**{CONDITION: condition}, name="gt0")
     monkeypatch.setattr(Strict._meta, "constraints", [constraint])
-    facts = replace(TargetServer.registered().facts, may_make_temporary_tables=False)
+    facts = replace(TargetServer.registered().facts, table_refusal=DatabaseError(1044))
     (finding,) = broken_checks(Strict, connections[SOURCE], TargetServer.registered(facts))
     assert (finding.id, finding.level) == ("FP210", "warning")
     assert "no_such_function" in finding.consequence

@@ -170,6 +170,20 @@ def test_a_fussy_server_takes_everything(fussy: Server, tmp_path: Path) -> None:
         project.done("verify")
 
 
+def test_a_server_that_makes_no_tables_is_named(server: Server, tmp_path: Path) -> None:
+    if "MariaDB" not in str(server.execute("SELECT VERSION()")):
+        pytest.skip("MySQL has such settings for the whole server alone")
+    with server.database() as endpoint:
+        url = server.url(str(endpoint.settings["NAME"]))
+        url += f"{'&' if '?' in url else '?'}init_command="
+        url += quote("SET enforce_storage_engine = 'MyISAM', sql_mode = ''")
+        project = write_project(tmp_path, url, MODELS)
+        project.django("migrate", "--run-syncdb")
+        refused = project.run("check")
+        assert refused.returncode == 1
+        assert "FP412 error: The server refuses to make a table" in refused.stdout
+
+
 # Each is a session's, so that the shared servers need no other setting.
 HOSTILE = (
     "SET sql_mode = 'PAD_CHAR_TO_FULL_LENGTH,ANSI_QUOTES', sql_select_limit = 1,"
