@@ -288,6 +288,23 @@ class Migration(migrations.Migration):
         AddIndexElsewhere("device", models.Index(fields=["token", "kind"], name="token_kind")),
     ]
 """
+# An engine that keeps connections open, as those of pools do.
+POOL = """
+import os
+from django.db.backends.mysql import base
+
+idle = {}
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def _pool(self):
+        return idle.setdefault((os.getpid(), self.settings_dict["NAME"]), [])
+    def get_new_connection(self, conn_params):
+        pool = self._pool()
+        return pool.pop() if pool else super().get_new_connection(conn_params)
+    def _close(self):
+        if self.connection is not None:
+            self._pool().append(self.connection)
+"""
 CHATTY = """
 class Flag(models.Model):
     name = models.CharField(max_length=9)
@@ -420,6 +437,17 @@ def test_an_index_that_migrations_leave_out_there_stops_nothing(url: str, tmp_pa
     }
     assert found == {("FP326", "token"), ("FP312", "token, kind")}
     assert "nothing differs" in project.done("run")
+
+
+def test_a_target_may_have_an_engine_with_a_pool(url: str, tmp_path: Path) -> None:
+    project = made(tmp_path, url, CHATTY, "INSERT INTO shop_flag VALUES (1, 'on');")
+    code = project.pythonpath
+    (code / "pooled").mkdir()
+    (code / "pooled" / "__init__.py").touch()
+    (code / "pooled" / "base.py").write_text(POOL)
+    with (code / "settings.py").open("a") as settings:
+        settings.write("if 'target' in DATABASES:\n    DATABASES['target']['ENGINE'] = 'pooled'\n")
+    assert "nothing differs" in project.done("run", "--target", "target", TARGET_URL=url)
 
 
 def test_what_a_project_prints_does_not_spoil_a_result(url: str, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def loader_lock(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Be the only loader in the database during the block. Raises LoadError if there is another.
 
     It is a named lock of the server, on a connection of its own: the server frees it when the
-    connection ends, however its holder died.
+    connection ends, however its holder died. An engine with a pool keeps its connections open.
     """
     holding = connection.copy()
     recall_server(holding)
@@ -33,6 +33,8 @@ def loader_lock(connection: BaseDatabaseWrapper) -> Iterator[None]:
             raise _taken(holding, name)
         yield
     finally:
+        with suppress(DatabaseError):
+            value_of(holding, "SELECT RELEASE_LOCK(%s)", [name])
         holding.close()
 
 
