@@ -305,6 +305,37 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.connection is not None:
             self._pool().append(self.connection)
 """
+LAB = """
+class ByName(models.Manager):
+    def get_by_natural_key(self, name):
+        return self.get(name=name)
+
+class Tool(models.Model):
+    name = models.CharField(max_length=9, unique=True)
+    parent = models.ForeignKey("self", models.CASCADE, null=True)
+    others = models.ManyToManyField("self")
+    objects = ByName()
+    def natural_key(self):
+        return (self.name,)
+
+class Use(models.Model):
+    tool = models.ForeignKey(Tool, models.CASCADE)
+    def natural_key(self):
+        return self.tool.natural_key()
+    natural_key.dependencies = ["Lab.Tool"]
+"""
+LAB_APP = """
+from django.apps import AppConfig
+
+class Lab(AppConfig):
+    name, label = "shop", "Lab"
+"""
+LAB_ROWS = """
+INSERT INTO Lab_tool (id, name, parent_id) VALUES (1, 'a', NULL), (2, 'b', 1), (3, 'c', 4),
+(4, 'd', 3);
+INSERT INTO Lab_tool_others (from_tool_id, to_tool_id) VALUES (1, 2);
+INSERT INTO Lab_use (tool_id) VALUES (2);
+"""
 CHATTY = """
 class Flag(models.Model):
     name = models.CharField(max_length=9)
@@ -448,6 +479,23 @@ def test_a_target_may_have_an_engine_with_a_pool(url: str, tmp_path: Path) -> No
     with (code / "settings.py").open("a") as settings:
         settings.write("if 'target' in DATABASES:\n    DATABASES['target']['ENGINE'] = 'pooled'\n")
     assert "nothing differs" in project.done("run", "--target", "target", TARGET_URL=url)
+
+
+def test_the_label_of_an_app_may_have_capitals(url: str, tmp_path: Path) -> None:
+    project = write_project(tmp_path, url, LAB, {})
+    (project.pythonpath / "shop" / "apps.py").write_text(LAB_APP)
+    project.django("makemigrations", "Lab", "-v0")
+    project.django("migrate", "-v0")
+    project.fill(LAB_ROWS)
+    assert "nothing differs" in project.done("run", "--natural-keys", "Lab.Tool")
+    assert "equal" in project.done("verify", "--row", "Lab.Tool:2")
+    assert '"b"' in project.done("inspect", "--model", "Lab.Tool", "--pk", "2")
+    assert project.execute("SELECT parent_id FROM Lab_tool ORDER BY id") == (
+        (None,),
+        (1,),
+        (4,),
+        (3,),
+    )
 
 
 def test_what_a_project_prints_does_not_spoil_a_result(url: str, tmp_path: Path) -> None:

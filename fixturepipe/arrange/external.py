@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from fixturepipe.arrange.intake import Models
 from fixturepipe.arrange.keys import PK
+from fixturepipe.artifacts.fixtures import model_label
 from fixturepipe.artifacts.manifest import ManyToMany, ModelSchema
 
 _HINT = (
@@ -73,7 +74,7 @@ class Normalizer:
 
     def label_of(self, name: str) -> str:
         """The label of the concrete model that a fixture names."""
-        label = _label(name)
+        label = model_label(name)
         return self._concrete.get(label, label)
 
     def plain(self, item: Mapping[str, Any]) -> Iterator[Plain]:
@@ -83,7 +84,7 @@ class Normalizer:
         unless these are to be ignored.
         """
         label = self.label_of(item["model"])
-        self._note_proxy(_label(item["model"]), label)
+        self._note_proxy(model_label(item["model"]), label)
         schema = self._schemas.get(label)
         if schema is None:
             self._ignore(label, f"the project has no model {item['model']!r}")
@@ -188,9 +189,3 @@ class Normalizer:
             self._models.key_in(relation.through, relation.target, target),
         )
         return execute(f"INSERT OR IGNORE INTO {table} VALUES (?, ?)", row).rowcount == 1
-
-
-def _label(name: str) -> str:
-    """A model's label as Django looks it up: the app's as it is, the model's in lower case."""
-    app, _, model = name.rpartition(".")
-    return f"{app}.{model.lower()}"

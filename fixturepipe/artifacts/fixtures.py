@@ -36,6 +36,12 @@ _TOGETHER = 100  # objects of a batch where each may be large
 _UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
+def model_label(name: str) -> str:
+    """A model's label as Django looks it up: the app's as it is, the model's in lower case."""
+    app, _, model = name.rpartition(".")
+    return f"{app}.{model.lower()}"
+
+
 class FixtureFile:
     """A fixture on disk. `compressed` and `lines` are read off its name.
 

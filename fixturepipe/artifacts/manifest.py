@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from fixturepipe.artifacts.fixtures import model_label
 from fixturepipe.artifacts.jsonfile import now, read_json, write_json
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.errors import RunDirectoryError
@@ -237,7 +238,7 @@ class Manifest(msgspec.Struct, kw_only=True):
 
     def label_of(self, name: str) -> str:
         """The label of the model that a user names, whose objects a proxy's are."""
-        label = name.lower()
+        label = model_label(name)
         return next((s.label for s in self.schema if label in s.proxies), label)
 
 

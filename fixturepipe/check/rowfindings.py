@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 from django.apps import apps
 
+from fixturepipe.artifacts.fixtures import model_label
 from fixturepipe.check.constraints import broken_checks
 from fixturepipe.check.parallel import SharedTasks, second_process
 from fixturepipe.check.references import dangling_generic_keys, dangling_keys, unproven_natural_keys
@@ -65,12 +66,12 @@ def findings_of_rows(
         for task in shared:
             found[task] = here.answer(task)
             if task.does == "read":
-                listener(StageAdvanced("check", labels[task.label], task.label.lower()))
+                listener(StageAdvanced("check", labels[task.label], model_label(task.label)))
         for label, rows in labels.items():
             read, ask = _Task("read", label), _Task("ask", label)
             if read not in found:
                 found[read] = shared.result(read)
-                listener(StageAdvanced("check", rows, label.lower()))
+                listener(StageAdvanced("check", rows, model_label(label)))
             yield from found[read]
             yield from found[ask] if ask in found else shared.result(ask)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db.models.base import ModelState
 
+from fixturepipe.artifacts.fixtures import model_label
 from fixturepipe.databases.fields import Model
 
 
@@ -58,9 +59,9 @@ def natural_key_paths(model: Model) -> tuple[str, ...]:
 
 
 def natural_key_dependencies(model: Model) -> tuple[str, ...]:
-    """The labels that `natural_key.dependencies` names, in lower case."""
+    """The labels that `natural_key.dependencies` names."""
     named = getattr(getattr(model, "natural_key", None), "dependencies", ())
-    return tuple(str(label).lower() for label in named)
+    return tuple(model_label(str(label)) for label in named)
 
 
 def _path_of(part: object) -> str:

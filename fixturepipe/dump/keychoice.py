@@ -15,6 +15,7 @@ from django.apps import apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from fixturepipe.artifacts.fixtures import model_label
 from fixturepipe.databases.fields import Field, Model, has_composite_key, key_fields, root_field
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.keyproof import UnprovenError, prove
@@ -122,7 +123,7 @@ def _is_taken(remote: Model, wanted: str, insisted: set[str] | None) -> bool:
 
 
 def _labelled(wanted: str) -> set[str]:
-    labels = {label.strip().lower() for label in wanted.split(",") if label.strip()}
+    labels = {model_label(label.strip()) for label in wanted.split(",") if label.strip()}
     for label in labels:
         try:
             model = apps.get_model(label)

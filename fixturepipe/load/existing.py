@@ -15,6 +15,7 @@ from itertools import islice
 from django.apps import apps
 from django.db import transaction
 
+from fixturepipe.artifacts.fixtures import model_label
 from fixturepipe.artifacts.manifest import Chunk
 from fixturepipe.databases.endpoints import connection_to
 from fixturepipe.databases.fields import Model
@@ -130,7 +131,7 @@ class ExistingRows:
 
     def _keys_of_file(self, plan: ModelPlan, chunk: Chunk) -> list[str]:
         objects = read_fixture(self._directory.path / chunk.file).objects
-        own = [each for each in objects if each["model"].lower() == plan.label]
+        own = [each for each in objects if model_label(each["model"]) == plan.label]
         plain = all(column.quick for column in plan.key_columns)
         if not plain or not all(_has_key(plan, each) for each in own):
             raise _UnknownKeysError

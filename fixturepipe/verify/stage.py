@@ -24,6 +24,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from fixturepipe.artifacts.accounts import Accounts
+from fixturepipe.artifacts.fixtures import model_label
 from fixturepipe.artifacts.manifest import Manifest
 from fixturepipe.databases.coverage import coverage
 from fixturepipe.databases.endpoints import SOURCE, TARGET, Endpoints, connection_to
@@ -147,7 +148,7 @@ def compare_row(endpoints: Endpoints, row: str, manifest: Manifest | None = None
     endpoints.open()
     label, _, text = row.partition(":")
     covered = {model._meta.label_lower: model for model in _models_to_compare(endpoints, manifest)}
-    model = covered.get(manifest.label_of(label) if manifest else label.lower())
+    model = covered.get(manifest.label_of(label) if manifest else model_label(label))
     if model is None:
         raise UsageError(f"No model {label or row!r} is compared", hint=_ROW_HINT)
     return ModelPair(model, NaturalRows(_kept_ids(manifest))).row(_key_from(model, text))

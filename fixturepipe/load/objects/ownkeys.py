@@ -6,6 +6,7 @@ import functools
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from fixturepipe.artifacts.fixtures import model_label
 from fixturepipe.databases.fields import Model
 from fixturepipe.databases.introspection import NATURAL_KEYS
 from fixturepipe.databases.naturalkeys import natural_key_paths
@@ -42,12 +43,12 @@ class OwnKeys:
 
     def _gathered(self, model: Model) -> Iterator[tuple[Key, FixtureObject]]:
         if self._labels is None:
-            self._labels = {label.lower() for label in {each["model"] for each in self._objects}}
+            self._labels = set(map(model_label, {each["model"] for each in self._objects}))
         label = model._meta.label_lower
         if label not in self._labels:
             return
         for each in self._objects:
-            if each["model"].lower() == label:
+            if model_label(each["model"]) == label:
                 key = natural_key_in(each, model)
                 if key is not None:
                     yield key, each
