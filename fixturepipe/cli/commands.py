@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -27,13 +27,13 @@ from fixturepipe.artifacts.records import first_objects
 from fixturepipe.artifacts.rundir import RunDirectory
 from fixturepipe.artifacts.state import read_state
 from fixturepipe.cli import output, show
-from fixturepipe.cli.commandtable import Command, default_of
+from fixturepipe.cli.commandtable import Command
 from fixturepipe.cli.nextcommand import PROGRAM, NextCommand
 from fixturepipe.cli.objectview import ObjectView
 from fixturepipe.cli.options import PROJECT
 from fixturepipe.cli.terminal import flush_stdout, results, say, shown
 from fixturepipe.cli.watch import watch
-from fixturepipe.config import Project, filled
+from fixturepipe.config import Option, Project, filled
 from fixturepipe.errors import UsageError
 from fixturepipe.events import Listener
 from fixturepipe.graph import ModelGraph, as_dot, as_text
@@ -56,16 +56,13 @@ class Call:
 
     def __getitem__(self, name: str) -> Any:
         """The value of an option or argument that the command itself reads."""
-        options = {option.key: option for option in self.command.all_options}
-        default = default_of(options[name], ()) if name in options else None
-        return self.values.get(name, default)
+        defaults = {option.key: option.default for option in self.command.all_options}
+        return self.values.get(name, defaults.get(name))
 
     @property
     def project(self) -> Project:
         """The project that the options name."""
-        names = {option.key for option in PROJECT}
-        given = {name: value for name, value in self.values.items() if name in names}
-        project: Project = filled((Project,), given)[0]
+        project: Project = filled((Project,), self._given(PROJECT))[0]
         return project
 
     @property
@@ -87,9 +84,11 @@ class Call:
 
     def options(self, **arguments: Any) -> list[Any]:
         """The options classes that the command fills, filled."""
-        names = {option.key for option in self.command.options}
-        given = {name: value for name, value in self.values.items() if name in names}
-        return filled(self.command.fills, given | arguments)
+        return filled(self.command.fills, self._given(self.command.options) | arguments)
+
+    def _given(self, options: Iterable[Option]) -> dict[str, Any]:
+        keys = {option.key for option in options}
+        return {key: value for key, value in self.values.items() if key in keys}
 
     def show(self, result: object, text: Callable[[], None]) -> None:
         """The result on stdout: JSON if asked for, else text."""

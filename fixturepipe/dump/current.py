@@ -34,7 +34,7 @@ from fixturepipe.dump.keyedrows import KeyedRows
 from fixturepipe.dump.options import DumpOptions
 from fixturepipe.dump.rowplan import RowPlan
 from fixturepipe.dump.snapshot import Snapshot, snapshot_of
-from fixturepipe.dump.storedforms import KnownForms, StoredForms
+from fixturepipe.dump.storedforms import StoredForms
 from fixturepipe.events import Listener
 
 
@@ -143,6 +143,6 @@ def held_rows(
     connection = connection or connection_to(TARGET)
     choice = choose_keys(models, connection, "none")
     with tables_named_for(connection):
-        forms = KnownForms(connection, manifest.stored)
+        forms = StoredForms(connection, manifest.stored)
         plans = [RowPlan(model, connection, choice, forms) for model in models]
     return {plan.label: KeyedRows(plan, lock=lock) for plan in plans}

@@ -64,10 +64,19 @@ _RAW = {int: INTEGER, str: TEXT}
 
 
 class StoredForms:
-    """The encoders of one connection's columns, and the form of each custom one."""
+    """The encoders of one connection's columns, and the form of each custom one.
 
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+    `known` are the forms that a run's dumps have (`Manifest.stored`), for another database of the
+    same values.
+    """
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        known: Mapping[str, Mapping[str, Stored]] | None = None,
+    ) -> None:
         self._connection = connection
+        self._known = known
         self._encoders: dict[Field, Encoder] = {}
 
     def encoder(self, field: Field) -> Encoder:
@@ -75,34 +84,23 @@ class StoredForms:
         root = root_field(field)
         if root not in self._encoders:
             if is_custom(root, self._connection):
-                self._encoders |= CustomTable(root.model, self._connection).columns
+                self._encoders |= self._columns(root.model)
             else:
                 self._encoders[root] = stored_encoder(root, self._connection)
         return self._encoders[root]
+
+    def _columns(self, model: Model) -> dict[Field, CustomColumn]:
+        columns = CustomTable(model, self._connection).columns
+        if self._known is not None:
+            known = self._known.get(model._meta.label_lower, {})
+            for field, column in columns.items():
+                column.form = known.get(field.name, "own")
+        return columns
 
     def form(self, field: Field) -> Form | None:
         """The form of a custom field's values; None for a built-in field."""
         encoder = self.encoder(field)
         return encoder.form if isinstance(encoder, CustomColumn) else None
-
-
-class KnownForms(StoredForms):
-    """The forms that a run's dumps have (`Manifest.stored`), for another database of the values."""
-
-    def __init__(
-        self, connection: BaseDatabaseWrapper, stored: Mapping[str, Mapping[str, Stored]]
-    ) -> None:
-        super().__init__(connection)
-        self._stored = stored
-
-    def encoder(self, field: Field) -> Encoder:
-        """The encoder of a field's raw values."""
-        encoder = super().encoder(field)
-        if isinstance(encoder, CustomColumn):
-            root = root_field(field)
-            known = self._stored.get(root.model._meta.label_lower, {})
-            encoder.form = known.get(root.name, "own")
-        return encoder
 
 
 def stored_encoder(field: Field, connection: BaseDatabaseWrapper) -> Encoder:
