@@ -19,11 +19,12 @@ from fixturepipe.databases.packets import refused_rows, results
 from fixturepipe.databases.pages import wide_columns
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Row, Table
-from fixturepipe.databases.tablesql import CreateTable
+from fixturepipe.databases.tablesql import CreateTable, without_unique
 from fixturepipe.databases.text import is_utf8
 from fixturepipe.databases.values import Reader, Unreadable
 
 _WITH, _WITHOUT = "fixturepipe_with_definition", "fixturepipe_without_definition"
+# Some servers demand one: sql_require_primary_key, innodb_force_primary_key.
 _KEY = "fixturepipe_key BIGINT AUTO_INCREMENT PRIMARY KEY"
 _TIMES = ("DateField", "DateTimeField", "TimeField")
 _CLOCK = r"\d\d:\d\d:\d\d(\.\d{1,6})?"
@@ -99,12 +100,9 @@ class DefinitionTrial:
         self._places = ", ".join(target.ops.quote_name(field.column) for field in self.fields)
         # The name may be taken: those of CHECK constraints are unique in a database of MySQL.
         unnamed = re.sub(r"^CONSTRAINT `(?:[^`]|``)+` ", "", definition)
-        columns = [each for each in definitions.values() if each != definition]
-        # Some servers demand one: sql_require_primary_key, innodb_force_primary_key.
-        if not any("PRIMARY KEY" in column for column in columns):
-            columns.append(_KEY)
-        without = CreateTable(_WITHOUT, tuple(columns))
-        self._tables = (without, CreateTable(_WITH, (*columns, unnamed)))
+        columns = [_without_keys(each) for each in definitions.values() if each != definition]
+        without = CreateTable(_WITHOUT, (_KEY, *columns))
+        self._tables = (without, CreateTable(_WITH, (_KEY, *columns, unnamed)))
 
     def refused(self, altered: Altered | None = None) -> Iterator[Row]:
         """The rows that it refuses: their raw keys, then their values of `fields`; only those that
@@ -149,3 +147,9 @@ class DefinitionTrial:
         if numbers:
             results(self._target, [f"TRUNCATE {table}"])
         return found
+
+
+def _without_keys(definition: str) -> str:
+    """A column's definition that takes a value twice."""
+    bare = without_unique(definition)
+    return bare.replace(" PRIMARY KEY", "").replace(" AUTO_INCREMENT", "")
