@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol
 
 from fixturepipe.databases.fields import Model
-from fixturepipe.databases.tables import EVERYTHING, Bounds, Condition, Key
+from fixturepipe.databases.tables import Key
 
 Kind = Literal["value", "missing", "extra"]
 
@@ -96,24 +96,6 @@ class RowPair:
     def ok(self) -> bool:
         """Whether both have the row, and all of its columns are equal."""
         return self.in_source and self.in_target and all(each.equal for each in self.columns)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which rows of the source are compared: all, a random share, or those of a condition.
-
-    `sample` is a share between 0 and 1. If it or `condition` leaves rows out and the tables'
-    counts disagree, the keys of all rows are compared.
-    """
-
-    bounds: Bounds = EVERYTHING
-    sample: float | None = None
-    seed: int = 0
-    condition: Condition | None = None
-
-    @property
-    def is_partial(self) -> bool:
-        return self.sample is not None or self.condition is not None
 
 
 class Sink(Protocol):

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.db import models
-from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
 
 from fixturepipe.artifacts.accounts import Accounts
 from fixturepipe.artifacts.records import key_text
 from fixturepipe.databases.endpoints import SOURCE, TARGET, connection_to
 from fixturepipe.databases.fields import (
+    BUILT_IN,
     Field,
     Model,
     generated_fields,
@@ -30,7 +30,7 @@ from fixturepipe.databases.fields import (
     without_code,
 )
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
-from fixturepipe.databases.tables import Key, Row, Table, reads_as_text
+from fixturepipe.databases.tables import Bounds, Condition, Key, Row, Table, reads_as_text
 from fixturepipe.databases.values import (
     Column,
     Reader,
@@ -44,13 +44,11 @@ from fixturepipe.verify.comparison import (
     Difference,
     ModelComparison,
     RowPair,
-    Selection,
     Sink,
 )
 from fixturepipe.verify.naturalrows import NaturalRows, generic_keys
+from fixturepipe.verify.options import VerifyOptions
 from fixturepipe.verify.rowkeys import by_key, key_of, prepared, shown_key, with_integers
-
-_BUILT_IN = frozenset(SQLiteWrapper.data_types)
 
 # The number of keys that one query looks up, and of a sample's rows that one query reads.
 _LOOKED_UP, _SAMPLED_ROWS = 2_000, 500
@@ -69,7 +67,7 @@ class ModelPair:
         model: Model,
         natural: NaturalRows,
         accounts: Accounts | None = None,
-        limit: int = 20,
+        options: VerifyOptions = VerifyOptions(),
         *,
         links_by_ends: bool = False,
         sink: Sink | None = None,
@@ -100,15 +98,20 @@ class ModelPair:
         self._integer_key = self.source.has_integer_key and not self._key[0].is_translated
         self._rejected = accounts.rejected.get(self.label, ())
         self._changed = accounts.changed.get(self.label, {})
-        self._limit = limit
+        self._options = options
         self._sink = sink
         # Every database makes such rows for itself: the target may hold more of them.
         self._may_hold_more = self.label in NATURAL_PRIMARY
         self._start()
 
-    def compare(self, selection: Selection, advanced: Callable[[int], None]) -> ModelComparison:
-        """Compare the rows of a selection; call `advanced` with the number of rows in each page."""
-        for page in self._pages(selection):
+    def compare(
+        self, bounds: Bounds, condition: Condition | None, advanced: Callable[[int], None]
+    ) -> ModelComparison:
+        """Compare the source's rows within bounds that meet a condition, or a sample of them.
+
+        `advanced` is called with the number of rows in each page.
+        """
+        for page in self._pages(bounds, condition):
             self._compare_page(page)
             advanced(len(page))
         return self._result()
@@ -182,16 +185,17 @@ class ModelPair:
         return ModelComparison(self.label, self.target.name, differences=differences, **counts)
 
     def _note(self, difference: Difference) -> None:
-        if len(self._differences) < self._limit:
+        if len(self._differences) < self._options.limit:
             self._differences.append(difference)
 
-    def _pages(self, selection: Selection) -> Iterator[list[Row]]:
-        if selection.sample is None:
-            yield from self.source.pages(selection.bounds, selection.condition)
+    def _pages(self, bounds: Bounds, condition: Condition | None) -> Iterator[list[Row]]:
+        sample, seed = self._options.sample, self._options.seed
+        if sample is None:
+            yield from self.source.pages(bounds, condition)
             return
-        chosen = random.Random(f"{selection.seed}:{self.label}:{selection.bounds.after}")  # noqa: S311  (repeatable)
-        for keys in self._source_keys.pages(selection.bounds, selection.condition, 20_000):
-            some = [key for key in keys if chosen.random() < selection.sample]
+        chosen = random.Random(f"{seed}:{self.label}:{bounds.after}")  # noqa: S311  (repeatable)
+        for keys in self._source_keys.pages(bounds, condition, 20_000):
+            some = [key for key in keys if chosen.random() < sample]
             for start in range(0, len(some), _SAMPLED_ROWS):
                 yield from self.source.with_keys(some[start : start + _SAMPLED_ROWS])
 
@@ -223,7 +227,7 @@ class ModelPair:
         self._counts["equal"] += len(ours) - len(differing)
 
     def _note_values(self, ours: Row, theirs: Row, numbers: list[int]) -> None:
-        if self._changed or len(self._differences) < self._limit:
+        if self._changed or len(self._differences) < self._options.limit:
             key = self._source_key(ours)
             if self._is_declared(key, theirs, numbers):
                 self._counts["changed"] += 1
@@ -337,7 +341,7 @@ def _is_all_built_in(model: Model) -> bool:
     roots: list[Any] = [root_field(field) for field in stored_fields(model)]
     roots += [getattr(field, "output_field", field) for field in generated_fields(model)]
     return all(
-        type(root).db_type is models.Field.db_type and root.get_internal_type() in _BUILT_IN
+        type(root).db_type is models.Field.db_type and root.get_internal_type() in BUILT_IN
         for root in roots
     )
 

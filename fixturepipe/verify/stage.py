@@ -48,7 +48,6 @@ from fixturepipe.verify.comparison import (
     ModelComparison,
     RowChanges,
     RowPair,
-    Selection,
     Sink,
 )
 from fixturepipe.verify.modelpair import ModelPair
@@ -225,7 +224,7 @@ class _Comparing:
             model,
             self._natural,
             self._accounts,
-            self._options.limit,
+            self._options,
             links_by_ends=self._is_compared_by_links(model),
             sink=self._sink,
         )
@@ -245,8 +244,9 @@ class _Comparing:
         return [Bounds(after, upto) for after, upto in pairwise(edges)]
 
     def _part(self, model: Model, bounds: Bounds) -> ModelComparison:
-        selection = _selection(model, self._options, bounds)
-        return self.pair(model).compare(selection, partial(self._advanced, model._meta.label_lower))
+        condition = _later_than(model, self._options.since)
+        advanced = partial(self._advanced, model._meta.label_lower)
+        return self.pair(model).compare(bounds, condition, advanced)
 
     def _whole(
         self, model: Model, parts: Sequence[ModelComparison], target: int
@@ -259,7 +259,7 @@ class _Comparing:
         found = pair.counted(target)
         for part in parts:
             found = found.plus(part, limit)
-        if _selection(model, self._options).is_partial:
+        if self._options.sample is not None or _later_than(model, self._options.since):
             if found.source != found.target:
                 # The search by key finds the sample's missing rows again, and all others.
                 found = found.without_missing()
@@ -328,13 +328,10 @@ def _require_tables(covered: list[Model]) -> None:
         )
 
 
-def _selection(model: Model, options: VerifyOptions, bounds: Bounds = EVERYTHING) -> Selection:
-    condition = _later_than(model, options.since) if options.since is not None else None
-    return Selection(bounds, sample=options.sample, seed=options.seed, condition=condition)
-
-
-def _later_than(model: Model, since: str) -> Condition | None:
-    """Rows made or changed since; None if the model does not record it."""
+def _later_than(model: Model, since: str | None) -> Condition | None:
+    """Rows made or changed since then; None if the model does not record it."""
+    if since is None:
+        return None
     source = connection_to(SOURCE)
     parts, parameters = [], []
     for field in model._meta.local_concrete_fields:
