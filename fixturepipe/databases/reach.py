@@ -45,7 +45,7 @@ def wants_password(alias: str, endpoint: Endpoint) -> bool:
     return False
 
 
-def _lacks_password(error: DatabaseError) -> bool:
+def _lacks_password(error: Exception) -> bool:
     return any(text in str(error) for text in ("using password: NO", "no password supplied"))
 
 
@@ -67,25 +67,27 @@ def require_reachable(alias: str, endpoint: Endpoint) -> None:
         # A server has answered; SQLite looks at the file when it is first asked.
         if endpoint.vendor == "sqlite":
             connections[alias].introspection.table_names()
-    except ImproperlyConfigured as error:
-        raise ConfigurationError(f"{unusable}: {error}", hint="Correct its settings.") from error
-    except TypeError as error:
-        # Drivers raise it for an option that they do not know.
-        raise ConfigurationError(
-            f"{unusable}: {error}",
-            hint="Correct the options after `?` in its URL, or OPTIONS in DATABASES.",
-        ) from error
-    except DatabaseError as error:
+    except (ImproperlyConfigured, TypeError, DatabaseError) as error:
         if "database is locked" in str(error):
             raise locked(Path(name)) from error
-        code = error.args[0] if error.args else None
         message = error.args[1] if len(error.args) > 1 else error
-        hint = _HINTS.get(code, "Check the database's settings.")
-        if _lacks_password(error):
-            variable = "FIXTUREPIPE_SOURCE" if alias == SOURCE else "FIXTUREPIPE_TARGET"
-            hint = f"Put the URL with its password into the environment variable {variable}, or"
-            hint += " PASSWORD into DATABASES. On a terminal you are asked for it."
-        raise ConfigurationError(f"{unusable}: {message}", hint=hint.format(name=name)) from error
+        hint = _hint_for(error, alias).format(name=name)
+        raise ConfigurationError(f"{unusable}: {message}", hint=hint) from error
+
+
+def _hint_for(error: Exception, alias: str) -> str:
+    if isinstance(error, ImproperlyConfigured):
+        return "Correct its settings."
+    # Drivers raise it for an option that they do not know.
+    if isinstance(error, TypeError):
+        return "Correct the options after `?` in its URL, or OPTIONS in DATABASES."
+    if _lacks_password(error):
+        variable = "FIXTUREPIPE_SOURCE" if alias == SOURCE else "FIXTUREPIPE_TARGET"
+        return (
+            f"Put the URL with its password into the environment variable {variable}, or PASSWORD"
+            " into DATABASES. On a terminal you are asked for it."
+        )
+    return _HINTS.get(error.args[0] if error.args else None, "Check the database's settings.")
 
 
 def require_server(alias: str, endpoint: Endpoint) -> None:

@@ -104,7 +104,11 @@ class RunEndpoints:
         if self._ends is None:
             endpoints = self.source(needed=source_needed)
             target = self._target_endpoint()
-            _require_two_databases(endpoints.source, target)
+            if endpoints.source.is_same_database(target):
+                raise ConfigurationError(
+                    f"Source and target are the same database: {target.name}",
+                    hint="Name another one with --target.",
+                )
             endpoints = replace(endpoints, target=target)
             endpoints.open()
             target = self._with_password(TARGET, target)
@@ -153,10 +157,8 @@ class RunEndpoints:
             "Python": platform.python_version(),
             "Django": django.get_version(),
         }
-        ends = self._ends
-        if ends is not None:
+        if self._ends is not None:
             found["source"] = database_described(connection_to(SOURCE))
-        if ends is not None and ends.target is not None:
             found["target"] = database_described(connection_to(TARGET))
         return found
 
@@ -177,14 +179,6 @@ class RunEndpoints:
         self._uses_server.callback(self._server.leave)
         self._server.start()
         return self._server.endpoint()
-
-
-def _require_two_databases(source: Endpoint, target: Endpoint) -> None:
-    if source.is_same_database(target):
-        raise ConfigurationError(
-            f"Source and target are the same database: {target.name}",
-            hint="Name another one with --target.",
-        )
 
 
 def choose_target(manifest: Manifest | None, given: str | None, ask: AskPassword) -> str:
