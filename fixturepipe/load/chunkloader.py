@@ -183,12 +183,12 @@ class ChunkLoader:
             except _DeferForeignKeys:
                 deferred = True
             except (DatabaseError, DeserializationError) as error:
-                if not is_transient(error):
-                    raise _refused(chunk, error) from error
-                self._connection.close()
-                pause = next(pauses, None)
+                pause = None
+                if is_transient(error):
+                    self._connection.close()
+                    pause = next(pauses, None)
                 if pause is None:
-                    raise _gave_up(chunk, error, self._connection) from error
+                    raise _not_loaded(chunk, error, self._connection) from error
                 self._notify(f"{chunk.file}: {server_message(error)}; trying again in {pause} s")
                 time.sleep(pause)
             # What was found in a transaction that is rolled back may be gone.
@@ -313,23 +313,16 @@ def _collector_at_rest() -> Iterator[None]:
         gc.enable()
 
 
-def _refused(chunk: Chunk, error: Exception) -> LoadError:
-    """An error that is not one row's: a missing table, a privilege, Django's own loader."""
-    return LoadError(
-        f"{chunk.file} was not loaded: {server_message(error)}",
-        hint=f"{hint_for(error)} When that is fixed, continue with `fixturepipe load`.".strip(),
-        chunk=chunk.file,
-    )
-
-
-def _gave_up(chunk: Chunk, error: Exception, connection: BaseDatabaseWrapper) -> TransientLoadError:
+def _not_loaded(chunk: Chunk, error: Exception, connection: BaseDatabaseWrapper) -> LoadError:
+    """The error of a chunk that is not in, for a reason that is not one row's."""
+    text = f"{chunk.file} was not loaded: {server_message(error)}"
+    if not is_transient(error):
+        hint = f"{hint_for(error)} When that is fixed, continue with `fixturepipe load`."
+        return LoadError(text, hint=hint.strip(), chunk=chunk.file)
     blocker = blocker_of(error, connection)
-    hint = "Then" if blocker else "When the server is back,"
-    return TransientLoadError(
-        f"{chunk.file} was not loaded: {server_message(error)}",
-        hint=f"{blocker} {hint} continue with `fixturepipe load`.".lstrip(),
-        chunk=chunk.file,
-    )
+    then = "Then" if blocker else "When the server is back,"
+    hint = f"{blocker} {then} continue with `fixturepipe load`."
+    return TransientLoadError(text, hint=hint.lstrip(), chunk=chunk.file)
 
 
 def _entry(chunk: Chunk, loaded: _Loaded, started: float) -> Entry:

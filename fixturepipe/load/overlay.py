@@ -88,9 +88,8 @@ def _persistently(
         try:
             load()
         except (DatabaseError, LoadError) as error:
-            transient = isinstance(error, TransientLoadError) or is_transient(error)
-            if not transient or pause is None:
-                raise _refusal(error, transient=transient) from error
+            if pause is None or not is_transient(error):
+                raise _refusal(error) from error
             connection.close()
             listener(Notice("warning", f"{_message(error)}; trying again in {pause} s"))
             time.sleep(pause)
@@ -98,8 +97,8 @@ def _persistently(
             return
 
 
-def _refusal(error: DatabaseError | LoadError, *, transient: bool) -> LoadError:
-    if transient:
+def _refusal(error: DatabaseError | LoadError) -> LoadError:
+    if is_transient(error):
         hint = f"{_AGAIN} When the server is back, repeat `fixturepipe sync`."
         return TransientLoadError(_message(error), hint=hint)
     advice = "" if isinstance(error, LoadError) else hint_for(error)

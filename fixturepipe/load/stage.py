@@ -242,9 +242,8 @@ def _server_errors_described() -> Iterator[None]:
         yield
     except DatabaseError as error:
         hint = f"{hint_for(error)} Continue with `fixturepipe load`.".strip()
-        if is_transient(error):
-            raise TransientLoadError(f"The target: {server_message(error)}", hint=hint) from error
-        raise LoadError(f"The target: {server_message(error)}", hint=hint) from error
+        kind = TransientLoadError if is_transient(error) else LoadError
+        raise kind(f"The target: {server_message(error)}", hint=hint) from error
 
 
 def _require_sense(options: LoadOptions) -> None:
