@@ -28,8 +28,7 @@ from fixturepipe.dump.keyedrows import KeyedRows, Written
 from fixturepipe.dump.serializer import Problem
 from fixturepipe.errors import SourceDataError
 from fixturepipe.sync.differences import DifferingRow, DifferingRows
-from fixturepipe.sync.foreign import ForeignRows
-from fixturepipe.sync.ownership import Ownership, different_fields
+from fixturepipe.sync.ownership import Act, ForeignRows, Ownership, different_fields
 from fixturepipe.wording import in_lines
 
 Object = dict[str, Any]
@@ -192,9 +191,7 @@ class ChangeSet:
         if self._existing == "refuse" and line is not None and not table.is_natural:
             self._found.see(table.label, pair.key, line)
 
-    def _may(
-        self, act: Literal["added", "changed", "deleted"], table: ModelRows, pair: _Pair
-    ) -> bool:
+    def _may(self, act: Act, table: ModelRows, pair: _Pair) -> bool:
         """Whether somebody else's row is given up."""
         if self._existing == "refuse":
             self.foreign.add(table.label, act, pair.pk)

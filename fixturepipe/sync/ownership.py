@@ -1,4 +1,4 @@
-"""Whether a row of the target is as the run or the last sync has left it.
+"""Whether a row of the target is as the run or the last sync has left it, or somebody else's.
 
 The chunks tell: they hold what was loaded. Databases write a value in different ways ("1.5" and
 "1.50"), so values are equal too if the field reads them as equal ones. A chunk may name a row by
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from django.db import models
 
@@ -26,8 +27,14 @@ from fixturepipe.databases.fields import Model, has_built_in_column, root_field
 from fixturepipe.databases.introspection import NATURAL_KEYS
 from fixturepipe.databases.naturalkeys import natural_key_paths
 from fixturepipe.databases.values import same_as_stored
+from fixturepipe.dump.keyedrows import KeyedRows
+from fixturepipe.errors import ConfigurationError
+from fixturepipe.sync.differences import DifferingRows
+from fixturepipe.wording import counted, listed
 
 Object = Mapping[str, Any]
+Act = Literal["added", "changed", "deleted"]
+_NAMED = 5
 # A model's label, and up to which layer of what was loaded.
 _Layer = tuple[str, int]
 
@@ -162,3 +169,46 @@ def _reference(model: Model, name: str) -> Any:
 
 def _is_key(value: Any) -> bool:
     return value is not None and not isinstance(value, list)
+
+
+class ForeignRows:
+    """What neither the run nor an earlier sync did to the target."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, Act]] = Counter()
+        self._keys: dict[tuple[str, Act], list[Any]] = {}
+
+    def add(self, label: str, act: Act, key: Any) -> None:
+        """Note one row, by its key in fixture form."""
+        self.counts[label, act] += 1
+        keys = self._keys.setdefault((label, act), [])
+        if len(keys) < _NAMED:
+            keys.append(key)
+
+    def take_changed(self, label: str, found: DifferingRows, rows: KeyedRows) -> None:
+        """Note the rows that are no longer as they were when `found` has seen them."""
+        for key, is_gone in found.changed_since(label, rows):
+            self.add(label, "deleted" if is_gone else "changed", key[0] if len(key) == 1 else key)
+
+    def refusal(self, target: str) -> ConfigurationError:
+        """The error that names them."""
+        lines = [
+            f"  {label}: {counted(count, 'row')} {act}: {self._listed(label, act)}"
+            for (label, act), count in sorted(self.counts.items())
+        ]
+        return ConfigurationError(
+            "\n".join(
+                [
+                    f"{target} looks live. It has rows that neither the run nor a sync wrote:",
+                    *lines,
+                ]
+            ),
+            hint="Nothing was changed. If the site runs on the target already, do not sync. To"
+            " give up these rows, run `fixturepipe sync --existing update`, which writes the"
+            " source's rows over them, or `fixturepipe sync --existing delete`, which also deletes"
+            " the rows that the source lacks.",
+        )
+
+    def _listed(self, label: str, act: Act) -> str:
+        keys = [ascii(key) for key in self._keys[label, act]]
+        return listed(keys, _NAMED, self.counts[label, act])

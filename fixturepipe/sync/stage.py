@@ -57,9 +57,8 @@ from fixturepipe.load.overlay import load_overlay
 from fixturepipe.priorrun import arrange_options_of
 from fixturepipe.sync.changeset import ChangeSet, ModelRows
 from fixturepipe.sync.differences import DifferingRows
-from fixturepipe.sync.foreign import ForeignRows
 from fixturepipe.sync.options import SyncOptions
-from fixturepipe.sync.ownership import Ownership
+from fixturepipe.sync.ownership import ForeignRows, Ownership
 from fixturepipe.sync.proof import Proof
 from fixturepipe.sync.removal import delete_removals, require_no_references
 from fixturepipe.sync.requirements import require_finished, require_migrations
