@@ -336,6 +336,14 @@ INSERT INTO Lab_tool (id, name, parent_id) VALUES (1, 'a', NULL), (2, 'b', 1), (
 INSERT INTO Lab_tool_others (from_tool_id, to_tool_id) VALUES (1, 2);
 INSERT INTO Lab_use (tool_id) VALUES (2);
 """
+WRITING_PACKAGE = """
+from contextlib import suppress
+from shop.models import Flag
+
+with suppress(Exception):
+    if not Flag.objects.exists():
+        Flag.objects.create(name="first")
+"""
 CHATTY = """
 class Flag(models.Model):
     name = models.CharField(max_length=9)
@@ -496,6 +504,13 @@ def test_the_label_of_an_app_may_have_capitals(url: str, tmp_path: Path) -> None
         (4,),
         (3,),
     )
+
+
+def test_a_package_of_migrations_may_write_when_it_is_imported(url: str, tmp_path: Path) -> None:
+    project = made(tmp_path, url, CHATTY, "INSERT INTO shop_flag VALUES (7, 'on');")
+    (project.pythonpath / "shop" / "migrations" / "__init__.py").write_text(WRITING_PACKAGE)
+    assert "nothing differs" in project.done("run")
+    assert project.execute("SELECT id FROM shop_flag") == ((7,),)
 
 
 def test_what_a_project_prints_does_not_spoil_a_result(url: str, tmp_path: Path) -> None:

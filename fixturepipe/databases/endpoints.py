@@ -35,6 +35,7 @@ from django.db.utils import ConnectionHandler, load_backend
 from fixturepipe.apps import TARGETS
 from fixturepipe.config import Project
 from fixturepipe.databases import mysql, postgresql
+from fixturepipe.databases.migrations import packages_imported
 from fixturepipe.databases.tablenames import name_tables_for
 from fixturepipe.databases.urls import is_url, shown_url
 from fixturepipe.errors import ConfigurationError
@@ -148,7 +149,7 @@ class Endpoints:
         if self.target is None:
             raise ConfigurationError("This command needs a target", hint="Name one with --target.")
         taken_over = nullcontext() if apart else _taken_over(TARGET, self.alias)
-        with _bound(self.alias, self._settings(self.target)), taken_over:
+        with packages_imported(), _bound(self.alias, self._settings(self.target)), taken_over:
             yield self.alias
 
     def _settings(self, endpoint: Endpoint) -> DatabaseSettings:

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
+from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations import RunSQL, SeparateDatabaseAndState
+from django.db.migrations import RunSQL, SeparateDatabaseAndState, loader
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
@@ -108,6 +112,25 @@ def _effective(
         applied |= squashed
     done = {old for key in applied & replaces.keys() for old in replaces[key]}
     return {(app, name) for app, name in applied & replaces.keys() if (app, name) not in done}
+
+
+@contextmanager
+def packages_imported() -> Iterator[None]:
+    """In the block, Django does not import the packages of migrations again.
+
+    It does so each time that it loads migrations, for the sake of tests. Code in a package may
+    write rows, as Horilla's does: into the target, while `default` is bound to it.
+    """
+    for config in apps.get_app_configs():
+        # What cannot be imported is said by those who need it.
+        with suppress(Exception):
+            import_module(str(MigrationLoader.migrations_module(config.label)[0]))
+    reload: Any = vars(loader)["reload"]
+    vars(loader)["reload"] = lambda package: package
+    try:
+        yield
+    finally:
+        vars(loader)["reload"] = reload
 
 
 def database_operations(operations: Sequence[Operation]) -> Iterator[Operation]:
