@@ -362,13 +362,8 @@ class Pipeline:
     def _replace_migrated_rows(self, endpoints: Endpoints, options: LoadOptions) -> None:
         from fixturepipe.load.stage import replace_migrated_rows
 
-        replace_migrated_rows(
-            self.directory,
-            endpoints,
-            options,
-            self._listener,
-            partial(fresh_database, self.directory),
-        )
+        fresh = partial(fresh_database, self.directory)
+        replace_migrated_rows(self.directory, endpoints, options, self._listener, fresh)
 
     def _arrange(self, files: Sequence[Path], options: ArrangeOptions) -> ArrangeResult:
         from fixturepipe.arrange.stage import arrange

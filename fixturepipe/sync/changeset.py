@@ -16,12 +16,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from django.db import models
+
 from fixturepipe.artifacts.changes import Change
 from fixturepipe.artifacts.manifest import Dump
 from fixturepipe.artifacts.records import FixtureWriter, fixture_writer, key_text
 from fixturepipe.artifacts.rundir import RunDirectory, atomic_file
 from fixturepipe.artifacts.syncs import DELETES, LoadedObject
-from fixturepipe.databases.fields import Model
+from fixturepipe.databases.fields import Model, key_fields
+from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.tables import Key
 from fixturepipe.dump.keyedrows import KeyedRows, Written
@@ -37,12 +40,24 @@ _NAMED = 20
 
 @dataclass(frozen=True)
 class ModelRows:
-    """One model at both endpoints. `is_replaced`: rows that change are deleted and inserted."""
+    """One model at both endpoints. `indexes` are those of the target."""
 
     model: Model
     ours: KeyedRows
     theirs: KeyedRows
-    is_replaced: bool
+    indexes: UniqueIndexes
+
+    @cached_property
+    def is_replaced(self) -> bool:
+        """Whether rows that change are deleted and inserted.
+
+        They are where rows can be in each other's way by more than their keys.
+        """
+        key = frozenset(field.column for field in key_fields(self.model))
+        constraints = self.model._meta.constraints
+        # The columns of a constraint on an expression are not known.
+        special = (isinstance(c, models.UniqueConstraint) and c.expressions for c in constraints)
+        return bool(self.indexes.of(self.model) - {key}) or any(special)
 
     @property
     def label(self) -> str:

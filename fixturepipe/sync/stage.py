@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from fixturepipe.arrange.stage import arrange
@@ -42,7 +41,6 @@ from fixturepipe.artifacts.syncs import (
     write_sync,
 )
 from fixturepipe.databases.endpoints import TARGET, Endpoints, connection_to
-from fixturepipe.databases.fields import Model, key_fields
 from fixturepipe.databases.integrity import UniqueIndexes
 from fixturepipe.databases.introspection import keys_in_target
 from fixturepipe.databases.ledger import Ledger
@@ -230,12 +228,7 @@ class _Syncing:
         theirs = held_rows(self._current.models, self._manifest)
         indexes = UniqueIndexes(connection_to(TARGET))
         return [
-            ModelRows(
-                model,
-                self._current.rows(model),
-                theirs[model._meta.label_lower],
-                _has_unique_columns(model, indexes),
-            )
+            ModelRows(model, self._current.rows(model), theirs[model._meta.label_lower], indexes)
             for model in self._current.models
         ]
 
@@ -360,15 +353,6 @@ class _Syncing:
             dry_run=dry_run,
             expected_seconds=expected,
         )
-
-
-def _has_unique_columns(model: Model, indexes: UniqueIndexes) -> bool:
-    """Whether rows of the target can be in each other's way by more than their keys."""
-    key = frozenset(field.column for field in key_fields(model))
-    constraints = model._meta.constraints
-    # The columns of a constraint on an expression are not known.
-    on_expressions = (isinstance(c, models.UniqueConstraint) and c.expressions for c in constraints)
-    return bool(indexes.of(model) - {key}) or any(on_expressions)
 
 
 def _next_number(directory: RunDirectory, *, dry_run: bool) -> int:
