@@ -19,7 +19,7 @@ class CheckOptions:
     `fix` are the declared fixes. `transform` names the callable that the dump passes objects to,
     "module:name", and `natural_keys` says how the dump writes references. `workdir` is the run
     directory: its disk must have room. `schema` says how the run makes the tables of an empty
-    target, and `existing` what it does with rows that it did not write, as in LoadOptions.
+    target, as in LoadOptions.
     """
 
     ignore: tuple[str, ...] = ()
@@ -31,4 +31,3 @@ class CheckOptions:
     transform: str | None = None
     natural_keys: str = "auto"
     schema: Literal["migrate", "models"] = "migrate"
-    existing: Literal["refuse", "update", "delete"] = "refuse"

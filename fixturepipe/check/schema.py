@@ -60,7 +60,7 @@ def source_columns(chosen: Sequence[Model], source: BaseDatabaseWrapper) -> Iter
 
 
 def existing_rows(covered: Iterable[Model], target: TargetServer) -> Iterator[Finding]:
-    """FP336 for rows that a run refuses: the target has no ledger that accounts for any.
+    """FP336 for rows that no ledger accounts for.
 
     Content types and permissions are every target's own.
     """

@@ -120,7 +120,7 @@ def check(
             found += server.buffer_pool(target, needed)
         migrates = options.schema == "migrate"
         found += _findings_of_target(endpoints, list(totals), target, fixes, migrates=migrates)
-        if target.has_tables and options.existing == "refuse":
+        if target.has_tables:
             found += schema.existing_rows(totals, target)
         new_tables = len(totals) if target.is_server and not target.has_tables else 0
         pool = target.facts.buffer_pool if target.is_server else None

@@ -11,7 +11,6 @@ from fixturepipe.cli.options import (
     ARRANGE,
     COMMON,
     EXCLUDE,
-    EXISTING,
     FIX,
     IGNORE,
     KEEP,
@@ -87,7 +86,7 @@ COMMANDS = (
         "check",
         "find what would fail or change in the move; reads only",
         (CheckOptions,),
-        (IGNORE, ONLY_IDS, FIX, TRANSFORM, NATURAL, EXCLUDE, SCHEMA, EXISTING),
+        (IGNORE, ONLY_IDS, FIX, TRANSFORM, NATURAL, EXCLUDE, SCHEMA),
         group=MOST,
     ),
     Command(

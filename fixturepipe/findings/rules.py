@@ -244,7 +244,8 @@ FP334 error: The migrations of {app} are behind the model: {what}. The load woul
 FP335 error: The target cannot compute this generated column for these rows: the load would stop.
     hint: Correct the values that it is computed from, or the expression. `fixturepipe run --ignore
         FP335 --on-error reject` leaves these rows out.
-FP336 error: The target has rows that no run has written: the run would refuse it.
+FP336 warning: The target has rows that no run has written. A run refuses them, unless migrations
+        have left them.
     hint: Use an empty database, or say what to do with these rows: `fixturepipe run --existing
         update` writes the source's rows over those with the same key, `fixturepipe run --existing
         delete` deletes all of them first.
