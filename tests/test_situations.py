@@ -557,3 +557,12 @@ def test_an_old_site_with_ways_of_its_own_is_moved(url: str, tmp_path: Path) -> 
     assert project.execute(f"{duties} ON permission_ptr_id = id") == (("lock", "late"),)
     assert project.execute("SELECT shift_id, duty_id FROM shop_shift_others") == ((1, 3000),)
     assert project.execute("SELECT photo_id FROM leaf_leaf") == ((2,),)
+
+
+def test_an_absent_package_is_to_be_installed(url: str, tmp_path: Path) -> None:
+    project = write_project(tmp_path, url, CHATTY)
+    with (project.pythonpath / "settings.py").open("a") as settings:
+        settings.write("import a_package_of_the_project\n")
+    refused = project.run("check")
+    assert refused.returncode == 2
+    assert "next: Install the project's requirements" in refused.stderr

@@ -57,24 +57,28 @@ def set_up_project(module: str | None, pythonpath: str | None) -> str:
         absent = isinstance(error, ModuleNotFoundError) and module.startswith(error.name or "?")
         raise ConfigurationError(
             f"The settings module {module} cannot be imported: {_first_line(error)}",
-            hint=_NAME_IT if absent else _SET_UP,
+            hint=_NAME_IT if absent else _hint(error, _SET_UP),
         ) from error
     _keep_mysqlclient()
     try:
         django.setup()
     except Exception as error:
         raise ConfigurationError(
-            f"The apps of {module} cannot be loaded: {_first_line(error)}", hint=_hint(error)
+            f"The apps of {module} cannot be loaded: {_first_line(error)}",
+            hint=_hint(
+                error,
+                "Correct INSTALLED_APPS."
+                if isinstance(error, ImproperlyConfigured)
+                else "The project's own code fails at its start; -v 3 shows where.",
+            ),
         ) from error
     return module
 
 
-def _hint(error: Exception) -> str:
-    if isinstance(error, ImproperlyConfigured):
-        return "Correct INSTALLED_APPS."
+def _hint(error: Exception, otherwise: str) -> str:
     if isinstance(error, ImportError):
         return "Install the project's requirements into this Python environment."
-    return "The project's own code fails at its start; -v 3 shows where."
+    return otherwise
 
 
 def _keep_mysqlclient() -> None:
