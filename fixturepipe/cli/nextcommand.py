@@ -44,6 +44,14 @@ class NextCommand:
         """This call once more."""
         return self.line(shlex.join(self.own))
 
+    def run_after_check(self) -> str:
+        """`run` with the options of this `check`, unless it is about some findings only."""
+        own = list(self.own)
+        if "check" not in own or any(part.startswith("--only") for part in own):
+            return self.line("run")
+        own[own.index("check")] = "run"
+        return self.line(shlex.join(own))
+
     def line(self, command: str) -> str:
         """The whole line of a command, which may have options of its own: "load --rejects"."""
         given = [

@@ -71,7 +71,7 @@ def checked(result: CheckResult, view: View) -> None:
     findings(result, view)
     _estimate(result)
     if result.ok and not view.directory.manifest.exists():
-        print(f"Next: {view.next.line('run')}")
+        print(f"Next: {view.next.run_after_check()}")
 
 
 def dumped(result: DumpResult, view: View) -> None:

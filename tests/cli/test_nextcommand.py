@@ -27,6 +27,14 @@ def test_a_command_names_the_project_and_the_run_directory(tmp_path: Path) -> No
     assert next_.repeated.endswith(" load --workers 2")
 
 
+def test_a_check_is_followed_by_a_run_with_its_options() -> None:
+    given = ["--workdir", "w", "check", "--fix", "shop.Tag.name=truncate", "--schema", "models"]
+    line = next_command("fixturepipe", given, {}).run_after_check()
+    assert line.endswith(" --workdir w run --fix shop.Tag.name=truncate --schema models")
+    line = next_command("fixturepipe", ["check", "--only", "FP101"], {}).run_after_check()
+    assert line.endswith("fixturepipe run")
+
+
 def test_the_environment_is_written_out_but_for_secrets() -> None:
     environment = {
         "FIXTUREPIPE_SETTINGS": "mysite.settings",
