@@ -175,7 +175,7 @@ def row(pair: RowPair) -> None:
     sides = {"source": pair.in_source, "target": pair.in_target}
     there = [side for side, is_there in sides.items() if is_there]
     if there:
-        # Two values side by side, after the mark and the column's name.
+        # Two values next to each other, after the mark and the column's name.
         width = max(20, (get_terminal_size((160, 24)).columns - 40) // len(there))
         rows = [
             [
