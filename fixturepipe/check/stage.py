@@ -79,7 +79,8 @@ class CheckResult:
 
         Replaces `findings.jsonl` in the run directory, by way of a scratch directory.
         """
-        kept = [_with_suggestions(f) for f in found if _is_reported(f, options)]
+        reported = [each for each in found if _is_reported(each, options)]
+        kept = [_with_suggestions(f, (*self.findings, *reported)) for f in reported]
         together = sorted([*self.findings, *kept], key=lambda f: LEVELS.index(f.level))
         file = options.workdir / NAME
         written = write_findings(file, together, scratch)
@@ -253,17 +254,29 @@ def _bytes_needed(totals: dict[Model, int]) -> int:
     return needed
 
 
-def _with_suggestions(finding: Finding) -> Finding:
-    """The finding with the declarations that would fix it, named in its hint."""
+def _with_suggestions(finding: Finding, all_findings: Iterable[Finding]) -> Finding:
+    """The finding with the declarations that would fix it, named in its hint.
+
+    They name the finding where another one of the column has fixes, too: a key stands once in a
+    table.
+    """
     if finding.fixed_by or not finding.field or finding.id not in FIXES_FOR:
         return finding
     model = apps.get_model(finding.model)
     fields = [model._meta.get_field(name) for name in finding.field.split(", ")]
-    found = [f'"{each.target}" = "{each.fix}"' for each in suggestions(finding.id, model, fields)]
+    is_alone = not any(_share_a_column(finding, each) for each in all_findings)
+    suggested = suggestions(finding.id, model, fields, with_id=not is_alone)
+    found = [f'"{each.target}" = "{each.fix}"' for each in suggested]
     if not found:
         return finding
     text = f"{finding.hint} Or declare in [tool.fixturepipe.fix]: {' or '.join(found)}."
     return replace(finding, hint=text)
+
+
+def _share_a_column(one: Finding, other: Finding) -> bool:
+    """Whether two findings with different fixes concern the same column of a model."""
+    is_other = other.id != one.id and other.id in FIXES_FOR and other.model == one.model
+    return is_other and not set(one.field.split(", ")).isdisjoint(other.field.split(", "))
 
 
 def _require_known(options: CheckOptions) -> None:

@@ -183,7 +183,8 @@ FP314 note: The target compares text with {collation}, in which 'a' = 'A'. Unlik
         applies to every lookup and every unique field.
     hint: Ignore this, or set db_collation on the fields where case matters.
 FP315 error: Only PostgreSQL has columns for a {kind}: the target cannot be migrated.
-    hint: Change it to a JSONField or a related model, migrate the source, then check again.
+    hint: Remove it, or change it to a JSONField or a related model; migrate the source, then check
+        again.
 FP316 warning: The target's column is {actual}, and the model's is {expected}: the app has no
         migration for that.
     hint: Ignore this while the numbers fit (FP102 and FP103 name those that do not). Alter the

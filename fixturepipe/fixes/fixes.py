@@ -112,8 +112,13 @@ class Fixes:
         return any(r.model in (None, model) and r.field in (None, field) for r in rules)
 
 
-def suggestions(finding: str, model: Model, fields: Sequence[Field]) -> list[Declaration]:
-    """The declarations that would fix a finding, the best one first."""
+def suggestions(
+    finding: str, model: Model, fields: Sequence[Field], *, with_id: bool
+) -> list[Declaration]:
+    """The declarations that would fix a finding, the best one first.
+
+    `with_id` says that their left sides name the finding.
+    """
     found = []
     for name in FIXES_FOR.get(finding, ()):
         fitting = [field for field in fields if not misfit(name, field)]
@@ -121,8 +126,9 @@ def suggestions(finding: str, model: Model, fields: Sequence[Field]) -> list[Dec
             where = model._meta.label
             if not model._meta.auto_created:
                 where += f".{fitting[0].name}"
-            needs_id = RULES[finding].level != "error" and (finding, name) not in MEANT_FOR
-            found.append(Declaration(f"{finding}:{where}" if needs_id else where, name))
+            is_meant = RULES[finding].level == "error" or (finding, name) in MEANT_FOR
+            target = where if is_meant and not with_id else f"{finding}:{where}"
+            found.append(Declaration(target, name))
     return found
 
 

@@ -413,6 +413,16 @@ def test_a_finding_names_the_declarations_that_would_fix_it(dirty: FixedDumps) -
     assert '"dirty.Child_names" = "drop"' in hints["FP202"]
 
 
+def test_two_findings_of_a_column_propose_fixes_that_fit_in_one_table(dirty: FixedDumps) -> None:
+    values(1, char="'sixsix'")
+    values(2, char="CAST(x'ff' AS TEXT)")
+    hints = {f.id: f.hint for f in dirty.checked().findings}
+    assert '"FP101:dirty.Values.char" = "truncate"' in hints["FP101"]
+    assert '"FP111:dirty.Values.char" = "replace"' in hints["FP111"]
+    both = ("FP101:dirty.Values.char=truncate", "FP111:dirty.Values.char=replace")
+    assert dirty.checked(*both).ok
+
+
 @pytest.mark.parametrize(
     ("fix", "reason"),
     [
