@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from django.apps import apps
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -20,10 +21,10 @@ from fixturepipe.databases.coverage import (
     missing_columns,
     unknown_columns,
 )
-from fixturepipe.databases.fields import Field, Model, key_fields
+from fixturepipe.databases.fields import Field, Model
 from fixturepipe.databases.introspection import NATURAL_PRIMARY
 from fixturepipe.databases.migrations import applied_migrations, difference
-from fixturepipe.databases.packets import outcomes, row_counts
+from fixturepipe.databases.packets import outcomes
 from fixturepipe.databases.queries import value_of
 from fixturepipe.databases.tablenames import table_name
 from fixturepipe.databases.tables import Table
@@ -68,17 +69,30 @@ def existing_rows(covered: Iterable[Model], target: TargetServer) -> Iterator[Fi
     tables = target.catalog.tables
     if any(name.startswith(LEDGER_PREFIX) for name in tables):
         return
-    named = {
-        tables[name].name: model
+    there = [
+        Table(model, target.connection)
         for model in covered
-        if (name := table_name(model, target.connection).lower()) in tables
+        if table_name(model, target.connection).lower() in tables
         and model._meta.label_lower not in NATURAL_PRIMARY
-    }
-    for table, number in row_counts(target.connection, named).items():
-        model = named[table]
-        first = next(Table(model, target.connection, key_fields(model)).pages(rows=EXAMPLES), [])
-        keys = [Example(shown_row(row)) for row in first]
-        yield RULES["FP336"].finding(model._meta.label_lower, "", number, keys)
+    ]
+    questions = [question for table in there for question in _rows_of(table)]
+    answers = iter(outcomes(target.connection, questions))
+    for table, counted, first in zip(there, answers, answers, strict=True):
+        if isinstance(counted, DatabaseError) or isinstance(first, DatabaseError):
+            continue  # FP305 names the column that is missing
+        ((number,),) = counted
+        if number:
+            keys = [Example(shown_row(row)) for row in first]
+            yield RULES["FP336"].finding(table.model._meta.label_lower, "", number, keys)
+
+
+def _rows_of(table: Table) -> tuple[str, str]:
+    """Two questions: how many rows there are, and the first keys."""
+    columns = ", ".join(table.connection.ops.quote_name(field.column) for field in table.key)
+    return (
+        f"SELECT COUNT(*) FROM {table.quoted}",
+        f"SELECT {columns} FROM {table.quoted} ORDER BY {columns} LIMIT {EXAMPLES}",
+    )
 
 
 def migrations(source: BaseDatabaseWrapper, target: TargetServer) -> Iterator[Finding]:
