@@ -20,7 +20,8 @@ from tests import servers
 from tests.proxy import through
 from tests.shop import Shop, command
 
-READY = 'print("ready", flush=True)'
+# Past `sys.stdout`, which has only results while a command is at work.
+READY = '__import__("os").write(1, b"ready\\n")'
 PROGRAM = """
     import os, signal, sys, time
     from fixturepipe.cli.interrupts import handled

@@ -32,9 +32,10 @@ def loader_lock(connection: BaseDatabaseWrapper) -> Iterator[None]:
         if value_of(holding, "SELECT GET_LOCK(%s, %s)", [name, _LOCK_WAIT]) != 1:
             raise _taken(holding, name)
         yield
-    finally:
+        # Not after an interrupt, which would wait for a network that is silent.
         with suppress(DatabaseError):
             value_of(holding, "SELECT RELEASE_LOCK(%s)", [name])
+    finally:
         holding.close()
 
 
