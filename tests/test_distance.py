@@ -10,8 +10,9 @@ from fixturepipe.check.stage import seconds_of_run
 from tests.servers import Server
 from tests.shop import Shop
 
-# For the sample with some forty tables; one round trip more is 20 ms more, or 200.
-MOST = {"empty": 16, "check": 15, "load": 200, "verify": 75}
+# For the sample with some forty tables, on Django 4.2, which asks two questions more than later
+# ones; one round trip more is 20 ms more, or 200.
+MOST = {"empty": 16, "check": 17, "load": 200, "verify": 75}
 
 
 def test_stages_wait_for_a_far_server_a_few_times(server: Server, shop_target: Shop) -> None:
