@@ -504,6 +504,10 @@ def test_the_label_of_an_app_may_have_capitals(url: str, tmp_path: Path) -> None
         (4,),
         (3,),
     )
+    project.fill("UPDATE Lab_use SET tool_id = 99;")
+    assert "FP201 error: Lab.use.tool" in project.run("check").stdout
+    for left_out in (["--exclude", "Lab.Use"], ["--exclude", "Lab"], ["--ignore", "FP201:Lab.Use"]):
+        assert "FP201" not in project.done("check", *left_out)
 
 
 def test_a_package_of_migrations_may_write_when_it_is_imported(url: str, tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ class CheckResult:
         Replaces `findings.jsonl` in the run directory, by way of a scratch directory.
         """
         reported = [each for each in found if _is_reported(each, options)]
-        kept = [_with_suggestions(f, (*self.findings, *reported)) for f in reported]
+        every = (*self.findings, *reported)
+        kept = [_with_suggestions(each, every) for each in reported]
         together = sorted([*self.findings, *kept], key=lambda f: LEVELS.index(f.level))
         file = options.workdir / NAME
         written = write_findings(file, together, scratch)
@@ -304,7 +305,7 @@ def _is_reported(finding: Finding, options: CheckOptions) -> bool:
 
 def is_asked_for(label: str, options: CheckOptions) -> bool:
     """Whether the options choose a model or a table, by its label."""
-    names = {label, label.partition(".")[0]}
+    names = {label.lower(), label.lower().partition(".")[0]}
     chosen = not options.labels or any(each.lower() in names for each in options.labels)
     return chosen and not any(each.lower() in names for each in options.exclude)
 
@@ -312,7 +313,7 @@ def is_asked_for(label: str, options: CheckOptions) -> bool:
 def _is_among(finding: Finding, chosen: Iterable[str]) -> bool:
     for each in chosen:
         rule, _, label = each.partition(":")
-        if rule.upper() == finding.id and label.lower() in ("", finding.model):
+        if rule.upper() == finding.id and label.lower() in ("", finding.model.lower()):
             return True
     return False
 
