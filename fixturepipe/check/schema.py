@@ -75,7 +75,7 @@ def existing_rows(covered: Iterable[Model], target: TargetServer) -> Iterator[Fi
         if table_name(model, target.connection).lower() in tables
         and model._meta.label_lower not in NATURAL_PRIMARY
     ]
-    questions = [question for table in there for question in _rows_of(table)]
+    questions = [question for table in there for question in _count_and_first_keys(table)]
     answers = iter(outcomes(target.connection, questions))
     for table, counted, first in zip(there, answers, answers, strict=True):
         if isinstance(counted, DatabaseError) or isinstance(first, DatabaseError):
@@ -86,7 +86,7 @@ def existing_rows(covered: Iterable[Model], target: TargetServer) -> Iterator[Fi
             yield RULES["FP336"].finding(table.model._meta.label_lower, "", number, keys)
 
 
-def _rows_of(table: Table) -> tuple[str, str]:
+def _count_and_first_keys(table: Table) -> tuple[str, str]:
     """Two questions: how many rows there are, and the first keys."""
     columns = ", ".join(table.connection.ops.quote_name(field.column) for field in table.key)
     return (

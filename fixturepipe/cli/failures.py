@@ -71,7 +71,7 @@ def _of_database(error: BaseException) -> FixturepipeError:
         )
     if code == _LIMITED:
         return FixturepipeError(
-            f"The server's limits for the account: {text} (error {code})",
+            f"The account has reached a limit: {text} (error {code})",
             hint="Raise the limit (ALTER USER … WITH …), or wait until its hour is over. Then run"
             " the same command again.",
         )
